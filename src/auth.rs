@@ -1,0 +1,256 @@
+//! Who calls: API keys of callers become a [`Caller`], the first proof on a call's way.
+//!
+//! Knows nothing of gRPC; it takes the values of the `authorization` header as they came.
+
+mod api_key;
+mod caller;
+mod caller_name;
+mod grants;
+mod key_entry;
+mod key_id;
+mod rejected;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use api_key::{ApiKey, MalformedKey, NewKey};
+pub use caller::Caller;
+use caller::Identity;
+pub use caller_name::{CallerName, InvalidCallerName};
+pub use grants::{GrantedTo, Grants, InvalidGrant};
+pub use key_entry::{InvalidKeyEntry, KeyEntry, KeyHash};
+pub use key_id::KeyId;
+pub use rejected::Rejected;
+
+use crate::config;
+
+/// Everybody who may call, from the settings. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Callers(Arc<Admission>);
+
+#[derive(Debug)]
+enum Admission {
+    ApiKeys(HashMap<KeyId, Registered>),
+    Everybody(Arc<Identity>),
+}
+
+#[derive(Debug)]
+struct Registered {
+    hash: KeyHash,
+    identity: Arc<Identity>,
+}
+
+impl Callers {
+    /// Takes over the callers of the settings.
+    #[must_use]
+    pub fn new(settings: &config::Auth) -> Self {
+        Self(Arc::new(match settings {
+            config::Auth::DangerousNone => Admission::Everybody(Arc::new(Identity::anonymous())),
+            config::Auth::ApiKeys(callers) => {
+                Admission::ApiKeys(callers.iter().flat_map(Registered::of).collect())
+            }
+        }))
+    }
+
+    /// Finds out who calls, from all values of the call's `authorization` header.
+    ///
+    /// One value of the form `Bearer b24f_<id>_<secret>` is expected. A second value is refused,
+    /// because two ends of a proxy chain could each look at another one.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the credential, without telling an unknown key from a wrong secret.
+    pub fn authenticate<Value: AsRef<[u8]>>(
+        &self,
+        authorization: impl IntoIterator<Item = Value>,
+    ) -> Result<Caller, Rejected> {
+        let registered = match self.0.as_ref() {
+            Admission::Everybody(identity) => return Ok(Caller::prove(Arc::clone(identity))),
+            Admission::ApiKeys(registered) => registered,
+        };
+        let mut values = authorization.into_iter();
+        let value = values.next().ok_or(Rejected::Missing)?;
+        if values.next().is_some() {
+            return Err(Rejected::DuplicateHeader);
+        }
+        let text = std::str::from_utf8(value.as_ref()).map_err(|_| Rejected::Malformed)?;
+        let key = ApiKey::parse(bearer(text)?).map_err(|_| Rejected::Malformed)?;
+        match registered.get(key.id()) {
+            Some(found) if found.hash.matches(&key) => {
+                Ok(Caller::prove(Arc::clone(&found.identity)))
+            }
+            Some(_) | None => Err(Rejected::Unknown),
+        }
+    }
+}
+
+impl Registered {
+    fn of(caller: &config::ConfiguredCaller) -> impl Iterator<Item = (KeyId, Self)> {
+        caller.keys.iter().map(|entry| {
+            let identity = Identity {
+                name: caller.name.as_str().into(),
+                key_id: Some(entry.id().clone()),
+                grants: caller.grants.clone(),
+            };
+            let registered = Self {
+                hash: entry.hash().clone(),
+                identity: Arc::new(identity),
+            };
+            (entry.id().clone(), registered)
+        })
+    }
+}
+
+/// The credential behind the scheme `Bearer`, whose name has no case (RFC 9110, 11.1).
+fn bearer(header: &str) -> Result<&str, Rejected> {
+    match header.split_once(' ') {
+        Some((scheme, credential)) if scheme.eq_ignore_ascii_case("bearer") => Ok(credential),
+        Some(_) | None => Err(Rejected::Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CallerName, Callers, Grants, NewKey, Rejected};
+    use crate::config::{Auth, ConfiguredCaller};
+    use crate::tenant::TenantId;
+
+    fn tenant(id: &str) -> TenantId {
+        TenantId::parse(id).unwrap()
+    }
+
+    fn callers(key: &NewKey) -> Callers {
+        Callers::new(&Auth::ApiKeys(vec![ConfiguredCaller {
+            name: CallerName::parse("shop").unwrap(),
+            grants: Grants::only([tenant("acme")]),
+            keys: vec![key.entry()],
+        }]))
+    }
+
+    fn bearer(key: &NewKey) -> String {
+        format!("Bearer {}", key.expose())
+    }
+
+    #[test]
+    fn a_known_key_proves_its_caller() {
+        let key = NewKey::generate().unwrap();
+        let caller = callers(&key).authenticate([bearer(&key)]).unwrap();
+        assert_eq!(caller.name(), "shop");
+        assert_eq!(caller.key_id(), Some(key.entry().id()));
+        assert!(caller.may_act_for(&tenant("acme")));
+        assert!(!caller.may_act_for(&tenant("beta")));
+    }
+
+    #[test]
+    fn the_scheme_has_no_case() {
+        let key = NewKey::generate().unwrap();
+        let header = format!("bEARER {}", key.expose());
+        assert!(callers(&key).authenticate([header]).is_ok());
+    }
+
+    #[test]
+    fn a_call_without_the_header_is_missing_its_credential() {
+        let key = NewKey::generate().unwrap();
+        let none: [&str; 0] = [];
+        assert_eq!(
+            callers(&key).authenticate(none).unwrap_err(),
+            Rejected::Missing
+        );
+    }
+
+    #[test]
+    fn two_headers_are_refused_even_if_both_are_right() {
+        let key = NewKey::generate().unwrap();
+        let twice = [bearer(&key), bearer(&key)];
+        assert_eq!(
+            callers(&key).authenticate(twice).unwrap_err(),
+            Rejected::DuplicateHeader
+        );
+    }
+
+    #[test]
+    fn anything_but_one_key_behind_bearer_is_malformed() {
+        let key = NewKey::generate().unwrap();
+        let callers = callers(&key);
+        let whole = key.expose();
+        for header in [
+            String::new(),
+            "Bearer".to_owned(),
+            "Bearer ".to_owned(),
+            whole.to_owned(),
+            format!("Basic {whole}"),
+            format!("Bearer  {whole}"),
+            format!("Bearer {whole} "),
+            format!("Bearer {whole}, Bearer {whole}"),
+            format!("Bearer {}", whole.to_uppercase()),
+            "Bearer \u{fc}".to_owned(),
+        ] {
+            assert_eq!(
+                callers.authenticate([&header]).unwrap_err(),
+                Rejected::Malformed,
+                "{header:?}"
+            );
+        }
+        assert_eq!(
+            callers.authenticate([b"Bearer \xff"]).unwrap_err(),
+            Rejected::Malformed
+        );
+    }
+
+    #[test]
+    fn a_wrong_secret_and_an_unknown_key_look_the_same() {
+        let key = NewKey::generate().unwrap();
+        let other = NewKey::generate().unwrap();
+        let callers = callers(&key);
+        let crossed = {
+            let (id, _) = key.expose().rsplit_once('_').unwrap();
+            let (_, secret) = other.expose().rsplit_once('_').unwrap();
+            format!("Bearer {id}_{secret}")
+        };
+        assert_eq!(
+            callers.authenticate([crossed]).unwrap_err(),
+            Rejected::Unknown
+        );
+        assert_eq!(
+            callers.authenticate([bearer(&other)]).unwrap_err(),
+            Rejected::Unknown
+        );
+    }
+
+    #[test]
+    fn both_keys_of_a_caller_work_during_rotation() {
+        let old = NewKey::generate().unwrap();
+        let new = NewKey::generate().unwrap();
+        let callers = Callers::new(&Auth::ApiKeys(vec![ConfiguredCaller {
+            name: CallerName::parse("shop").unwrap(),
+            grants: Grants::Every,
+            keys: vec![old.entry(), new.entry()],
+        }]));
+        for key in [&old, &new] {
+            let caller = callers.authenticate([bearer(key)]).unwrap();
+            assert_eq!(caller.key_id(), Some(key.entry().id()));
+            assert!(caller.may_act_for(&tenant("anybody")));
+        }
+    }
+
+    #[test]
+    fn without_authentication_everybody_is_anonymous_and_may_everything() {
+        let callers = Callers::new(&Auth::DangerousNone);
+        let none: [&str; 0] = [];
+        let caller = callers.authenticate(none).unwrap();
+        assert_eq!(caller.name(), "anonymous");
+        assert_eq!(caller.key_id(), None);
+        assert!(caller.may_act_for(&tenant("acme")));
+        assert!(callers.authenticate(["nonsense", "twice"]).is_ok());
+    }
+
+    #[test]
+    fn no_debug_output_shows_a_key() {
+        let key = NewKey::generate().unwrap();
+        let callers = callers(&key);
+        let caller = callers.authenticate([bearer(&key)]).unwrap();
+        let (_, secret) = key.expose().rsplit_once('_').unwrap();
+        let shown = format!("{key:?} {callers:?} {caller:?}");
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}

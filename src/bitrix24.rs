@@ -1,0 +1,35 @@
+//! Bitrix24's REST interface, as a client sees it.
+//!
+//! A [`Client`] posts [`Parameters`] to a [`PortalAddress`] with a [`Credential`] and reads the envelope of the answer. Every
+//! failure is a [`CallError`] that knows its [`Outcome`]: whether Bitrix24 executed the call, did not, or whether nobody
+//! can tell. Nothing here knows gRPC.
+
+mod address_guard;
+mod answer;
+mod call_error;
+mod client;
+mod credential;
+mod host_name;
+pub(crate) mod loose;
+mod method;
+mod outcome;
+mod parameters;
+mod portal;
+mod refusal;
+mod suffix;
+mod time;
+mod transport;
+
+pub use answer::Answer;
+pub use call_error::{CallError, NotSent, Unanswered};
+pub use client::Client;
+pub use credential::Credential;
+pub use host_name::{HostName, InvalidHostName};
+pub use method::Method;
+pub use outcome::Outcome;
+pub use parameters::{NotAnObject, Parameters};
+pub use portal::{InvalidPortal, Policy, PortalAddress};
+pub use refusal::Refusal;
+pub use suffix::Suffix;
+pub use time::Time;
+pub use transport::{TransportOptions, TransportUnusable};

@@ -1,0 +1,223 @@
+//! The envelope of an answer, with its quirks.
+
+use serde_json::Value;
+
+use super::call_error::{CallError, Unanswered};
+use super::refusal::Refusal;
+use super::time::Time;
+use super::transport::Reply;
+
+/// A call that Bitrix24 answered with a result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The HTTP status, 200 to 299.
+    pub http_status: u16,
+    /// The method's result, still as JSON.
+    pub result: Value,
+    /// What Bitrix24 reports of the time.
+    pub time: Time,
+}
+
+impl Answer {
+    /// Reads a reply.
+    ///
+    /// A body with an `error` key is a failure whatever its status, even with an empty code; a `result` is a success
+    /// only with a 2xx status. The content type is not asked: portals get it wrong.
+    ///
+    /// # Errors
+    ///
+    /// Everything but an envelope with a result; see [`CallError`].
+    pub(super) fn read(reply: &Reply) -> Result<Self, CallError> {
+        let http_status = reply.http_status;
+        if let Some(new_host) = moved(reply) {
+            return Err(CallError::Moved { new_host });
+        }
+        if reply.body.iter().all(u8::is_ascii_whitespace) {
+            return Err(Unanswered::Empty { http_status }.into());
+        }
+        let mut body: Value = match serde_json::from_slice(&reply.body) {
+            Ok(body) => body,
+            Err(error) if error.is_eof() => return Err(Unanswered::CutOff { http_status }.into()),
+            Err(_) if (400..500).contains(&http_status) => {
+                return Err(CallError::NoPortal { http_status });
+            }
+            Err(_) => return Err(Unanswered::NotJson { http_status }.into()),
+        };
+
+        let time = Time::read(body.get("time"));
+        if let Some(error) = body.get("error").filter(|error| !error.is_null()) {
+            return Err(CallError::Refused(Refusal::read(
+                http_status,
+                error,
+                body.get("error_description"),
+            )));
+        }
+        // The older documentation of imconnector.send.messages prints the result without its envelope.
+        let without_envelope = body.get("SUCCESS").is_some() && body.get("DATA").is_some();
+        let result = match body.get_mut("result") {
+            Some(result) => result.take(),
+            None if without_envelope => body,
+            None => return Err(Unanswered::NoResult { http_status }.into()),
+        };
+        if !(200..300).contains(&http_status) {
+            return Err(Unanswered::NoResult { http_status }.into());
+        }
+        // The imconnector family reports some failures inside the result, with HTTP 200.
+        if let Some(error) = result.get("error").filter(|error| error.is_string()) {
+            return Err(CallError::Refused(Refusal::read(
+                http_status,
+                error,
+                result.get("error_description"),
+            )));
+        }
+        Ok(Self {
+            http_status,
+            result,
+            time,
+        })
+    }
+}
+
+/// The new host of a redirect: `None` if the reply is none, `Some(None)` if the new address cannot be read.
+fn moved(reply: &Reply) -> Option<Option<String>> {
+    let location = reply.location.as_deref()?;
+    matches!(reply.http_status, 301 | 302 | 303 | 307 | 308).then(|| host_of(location))
+}
+
+/// The host of an `https` address. The rest of it may hold a webhook's secret and is dropped here.
+fn host_of(location: &str) -> Option<String> {
+    let rest = location.strip_prefix("https://")?;
+    let host = rest.split(['/', '?', '#']).next()?;
+    let plausible = !host.is_empty()
+        && host.len() <= 253
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+    plausible.then(|| host.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(http_status: u16, body: &str) -> Result<Answer, CallError> {
+        Answer::read(&Reply {
+            http_status,
+            location: None,
+            body: body.as_bytes().to_vec(),
+        })
+    }
+
+    fn unanswered(http_status: u16, body: &str) -> Unanswered {
+        match read(http_status, body) {
+            Err(CallError::Unanswered(unanswered)) => unanswered,
+            other => panic!("{http_status} {body}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_result_is_read_with_its_time() {
+        let answer = read(200, r#"{"result":5,"time":{"start":1.5,"operating":2}}"#).unwrap();
+        assert_eq!(answer.result, json!(5));
+        assert_eq!(answer.time.operating, Some(2.0));
+    }
+
+    #[test]
+    fn null_is_a_result_too() {
+        assert_eq!(read(200, r#"{"result":null}"#).unwrap().result, json!(null));
+    }
+
+    #[test]
+    fn the_older_answer_without_an_envelope_is_read_as_a_result() {
+        let answer = read(200, r#"{"SUCCESS":true,"DATA":{"RESULT":[]}}"#).unwrap();
+        assert_eq!(answer.result["SUCCESS"], json!(true));
+    }
+
+    #[test]
+    fn an_error_key_is_a_failure_even_with_status_200_and_an_empty_code() {
+        for body in [r#"{"error":"","result":1}"#, r#"{"error":"wrong_client"}"#] {
+            assert!(
+                matches!(read(200, body), Err(CallError::Refused(_))),
+                "{body}"
+            );
+        }
+        assert!(read(200, r#"{"error":null,"result":1}"#).is_ok());
+    }
+
+    #[test]
+    fn an_error_inside_the_result_is_a_failure() {
+        let body =
+            r#"{"result":{"result":false,"error":"NAME_REQUIRED","error_description":"no"}}"#;
+        match read(200, body) {
+            Err(CallError::Refused(refusal)) => assert_eq!(refusal.code, "NAME_REQUIRED"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_unanswered() {
+        assert_eq!(
+            unanswered(200, " \n"),
+            Unanswered::Empty { http_status: 200 }
+        );
+        assert_eq!(
+            unanswered(200, r#"{"result":{"#),
+            Unanswered::CutOff { http_status: 200 }
+        );
+        assert_eq!(
+            unanswered(502, "<html>"),
+            Unanswered::NotJson { http_status: 502 }
+        );
+        for body in ["{}", "[]", "null", "7", r#"{"time":{}}"#] {
+            assert_eq!(
+                unanswered(200, body),
+                Unanswered::NoResult { http_status: 200 },
+                "{body}"
+            );
+        }
+        assert_eq!(
+            unanswered(500, r#"{"result":1}"#),
+            Unanswered::NoResult { http_status: 500 }
+        );
+    }
+
+    #[test]
+    fn a_page_with_a_4xx_status_means_that_no_portal_is_there() {
+        assert_eq!(
+            read(404, "<html>"),
+            Err(CallError::NoPortal { http_status: 404 })
+        );
+    }
+
+    #[test]
+    fn a_redirect_names_the_new_host_and_drops_the_path() {
+        let moved = |location: &str| {
+            let location = Some(location.to_owned());
+            Answer::read(&Reply {
+                http_status: 302,
+                location,
+                body: Vec::new(),
+            })
+        };
+        assert_eq!(
+            moved("https://New.bitrix24.com/rest/1/s3cret/x"),
+            Err(CallError::Moved {
+                new_host: Some("new.bitrix24.com".to_owned())
+            })
+        );
+        for hidden in [
+            "http://new.bitrix24.com/",
+            "https://u:p@new/",
+            "/rest/",
+            "https://",
+        ] {
+            assert_eq!(
+                moved(hidden),
+                Err(CallError::Moved { new_host: None }),
+                "{hidden}"
+            );
+        }
+    }
+}

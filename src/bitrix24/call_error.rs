@@ -1,0 +1,114 @@
+//! Why a call to a portal has no good answer, sorted by what is known of its fate.
+
+use super::outcome::Outcome;
+use super::refusal::Refusal;
+
+/// A call that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The request never left.
+    #[error("the request was not sent: {0}")]
+    NotSent(#[from] NotSent),
+    /// The portal answers under another address (a redirect). It did not look at the request.
+    ///
+    /// Source: page "change of the portal's domain".
+    #[error("the portal has moved")]
+    Moved {
+        /// The new host, if the answer named one that can be read.
+        new_host: Option<String>,
+    },
+    /// A web server refused the request with a page: no portal of Bitrix24 is at the address.
+    #[error("the web server at the portal's address refused the request with HTTP {http_status}")]
+    NoPortal {
+        /// The HTTP status, 400 to 499.
+        http_status: u16,
+    },
+    /// Bitrix24 answered with an error code.
+    #[error("Bitrix24 refused with code {:?} and HTTP {}", .0.code, .0.http_status)]
+    Refused(Refusal),
+    /// The request left, and nothing says what happened.
+    #[error("the request was sent, and its outcome is not known: {0}")]
+    Unanswered(#[from] Unanswered),
+}
+
+/// Why a request never left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotSent {
+    /// The deadline passed before a connection was there.
+    #[error("the deadline passed before a connection to the portal was there")]
+    DeadlinePassed,
+    /// No connection came about: name, network or TLS.
+    #[error("no connection to the portal came about")]
+    Unreachable,
+    /// The portal's name leads to an address that must not be called.
+    #[error("the portal's name leads to an address that is not public")]
+    AddressForbidden,
+}
+
+/// Why nothing says what happened to a request that left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// The deadline passed while waiting for the answer.
+    #[error("the deadline passed while waiting for the answer")]
+    DeadlinePassed,
+    /// The connection broke before the answer was whole.
+    #[error("the connection broke before the answer was whole")]
+    ConnectionLost,
+    /// The answer had no body.
+    #[error("the answer was empty, HTTP {http_status}")]
+    Empty {
+        /// The HTTP status.
+        http_status: u16,
+    },
+    /// The answer's JSON ended too early.
+    #[error("the answer's JSON ended too early, HTTP {http_status}")]
+    CutOff {
+        /// The HTTP status.
+        http_status: u16,
+    },
+    /// The answer was a page or another text instead of JSON.
+    #[error("the answer was no JSON, HTTP {http_status}")]
+    NotJson {
+        /// The HTTP status.
+        http_status: u16,
+    },
+    /// The answer was larger than allowed.
+    #[error("the answer was larger than {limit_bytes} bytes, HTTP {http_status}")]
+    Oversized {
+        /// The HTTP status.
+        http_status: u16,
+        /// The limit, in bytes.
+        limit_bytes: usize,
+    },
+    /// The answer was JSON with neither a result nor an error, or with a result under a failing status.
+    #[error("the answer held neither a result nor an error code, HTTP {http_status}")]
+    NoResult {
+        /// The HTTP status.
+        http_status: u16,
+    },
+}
+
+impl Unanswered {
+    /// The HTTP status, if one arrived.
+    pub fn http_status(self) -> Option<u16> {
+        match self {
+            Self::DeadlinePassed | Self::ConnectionLost => None,
+            Self::Empty { http_status }
+            | Self::CutOff { http_status }
+            | Self::NotJson { http_status }
+            | Self::Oversized { http_status, .. }
+            | Self::NoResult { http_status } => Some(http_status),
+        }
+    }
+}
+
+impl CallError {
+    /// What is known of the call's fate.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::NotSent(_) | Self::Moved { .. } | Self::NoPortal { .. } => Outcome::NotExecuted,
+            Self::Refused(refusal) => refusal.outcome(),
+            Self::Unanswered(_) => Outcome::Unknown,
+        }
+    }
+}

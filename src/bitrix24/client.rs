@@ -1,0 +1,62 @@
+//! Calls of REST methods.
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+
+use super::answer::Answer;
+use super::call_error::CallError;
+use super::credential::Credential;
+use super::method::Method;
+use super::parameters::Parameters;
+use super::portal::PortalAddress;
+use super::transport::{Transport, TransportOptions, TransportUnusable};
+
+/// Calls REST methods of any portal, through one pool of connections. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    transport: Transport,
+}
+
+impl Client {
+    /// Makes a client.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportUnusable`] if the HTTP client cannot be set up.
+    pub fn new(options: TransportOptions) -> Result<Self, TransportUnusable> {
+        Ok(Self {
+            transport: Transport::new(options)?,
+        })
+    }
+
+    /// Calls `method` once. Never repeats.
+    ///
+    /// # Errors
+    ///
+    /// Every failure is a [`CallError`], which knows whether the call was executed.
+    pub async fn call(
+        &self,
+        portal: &PortalAddress,
+        credential: &Credential,
+        method: Method,
+        parameters: Parameters,
+        deadline: Instant,
+    ) -> Result<Answer, CallError> {
+        let (path, body) = match credential {
+            Credential::Webhook { user_id, secret } => (
+                format!("{user_id}/{}/{method}", secret.expose_secret()),
+                parameters.into_body(),
+            ),
+            Credential::Application { access_token } => (
+                method.name().to_owned(),
+                parameters.into_body_with_token(access_token),
+            ),
+        };
+        let path = SecretString::from(path);
+        let reply = self
+            .transport
+            .post(&portal.base_url(), &path, body, deadline)
+            .await?;
+        Answer::read(&reply)
+    }
+}

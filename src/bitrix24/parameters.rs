@@ -1,0 +1,81 @@
+//! A method's parameters, ready for the wire.
+
+use bytes::Bytes;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+/// A method's parameters as a JSON object.
+#[derive(Clone, Debug)]
+pub struct Parameters {
+    json: Vec<u8>,
+}
+
+/// The parameters are no JSON object: a fault of the program.
+#[derive(Debug, thiserror::Error)]
+#[error("the parameters are no JSON object")]
+pub struct NotAnObject;
+
+impl Parameters {
+    /// Serialises `parameters`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAnObject`] if they are not a struct or a map.
+    pub fn of(parameters: &impl Serialize) -> Result<Self, NotAnObject> {
+        let json = serde_json::to_vec(parameters).map_err(|_| NotAnObject)?;
+        if json.first() == Some(&b'{') {
+            Ok(Self { json })
+        } else {
+            Err(NotAnObject)
+        }
+    }
+
+    /// The JSON without credentials.
+    pub(super) fn into_body(self) -> Bytes {
+        self.json.into()
+    }
+
+    /// The JSON with the access token as the member `auth`.
+    ///
+    /// Source: page "general principles"; a token in the address would end up in access logs.
+    pub(super) fn into_body_with_token(self, access_token: &SecretString) -> Bytes {
+        let mut json = self.json;
+        json.pop();
+        json.extend_from_slice(if json.len() > 1 {
+            b",\"auth\":"
+        } else {
+            b"\"auth\":"
+        });
+        json.extend_from_slice(
+            serde_json::Value::from(access_token.expose_secret())
+                .to_string()
+                .as_bytes(),
+        );
+        json.push(b'}');
+        json.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_token_becomes_one_more_member() {
+        let token = SecretString::from("a\"b");
+        for (parameters, body) in [
+            (json!({"LINE": 1}), r#"{"LINE":1,"auth":"a\"b"}"#),
+            (json!({}), r#"{"auth":"a\"b"}"#),
+        ] {
+            let parameters = Parameters::of(&parameters).unwrap();
+            assert_eq!(parameters.into_body_with_token(&token), body);
+        }
+    }
+
+    #[test]
+    fn only_an_object_is_accepted() {
+        assert!(Parameters::of(&json!([1])).is_err());
+    }
+}

@@ -1,0 +1,100 @@
+//! `openlines`: one file for each command.
+
+//mod demo;
+pub mod keys;
+//mod sandbox;
+mod serve;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
+
+use crate::config::Faults;
+
+/// The exit code for faults of settings and of the command line (`EX_USAGE` of sysexits).
+const EXIT_USAGE: u8 = 64;
+
+/// Sends messages into Bitrix24 open channels, for many portals at once, over gRPC.
+#[derive(Debug, Parser)]
+#[command(name = "openlines", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service.
+    Serve(serve::Arguments),
+    /// Start a sandbox portal and the service, send a few messages, and keep serving.
+    //Demo(demo::Arguments),
+    /// Run a simulated Bitrix24 portal, to test clients against.
+    //Sandbox(sandbox::Arguments),
+    /// Make API keys for callers.
+    #[command(subcommand)]
+    Keys(keys::Command),
+}
+
+impl Cli {
+    /// Runs the command and tells its failure on standard error.
+    pub fn run(self) -> ExitCode {
+        let done = match self.command {
+            Command::Serve(arguments) => in_runtime(serve::run(arguments)),
+            //Command::Demo(arguments) => in_runtime(demo::run(arguments)),
+            //Command::Sandbox(arguments) => in_runtime(sandbox::run(arguments)),
+            Command::Keys(command) => keys::run(command).map_err(Into::into),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                // There is nobody left to tell if standard error is closed.
+                let _ = writeln!(io::stderr(), "openlines: {}", chain(error.as_ref()));
+                let usage = error.is::<Faults>();
+                if usage {
+                    ExitCode::from(EXIT_USAGE)
+                } else {
+                    ExitCode::FAILURE
+                }
+            }
+        }
+    }
+}
+
+/// What a command fails with: it is printed and ends the process, nobody tells one from another.
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn in_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    Runtime::new()?.block_on(command)
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        source = error.source();
+    }
+    line
+}
+
+/// Completes on SIGTERM and on Ctrl-C.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminate => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

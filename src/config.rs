@@ -1,0 +1,156 @@
+//! Every setting of the process: from a file, overridden by the environment, judged as a whole.
+//!
+//! This module is the only reader of the process environment. [`Config::load`] reports all faults
+//! of a configuration at once, those of the tenants file included, and no fault quotes a value,
+//! because any value may be a secret that was pasted into the wrong place.
+
+mod auth;
+mod document;
+mod environment;
+mod fault;
+mod log;
+mod node;
+mod portals;
+mod reader;
+mod reference;
+mod server;
+mod setting;
+mod suggestion;
+mod tenants;
+mod unknown;
+mod validation;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+pub use auth::{Auth, ConfiguredCaller};
+pub(crate) use document::Document;
+pub use environment::{Environment, NotUnicode};
+pub use fault::{Fault, Faults};
+pub use log::{Log, LogFormat};
+pub(crate) use node::Node;
+pub use portals::Portals;
+use reader::Reader;
+pub use reader::{Effective, Origin};
+pub use reference::reference_tables;
+pub use server::{Server, Tls};
+pub use setting::{Form, Setting};
+pub use tenants::Tenants;
+pub use validation::{NameRule, Validation};
+
+/// Start of the name of every environment variable that is a setting.
+const VARIABLE_PREFIX: &str = "OPENLINES_";
+
+/// Names the settings file, if the command line does not.
+const FILE_VARIABLE: &str = "OPENLINES_CONFIG";
+
+/// The settings of one process, free of faults.
+#[derive(Debug)]
+pub struct Config {
+    /// The gRPC listener and the limits of a call.
+    pub server: Server,
+    /// Who may call.
+    pub auth: Auth,
+    /// For whom calls are made.
+    pub tenants: Tenants,
+    /// Which portals may be called, and how patiently.
+    pub portals: Portals,
+    /// What is refused before Bitrix24 is asked.
+    pub validation: Validation,
+    /// What the process says of itself.
+    pub log: Log,
+    effective: Vec<Effective>,
+}
+
+impl Config {
+    /// Reads the settings from `file`, or from the file that `OPENLINES_CONFIG` names, or from
+    /// none; then from the environment, which overrides the file; then the tenants file.
+    ///
+    /// Paths in the settings are relative to the working directory.
+    ///
+    /// # Errors
+    ///
+    /// All faults of settings and tenants together. If the settings file cannot be read or is no
+    /// YAML, only that: what the rest lacks would follow from it.
+    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, Faults> {
+        let document = read_settings_file(file, environment)?;
+        let mut reader = Reader::new(&document, environment);
+
+        let listen = server::listen(&mut reader);
+        let server = Server::read(&mut reader, listen);
+        let auth = Auth::read(&mut reader, listen);
+        let policy = portals::policy(&mut reader);
+        let tenants = Tenants::read(&mut reader, policy.as_ref(), environment);
+        let portals = Portals::read(&mut reader, policy);
+        let validation = Validation::read(&mut reader);
+        let log = Log::read(&mut reader);
+        let (effective, faults) = reader.finish();
+
+        match (server, auth, tenants, portals, validation, log) {
+            (
+                Some(server),
+                Some(auth),
+                Some(tenants),
+                Some(portals),
+                Some(validation),
+                Some(log),
+            ) if faults.is_empty() => Ok(Self {
+                server,
+                auth,
+                tenants,
+                portals,
+                validation,
+                log,
+                effective,
+            }),
+            _ => Err(faults),
+        }
+    }
+
+    /// Every setting with the value in force and where it came from, for the log at start. Holds no
+    /// secret: secrets stand in the tenants file only.
+    #[must_use]
+    pub fn effective(&self) -> &[Effective] {
+        &self.effective
+    }
+}
+
+/// All settings, in the order of the documentation.
+#[must_use]
+pub fn settings() -> Vec<&'static Setting> {
+    [
+        server::SETTINGS,
+        auth::SETTINGS,
+        tenants::SETTINGS,
+        portals::SETTINGS,
+        validation::SETTINGS,
+        log::SETTINGS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .collect()
+}
+
+fn read_settings_file(
+    argument: Option<&Path>,
+    environment: &Environment,
+) -> Result<Document, Faults> {
+    let path = match (argument, environment.get(FILE_VARIABLE)) {
+        (Some(path), _) => path.to_owned(),
+        (None, Some(Ok(path))) => PathBuf::from(path),
+        (None, Some(Err(NotUnicode))) => {
+            return Err(Faults::from(Fault::new(
+                FILE_VARIABLE,
+                "is not Unicode text",
+                "give the path of the settings file in UTF-8",
+            )));
+        }
+        (None, None) => return Ok(Document::without_file(Value::Null)),
+    };
+    Document::read(&path, "settings file").map_err(Faults::from)
+}

@@ -1,0 +1,96 @@
+//! The environment variables of the process, captured once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A copy of environment variables. Its `Debug` shows no value: some of them are secrets.
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, Result<String, NotUnicode>>,
+}
+
+/// The value of a variable is not Unicode text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotUnicode;
+
+impl Environment {
+    /// Copies the variables of this process. Variables whose *name* is not Unicode are left out: no
+    /// setting has such a name.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| {
+                Some((
+                    name.into_string().ok()?,
+                    value.into_string().map_err(|_| NotUnicode),
+                ))
+            })
+            .collect();
+        Self { variables }
+    }
+
+    /// The value of a variable, if it is set.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Result<&str, NotUnicode>> {
+        let value = self.variables.get(name)?;
+        Some(value.as_ref().map(String::as_str).map_err(|error| *error))
+    }
+
+    /// The names of all variables that start with `prefix`, in alphabetical order.
+    pub(super) fn names_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        self.variables
+            .keys()
+            .map(String::as_str)
+            .filter(move |name| name.starts_with(prefix))
+    }
+}
+
+/// An environment that was put together by hand, for tests and embedded use.
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<Variables: IntoIterator<Item = (String, String)>>(variables: Variables) -> Self {
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name, Ok(value)))
+            .collect();
+        Self { variables }
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("variables", &self.variables.len())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Environment, NotUnicode};
+
+    #[test]
+    fn debug_output_shows_no_value() {
+        let environment = Environment::from_iter([("A".to_owned(), "s3cr3tcanary".to_owned())]);
+        assert_eq!(environment.get("A"), Some(Ok("s3cr3tcanary")));
+        assert!(!format!("{environment:?}").contains("s3cr3tcanary"));
+    }
+
+    #[test]
+    fn a_setting_that_is_not_unicode_is_a_fault_and_not_absent() {
+        let variables = [("OPENLINES_LOG_FILTER".to_owned(), Err(NotUnicode))].into();
+        let environment = Environment { variables };
+        let faults = crate::config::Config::load(None, &environment)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            faults.contains("log.filter (OPENLINES_LOG_FILTER)"),
+            "{faults}"
+        );
+        assert!(faults.contains("not Unicode"), "{faults}");
+    }
+
+    #[test]
+    fn the_process_has_an_environment() {
+        assert!(Environment::of_process().names_with("").count() > 0);
+    }
+}

@@ -1,0 +1,323 @@
+//! Whole configurations, read the way the process reads them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Auth, Config, Environment, Faults, LogFormat, NameRule, Origin, settings};
+mod callers;
+
+const CANARY: &str = "s3cr3tcanary";
+const NO_TENANTS: &str = "tenants: []\n";
+
+/// A folder with configuration files, and an environment.
+struct Bench {
+    folder: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl Bench {
+    fn new(tenants: &str) -> Self {
+        let bench = Self {
+            folder: tempfile::tempdir().unwrap(),
+            variables: Vec::new(),
+        };
+        let tenants = bench.file("tenants.yaml", tenants);
+        bench.variable("OPENLINES_TENANTS_FILE", tenants.to_str().unwrap())
+    }
+
+    /// Without authentication, which needs no callers.
+    fn open(tenants: &str) -> Self {
+        Self::new(tenants).variable("OPENLINES_AUTH_MODE", "dangerous_none")
+    }
+
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn load(&self, settings: &str) -> Result<Config, Faults> {
+        let file = self.file("settings.yaml", settings);
+        Config::load(Some(&file), &Environment::from_iter(self.variables.clone()))
+    }
+
+    /// The places of all faults, without the names of files.
+    fn faulty(&self, settings: &str) -> Vec<String> {
+        let faults = self.load(settings).unwrap_err();
+        faults
+            .iter()
+            .map(|fault| first_word(fault.place()))
+            .collect()
+    }
+
+    fn report(&self, settings: &str) -> String {
+        self.load(settings).unwrap_err().to_string()
+    }
+}
+
+fn first_word(text: &str) -> String {
+    text.split(' ').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn everything_but_tenants_and_callers_has_a_default() {
+    let config = Bench::open(NO_TENANTS).load("").unwrap();
+    assert_eq!(config.server.listen, "127.0.0.1:50051".parse().unwrap());
+    assert!(config.server.tls.is_none());
+    assert!(!config.server.reflection);
+    assert_eq!(config.server.default_deadline, Duration::from_secs(30));
+    assert_eq!(config.server.maximum_deadline, Duration::from_secs(55));
+    assert_eq!(config.server.maximum_concurrent_calls, 512);
+    assert_eq!(config.server.maximum_request_bytes, 1024 * 1024);
+    assert_eq!(config.server.drain, Duration::from_secs(30));
+    assert_eq!(config.server.shutdown_delay, Duration::ZERO);
+    assert!(matches!(config.auth, Auth::DangerousNone));
+    assert!(config.tenants.directory.is_empty());
+    assert_eq!(config.portals.addresses.allowed_suffixes.len(), 21);
+    assert!(config.portals.addresses.self_hosted.is_empty());
+    assert!(!config.portals.addresses.dangerous_allow_insecure);
+    assert_eq!(config.portals.connect_timeout, Duration::from_secs(5));
+    assert_eq!(config.portals.maximum_answer_bytes, 8 * 1024 * 1024);
+    assert_eq!(config.portals.idle_connection, Duration::from_secs(30));
+    assert_eq!(config.validation.names, NameRule::Strict);
+    assert_eq!(config.validation.maximum_messages, 100);
+    assert_eq!(config.validation.maximum_text_characters, 20_000);
+    assert_eq!(config.validation.maximum_attachment_bytes, 30_720);
+    assert_eq!(config.validation.maximum_keyboard_bytes, 30_720);
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.log.filter, "info");
+}
+
+#[test]
+fn the_environment_overrides_the_file_and_the_file_the_default() {
+    let bench = Bench::open(NO_TENANTS)
+        .variable("OPENLINES_SERVER_DRAIN_SECONDS", "12")
+        .variable(
+            "OPENLINES_PORTALS_SELF_HOSTED",
+            "crm.acme.example, b24.acme.example",
+        );
+    let config = bench
+        .load(
+            "server:\n  drain_seconds: 11\n  reflection: true\nlog: {format: text}\n\
+             portals:\n  allowed_suffixes: [bitrix24.com]\n",
+        )
+        .unwrap();
+    assert_eq!(config.server.drain, Duration::from_secs(12));
+    assert!(config.server.reflection);
+    assert_eq!(config.log.format, LogFormat::Text);
+    assert_eq!(config.portals.addresses.self_hosted.len(), 2);
+    assert_eq!(config.portals.addresses.allowed_suffixes.len(), 1);
+    let origin = |path: &str| {
+        let effective = config
+            .effective()
+            .iter()
+            .find(|setting| setting.path == path)
+            .unwrap();
+        (effective.value.clone(), effective.origin)
+    };
+    assert_eq!(
+        origin("server.drain_seconds"),
+        ("12".to_owned(), Origin::Environment)
+    );
+    assert_eq!(
+        origin("server.reflection"),
+        ("true".to_owned(), Origin::File)
+    );
+    assert_eq!(origin("log.filter"), ("info".to_owned(), Origin::Default));
+}
+
+#[test]
+fn every_setting_is_read_exactly_once() {
+    let config = Bench::open(NO_TENANTS).load("").unwrap();
+    let mut read: Vec<&str> = config
+        .effective()
+        .iter()
+        .map(|setting| setting.path)
+        .collect();
+    let mut known: Vec<&str> = settings().iter().map(|setting| setting.path).collect();
+    read.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(read, known);
+}
+
+#[test]
+fn no_two_settings_share_a_variable() {
+    let variables: Vec<String> = settings().iter().filter_map(|s| s.variable()).collect();
+    let different: BTreeSet<&String> = variables.iter().collect();
+    assert_eq!(different.len(), variables.len());
+}
+
+#[test]
+fn the_file_can_be_named_by_the_environment() {
+    let bench = Bench::open(NO_TENANTS);
+    let file = bench.file("named.yaml", "server: {drain_seconds: 7}\n");
+    let bench = bench.variable("OPENLINES_CONFIG", file.to_str().unwrap());
+    let config = Config::load(None, &Environment::from_iter(bench.variables)).unwrap();
+    assert_eq!(config.server.drain, Duration::from_secs(7));
+}
+
+#[test]
+fn all_faults_of_file_environment_and_tenants_are_reported_at_once() {
+    let bench = Bench::new("tenants:\n  - {id: Acme, portal: evil.org, webhok: {}}\n")
+        .variable("OPENLINES_SERVER_DRAIN_SECONDS", "soon")
+        .variable("OPENLINES_SERVER_LISTN", "x")
+        .variable("OPENLINES_LOG_FORMAT", "xml");
+    let places = bench.faulty(
+        "server:\n  listen: 5\n  default_deadline_seconds: 40\n  maximum_deadline_seconds: 20\n\
+         \x20 shutdown_delay_seconds: -1\n  maximum_concurrent_calls: 0\n  tls: {certificate_file: /nope}\n\
+         portals:\n  self_hosted: [localhost, https://x.example]\n  connect_timeout_seconds: 3.5\n\
+         validation: {names: maybe}\nlog: {filter: 'a=b=c'}\nsever: {}\n",
+    );
+    let expected = [
+        "server.listen",
+        "server.tls.certificate_file",
+        "server.maximum_concurrent_calls",
+        "server.drain_seconds",
+        "server.shutdown_delay_seconds",
+        "server.default_deadline_seconds",
+        "auth.callers",
+        "portals.self_hosted",
+        "portals.self_hosted",
+        "tenants[0].webhok",
+        "tenants[0].id",
+        "tenants[0]",
+        "portals.connect_timeout_seconds",
+        "validation.names",
+        "log.format",
+        "log.filter",
+        "sever",
+        "environment",
+    ];
+    assert_eq!(places, expected);
+}
+
+#[test]
+fn a_fault_names_setting_variable_source_problem_and_remedy() {
+    let report = Bench::open(NO_TENANTS).report("server: {drain_seconds: 601}\n");
+    assert_eq!(
+        report,
+        "the configuration has 1 fault:\n  1. server.drain_seconds (OPENLINES_SERVER_DRAIN_SECONDS): \
+         the value from the file is too large; give 1 to 600 seconds"
+    );
+}
+
+#[test]
+fn both_ends_of_a_range_are_allowed_and_the_next_values_are_not() {
+    let bench = Bench::open(NO_TENANTS);
+    for (value, allowed) in [("0", false), ("1", true), ("600", true), ("601", false)] {
+        let loaded = bench.load(&format!("server: {{drain_seconds: {value}}}\n"));
+        assert_eq!(loaded.is_ok(), allowed, "{value}");
+    }
+}
+
+#[test]
+fn numbers_are_digits_only_in_the_environment() {
+    for value in [
+        "",
+        "+5",
+        "-5",
+        "5s",
+        " 5",
+        "5.0",
+        "0x5",
+        "99999999999999999999",
+        "5_0",
+    ] {
+        let bench = Bench::open(NO_TENANTS).variable("OPENLINES_SERVER_DRAIN_SECONDS", value);
+        assert_eq!(bench.faulty(""), ["server.drain_seconds"], "{value:?}");
+    }
+}
+
+#[test]
+fn a_misspelt_name_is_answered_with_the_right_one() {
+    let bench = Bench::open(NO_TENANTS).variable("OPENLINES_SERVER_REFLECTON", "true");
+    let report = bench.report("server: {lisen: '127.0.0.1:1'}\n");
+    assert!(report.contains("did you mean server.listen?"), "{report}");
+    assert!(
+        report.contains("did you mean OPENLINES_SERVER_REFLECTION?"),
+        "{report}"
+    );
+}
+
+#[test]
+fn variables_that_tenants_take_secrets_from_are_no_misspelt_settings() {
+    let tenants = "tenants:\n  - id: acme\n    portal: acme.bitrix24.com\n    webhook:\n      \
+                   user_id: 1\n      secret: {environment: OPENLINES_ACME}\n";
+    let bench = Bench::open(tenants).variable("OPENLINES_ACME", "abc123");
+    assert_eq!(bench.load("").unwrap().tenants.directory.len(), 1);
+}
+
+#[test]
+fn a_missing_tenants_file_is_a_fault() {
+    let environment = Environment::from_iter([(
+        "OPENLINES_AUTH_MODE".to_owned(),
+        "dangerous_none".to_owned(),
+    )]);
+    let faults = Config::load(None, &environment).unwrap_err();
+    assert_eq!(faults.len(), 1);
+    assert!(
+        faults
+            .to_string()
+            .contains("tenants.file (OPENLINES_TENANTS_FILE)"),
+        "{faults}"
+    );
+}
+
+#[test]
+fn a_settings_file_that_cannot_be_read_is_the_only_fault() {
+    let path = PathBuf::from("/does/not/exist.yaml");
+    let faults = Config::load(Some(&path), &Environment::default()).unwrap_err();
+    assert_eq!(faults.len(), 1);
+}
+
+#[test]
+fn a_settings_file_must_be_a_mapping_of_sections() {
+    let bench = Bench::open(NO_TENANTS);
+    assert_eq!(bench.faulty("- a\n").len(), 1);
+    assert_eq!(bench.faulty("server: 5\n"), ["server"]);
+    assert!(bench.load("server:\nlog:\n").is_ok());
+    assert_eq!(bench.faulty("server:\n  listen:\n"), ["server.listen"]);
+}
+
+#[test]
+fn certificate_and_key_are_given_together() {
+    let bench = Bench::open(NO_TENANTS);
+    let certificate = bench.file("certificate.pem", "");
+    let certificate = certificate.to_str().unwrap();
+    let one = format!("server: {{tls: {{certificate_file: {certificate}}}}}\n");
+    assert_eq!(bench.faulty(&one), ["server.tls.private_key_file"]);
+    let other = format!("server: {{tls: {{private_key_file: {certificate}}}}}\n");
+    assert_eq!(bench.faulty(&other), ["server.tls.certificate_file"]);
+    let both = format!(
+        "server: {{tls: {{certificate_file: {certificate}, private_key_file: {certificate}}}}}\n"
+    );
+    assert!(bench.load(&both).unwrap().server.tls.is_some());
+}
+
+#[test]
+fn no_report_quotes_a_value_wherever_it_was_pasted() {
+    for setting in settings() {
+        let (section, key) = setting.path.rsplit_once('.').unwrap();
+        let inline = section
+            .split('.')
+            .rev()
+            .fold(format!("{{{key}: {CANARY}}}"), |inner, name| {
+                format!("{{{name}: {inner}}}")
+            });
+        if let Err(faults) = Bench::open(NO_TENANTS).load(&inline) {
+            assert!(!faults.to_string().contains(CANARY), "{faults}");
+        }
+        if let Some(variable) = setting.variable() {
+            let bench = Bench::open(NO_TENANTS).variable(&variable, CANARY);
+            if let Err(faults) = bench.load("") {
+                assert!(!faults.to_string().contains(CANARY), "{faults}");
+            }
+        }
+    }
+}

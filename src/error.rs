@@ -1,0 +1,225 @@
+//! What a caller can be told, and the only maker of `tonic::Status`.
+//!
+//! Each part of the service has its own error type. [`Error`] gathers them at the edge; [`Error::into_failure`] gives each a reason from
+//! the [table of reasons](reason), and Bitrix24's own codes one from the [table of codes](code). A [`Failure`] becomes a
+//! status with all its details, or one result among others.
+
+pub mod code;
+mod failure;
+mod from_call;
+pub mod reason;
+mod retry;
+mod violations;
+
+use tonic::Status;
+
+pub use self::failure::{CallIdentity, DOMAIN, Failure};
+pub use self::violations::{Violation, Violations};
+use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
+use crate::auth::Rejected;
+use crate::bitrix24::{CallError, Outcome};
+use crate::dispatch::NotAdmitted;
+use crate::tenant::NotPermitted;
+
+/// Why a call, or one message of a call, fails.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The request breaks rules.
+    #[error("the request breaks {} rules", .0.found())]
+    InvalidRequest(Violations),
+    /// The caller's own credentials are not accepted.
+    #[error(transparent)]
+    Caller(#[from] Rejected),
+    /// The tenant does not exist or is not the caller's.
+    #[error(transparent)]
+    Tenant(#[from] NotPermitted),
+    /// The operation needs application credentials and the tenant has a webhook.
+    #[error("the tenant has a webhook, and the operation needs an application")]
+    ApplicationRequired,
+    /// The request has an idempotency key and there is no ledger.
+    #[error("there is no ledger for idempotency keys")]
+    IdempotencyNotAvailable,
+    /// The call may not be sent now.
+    #[error(transparent)]
+    NotAdmitted(#[from] NotAdmitted),
+    /// The call to the portal failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// Bitrix24 refused one message among others.
+    #[error("Bitrix24 refused the message")]
+    MessageRejected {
+        /// The HTTP status of the answer.
+        http_status: u16,
+        /// Bitrix24's texts.
+        texts: Vec<String>,
+    },
+    /// Bitrix24's answer does not say what became of one message among others.
+    #[error("Bitrix24's answer does not say what became of the message")]
+    ResultMissing,
+    /// Bitrix24 reported success without the promised result.
+    #[error("Bitrix24 reported success without the result that its documentation promises")]
+    AnswerNotUnderstood,
+    /// The service itself failed.
+    #[error("the service failed")]
+    Internal {
+        /// What is known of the call's fate.
+        outcome: Outcome,
+    },
+    /// The service has as many calls in hand as it may have.
+    #[error("too many calls in hand")]
+    Overloaded,
+    /// The service is stopping.
+    #[error("the service is stopping")]
+    ShuttingDown,
+    /// There is no such operation.
+    #[error("there is no such operation")]
+    OperationNotServed,
+}
+
+impl Error {
+    /// The status of a call that fails for this.
+    pub fn into_status(self, call: &CallIdentity) -> Status {
+        self.into_failure(call).into_status(call)
+    }
+
+    /// The failure that a caller is told of.
+    pub fn into_failure(self, call: &CallIdentity) -> Failure {
+        match self {
+            Self::InvalidRequest(violations) => invalid_request(violations),
+            Self::Caller(rejected) => {
+                let reason = match rejected {
+                    Rejected::Missing => Reason::CredentialsMissing,
+                    Rejected::Malformed | Rejected::Unknown | Rejected::DuplicateHeader => {
+                        Reason::CredentialsInvalid
+                    }
+                };
+                Failure::of_facade(reason, rejected.to_string())
+            }
+            Self::Tenant(NotPermitted) => Failure::of_facade(
+                Reason::TenantNotPermitted,
+                "the tenant does not exist, or the caller may not act for it",
+            ),
+            Self::ApplicationRequired => Failure::of_facade(
+                Reason::WrongAuthorizationType,
+                "the operation needs application (OAuth) credentials, and the tenant has a webhook; nothing was sent",
+            ),
+            Self::IdempotencyNotAvailable => Failure::of_facade(
+                Reason::IdempotencyNotAvailable,
+                "request_id is set, and this server has no ledger to honour it with; nothing was sent",
+            ),
+            Self::NotAdmitted(NotAdmitted::DeadlinePassed) => Failure::of_facade(
+                Reason::DeadlineBeforeSend,
+                "the deadline passed before the request could be sent; nothing was sent",
+            ),
+            Self::Call(error) => from_call::failure(error, call.method),
+            Self::MessageRejected { http_status, texts } => {
+                from_call::message_rejected(http_status, &texts, call.method)
+            }
+            Self::ResultMissing => from_call::outcome_unknown(
+                "Bitrix24's answer does not say what became of the message",
+            ),
+            Self::AnswerNotUnderstood => from_call::answer_not_understood(),
+            Self::Internal { outcome } => Failure {
+                outcome,
+                ..Failure::of_facade(
+                    Reason::Internal,
+                    "the service failed; its log has the cause",
+                )
+            },
+            Self::Overloaded => Failure::of_facade(
+                Reason::Overloaded,
+                "the service has as many calls in hand as it may have; nothing was sent",
+            ),
+            Self::ShuttingDown => Failure::of_facade(
+                Reason::ShuttingDown,
+                "this instance is stopping; nothing was sent",
+            ),
+            Self::OperationNotServed => {
+                Failure::of_facade(Reason::OperationNotServed, "there is no such operation")
+            }
+        }
+    }
+}
+
+fn invalid_request(violations: Violations) -> Failure {
+    let found = violations.found();
+    let message = match violations.kept() {
+        [only] if found == 1 => format!("invalid request: {}: {}", only.field, only.description),
+        [first, ..] => format!(
+            "invalid request: {found} violations; the first: {}: {}",
+            first.field, first.description
+        ),
+        [] => "invalid request".to_owned(),
+    };
+    Failure {
+        violations,
+        ..Failure::of_facade(Reason::InvalidRequest, message)
+    }
+}
+
+/// Translates a status that the gRPC library made itself, so that it carries our details like any other. `None` if the
+/// status is not a failure of that kind.
+///
+/// The library answers messages that are too large with `OUT_OF_RANGE` or `RESOURCE_EXHAUSTED` and messages that cannot
+/// be decoded with `INTERNAL`: all three are the caller's to mend.
+pub fn translate(status: &Status, maximum_request_bytes: usize) -> Option<Error> {
+    use tonic::Code;
+    let violation = |rule, description: String| {
+        let mut violations = Violations::default();
+        violations.add("", rule, description);
+        Some(Error::InvalidRequest(violations))
+    };
+    let code = status.code();
+    if matches!(code, Code::OutOfRange | Code::ResourceExhausted) {
+        return violation(
+            "REQUEST_TOO_LARGE",
+            format!("the request is larger than {maximum_request_bytes} bytes; send less at once"),
+        );
+    }
+    if matches!(code, Code::Internal | Code::InvalidArgument) {
+        return violation(
+            "REQUEST_NOT_DECODABLE",
+            "the request is no message of the operation's type; check the version of your stubs"
+                .to_owned(),
+        );
+    }
+    if code != Code::Unimplemented {
+        return None;
+    }
+    if status.message().contains("compressed") {
+        return violation(
+            "COMPRESSION_NOT_ACCEPTED",
+            "compressed requests are not accepted; send it uncompressed".to_owned(),
+        );
+    }
+    Some(Error::OperationNotServed)
+}
+
+/// Reads a status that the gRPC library has already put into response headers.
+pub fn status_in_headers(headers: &http::HeaderMap) -> Option<Status> {
+    Status::from_header_map(headers).filter(|status| status.code() != tonic::Code::Ok)
+}
+
+/// The name of a status code in logs, in UPPER_SNAKE_CASE.
+pub fn code_name(code: tonic::Code) -> &'static str {
+    use tonic::Code;
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

@@ -1,0 +1,256 @@
+//! A failure with everything that a caller is told of it, and its form on the wire.
+
+use prost::Message;
+use prost_types::Any;
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::{Code, Status};
+use tonic_types::pb;
+
+use super::Violations;
+use super::reason::{ReasonRow, row};
+use super::retry;
+use crate::api::bitrix24::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
+use crate::bitrix24::{Method, Outcome};
+
+/// The domain of every `ErrorInfo` of this service.
+pub const DOMAIN: &str = "openlines.bitrix24";
+
+/// The metadata that tells gRPC clients how long to wait before they repeat (gRFC A6), in milliseconds.
+const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// The call that failed, as far as it is known.
+#[derive(Clone, Debug, Default)]
+pub struct CallIdentity {
+    /// The request id that logs and `RequestInfo` carry.
+    pub request_id: String,
+    /// The tenant as the request names it, at most 63 characters.
+    pub tenant_id: Option<String>,
+    /// The REST method.
+    pub method: Option<Method>,
+    /// The open channel as the request names it: its id or its code.
+    pub line: Option<String>,
+}
+
+/// Who decided that the call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Facade,
+    Bitrix24,
+}
+
+/// A failure, ready to be told.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub(super) reason: Reason,
+    pub(super) source: Source,
+    pub(super) outcome: Outcome,
+    pub(super) message: String,
+    pub(super) timed_out: bool,
+    pub(super) bitrix24: Option<Bitrix24Error>,
+    pub(super) violations: Violations,
+}
+
+impl Failure {
+    pub(super) fn of_facade(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            source: Source::Facade,
+            outcome: Outcome::NotExecuted,
+            message: message.into(),
+            timed_out: false,
+            bitrix24: None,
+            violations: Violations::default(),
+        }
+    }
+
+    /// Why the call failed.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// What is known of the call's fate.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Bitrix24's code as received, if it refused.
+    pub fn bitrix24_code(&self) -> Option<&str> {
+        self.bitrix24.as_ref().map(|error| error.code.as_str())
+    }
+
+    fn code(&self) -> Code {
+        if self.timed_out {
+            Code::DeadlineExceeded
+        } else {
+            row(self.reason).code
+        }
+    }
+
+    /// The status of a call that failed.
+    pub fn into_status(self, call: &CallIdentity) -> Status {
+        let code = self.code();
+        let pushback = matches!(code, Code::ResourceExhausted | Code::Unavailable)
+            .then(|| retry::delay(self.reason))
+            .flatten();
+        let details = self.to_rpc_status(call).encode_to_vec();
+        let mut metadata = MetadataMap::new();
+        if let Some(delay) = pushback {
+            let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            metadata.insert(RETRY_PUSHBACK, MetadataValue::from(delay));
+        }
+        Status::with_details_and_metadata(code, self.message, details.into(), metadata)
+    }
+
+    /// The same as a message, for one result among others.
+    pub fn to_rpc_status(&self, call: &CallIdentity) -> pb::Status {
+        pb::Status {
+            code: self.code().into(),
+            message: self.message.clone(),
+            details: self.details(call),
+        }
+    }
+
+    fn details(&self, call: &CallIdentity) -> Vec<Any> {
+        let row = row(self.reason);
+        let mut details = vec![
+            any(&self.error_info(call)),
+            any(&pb::RequestInfo {
+                request_id: call.request_id.clone(),
+                serving_data: String::new(),
+            }),
+        ];
+        if let Some(error) = &self.bitrix24 {
+            details.push(any(error));
+        }
+        if !self.violations.is_empty() {
+            details.push(any(&self.bad_request()));
+        }
+        if let Some(delay) = retry::delay(self.reason) {
+            let retry_delay = prost_types::Duration::try_from(delay).ok();
+            details.push(any(&pb::RetryInfo { retry_delay }));
+        }
+        details.extend(self.by_status(row, call));
+        if let Some(url) = row.help {
+            let link = pb::help::Link {
+                description: "Bitrix24's documentation".to_owned(),
+                url: url.to_owned(),
+            };
+            details.push(any(&pb::Help { links: vec![link] }));
+        }
+        details
+    }
+
+    fn error_info(&self, call: &CallIdentity) -> pb::ErrorInfo {
+        let source = match self.source {
+            Source::Facade => "facade",
+            Source::Bitrix24 => "bitrix24",
+        };
+        let mut metadata = vec![
+            ("errorSource".to_owned(), source.to_owned()),
+            ("outcome".to_owned(), self.outcome.as_str().to_owned()),
+        ];
+        let known = [
+            ("tenantId", call.tenant_id.clone()),
+            (
+                "bitrix24Method",
+                call.method.map(|method| method.name().to_owned()),
+            ),
+            ("bitrix24Code", self.bitrix24_code().map(str::to_owned)),
+        ];
+        metadata.extend(
+            known
+                .into_iter()
+                .filter_map(|(k, v)| Some((k.to_owned(), v?))),
+        );
+        pb::ErrorInfo {
+            reason: self.reason.as_str_name().to_owned(),
+            domain: DOMAIN.to_owned(),
+            metadata: metadata.into_iter().collect(),
+        }
+    }
+
+    fn bad_request(&self) -> pb::BadRequest {
+        let field_violations =
+            self.violations
+                .kept()
+                .iter()
+                .map(|violation| pb::bad_request::FieldViolation {
+                    field: violation.field.clone(),
+                    description: violation.description.clone(),
+                    reason: violation.rule.to_owned(),
+                    localized_message: None,
+                });
+        pb::BadRequest {
+            field_violations: field_violations.collect(),
+        }
+    }
+
+    /// The details that follow from the status: what has to be put right, which quota is used up, what is missing.
+    fn by_status(&self, row: &ReasonRow, call: &CallIdentity) -> Option<Any> {
+        let tenant = format!("tenants/{}", call.tenant_id.as_deref().unwrap_or("-"));
+        if matches!(self.reason, Reason::LineNotFound | Reason::LineNotActive) {
+            return Some(any(&pb::ResourceInfo {
+                resource_type: "bitrix24.openlines/Line".to_owned(),
+                resource_name: call.line.clone().unwrap_or_default(),
+                owner: tenant,
+                description: row.remedy.to_owned(),
+            }));
+        }
+        let kind = self
+            .reason
+            .as_str_name()
+            .trim_start_matches("ERROR_REASON_")
+            .to_owned();
+        if row.code == Code::FailedPrecondition {
+            let violation = pb::precondition_failure::Violation {
+                r#type: kind,
+                subject: tenant,
+                description: row.remedy.to_owned(),
+            };
+            return Some(any(&pb::PreconditionFailure {
+                violations: vec![violation],
+            }));
+        }
+        if row.code == Code::ResourceExhausted {
+            let violation = pb::quota_failure::Violation {
+                subject: tenant,
+                description: row.remedy.to_owned(),
+                ..Default::default()
+            };
+            return Some(any(&pb::QuotaFailure {
+                violations: vec![violation],
+            }));
+        }
+        None
+    }
+}
+
+fn any<M: Message + TypeName>(message: &M) -> Any {
+    Any {
+        type_url: format!("type.googleapis.com/{}", M::TYPE_NAME),
+        value: message.encode_to_vec(),
+    }
+}
+
+/// The full name of a detail's type. The generated types of google.rpc do not carry theirs.
+trait TypeName {
+    const TYPE_NAME: &'static str;
+}
+
+macro_rules! type_names {
+    ($($message:ty => $name:literal;)*) => {
+        $(impl TypeName for $message { const TYPE_NAME: &'static str = $name; })*
+    };
+}
+
+type_names! {
+    Bitrix24Error => "bitrix24.openlines.v1.Bitrix24Error";
+    pb::BadRequest => "google.rpc.BadRequest";
+    pb::ErrorInfo => "google.rpc.ErrorInfo";
+    pb::Help => "google.rpc.Help";
+    pb::PreconditionFailure => "google.rpc.PreconditionFailure";
+    pb::QuotaFailure => "google.rpc.QuotaFailure";
+    pb::RequestInfo => "google.rpc.RequestInfo";
+    pb::ResourceInfo => "google.rpc.ResourceInfo";
+    pb::RetryInfo => "google.rpc.RetryInfo";
+}

@@ -1,0 +1,168 @@
+//! From a failed call to a portal to what the caller is told.
+
+use super::code;
+use super::failure::{Failure, Source};
+use crate::api::bitrix24::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
+use crate::bitrix24::{CallError, Method, NotSent, Outcome, Refusal, Unanswered};
+use crate::error::Violations;
+
+/// What of Bitrix24's description goes into the details, in bytes.
+const DESCRIPTION_BYTES: usize = 512;
+/// What of it goes into the status message, in bytes. The message travels percent-encoded, three times as long.
+const QUOTED_BYTES: usize = 200;
+/// What of a code goes anywhere, in bytes. Documented ones are shorter than 50.
+const CODE_BYTES: usize = 128;
+
+pub(super) fn failure(error: CallError, method: Option<Method>) -> Failure {
+    let outcome = error.outcome();
+    match error {
+        CallError::NotSent(not_sent) => Failure {
+            source: match not_sent {
+                NotSent::DeadlinePassed | NotSent::AddressForbidden => Source::Facade,
+                NotSent::Unreachable => Source::Bitrix24,
+            },
+            ..Failure::of_facade(
+                match not_sent {
+                    NotSent::DeadlinePassed => Reason::DeadlineBeforeSend,
+                    NotSent::Unreachable => Reason::PortalUnreachable,
+                    NotSent::AddressForbidden => Reason::PortalAddressForbidden,
+                },
+                format!("{not_sent}; nothing was sent"),
+            )
+        },
+        CallError::Moved { new_host } => of_bitrix24(
+            Reason::PortalMoved,
+            outcome,
+            match new_host {
+                Some(host) => format!("the portal answers under a new address, {host}"),
+                None => "the portal answers under a new address".to_owned(),
+            },
+        ),
+        CallError::NoPortal { http_status } => of_bitrix24(
+            Reason::PortalNotFound,
+            outcome,
+            format!(
+                "the web server at the portal's address answered HTTP {http_status} with a page instead of Bitrix24"
+            ),
+        ),
+        CallError::Refused(refusal) => refused(&refusal, method),
+        CallError::Unanswered(unanswered) => Failure {
+            timed_out: unanswered == Unanswered::DeadlinePassed,
+            ..outcome_unknown(&unanswered.to_string())
+        },
+    }
+}
+
+pub(super) fn outcome_unknown(what: &str) -> Failure {
+    of_bitrix24(
+        Reason::OutcomeUnknown,
+        Outcome::Unknown,
+        format!("the message may or may not have been delivered: {what}"),
+    )
+}
+
+pub(super) fn answer_not_understood() -> Failure {
+    of_bitrix24(
+        Reason::AnswerNotUnderstood,
+        Outcome::Executed,
+        "Bitrix24 reported success without the result that its documentation promises; the message was taken".to_owned(),
+    )
+}
+
+pub(super) fn message_rejected(
+    http_status: u16,
+    texts: &[String],
+    method: Option<Method>,
+) -> Failure {
+    let description = texts.join("; ");
+    let quoted = cut(&description, QUOTED_BYTES);
+    Failure {
+        bitrix24: Some(Bitrix24Error {
+            method: method
+                .map(|method| method.name().to_owned())
+                .unwrap_or_default(),
+            http_status: http_status.into(),
+            code: String::new(),
+            description: cut(&description, DESCRIPTION_BYTES).to_owned(),
+            documented_code: None,
+        }),
+        ..of_bitrix24(
+            Reason::MessageRejected,
+            Outcome::NotExecuted,
+            if quoted.is_empty() {
+                "Bitrix24 refused the message without a reason".to_owned()
+            } else {
+                format!("Bitrix24 refused the message: {quoted}")
+            },
+        )
+    }
+}
+
+fn refused(refusal: &Refusal, method: Option<Method>) -> Failure {
+    let row = method.and_then(|method| code::find(method, &refusal.code));
+    let outcome = refusal.outcome();
+    let reason = match row {
+        _ if outcome == Outcome::Unknown => Reason::OutcomeUnknown,
+        Some(row) => row.reason,
+        None => Reason::UndocumentedCode,
+    };
+    let code = cut(&refusal.code, CODE_BYTES);
+    let name = method.map_or("the method", Method::name);
+    let shown_code = if code.is_empty() {
+        "an empty code"
+    } else {
+        code
+    };
+    let message = match cut(&refusal.description, QUOTED_BYTES) {
+        "" => format!("Bitrix24 refused {name} with {shown_code}"),
+        quoted => format!("Bitrix24 refused {name} with {shown_code}: {quoted}"),
+    };
+    let mut violations = Violations::default();
+    if let Some(field) = row
+        .and_then(|row| row.field)
+        .filter(|_| reason == Reason::RejectedArgument)
+    {
+        let description =
+            format!("Bitrix24 refused it with {shown_code}; correct it as Bitrix24Error says");
+        violations.add(field, "REJECTED_BY_BITRIX24", description);
+    }
+    Failure {
+        bitrix24: Some(Bitrix24Error {
+            method: name.to_owned(),
+            http_status: refusal.http_status.into(),
+            code: code.to_owned(),
+            description: cut(&refusal.description, DESCRIPTION_BYTES).to_owned(),
+            documented_code: row.map(|row| row.documented),
+        }),
+        violations,
+        ..of_bitrix24(reason, outcome, message)
+    }
+}
+
+fn of_bitrix24(reason: Reason, outcome: Outcome, message: String) -> Failure {
+    Failure {
+        source: Source::Bitrix24,
+        outcome,
+        ..Failure::of_facade(reason, message)
+    }
+}
+
+/// The longest beginning of `text` with at most `bytes` bytes that ends between two characters.
+fn cut(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    end.and_then(|end| text.get(..end)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(cut("привет", 5), "пр");
+        assert_eq!(cut("abc", 5), "abc");
+        assert_eq!(cut("", 5), "");
+    }
+}

@@ -1,0 +1,23 @@
+//! How long to wait before a repeat.
+
+use std::time::Duration;
+
+use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
+
+/// The wait that a status recommends, for reasons that pass with time.
+pub(super) fn delay(reason: Reason) -> Option<Duration> {
+    REASONS_THAT_PASS
+        .iter()
+        .find(|(passing, _)| *passing == reason)
+        .map(|(_, delay)| *delay)
+}
+
+const REASONS_THAT_PASS: [(Reason, Duration); 5] = [
+    (Reason::Overloaded, Duration::from_secs(1)),
+    (Reason::ShuttingDown, Duration::ZERO),
+    (Reason::PortalUnreachable, Duration::from_secs(1)),
+    // The portal's counter falls by 2 or 5 each second (page "limits").
+    (Reason::PortalRateLimited, Duration::from_secs(1)),
+    // The refusal does not say when the oldest minute expires; it does within ten minutes (page "limits").
+    (Reason::OperatingLimit, Duration::from_secs(600)),
+];

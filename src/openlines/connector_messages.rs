@@ -1,0 +1,150 @@
+//! `SendConnectorMessages`: `imconnector.send.messages`.
+
+mod parameters;
+mod results;
+
+use super::check::Check;
+use super::operation::Operation;
+use super::path::Path;
+use super::timing;
+use crate::api::bitrix24::openlines::v1::{
+    ConnectorMessage, ExternalChat, ExternalMessage, ExternalUser, Gender,
+    SendConnectorMessagesRequest, SendConnectorMessagesResponse,
+};
+use crate::bitrix24::{Answer, Method, NotAnObject, Parameters};
+use crate::error::{CallIdentity, Error};
+
+pub(super) struct SendConnectorMessages;
+
+/// The longest identifier or name, in characters. Ours: Bitrix24 documents none, and these are keys and titles.
+const ID_CHARACTERS: usize = 255;
+/// The longest email address, in characters. Source: RFC 5321, section 4.5.3.1.3, less the brackets.
+const EMAIL_CHARACTERS: usize = 254;
+/// The longest phone number, in characters. Ours: twice what an international number with extension needs.
+const PHONE_CHARACTERS: usize = 64;
+/// The largest number of files of one message. Ours: Bitrix24 documents none.
+const FILES: usize = 100;
+/// The last second of the year 9999, the end of `Timestamp`.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+impl Operation for SendConnectorMessages {
+    type Request = SendConnectorMessagesRequest;
+    type Response = SendConnectorMessagesResponse;
+
+    const METHOD: Method = Method::SendConnectorMessages;
+
+    fn tenant_id(request: &Self::Request) -> &str {
+        &request.tenant_id
+    }
+
+    fn request_id(request: &Self::Request) -> &str {
+        &request.request_id
+    }
+
+    fn line(request: &Self::Request) -> Option<String> {
+        Some(request.line_id.to_string())
+    }
+
+    fn prepare(request: &Self::Request, check: &mut Check<'_>) -> Result<Parameters, NotAnObject> {
+        check_connector(Path::root("connector_id"), &request.connector_id, check);
+        check.required_id(Path::root("line_id"), request.line_id);
+        let messages = Path::root("messages");
+        check.some(messages, &request.messages);
+        check.at_most(messages, &request.messages, check.rules.maximum_messages);
+        for (index, message) in request.messages.iter().enumerate() {
+            check_message(messages.item(index), message, check);
+        }
+        Parameters::of(&parameters::ConnectorMessages::of(request))
+    }
+
+    fn reply(
+        answer: Answer,
+        request: &Self::Request,
+        call: &CallIdentity,
+    ) -> Result<Self::Response, Error> {
+        let results = results::of(&answer, request, call)?;
+        Ok(SendConnectorMessagesResponse {
+            results,
+            timing: Some(timing::timing(&answer.time)),
+            operating_budget: timing::operating_budget(&answer.time),
+        })
+    }
+}
+
+fn check_connector(path: Path<'_>, connector: &str, check: &mut Check<'_>) {
+    check.required_text(path, connector, ID_CHARACTERS);
+    let forbidden = |character: char| character <= ' ' || character == '\u{7f}' || character == '.';
+    if connector.contains(forbidden) {
+        check.wrong(
+            path,
+            "CHARACTERS",
+            "has a dot, a space or a control character; Bitrix24 registers none with them",
+        );
+    }
+}
+
+fn check_message(path: Path<'_>, message: &ConnectorMessage, check: &mut Check<'_>) {
+    let user = path.field("user");
+    if let Some(message) = check.required(user, message.user.as_ref()) {
+        check_user(user, message, check);
+    }
+    let content = path.field("message");
+    if let Some(message) = check.required(content, message.message.as_ref()) {
+        check_content(content, message, check);
+    }
+    let chat = path.field("chat");
+    if let Some(message) = check.required(chat, message.chat.as_ref()) {
+        check_chat(chat, message, check);
+    }
+}
+
+fn check_user(path: Path<'_>, user: &ExternalUser, check: &mut Check<'_>) {
+    check.required_text(path.field("id"), &user.id, ID_CHARACTERS);
+    check.name(path.field("first_name"), &user.first_name);
+    check.name(path.field("last_name"), &user.last_name);
+    check.url(path.field("picture_url"), &user.picture_url);
+    check.url(path.field("profile_url"), &user.profile_url);
+    check.known::<Gender>(path.field("gender"), user.gender);
+    check.text(path.field("email"), &user.email, EMAIL_CHARACTERS);
+    check.text(path.field("phone"), &user.phone, PHONE_CHARACTERS);
+}
+
+fn check_content(path: Path<'_>, message: &ExternalMessage, check: &mut Check<'_>) {
+    check.required_text(path.field("id"), &message.id, ID_CHARACTERS);
+    if let Some(time) = &message.send_time
+        && !(1..=LAST_SECOND).contains(&time.seconds)
+    {
+        check.wrong(
+            path.field("send_time"),
+            "TIME",
+            "is not after 1970 and before the year 10000",
+        );
+    }
+    check.text(
+        path.field("text"),
+        &message.text,
+        check.rules.maximum_text_characters,
+    );
+    check.at_most(path.field("files"), &message.files, FILES);
+    for (index, file) in message.files.iter().enumerate() {
+        let path = path.field("files").item(index);
+        check.required_url(path.field("url"), &file.url);
+        check.text(path.field("name"), &file.name, ID_CHARACTERS);
+    }
+    if message.text.is_empty() && message.files.is_empty() {
+        check.wrong(
+            path,
+            "TEXT_OR_FILES",
+            "has neither text nor files; give one of them",
+        );
+    }
+    if let Some(user) = message.portal_user_id {
+        check.not_negative(path.field("portal_user_id"), user);
+    }
+}
+
+fn check_chat(path: Path<'_>, chat: &ExternalChat, check: &mut Check<'_>) {
+    check.required_text(path.field("id"), &chat.id, ID_CHARACTERS);
+    check.text(path.field("name"), &chat.name, ID_CHARACTERS);
+    check.url(path.field("url"), &chat.url);
+}

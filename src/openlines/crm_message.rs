@@ -1,0 +1,93 @@
+//! `SendCrmMessage`: `imopenlines.crm.message.add`.
+
+use serde::Serialize;
+
+use super::check::Check;
+use super::operation::Operation;
+use super::path::Path;
+use super::timing;
+use crate::api::bitrix24::openlines::v1::{
+    CrmEntityType, SendCrmMessageRequest, SendCrmMessageResponse,
+};
+use crate::bitrix24::{Answer, Method, NotAnObject, Parameters, loose};
+use crate::error::{CallIdentity, Error};
+
+pub(super) struct SendCrmMessage;
+
+/// The parameters under Bitrix24's names.
+#[derive(Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+struct CrmMessage<'a> {
+    crm_entity_type: &'static str,
+    crm_entity: i64,
+    user_id: i64,
+    chat_id: i64,
+    message: &'a str,
+}
+
+impl Operation for SendCrmMessage {
+    type Request = SendCrmMessageRequest;
+    type Response = SendCrmMessageResponse;
+
+    const METHOD: Method = Method::AddCrmMessage;
+
+    fn tenant_id(request: &Self::Request) -> &str {
+        &request.tenant_id
+    }
+
+    fn request_id(request: &Self::Request) -> &str {
+        &request.request_id
+    }
+
+    fn line(_request: &Self::Request) -> Option<String> {
+        None
+    }
+
+    fn prepare(request: &Self::Request, check: &mut Check<'_>) -> Result<Parameters, NotAnObject> {
+        check.required_value::<CrmEntityType>(
+            Path::root("crm_entity_type"),
+            request.crm_entity_type,
+        );
+        check.required_id(Path::root("crm_entity_id"), request.crm_entity_id);
+        check.required_id(Path::root("user_id"), request.user_id);
+        check.required_id(Path::root("portal_chat_id"), request.portal_chat_id);
+        let text_limit = check.rules.maximum_text_characters;
+        check.required_text(Path::root("text"), &request.text, text_limit);
+        Parameters::of(&CrmMessage {
+            crm_entity_type: entity_type(request.crm_entity_type()),
+            crm_entity: request.crm_entity_id,
+            user_id: request.user_id,
+            chat_id: request.portal_chat_id,
+            message: &request.text,
+        })
+    }
+
+    fn reply(
+        answer: Answer,
+        _request: &Self::Request,
+        _call: &CallIdentity,
+    ) -> Result<Self::Response, Error> {
+        let portal_message_id = match loose::integer(&answer.result) {
+            Some(id) if id > 0 => id,
+            // Something was created, and Bitrix24 does not say what.
+            _ if answer.result == true => return Err(Error::AnswerNotUnderstood),
+            _ => return Err(Error::ResultMissing),
+        };
+        Ok(SendCrmMessageResponse {
+            portal_message_id,
+            timing: Some(timing::timing(&answer.time)),
+            operating_budget: timing::operating_budget(&answer.time),
+        })
+    }
+}
+
+/// Source: method page `imopenlines.crm.message.add`.
+fn entity_type(entity_type: CrmEntityType) -> &'static str {
+    match entity_type {
+        CrmEntityType::Unspecified => "",
+        CrmEntityType::Lead => "lead",
+        CrmEntityType::Deal => "deal",
+        CrmEntityType::Company => "company",
+        CrmEntityType::Contact => "contact",
+    }
+}

@@ -1,0 +1,35 @@
+//! What the three operations have in common.
+
+use super::check::Check;
+use crate::bitrix24::{Answer, Method, NotAnObject, Parameters};
+use crate::error::{CallIdentity, Error};
+
+/// One RPC: a request becomes parameters, an answer becomes a response.
+pub(super) trait Operation {
+    /// The RPC's request.
+    type Request;
+    /// The RPC's response.
+    type Response;
+
+    /// The REST method behind the RPC.
+    const METHOD: Method;
+
+    /// The tenant that the request names.
+    fn tenant_id(request: &Self::Request) -> &str;
+
+    /// The idempotency key, or an empty text.
+    fn request_id(request: &Self::Request) -> &str;
+
+    /// The open channel that the request names, by id or by code.
+    fn line(request: &Self::Request) -> Option<String>;
+
+    /// Checks the request and puts it into Bitrix24's terms, to be sent if the check finds nothing.
+    fn prepare(request: &Self::Request, check: &mut Check<'_>) -> Result<Parameters, NotAnObject>;
+
+    /// Puts the answer into the API's terms.
+    fn reply(
+        answer: Answer,
+        request: &Self::Request,
+        call: &CallIdentity,
+    ) -> Result<Self::Response, Error>;
+}

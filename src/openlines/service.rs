@@ -1,0 +1,158 @@
+//! The gRPC service: every call's way through authentication, tenant, check and dispatch.
+
+use tonic::{Request, Response, Status};
+
+use super::Call;
+use super::check::{Check, Rules};
+use super::connector_messages::SendConnectorMessages;
+use super::crm_message::SendCrmMessage;
+use super::network_message::SendNetworkMessage;
+use super::operation::Operation;
+use crate::api::bitrix24::openlines::v1::open_lines_service_server::OpenLinesService;
+use crate::api::bitrix24::openlines::v1::{
+    SendConnectorMessagesRequest, SendConnectorMessagesResponse, SendCrmMessageRequest,
+    SendCrmMessageResponse, SendNetworkMessageRequest, SendNetworkMessageResponse,
+};
+use crate::auth::{Caller, Callers};
+use crate::bitrix24::Outcome;
+use crate::dispatch::Dispatcher;
+use crate::error::{CallIdentity, Error, Violations};
+use crate::server::CallContext;
+use crate::tenant::{Directory, Tenant, TenantId};
+
+/// The implementation of `bitrix24.openlines.v1.OpenLinesService`.
+#[derive(Debug)]
+pub struct OpenLines {
+    /// Who may call.
+    pub callers: Callers,
+    /// For which portals.
+    pub directory: Directory,
+    /// What requests are checked against.
+    pub rules: Rules,
+    /// What sends.
+    pub dispatcher: Dispatcher,
+}
+
+#[tonic::async_trait]
+impl OpenLinesService for OpenLines {
+    async fn send_connector_messages(
+        &self,
+        request: Request<SendConnectorMessagesRequest>,
+    ) -> Result<Response<SendConnectorMessagesResponse>, Status> {
+        self.answer::<SendConnectorMessages>(request).await
+    }
+
+    async fn send_crm_message(
+        &self,
+        request: Request<SendCrmMessageRequest>,
+    ) -> Result<Response<SendCrmMessageResponse>, Status> {
+        self.answer::<SendCrmMessage>(request).await
+    }
+
+    async fn send_network_message(
+        &self,
+        request: Request<SendNetworkMessageRequest>,
+    ) -> Result<Response<SendNetworkMessageResponse>, Status> {
+        self.answer::<SendNetworkMessage>(request).await
+    }
+}
+
+impl OpenLines {
+    async fn answer<O: Operation>(
+        &self,
+        request: Request<O::Request>,
+    ) -> Result<Response<O::Response>, Status> {
+        let (metadata, extensions, request) = request.into_parts();
+        let context = extensions.get::<CallContext>().cloned().unwrap_or_default();
+        let mut identity = CallIdentity {
+            request_id: context.request_id().to_owned(),
+            method: Some(O::METHOD),
+            line: O::line(&request),
+            tenant_id: None,
+        };
+        let outcome = async {
+            let authorization = metadata.get_all("authorization").iter();
+            let caller = self
+                .callers
+                .authenticate(authorization.map(|value| value.as_encoded_bytes()))?;
+            context.note_caller(&caller);
+            let call = self.check::<O>(&caller, &request, &context, &mut identity)?;
+            let permit = self.dispatcher.admit(call, context.deadline())?;
+            context.note_sending();
+            let answer = permit.send().await?;
+            O::reply(answer, &request, &identity)
+        };
+        outcome.await.map(Response::new).map_err(|error| {
+            let failure = error.into_failure(&identity);
+            context.note_failure(&failure);
+            failure.into_status(&identity)
+        })
+    }
+
+    /// Lets a request through that breaks no rule, for a tenant that the caller may act for.
+    ///
+    /// The tenant comes first, so that a caller learns nothing about requests to portals that are not its own.
+    fn check<O: Operation>(
+        &self,
+        caller: &Caller,
+        request: &O::Request,
+        context: &CallContext,
+        identity: &mut CallIdentity,
+    ) -> Result<Call, Error> {
+        let mut violations = Violations::default();
+        let tenant = self.resolve(caller, O::tenant_id(request), &mut violations)?;
+        if let Some(tenant) = &tenant {
+            identity.tenant_id = Some(tenant.id().to_string());
+            context.note_tenant(tenant.id());
+            if O::METHOD.needs_application() && !tenant.credential().is_application() {
+                return Err(Error::ApplicationRequired);
+            }
+        }
+        check_request_id(O::request_id(request), &mut violations);
+        let mut check = Check {
+            rules: &self.rules,
+            violations: &mut violations,
+        };
+        let parameters = O::prepare(request, &mut check).map_err(|_| Error::Internal {
+            outcome: Outcome::NotExecuted,
+        })?;
+        match tenant {
+            Some(tenant) if violations.is_empty() => {
+                if !O::request_id(request).is_empty() {
+                    return Err(Error::IdempotencyNotAvailable);
+                }
+                Ok(Call {
+                    tenant,
+                    method: O::METHOD,
+                    parameters,
+                })
+            }
+            Some(_) | None => Err(Error::InvalidRequest(violations)),
+        }
+    }
+
+    /// `None`, and a violation, if the text cannot be a tenant's id.
+    fn resolve(
+        &self,
+        caller: &Caller,
+        tenant_id: &str,
+        violations: &mut Violations,
+    ) -> Result<Option<Tenant>, Error> {
+        match TenantId::parse(tenant_id) {
+            Ok(id) => Ok(Some(self.directory.resolve(caller, &id)?)),
+            Err(fault) => {
+                violations.add("tenant_id", "TENANT_ID", format!("is required: {fault}"));
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn check_request_id(request_id: &str, violations: &mut Violations) {
+    // The hyphenated form only, 36 characters: one spelling for one key.
+    let is_uuid = request_id.len() == 36 && uuid::Uuid::try_parse(request_id).is_ok();
+    if !request_id.is_empty() && !is_uuid {
+        let description = "is no UUID of 36 characters; draw one, or leave it empty";
+        violations.add("request_id", "UUID", description);
+    }
+}

@@ -1,0 +1,220 @@
+//! The layer around every call: request id, deadline, admission, panic, log line. It knows nothing of Bitrix24.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::{HeaderValue, Request, Response};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use super::context::CallContext;
+use super::deadline::Patience;
+use super::log_line::LogLine;
+use super::request_id::{self, REQUEST_ID};
+use crate::bitrix24::{CallError, NotSent, Outcome, Unanswered};
+use crate::error::{self, CallIdentity, Error};
+
+/// Services that answer about the server itself. They are never refused for load and not logged: probes would flood the log.
+const ABOUT_THE_SERVER: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
+
+/// How much later than the call's own deadline the layer answers in its place: it should never have to.
+const GRACE: Duration = Duration::from_millis(3);
+
+/// Makes the layer.
+#[derive(Clone, Debug)]
+pub(super) struct CallLayer {
+    gate: Arc<Gate>,
+}
+
+/// What all calls share.
+#[derive(Debug)]
+pub(super) struct Gate {
+    patience: Patience,
+    in_hand: Arc<Semaphore>,
+    maximum_request_bytes: usize,
+    stopping: AtomicBool,
+}
+
+impl CallLayer {
+    pub(super) fn new(
+        patience: Patience,
+        maximum_concurrent_calls: usize,
+        maximum_request_bytes: usize,
+    ) -> Self {
+        let gate = Gate {
+            patience,
+            in_hand: Arc::new(Semaphore::new(maximum_concurrent_calls)),
+            maximum_request_bytes,
+            stopping: AtomicBool::new(false),
+        };
+        Self {
+            gate: Arc::new(gate),
+        }
+    }
+
+    /// From now on, new calls are refused.
+    pub(super) fn stop(&self) {
+        self.gate.stopping.store(true, Ordering::Release);
+    }
+}
+
+impl<S> Layer<S> for CallLayer {
+    type Service = CallService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CallService {
+            inner,
+            gate: Arc::clone(&self.gate),
+        }
+    }
+}
+
+/// The layer around one service.
+#[derive(Clone, Debug)]
+pub(super) struct CallService<S> {
+    inner: S,
+    gate: Arc<Gate>,
+}
+
+impl<S> Service<Request<Body>> for CallService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let path = request.uri().path();
+        if ABOUT_THE_SERVER
+            .iter()
+            .any(|service| path.starts_with(service))
+        {
+            return self.inner.call(request).boxed();
+        }
+
+        let begun = Instant::now();
+        let deadline = begun + self.gate.patience.of(request.headers());
+        let context = CallContext::new(request_id::of(request.headers()), deadline);
+        let log_line = LogLine::new(path, &context, begun);
+        let identity = CallIdentity {
+            request_id: context.request_id().to_owned(),
+            ..CallIdentity::default()
+        };
+
+        if self.gate.stopping.load(Ordering::Acquire) {
+            return refuse(Error::ShuttingDown, &context, &identity, log_line);
+        }
+        let Ok(place) = Arc::clone(&self.gate.in_hand).try_acquire_owned() else {
+            return refuse(Error::Overloaded, &context, &identity, log_line);
+        };
+
+        request.extensions_mut().insert(context.clone());
+        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let maximum_request_bytes = self.gate.maximum_request_bytes;
+        async move {
+            let _place = place;
+            let response = match tokio::time::timeout_at(deadline + GRACE, answer).await {
+                Ok(Ok(response)) => {
+                    translate(response?, &context, &identity, maximum_request_bytes)
+                }
+                Ok(Err(_panic)) => fail(internal(&context), &context, &identity),
+                Err(_elapsed) => fail(late(&context), &context, &identity),
+            };
+            Ok(finish(response, &context, log_line))
+        }
+        .boxed()
+    }
+}
+
+/// What became of a call that panicked. The panic itself was logged by its hook.
+fn internal(context: &CallContext) -> Error {
+    let outcome = if context.notes().sending {
+        Outcome::Unknown
+    } else {
+        Outcome::NotExecuted
+    };
+    Error::Internal { outcome }
+}
+
+/// What became of a call that nobody answered in time, for example because its request never arrived whole.
+fn late(context: &CallContext) -> Error {
+    if context.notes().sending {
+        CallError::from(Unanswered::DeadlinePassed).into()
+    } else {
+        CallError::from(NotSent::DeadlinePassed).into()
+    }
+}
+
+fn refuse<E: 'static>(
+    error: Error,
+    context: &CallContext,
+    identity: &CallIdentity,
+    log_line: LogLine,
+) -> BoxFuture<'static, Result<Response<Body>, E>> {
+    let response = fail(error, context, identity);
+    let response = finish(response, context, log_line);
+    async move { Ok(response) }.boxed()
+}
+
+fn fail(error: Error, context: &CallContext, identity: &CallIdentity) -> Response<Body> {
+    let failure = error.into_failure(identity);
+    context.note_failure(&failure);
+    failure.into_status(identity).into_http()
+}
+
+/// Gives a status that the gRPC library made itself the details that every failure has.
+fn translate(
+    response: Response<Body>,
+    context: &CallContext,
+    identity: &CallIdentity,
+    maximum_request_bytes: usize,
+) -> Response<Body> {
+    let status = error::status_in_headers(response.headers());
+    let error = status
+        .filter(|status| status.details().is_empty())
+        .and_then(|status| {
+            // What the library has to say after the request was read is about the answer.
+            if context.notes().sending {
+                Some(internal(context))
+            } else {
+                error::translate(&status, maximum_request_bytes)
+            }
+        });
+    match error {
+        Some(error) => fail(error, context, identity),
+        None => response,
+    }
+}
+
+fn finish(
+    mut response: Response<Body>,
+    context: &CallContext,
+    log_line: LogLine,
+) -> Response<Body> {
+    if let Ok(request_id) = HeaderValue::from_str(context.request_id()) {
+        response.headers_mut().insert(REQUEST_ID, request_id);
+    }
+    // A unary call fails in the headers; without a status there, it has succeeded.
+    let status = error::status_in_headers(response.headers());
+    log_line.write(
+        status
+            .as_ref()
+            .map_or("OK", |status: &Status| error::code_name(status.code())),
+    );
+    response
+}

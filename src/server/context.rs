@@ -1,0 +1,92 @@
+//! What is known of a call while it runs: set by the layer around all calls, added to by the operation.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::auth::Caller;
+use crate::error::Failure;
+use crate::tenant::TenantId;
+
+/// A call's request id, its deadline, and the notes for its log line. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CallContext {
+    request_id: Arc<str>,
+    deadline: Instant,
+    notes: Arc<Mutex<Notes>>,
+}
+
+/// What the log line of a call says beyond its status.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Notes {
+    pub(super) caller: Option<String>,
+    pub(super) tenant: Option<String>,
+    pub(super) reason: Option<&'static str>,
+    pub(super) outcome: Option<&'static str>,
+    pub(super) bitrix24_code: Option<String>,
+    /// Whether the call was handed to the client of the portal.
+    pub(super) sending: bool,
+}
+
+impl CallContext {
+    pub(super) fn new(request_id: String, deadline: Instant) -> Self {
+        Self {
+            request_id: request_id.into(),
+            deadline,
+            notes: Arc::default(),
+        }
+    }
+
+    /// The id that the log, the answer's `x-request-id` and `RequestInfo` carry.
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// When the call has to be answered.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Notes who calls.
+    pub fn note_caller(&self, caller: &Caller) {
+        self.note(|notes| notes.caller = Some(caller.name().to_string()));
+    }
+
+    /// Notes for whom the call is made.
+    pub fn note_tenant(&self, tenant: &TenantId) {
+        self.note(|notes| notes.tenant = Some(tenant.to_string()));
+    }
+
+    /// Notes that from now on the request may have left.
+    pub fn note_sending(&self) {
+        self.note(|notes| notes.sending = true);
+    }
+
+    /// Notes why the call fails.
+    pub fn note_failure(&self, failure: &Failure) {
+        self.note(|notes| {
+            notes.reason = Some(failure.reason().as_str_name());
+            notes.outcome = Some(failure.outcome().as_str());
+            notes.bitrix24_code = failure.bitrix24_code().map(str::to_owned);
+        });
+    }
+
+    pub(super) fn notes(&self) -> Notes {
+        self.notes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn note(&self, write: impl FnOnce(&mut Notes)) {
+        write(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// For calls that did not come through the layer, as in a test of a service by itself.
+impl Default for CallContext {
+    fn default() -> Self {
+        Self::new("-".to_owned(), Instant::now() + Duration::from_secs(30))
+    }
+}

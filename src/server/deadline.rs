@@ -1,0 +1,105 @@
+//! The deadline that a caller gives with a call.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+/// The header in which gRPC carries the time left.
+const GRPC_TIMEOUT: &str = "grpc-timeout";
+
+/// How much earlier than the caller's own deadline the answer has to leave, so that the caller gets it, and not the
+/// gRPC library's bare CANCELLED.
+const LEAD: Duration = Duration::from_millis(10);
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// Without a deadline of the caller.
+    pub(super) default: Duration,
+    /// At the most.
+    pub(super) maximum: Duration,
+}
+
+impl Patience {
+    /// The time for a call with these headers.
+    pub(super) fn of(self, headers: &HeaderMap) -> Duration {
+        let given = headers
+            .get(GRPC_TIMEOUT)
+            .and_then(|value| parse(value.to_str().ok()?));
+        match given {
+            Some(given) => given.saturating_sub(LEAD.min(given / 10)).min(self.maximum),
+            None => self.default.min(self.maximum),
+        }
+    }
+}
+
+/// Reads `grpc-timeout`: up to eight digits and a unit (gRPC over HTTP/2, "Timeout").
+fn parse(value: &str) -> Option<Duration> {
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    let plausible = (1..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let amount: u64 = digits.parse().ok().filter(|_| plausible)?;
+    match unit {
+        "H" => Some(Duration::from_secs(amount * 3600)),
+        "M" => Some(Duration::from_secs(amount * 60)),
+        "S" => Some(Duration::from_secs(amount)),
+        "m" => Some(Duration::from_millis(amount)),
+        "u" => Some(Duration::from_micros(amount)),
+        "n" => Some(Duration::from_nanos(amount)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        default: Duration::from_secs(30),
+        maximum: Duration::from_secs(55),
+    };
+
+    fn of(timeout: &str) -> Duration {
+        let mut headers = HeaderMap::new();
+        headers.insert(GRPC_TIMEOUT, timeout.parse().unwrap());
+        PATIENCE.of(&headers)
+    }
+
+    #[test]
+    fn every_unit_is_read() {
+        let units = [
+            ("1H", 3_600_000),
+            ("2M", 120_000),
+            ("3S", 3_000),
+            ("400m", 400),
+        ];
+        for (text, milliseconds) in units {
+            assert_eq!(
+                parse(text),
+                Some(Duration::from_millis(milliseconds)),
+                "{text}"
+            );
+        }
+        assert_eq!(parse("5u"), Some(Duration::from_micros(5)));
+        assert_eq!(parse("6n"), Some(Duration::from_nanos(6)));
+    }
+
+    #[test]
+    fn nonsense_is_no_deadline() {
+        for text in ["", "S", "1", "-1S", "123456789S", "1s", "1.5S"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+        assert_eq!(of("nonsense"), PATIENCE.default);
+    }
+
+    #[test]
+    fn the_answer_leaves_a_little_before_the_callers_deadline() {
+        assert_eq!(of("1S"), Duration::from_millis(990));
+        assert_eq!(of("10m"), Duration::from_millis(9));
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_the_maximum() {
+        assert_eq!(of("2M"), PATIENCE.maximum);
+        assert_eq!(PATIENCE.of(&HeaderMap::new()), PATIENCE.default);
+    }
+}

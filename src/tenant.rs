@@ -1,0 +1,10 @@
+//! Tenants: the portals that callers may act for, with the credentials to do so.
+
+mod directory;
+mod file;
+mod id;
+mod secret_source;
+
+pub use directory::{Directory, NotPermitted, Tenant};
+pub(crate) use file::TenantsFile;
+pub use id::{InvalidTenantId, TenantId};

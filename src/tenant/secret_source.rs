@@ -1,0 +1,135 @@
+//! Where a secret of the tenants file comes from.
+
+use std::collections::BTreeSet;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::{Environment, Faults, Node};
+
+/// Longest secret, in bytes; real ones have less than a hundred.
+const MAXIMUM_BYTES: usize = 4096;
+
+/// Which characters a secret may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Alphabet {
+    /// ASCII letters and digits, so that it cannot change the path of the URL it becomes part of.
+    LettersAndDigits,
+    /// Visible ASCII characters, because nothing is known of the form of a token.
+    Visible,
+}
+
+/// Reads a secret from the one place that `node` names, and notes the environment variables that
+/// were named.
+pub(super) fn read(
+    node: &Node<'_>,
+    alphabet: Alphabet,
+    environment: &Environment,
+    variables: &mut BTreeSet<String>,
+    faults: &mut Faults,
+) -> Option<SecretString> {
+    let sources = ["environment", "file", "inline"];
+    let (source, place) = node
+        .fields(&sources, faults)?
+        .exactly_one(&sources, faults)?;
+    let text = place.text(faults)?;
+    let secret = match source {
+        "environment" => {
+            variables.insert(text.to_owned());
+            from_environment(&place, text, environment, faults)
+        }
+        "file" => from_file(&place, text, faults),
+        _ => Some(SecretString::from(text)),
+    }?;
+    match alphabet.problem(secret.expose_secret()) {
+        None => Some(secret),
+        Some(problem) => {
+            faults.push(place.fault(problem, alphabet.remedy()));
+            None
+        }
+    }
+}
+
+fn from_environment(
+    place: &Node<'_>,
+    name: &str,
+    environment: &Environment,
+    faults: &mut Faults,
+) -> Option<SecretString> {
+    match environment.get(name) {
+        Some(Ok(value)) => Some(SecretString::from(value)),
+        // A value that is not Unicode breaks the alphabet like any other value outside ASCII.
+        Some(Err(_)) => Some(SecretString::from(char::REPLACEMENT_CHARACTER.to_string())),
+        None => {
+            let problem = if is_variable_name(name) {
+                format!("names the environment variable {name}, which is not set")
+            } else {
+                "names an environment variable that is not set".to_owned()
+            };
+            faults.push(place.fault(problem, "set the variable, or name another source"));
+            None
+        }
+    }
+}
+
+/// Reads a file; line ends behind the secret do not count, because most editors write one.
+fn from_file(place: &Node<'_>, path: &str, faults: &mut Faults) -> Option<SecretString> {
+    match std::fs::read_to_string(path).map(SecretString::from) {
+        Ok(text) => Some(SecretString::from(
+            text.expose_secret().trim_end_matches(['\r', '\n']),
+        )),
+        Err(error) => {
+            let file = if is_path(path) {
+                format!("the file {path}")
+            } else {
+                "a file".to_owned()
+            };
+            let problem = format!("names {file}, which cannot be read ({})", error.kind());
+            faults.push(place.fault(problem, "check the path and the permissions"));
+            None
+        }
+    }
+}
+
+/// Whether the text can be quoted as the name of a variable, and is not a secret in its place.
+fn is_variable_name(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// Whether the text can be quoted as the path of a file; no secret of Bitrix24 has a slash.
+fn is_path(text: &str) -> bool {
+    text.contains('/') && !text.contains(char::is_control)
+}
+
+impl Alphabet {
+    fn problem(self, secret: &str) -> Option<&'static str> {
+        if secret.is_empty() {
+            Some("gives an empty secret")
+        } else if secret.len() > MAXIMUM_BYTES {
+            Some("gives a secret that is too long to be one")
+        } else if !secret.bytes().all(|byte| self.has(byte)) {
+            Some("gives a secret with characters that it cannot have")
+        } else {
+            None
+        }
+    }
+
+    fn has(self, byte: u8) -> bool {
+        match self {
+            Self::LettersAndDigits => byte.is_ascii_alphanumeric(),
+            Self::Visible => byte.is_ascii_graphic(),
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::LettersAndDigits => {
+                "give only the secret from the webhook's URL (the part after the user's number), which is \
+                 ASCII letters and digits"
+            }
+            Self::Visible => {
+                "give the token alone, which is visible ASCII characters without spaces"
+            }
+        }
+    }
+}
