@@ -26,12 +26,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = PathBuf::from(env::var("OUT_DIR")?).join("descriptors.binpb");
     fs::write(&descriptors, compiler.encode_file_descriptor_set())?;
 
+    let mut prost = prost_build::Config::new();
+    prost.enable_type_names();
     tonic_prost_build::configure()
         .build_client(true)
         .build_transport(false)
         .extern_path(".google.rpc", "::tonic_types::pb")
         // Options only: no generated code refers to them.
         .extern_path(".buf.validate", "crate::api::validation_rules")
-        .compile_fds(compiler.file_descriptor_set())?;
+        .compile_fds_with_config(compiler.file_descriptor_set(), prost)?;
     Ok(())
 }

@@ -1,4 +1,6 @@
-//! The generated Protobuf types, and their descriptors for reflection.
+//! The generated Protobuf types, their descriptors for reflection, and their JSON form.
+
+pub mod json;
 
 /// `bitrix24`
 pub mod bitrix24 {

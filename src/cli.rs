@@ -1,8 +1,8 @@
 //! `openlines`: one file for each command.
 
-//mod demo;
+mod demo;
 pub mod keys;
-//mod sandbox;
+mod sandbox;
 mod serve;
 
 use std::error::Error;
@@ -30,9 +30,9 @@ enum Command {
     /// Run the service.
     Serve(serve::Arguments),
     /// Start a sandbox portal and the service, send a few messages, and keep serving.
-    //Demo(demo::Arguments),
+    Demo(demo::Arguments),
     /// Run a simulated Bitrix24 portal, to test clients against.
-    //Sandbox(sandbox::Arguments),
+    Sandbox(sandbox::Arguments),
     /// Make API keys for callers.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -43,8 +43,8 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let done = match self.command {
             Command::Serve(arguments) => in_runtime(serve::run(arguments)),
-            //Command::Demo(arguments) => in_runtime(demo::run(arguments)),
-            //Command::Sandbox(arguments) => in_runtime(sandbox::run(arguments)),
+            Command::Demo(arguments) => in_runtime(demo::run(arguments)),
+            Command::Sandbox(arguments) => in_runtime(sandbox::run(arguments)),
             Command::Keys(command) => keys::run(command).map_err(Into::into),
         };
         match done {

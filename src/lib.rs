@@ -26,6 +26,7 @@ pub mod config;
 pub mod dispatch;
 pub mod error;
 pub mod openlines;
+pub mod sandbox;
 pub mod server;
 pub mod telemetry;
 pub mod tenant;

@@ -1,0 +1,68 @@
+//! `openlines demo`: the main job on one machine, without an account at Bitrix24.
+//!
+//! A sandbox portal and the service run on free loopback ports, and a real gRPC client sends through both.
+
+mod display;
+mod scenes;
+mod settings;
+
+use std::io;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use self::display::Display;
+use super::{Failure, stop_signal};
+use crate::auth::NewKey;
+use crate::sandbox::{MessageRule, Portal, Sandbox};
+use crate::{app, telemetry};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// End after the last call instead of serving until Ctrl-C.
+    #[arg(long)]
+    exit: bool,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let sandbox = Sandbox::start(
+        TcpListener::bind("127.0.0.1:0").await?,
+        vec![Portal::demo()],
+    )?;
+    sandbox.refuse_messages(MessageRule {
+        message_id: Some(scenes::REFUSED_MESSAGE.to_owned()),
+        text: None,
+        error: "Not all the required data was provided".to_owned(),
+    });
+
+    let key = NewKey::generate()?;
+    let files = settings::Files::write(sandbox.address(), &key)?;
+    let config = files.load()?;
+    telemetry::start(&config.log)?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let service = app::run(config, listener, async {
+        // An error means that the demo has ended: stop as well.
+        let _ = stopped.await;
+    });
+
+    let calls = async {
+        let mut display = Display::new(io::stdout());
+        display.introduce(sandbox.address(), address)?;
+        scenes::play(address, &key, &mut display).await?;
+        display.sum_up(&sandbox.record())?;
+        if !arguments.exit {
+            display.invite(address, &key)?;
+            stop_signal().await;
+        }
+        drop(stop);
+        Ok::<(), Failure>(())
+    };
+    let (served, played) = tokio::join!(service, calls);
+    sandbox.shutdown().await;
+    played?;
+    served?;
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! The demo's settings, as the files that an operator would write.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+
+use tempfile::TempDir;
+
+use crate::auth::NewKey;
+use crate::config::{Config, Environment, Faults};
+use crate::sandbox::demo;
+
+/// The tenant with application credentials.
+pub(super) const APPLICATION: &str = "demo";
+/// The tenant with a webhook.
+pub(super) const WEBHOOK: &str = "demo-webhook";
+
+/// A folder with a settings and a tenants file. It is removed with this value.
+pub(super) struct Files {
+    folder: TempDir,
+}
+
+impl Files {
+    pub(super) fn write(portal: SocketAddr, key: &NewKey) -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let tenants = folder.path().join("tenants.yaml");
+        fs::write(
+            &tenants,
+            format!(
+                "tenants:\n\
+                 \x20 - id: {APPLICATION}\n\
+                 \x20   portal: http://{portal}\n\
+                 \x20   application:\n\
+                 \x20     access_token: {{inline: \"{token}\"}}\n\
+                 \x20 - id: {WEBHOOK}\n\
+                 \x20   portal: http://{portal}\n\
+                 \x20   webhook:\n\
+                 \x20     user_id: {user}\n\
+                 \x20     secret: {{inline: \"{secret}\"}}\n",
+                token = demo::ACCESS_TOKEN,
+                user = demo::OWNER,
+                secret = demo::WEBHOOK_SECRET,
+            ),
+        )?;
+        fs::write(
+            folder.path().join("settings.yaml"),
+            format!(
+                "server:\n\
+                 \x20 reflection: true\n\
+                 \x20 drain_seconds: 1\n\
+                 auth:\n\
+                 \x20 callers:\n\
+                 \x20   - name: demo\n\
+                 \x20     tenants: [\"*\"]\n\
+                 \x20     keys: [\"{entry}\"]\n\
+                 tenants:\n\
+                 \x20 file: {tenants}\n\
+                 portals:\n\
+                 \x20 dangerous_allow_insecure: true\n\
+                 log:\n\
+                 \x20 format: text\n\
+                 \x20 filter: warn\n",
+                entry = key.entry(),
+                tenants = serde_json::Value::from(tenants.to_string_lossy()),
+            ),
+        )?;
+        Ok(Self { folder })
+    }
+
+    /// Loads the settings without a look at the environment, so that the demo runs the same everywhere.
+    pub(super) fn load(&self) -> Result<Config, Faults> {
+        let environment: Environment = std::iter::empty::<(String, String)>().collect();
+        Config::load(
+            Some(&self.folder.path().join("settings.yaml")),
+            &environment,
+        )
+    }
+}

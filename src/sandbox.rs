@@ -1,0 +1,67 @@
+//! A simulated Bitrix24 portal over real HTTP, for tests, demonstrations and the `sandbox` command.
+//!
+//! It is written from the documented and observed behaviour of Bitrix24 alone and shares nothing with
+//! the client of this project, so that the two ends of the wire cannot agree on the same mistake.
+//!
+//! # A request's way through the simulator
+//!
+//! ```text
+//! server      accepts a connection, knows which portal the listener belongs to
+//! connection  reads the whole request; can cut the connection with or without an answer
+//!   control   /sandbox/… is answered here: never recorded, never faulted
+//!   request   /rest/… becomes method, credential and nested parameters (brackets, php)
+//! world       opens the entry in the record, draws a fault, runs the steps below, closes the entry
+//!   dispatch  method lookup → auth → scope → handler, the order in which a portal refuses
+//!   methods   arguments in the documented order, then the effect, then the result
+//!   answer    result or refusal → envelope, in the form that the switches ask for
+//!   reply     the fault changes what leaves: another answer, a damaged one, or none
+//! ```
+//!
+//! A handler works in a task of its own: a client that leaves does not undo what the portal does, as
+//! with a real portal. Every request has one [`Entry`] in the [`Record`]: `executed` is the truth about
+//! the effect, whatever the client was told.
+//!
+//! # What is certain and what is not
+//!
+//! Where the documentation contradicts itself or observation, or says nothing, the choice is a field of
+//! [`Switches`] and its default is the observed behaviour.
+
+mod answer;
+mod auth;
+mod brackets;
+mod clock;
+mod connection;
+mod control;
+pub mod demo;
+mod dispatch;
+mod fault;
+mod fault_request;
+mod faults;
+mod fields;
+mod methods;
+mod php;
+mod portal;
+mod record;
+mod refusal;
+mod reply;
+mod request;
+mod server;
+mod state;
+mod switches;
+mod system_error;
+mod world;
+
+pub use brackets::decode as decode_form;
+pub use fault::{Damage, Fault, FaultKind, Moment, Schedule};
+pub use portal::{
+    AccessToken, BrowserSession, Connector, CrmChat, CrmItem, Line, NetworkLine, Portal,
+    TokenState, User, Webhook,
+};
+pub use record::{AuthKind, Delivery, Entry, Record};
+pub use server::Sandbox;
+pub use state::MessageRule;
+pub use switches::{
+    AnswerGeneration, ConnectorResult, DateForm, ErrorDialect, ExtraForm, IdForm, ResultForm,
+    SenderOutsideChat, StatusTable, SuccessForm, Switches, TimeForm, UnknownCrmType,
+};
+pub use system_error::SystemError;

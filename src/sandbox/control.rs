@@ -1,0 +1,164 @@
+//! The control interface below `/sandbox/`, where a real portal has nothing. For loopback only: whoever
+//! reaches the portal reaches it.
+//!
+//! | address | methods | body |
+//! |---|---|---|
+//! | `record` | GET, DELETE | |
+//! | `faults` | GET, POST, DELETE | `{"fault": "html_after", "status": 502, "next": 3, "method": "…"}` |
+//! | `message-rules` | POST, DELETE | `{"message_id": "m1", "text": "…", "error": "…"}` |
+//! | `switches` | GET, POST, DELETE | `{"error_dialect": "old"}`: the given ones change |
+//! | `clock` | GET, POST | `{"advance_seconds": 604800}` |
+//! | `tokens` | POST | `{"token": "…", "state": "expired"}` |
+//!
+//! A wrong body is answered 400 with the name of the field, and changes nothing.
+
+use std::time::Duration;
+
+use http::Method;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::fault_request;
+use super::fields::{BadField, Fields};
+use super::portal::TokenState;
+use super::reply::Written;
+use super::state::MessageRule;
+use super::switches::Switches;
+use super::world::{Arrived, World};
+
+/// Where the control interface begins.
+pub(super) const PREFIX: &str = "/sandbox/";
+
+/// Why a control request was not obeyed.
+enum Problem {
+    BadField(BadField),
+    NotFound,
+    MethodNotAllowed,
+}
+
+impl From<BadField> for Problem {
+    fn from(bad: BadField) -> Self {
+        Self::BadField(bad)
+    }
+}
+
+/// Obeys a control request. It is not recorded and no fault hits it.
+pub(super) fn answer(world: &World, arrived: &Arrived) -> Written {
+    let address = arrived.uri.path().strip_prefix(PREFIX).unwrap_or_default();
+    let outcome = match address {
+        "record" => record(world, arrived),
+        "faults" => faults(world, arrived),
+        "message-rules" => message_rules(world, arrived),
+        "switches" => switches(world, arrived),
+        "clock" => clock(world, arrived),
+        "tokens" => tokens(world, arrived),
+        _ => Err(Problem::NotFound),
+    };
+    let (status, document) = match outcome {
+        Ok(document) => (200, document),
+        Err(Problem::BadField(bad)) => (400, json!({"field": bad.field, "problem": bad.problem})),
+        Err(Problem::NotFound) => (404, json!({"problem": "not found"})),
+        Err(Problem::MethodNotAllowed) => (405, json!({"problem": "method not allowed"})),
+    };
+    Written::new(status, "application/json", document.to_string())
+}
+
+fn record(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
+    match arrived.method {
+        Method::GET => Ok(document(&world.book.read())),
+        Method::DELETE => {
+            world.book.clear();
+            Ok(json!({}))
+        }
+        _ => Err(Problem::MethodNotAllowed),
+    }
+}
+
+fn faults(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
+    match arrived.method {
+        Method::GET => {}
+        Method::POST => world.faults.inject(fault_request::read(&arrived.body)?),
+        Method::DELETE => world.faults.clear(),
+        _ => return Err(Problem::MethodNotAllowed),
+    }
+    Ok(json!({"faults": document(&world.faults.list())}))
+}
+
+fn message_rules(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
+    match arrived.method {
+        Method::POST => {
+            let mut fields = Fields::read(&arrived.body)?;
+            let rule = MessageRule {
+                message_id: fields.take("message_id")?,
+                text: fields.take("text")?,
+                error: fields.require("error")?,
+            };
+            fields.finish()?;
+            world.rules().push(rule);
+        }
+        Method::DELETE => world.rules().clear(),
+        _ => return Err(Problem::MethodNotAllowed),
+    }
+    Ok(json!({"message_rules": world.rules().len()}))
+}
+
+fn switches(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
+    match arrived.method {
+        Method::GET => {}
+        Method::POST => {
+            let mut current = world.switches();
+            *current = changed(&current, Fields::read(&arrived.body)?)?;
+        }
+        Method::DELETE => *world.switches() = Switches::default(),
+        _ => return Err(Problem::MethodNotAllowed),
+    }
+    Ok(document(&*world.switches()))
+}
+
+/// The switches with the given ones changed, one after the other so that a wrong one has a name.
+fn changed(current: &Switches, fields: Fields) -> Result<Switches, BadField> {
+    let mut switches = current.clone();
+    for (name, value) in fields.into_map() {
+        let mut all = document(&switches);
+        if let Some(all) = all.as_object_mut() {
+            all.insert(name.clone(), value);
+        }
+        switches = serde_json::from_value(all).map_err(|error| BadField::new(&name, error))?;
+    }
+    Ok(switches)
+}
+
+fn clock(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
+    match arrived.method {
+        Method::GET => {}
+        Method::POST => {
+            let mut fields = Fields::read(&arrived.body)?;
+            let seconds = fields.require("advance_seconds")?;
+            fields.finish()?;
+            world.clock.advance(Duration::from_secs(seconds));
+        }
+        _ => return Err(Problem::MethodNotAllowed),
+    }
+    Ok(json!({"now": world.clock.now().to_string()}))
+}
+
+fn tokens(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
+    if arrived.method != Method::POST {
+        return Err(Problem::MethodNotAllowed);
+    }
+    let mut fields = Fields::read(&arrived.body)?;
+    let token = SecretString::from(fields.require::<String>("token")?);
+    let state: TokenState = fields.require("state")?;
+    fields.finish()?;
+    if world.set_token_state(token.expose_secret(), state) {
+        Ok(json!({}))
+    } else {
+        Err(BadField::new("token", "is known to no portal").into())
+    }
+}
+
+/// A value as JSON. The types written here have no map keys but strings, so that it cannot fail.
+fn document(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}

@@ -1,0 +1,138 @@
+//! The faults that wait for requests.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::fault::{Fault, FaultKind, Schedule};
+
+/// Injected faults in the order of injection; at most one hits a request.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    waiting: Mutex<Vec<Waiting>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    fault: Fault,
+    /// Requests in question that this fault has seen.
+    seen: u32,
+}
+
+/// A waiting fault as the control interface lists it.
+#[derive(Debug, Serialize)]
+pub(super) struct Listed {
+    fault: &'static str,
+    executes: bool,
+    schedule: Schedule,
+    method: Option<String>,
+    portal: Option<String>,
+    seen: u32,
+}
+
+impl Faults {
+    pub(super) fn inject(&self, fault: Fault) {
+        self.lock().push(Waiting { fault, seen: 0 });
+    }
+
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    pub(super) fn list(&self) -> Vec<Listed> {
+        let waiting = self.lock();
+        let listed = waiting.iter().map(|waiting| Listed {
+            fault: waiting.fault.kind.name(),
+            executes: waiting.fault.kind.executes(),
+            schedule: waiting.fault.schedule,
+            method: waiting.fault.method.clone(),
+            portal: waiting.fault.portal.clone(),
+            seen: waiting.seen,
+        });
+        listed.collect()
+    }
+
+    /// The fault that hits this request. Every fault counts the request, the first due one is taken.
+    pub(super) fn draw(&self, portal: &str, method: &str) -> Option<FaultKind> {
+        let mut waiting = self.lock();
+        let mut drawn = None;
+        for waiting in waiting.iter_mut() {
+            let fault = &mut waiting.fault;
+            let is_meant = fault.method.as_deref().is_none_or(|only| only == method)
+                && fault
+                    .portal
+                    .as_deref()
+                    .is_none_or(|only| only.eq_ignore_ascii_case(portal));
+            if !is_meant {
+                continue;
+            }
+            waiting.seen = waiting.seen.saturating_add(1);
+            let is_due = match fault.schedule {
+                Schedule::Next(left) => left > 0,
+                Schedule::Every(nth) => nth > 0 && waiting.seen.is_multiple_of(nth),
+                Schedule::Always => true,
+            };
+            if drawn.is_some() || !is_due {
+                continue;
+            }
+            if let Schedule::Next(left) = &mut fault.schedule {
+                *left -= 1;
+            }
+            drawn = Some(fault.kind.clone());
+        }
+        waiting.retain(|waiting| waiting.fault.schedule != Schedule::Next(0));
+        drawn
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fault::Moment;
+    use super::*;
+
+    const KIND: FaultKind = FaultKind::Close(Moment::Before);
+
+    fn hits(faults: &Faults, method: &str, requests: usize) -> Vec<bool> {
+        (0..requests)
+            .map(|_| faults.draw("portal", method).is_some())
+            .collect()
+    }
+
+    #[test]
+    fn a_fault_hits_as_often_as_its_schedule_says() {
+        for (fault, expected) in [
+            (Fault::once(KIND), [true, false, false, false]),
+            (Fault::next(2, KIND), [true, true, false, false]),
+            (Fault::every(2, KIND), [false, true, false, true]),
+            (Fault::every(0, KIND), [false; 4]),
+            (Fault::always(KIND), [true; 4]),
+        ] {
+            let faults = Faults::default();
+            faults.inject(fault);
+            assert_eq!(hits(&faults, "m", 4), expected);
+        }
+    }
+
+    #[test]
+    fn a_fault_of_one_method_or_portal_spares_the_others() {
+        let faults = Faults::default();
+        faults.inject(Fault::always(KIND).for_method("Only.This"));
+        faults.inject(Fault::always(KIND).for_portal("elsewhere"));
+        assert_eq!(hits(&faults, "other", 1), [false]);
+        assert_eq!(hits(&faults, "only.this", 1), [true]);
+    }
+
+    #[test]
+    fn an_earlier_fault_does_not_use_up_a_later_one() {
+        let faults = Faults::default();
+        faults.inject(Fault::once(KIND));
+        faults.inject(Fault::once(FaultKind::expired_token()));
+        assert_eq!(faults.draw("p", "m"), Some(KIND));
+        assert_eq!(faults.draw("p", "m"), Some(FaultKind::expired_token()));
+        assert_eq!(faults.draw("p", "m"), None);
+    }
+}

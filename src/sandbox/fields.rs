@@ -1,0 +1,59 @@
+//! The JSON body of a control request, taken apart field by field so that a fault names its field.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// A field of a control request that is missing, unknown or wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BadField {
+    pub(super) field: String,
+    pub(super) problem: String,
+}
+
+impl BadField {
+    pub(super) fn new(field: &str, problem: impl ToString) -> Self {
+        Self {
+            field: field.to_owned(),
+            problem: problem.to_string(),
+        }
+    }
+}
+
+/// The fields that have not been taken yet.
+#[derive(Debug)]
+pub(super) struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// Reads a body, which must be a JSON object.
+    pub(super) fn read(body: &[u8]) -> Result<Self, BadField> {
+        serde_json::from_slice(body)
+            .map(Self)
+            .map_err(|error| BadField::new("", error))
+    }
+
+    /// Takes a field out; `null` counts as not given.
+    pub(super) fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, BadField> {
+        let value = self.0.remove(name).filter(|value| !value.is_null());
+        let value = value.map(serde_json::from_value).transpose();
+        value.map_err(|error| BadField::new(name, error))
+    }
+
+    /// Takes out a field that must be given.
+    pub(super) fn require<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, BadField> {
+        self.take(name)?
+            .ok_or_else(|| BadField::new(name, "is required"))
+    }
+
+    /// Refuses what nobody took.
+    pub(super) fn finish(self) -> Result<(), BadField> {
+        self.0
+            .keys()
+            .next()
+            .map_or(Ok(()), |name| Err(BadField::new(name, "is unknown here")))
+    }
+
+    /// The fields one by one, for a body whose fields are known elsewhere.
+    pub(super) fn into_map(self) -> Map<String, Value> {
+        self.0
+    }
+}

@@ -1,0 +1,91 @@
+//! Reads parameters as PHP reads them: what counts as empty, what counts as a number.
+
+use serde_json::Value;
+
+/// Whether PHP calls the value empty: missing, `null`, `false`, `0`, `""`, `"0"`, `[]`.
+pub(super) fn is_empty(value: Option<&Value>) -> bool {
+    match value {
+        None | Some(Value::Null) => true,
+        Some(Value::Bool(flag)) => !flag,
+        Some(Value::Number(number)) => number.as_f64() == Some(0.0),
+        Some(Value::String(text)) => text.is_empty() || text == "0",
+        Some(Value::Array(list)) => list.is_empty(),
+        Some(Value::Object(map)) => map.is_empty(),
+    }
+}
+
+/// The value as an integer: a number without fraction, or a string that spells one.
+pub(super) fn integer(value: Option<&Value>) -> Option<i64> {
+    match value? {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The value as text: a string, or a number or boolean as PHP prints it. `None` for the rest.
+pub(super) fn text(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(if *flag { "1".to_owned() } else { String::new() }),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The elements of a PHP array, which JSON writes as an array or as an object. `None` for a scalar.
+pub(super) fn elements(value: &Value) -> Option<Vec<&Value>> {
+    match value {
+        Value::Array(list) => Some(list.iter().collect()),
+        Value::Object(map) => Some(map.values().collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+/// Whether the value is the flag `Y`, the only spelling that switches a Bitrix24 flag on.
+pub(super) fn is_yes(value: Option<&Value>) -> bool {
+    value.and_then(Value::as_str) == Some("Y")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn emptiness_is_that_of_php() {
+        for value in [
+            json!(null),
+            json!(false),
+            json!(0),
+            json!(0.0),
+            json!(""),
+            json!("0"),
+            json!([]),
+            json!({}),
+        ] {
+            assert!(is_empty(Some(&value)), "{value}");
+        }
+        for value in [
+            json!(true),
+            json!(-1),
+            json!("00"),
+            json!(" "),
+            json!([0]),
+            json!({"a": null}),
+        ] {
+            assert!(!is_empty(Some(&value)), "{value}");
+        }
+        assert!(is_empty(None));
+    }
+
+    #[test]
+    fn a_number_may_be_spelled_as_a_string() {
+        assert_eq!(integer(Some(&json!(107))), Some(107));
+        assert_eq!(integer(Some(&json!("107"))), Some(107));
+        assert_eq!(integer(Some(&json!("abc"))), None);
+        assert_eq!(integer(Some(&json!(1.5))), None);
+        assert_eq!(integer(Some(&json!([1]))), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! What a portal consists of: credentials, people, lines, connectors, chats.
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// The definition of one simulated portal. Secrets show neither in `Debug` nor in logs.
+#[derive(Clone, Debug)]
+pub struct Portal {
+    /// Host name that selects this portal when a request's `Host` header names it.
+    pub host: String,
+    /// Offset of the portal's local time from UTC in hours, −12 to 14, seen in `time.date_start`.
+    pub utc_offset_hours: i8,
+    /// Whether the portal has the Partner (NFR) licence, which the weekly limit of network messages spares.
+    pub nfr_licence: bool,
+    /// Whether the module for chat bots is installed; without it network messages end in `IMBOT_ERROR`.
+    pub imbot_installed: bool,
+    /// Incoming webhooks.
+    pub webhooks: Vec<Webhook>,
+    /// Access tokens of applications.
+    pub tokens: Vec<AccessToken>,
+    /// Sessions of logged-in browsers; some methods refuse this kind of authorization.
+    pub sessions: Vec<BrowserSession>,
+    /// Employees and bots.
+    pub users: Vec<User>,
+    /// Open lines.
+    pub lines: Vec<Line>,
+    /// Registered connectors.
+    pub connectors: Vec<Connector>,
+    /// Lines of the Bitrix24 network that this portal may write through.
+    pub network_lines: Vec<NetworkLine>,
+    /// Open-line chats that are linked to CRM items.
+    pub crm_chats: Vec<CrmChat>,
+}
+
+impl Portal {
+    /// A portal with nothing in it: no credentials, users, lines or chats. UTC, bots installed.
+    #[must_use]
+    pub fn empty(host: impl Into<String>) -> Self {
+        Self {
+            host: host.into(),
+            utc_offset_hours: 0,
+            nfr_licence: false,
+            imbot_installed: true,
+            webhooks: Vec::new(),
+            tokens: Vec::new(),
+            sessions: Vec::new(),
+            users: Vec::new(),
+            lines: Vec::new(),
+            connectors: Vec::new(),
+            network_lines: Vec::new(),
+            crm_chats: Vec::new(),
+        }
+    }
+
+    /// The employee or bot with this id.
+    pub(super) fn user(&self, id: i64) -> Option<&User> {
+        self.users.iter().find(|user| user.id == id)
+    }
+}
+
+/// An incoming webhook: acts for one user, within its scopes.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// The user it acts for; part of its URL.
+    pub user_id: i64,
+    /// The secret part of its URL.
+    pub secret: SecretString,
+    /// Scopes granted to it, for example `imopenlines`.
+    pub scopes: Vec<String>,
+}
+
+/// An access token of an installed application.
+#[derive(Clone, Debug)]
+pub struct AccessToken {
+    /// The token as it travels in `auth` or in the `Authorization` header.
+    pub token: SecretString,
+    /// The user for whom the application acts.
+    pub user_id: i64,
+    /// Scopes granted to the application.
+    pub scopes: Vec<String>,
+    /// Whether the token is accepted.
+    pub state: TokenState,
+}
+
+/// Whether an access token is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenState {
+    /// Accepted.
+    Valid,
+    /// Past its hour: answered `expired_token`.
+    Expired,
+    /// The administrator closed the application to this user: answered `user_access_error`.
+    UserNotAllowed,
+}
+
+/// A session of a logged-in browser, recognised by the cookie `PHPSESSID`.
+#[derive(Clone, Debug)]
+pub struct BrowserSession {
+    /// Value of the cookie.
+    pub id: SecretString,
+    /// The user who is logged in.
+    pub user_id: i64,
+}
+
+/// An employee or bot of the portal.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Id on this portal.
+    pub id: i64,
+    /// Whether the user may act; calls for a dismissed user end in `authorization_error`.
+    pub active: bool,
+    /// Whether the user may read the CRM items of this portal.
+    pub crm_access: bool,
+}
+
+/// An open line.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Id, the `LINE` of a call.
+    pub id: i64,
+    /// Whether it takes messages.
+    pub active: bool,
+}
+
+/// A registered connector.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    /// Id as registered, in lower case; compared without regard to case.
+    pub id: String,
+    /// Ids of the lines on which it is activated.
+    pub active_lines: Vec<i64>,
+    /// `CHAT_GROUP`: whether dialogues are kept per external chat (`true`) or per external user.
+    pub chat_group: bool,
+}
+
+/// A line of the Bitrix24 network.
+#[derive(Clone, Debug)]
+pub struct NetworkLine {
+    /// Its code, 32 characters.
+    pub code: String,
+    /// Whether this portal has joined it.
+    pub joined: bool,
+}
+
+/// An open-line chat that is linked to CRM items.
+#[derive(Clone, Debug)]
+pub struct CrmChat {
+    /// Id of the chat.
+    pub chat_id: i64,
+    /// The CRM items it is linked to.
+    pub items: Vec<CrmItem>,
+    /// Ids of the users and bots in the chat.
+    pub members: Vec<i64>,
+}
+
+/// A CRM item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrmItem {
+    /// `lead`, `deal`, `company` or `contact`.
+    pub kind: String,
+    /// Id within its kind.
+    pub id: i64,
+}

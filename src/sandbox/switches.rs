@@ -1,0 +1,196 @@
+//! The choices of the simulator where real portals differ, or nobody knows.
+
+use serde::{Deserialize, Serialize};
+
+/// How the portal behaves where documentation and observation leave a choice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Switches {
+    /// Which generation of error codes and texts is answered.
+    pub error_dialect: ErrorDialect,
+    /// Which generation of success answers is given.
+    pub answer_generation: AnswerGeneration,
+    /// Where the status of a system error comes from.
+    pub status_table: StatusTable,
+    /// How ids that Bitrix24 made are written in answers of `imconnector.send.messages`.
+    pub ids: IdForm,
+    /// How the numbers of `time` are written.
+    pub time: TimeForm,
+    /// Whether `time` tells `operating` and `operating_reset_at`; older portals do not.
+    pub operating: bool,
+    /// How `message.date` is written.
+    pub date: DateForm,
+    /// Whether items carry `session`.
+    pub session: bool,
+    /// What stands in `extra` when there is nothing to say.
+    pub extra: ExtraForm,
+    /// How `DATA.RESULT` is written.
+    pub result: ResultForm,
+    /// How `SUCCESS` is written.
+    pub success: SuccessForm,
+    /// What `result` of `imconnector.send.messages` is.
+    pub connector_result: ConnectorResult,
+    /// What a sender outside the chat gets from `imopenlines.crm.message.add`.
+    pub sender_outside_chat: SenderOutsideChat,
+    /// What an unknown `CRM_ENTITY_TYPE` gets.
+    pub unknown_crm_type: UnknownCrmType,
+    /// Whether a request over plain HTTP is refused with `INVALID_REQUEST`.
+    pub https_required: bool,
+    /// Largest ATTACH in characters of its JSON text. The ATTACH page says 60,000, the method page 30 KB.
+    pub attach_limit: usize,
+    /// Largest KEYBOARD in bytes of its JSON text. Only the old method page names a limit, 30 KB.
+    pub keyboard_limit: usize,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            error_dialect: ErrorDialect::default(),
+            answer_generation: AnswerGeneration::default(),
+            status_table: StatusTable::default(),
+            ids: IdForm::default(),
+            time: TimeForm::default(),
+            operating: true,
+            date: DateForm::default(),
+            session: true,
+            extra: ExtraForm::default(),
+            result: ResultForm::default(),
+            success: SuccessForm::default(),
+            connector_result: ConnectorResult::default(),
+            sender_outside_chat: SenderOutsideChat::default(),
+            unknown_crm_type: UnknownCrmType::default(),
+            https_required: false,
+            attach_limit: 60_000,
+            keyboard_limit: 30 * 1024,
+        }
+    }
+}
+
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident,)+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+    )+};
+}
+
+choices! {
+    /// A generation of error codes and texts.
+    ErrorDialect {
+        /// The current method pages: `ERROR_ARGUMENT` for every argument.
+        #[default]
+        Current,
+        /// The previous method pages: the parameter's name, `100` or `CODE_ERROR` as code.
+        Old,
+    }
+
+    /// A generation of success answers.
+    AnswerGeneration {
+        /// The current method pages: envelope, `extra.disable_tracker`, `message.files`.
+        #[default]
+        Current,
+        /// The previous fields in the envelope: `message.disable_crm`, no `files`, no `disable_tracker`.
+        Old,
+        /// The previous fields without envelope, as the previous page prints them. No real portal does this.
+        OldBare,
+    }
+
+    /// Where the status of a system error comes from.
+    StatusTable {
+        /// What live portals were seen to answer, the documentation where nothing was seen.
+        #[default]
+        Observed,
+        /// The official table of system errors.
+        Documented,
+    }
+
+    /// How an id is written.
+    IdForm {
+        /// As a string, as in every documented example.
+        #[default]
+        Text,
+        /// As a number.
+        Number,
+    }
+
+    /// How `time` is written.
+    TimeForm {
+        /// `start` as an integer, the rest with fractions, as in the documented example.
+        #[default]
+        Mixed,
+        /// Whole numbers only.
+        Integer,
+        /// Fractions only.
+        Float,
+        /// No `time` at all.
+        Absent,
+    }
+
+    /// How `message.date` is written.
+    DateForm {
+        /// `{}`: a date object of PHP, as in every documented example.
+        #[default]
+        EmptyObject,
+        /// The date that was sent, as unix seconds.
+        Unix,
+    }
+
+    /// What stands in `extra` when there is nothing to say.
+    ExtraForm {
+        /// The field is missing.
+        #[default]
+        Missing,
+        /// `[]`: how PHP writes an empty map.
+        EmptyArray,
+        /// Never any `extra`, even with flags set.
+        Never,
+    }
+
+    /// How `DATA.RESULT` is written.
+    ResultForm {
+        /// As an array.
+        #[default]
+        Array,
+        /// As an object with the keys `"0"`, `"1"`….
+        Object,
+    }
+
+    /// How `SUCCESS` is written.
+    SuccessForm {
+        /// As a boolean.
+        #[default]
+        Bool,
+        /// As `"true"` or `"false"`.
+        TrueFalse,
+        /// As `"Y"` or `"N"`.
+        YesNo,
+    }
+
+    /// What `result` of `imconnector.send.messages` is.
+    ConnectorResult {
+        /// The documented object.
+        #[default]
+        Object,
+        /// `true` alone: a form that one SDK's test accepts.
+        Bool,
+    }
+
+    /// What a sender outside the chat gets.
+    SenderOutsideChat {
+        /// `CANCELED`.
+        #[default]
+        Canceled,
+        /// `MESSAGE_ADD_ERROR`, which the newest table lists in its place.
+        MessageAddError,
+    }
+
+    /// What an unknown `CRM_ENTITY_TYPE` gets.
+    UnknownCrmType {
+        /// `CHAT_NOT_IN_CRM`.
+        #[default]
+        ChatNotInCrm,
+        /// `ACCESS_DENIED`.
+        AccessDenied,
+    }
+}
