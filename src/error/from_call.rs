@@ -13,6 +13,8 @@ const QUOTED_BYTES: usize = 200;
 /// What of a code goes anywhere, in bytes. Documented ones are shorter than 50.
 const CODE_BYTES: usize = 128;
 
+const MAYBE_DELIVERED: &str = "the message may or may not have been delivered";
+
 pub(super) fn failure(error: CallError, method: Option<Method>) -> Failure {
     let outcome = error.outcome();
     match error {
@@ -57,7 +59,7 @@ pub(super) fn outcome_unknown(what: &str) -> Failure {
     of_bitrix24(
         Reason::OutcomeUnknown,
         Outcome::Unknown,
-        format!("the message may or may not have been delivered: {what}"),
+        format!("{MAYBE_DELIVERED}: {what}"),
     )
 }
 
@@ -113,9 +115,14 @@ fn refused(refusal: &Refusal, method: Option<Method>) -> Failure {
     } else {
         code
     };
-    let message = match cut(&refusal.description, QUOTED_BYTES) {
+    let refused = match cut(&refusal.description, QUOTED_BYTES) {
         "" => format!("Bitrix24 refused {name} with {shown_code}"),
         quoted => format!("Bitrix24 refused {name} with {shown_code}: {quoted}"),
+    };
+    let message = if reason == Reason::OutcomeUnknown {
+        format!("{MAYBE_DELIVERED}: {refused}")
+    } else {
+        refused
     };
     let mut violations = Violations::default();
     if let Some(field) = row

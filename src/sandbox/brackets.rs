@@ -166,6 +166,7 @@ fn whole_number(key: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -216,6 +217,52 @@ mod tests {
         decodes("=1&&a&b=", json!({"a": "", "b": ""}));
         decodes("[a]=1", json!({"_a]": "1"}));
         decodes("", json!({}));
+    }
+
+    /// Writes a value as PHP's `http_build_query` does, the opposite direction.
+    fn build(name: &str, value: &Value, query: &mut form_urlencoded::Serializer<'_, String>) {
+        match value {
+            Value::Array(list) => {
+                for (at, value) in list.iter().enumerate() {
+                    build(&format!("{name}[{at}]"), value, query);
+                }
+            }
+            Value::Object(map) => {
+                for (key, value) in map {
+                    build(&format!("{name}[{key}]"), value, query);
+                }
+            }
+            Value::String(text) => {
+                query.append_pair(name, text);
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn nested() -> impl Strategy<Value = Value> {
+        any::<String>()
+            .prop_map(Value::String)
+            .prop_recursive(4, 32, 4, |inner| {
+                prop_oneof![
+                    prop::collection::vec(inner.clone(), 1..4).prop_map(Value::Array),
+                    prop::collection::btree_map("[a-z .]{0,4}[a-z]", inner, 1..4)
+                        .prop_map(|map| Value::Object(map.into_iter().collect())),
+                ]
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn what_php_would_write_is_read_back(value in nested()) {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            build("A", &value, &mut query);
+            prop_assert_eq!(Value::Object(decode(&query.finish())), json!({"A": value}));
+        }
+
+        #[test]
+        fn nothing_makes_it_fail(encoded in any::<String>(), brackets in "[a\\[\\]=&%+]{0,40}") {
+            let _ = (decode(&encoded), decode(&brackets));
+        }
     }
 
     #[test]

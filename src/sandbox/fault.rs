@@ -82,9 +82,9 @@ impl Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
-    /// So many from now on.
+    /// The next n.
     Next(u32),
-    /// Every so-manieth.
+    /// Every n-th.
     Every(u32),
     /// All.
     Always,

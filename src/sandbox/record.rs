@@ -117,7 +117,8 @@ pub struct Entry {
     pub deliveries: Vec<Delivery>,
     /// Name of the fault that was applied.
     pub fault: Option<String>,
-    /// HTTP status that was answered. `None` while the request runs, and when no answer left.
+    /// HTTP status of the answer that left, whether or not it arrived. `None` while the request runs,
+    /// and when no answer left.
     pub status: Option<u16>,
     /// `error` of the answer, if it had one.
     pub error: Option<String>,

@@ -149,9 +149,11 @@ mod tests {
     fn the_token_comes_from_body_query_or_header_in_this_order() {
         let json = ("content-type", "application/json; charset=utf-8");
         let bearer = ("authorization", "Bearer header");
-        let token = |request: Option<RestRequest>| match request.unwrap().credential {
-            Credential::Token(token) => token.expose_secret().to_owned(),
-            other => panic!("{:?}", other.kind()),
+        let token = |request: Option<RestRequest>| {
+            let Credential::Token(token) = request.unwrap().credential else {
+                panic!("no token")
+            };
+            token.expose_secret().to_owned()
         };
         let body = r#"{"auth":"body"}"#;
         assert_eq!(

@@ -9,7 +9,7 @@ pub struct SystemError {
     pub code: &'static str,
     /// Value of `error_description`; empty where none is known.
     pub description: &'static str,
-    /// Status by the official table; by observation for errors outside it.
+    /// Status by the official table; by observation for errors outside it, 400 where none is known.
     pub documented: u16,
     /// Status that live portals were seen to answer; the documented one where nothing was seen.
     pub observed: u16,
@@ -68,7 +68,7 @@ system_errors! {
     ERROR_NOT_FOUND: "ERROR_NOT_FOUND" 400 400 "Not found";
     NOT_FOUND: "NOT_FOUND" 400 400 "Not found";
     NAMELESS: "" 400 400 "Not found";
-    LICENSE_SCANNER: "PORTAL_BLOCKED_BY_LICENSE_SCANNER" 403 403 "";
+    LICENSE_SCANNER: "PORTAL_BLOCKED_BY_LICENSE_SCANNER" 400 400 "";
 }
 
 impl SystemError {

@@ -1,0 +1,49 @@
+//! Every documented code of Bitrix24 has a golden file, and every golden file of a code has a row in the table.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use bitrix24_openlines::bitrix24::Method;
+use bitrix24_openlines::error::code::{SYSTEM, of_method};
+
+const METHODS: [Method; 3] = [
+    Method::SendConnectorMessages,
+    Method::AddCrmMessage,
+    Method::AddNetworkMessage,
+];
+
+#[test]
+fn every_documented_code_is_mapped_and_has_a_golden_file() {
+    let mut mapped: BTreeSet<String> = SYSTEM
+        .iter()
+        .map(|row| format!("system/{}", file_name(row.code)))
+        .collect();
+    for method in METHODS {
+        mapped.extend(
+            of_method(method)
+                .iter()
+                .map(|row| format!("{method}/{}", file_name(row.code))),
+        );
+    }
+
+    let folder = super::folder().join("codes");
+    let golden: BTreeSet<String> = super::files()
+        .iter()
+        .filter_map(|path| path.strip_prefix(&folder).ok())
+        .map(|path| path.with_extension("").to_str().unwrap().to_owned())
+        .collect();
+
+    // Past the capture of the test runner: CI compares the figure with the reference.
+    let line = format!(
+        "documented Bitrix24 codes: {} mapped, {} golden-tested\n",
+        mapped.len(),
+        golden.intersection(&mapped).count()
+    );
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    assert_eq!(mapped, golden);
+}
+
+fn file_name(code: &str) -> &str {
+    // `with_extension` would take a dot in a name for an extension; no code has one.
+    if code.is_empty() { "EMPTY_CODE" } else { code }
+}

@@ -1,0 +1,13 @@
+//! The whole product through real sockets: a gRPC client, the service, and the sandbox portal behind it over HTTP.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test, which clippy grants to test functions only"
+)]
+
+mod golden;
+mod sandbox;
+mod support;

@@ -1,0 +1,10 @@
+//! The sandbox portal by itself, over real HTTP: every answer is compared with the record.
+
+mod connector;
+mod control;
+mod crm;
+mod desk;
+mod entrance;
+mod faults;
+mod forms;
+mod network;
