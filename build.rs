@@ -14,6 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut compiler = protox::Compiler::new(["proto", "third_party"])?;
     compiler.include_imports(true);
+    // Comments: reflection shows them, and docs/errors.md is checked against them.
+    compiler.include_source_info(true);
     // The server puts this message into statuses and no RPC names it: reflection needs it all the same.
     compiler.open_files([
         "bitrix24/openlines/v1/open_lines_service.proto",

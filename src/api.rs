@@ -8,7 +8,6 @@ pub mod bitrix24 {
     pub mod openlines {
         /// `bitrix24.openlines.v1`: the service that sends messages.
         #[expect(
-            missing_docs,
             clippy::allow_attributes,
             clippy::as_conversions,
             clippy::allow_attributes_without_reason,

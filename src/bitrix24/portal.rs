@@ -25,8 +25,7 @@ pub struct Policy {
 /// Proof that requests may be sent to this portal: its spelling and the operator's [`Policy`] were
 /// checked.
 ///
-/// Where the name resolves to is judged at dial time, by
-/// [`address_guard`](crate::bitrix24::address_guard). It holds no secret, so it may stand in logs.
+/// Where the name resolves to is judged when it is dialled. It holds no secret, so it may stand in logs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PortalAddress(Kind);
 

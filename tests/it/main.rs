@@ -8,6 +8,8 @@
     reason = "helpers of tests stop the test, which clippy grants to test functions only"
 )]
 
+mod borders;
+mod errors_page;
 mod golden;
 mod sandbox;
 mod support;

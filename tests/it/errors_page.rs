@@ -1,0 +1,150 @@
+//! docs/errors.md is made from the code and the .proto, so that the three cannot drift apart.
+//!
+//! `UPDATE_EXPECT=1 cargo test` writes the page anew.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use bitrix24_openlines::api::DESCRIPTORS;
+use bitrix24_openlines::api::bitrix24::openlines::v1::ErrorReason;
+use bitrix24_openlines::bitrix24::Method;
+use bitrix24_openlines::error::code::{CodeRow, SYSTEM, of_method};
+use bitrix24_openlines::error::code_name;
+use bitrix24_openlines::error::reason::REASONS;
+use prost::Message;
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
+
+/// The number of the field `enum_type` in a file's descriptor, and of `value` in an enum's.
+const ENUM_TYPE: i32 = 5;
+const VALUE: i32 = 2;
+
+#[test]
+fn the_page_of_errors_says_what_code_and_proto_say() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
+    let head = include_str!("errors_page/head.md");
+    expect_test::expect_file![page].assert_eq(&format!("{head}\n{}\n{}", reasons(), codes()));
+}
+
+#[test]
+fn every_reason_of_the_proto_has_its_row_in_the_same_order() {
+    let rows: Vec<&str> = REASONS.iter().map(|row| row.reason.as_str_name()).collect();
+    let documented: Vec<String> = documented_reasons()
+        .into_iter()
+        .map(|(name, _)| name)
+        .skip(1)
+        .collect();
+    assert_eq!(rows, documented);
+}
+
+#[test]
+fn the_proto_names_the_status_of_every_reason() {
+    for (row, (name, comment)) in REASONS.iter().zip(documented_reasons().iter().skip(1)) {
+        let status = comment.split_once(": ").map(|(status, _)| status);
+        assert_eq!(status, Some(code_name(row.code)), "{name}");
+    }
+}
+
+#[test]
+fn every_code_leads_to_a_reason() {
+    for row in all_codes() {
+        assert_ne!(row.reason, ErrorReason::Unspecified, "{}", row.code);
+        assert!(
+            REASONS.iter().any(|known| known.reason == row.reason),
+            "{}",
+            row.code
+        );
+    }
+}
+
+/// Every value of `ErrorReason` with its comment in the .proto.
+fn documented_reasons() -> Vec<(String, String)> {
+    let file = file("bitrix24/openlines/v1/error_reason.proto");
+    let reasons = &file.enum_type[0];
+    let source = file
+        .source_code_info
+        .as_ref()
+        .expect("descriptors have comments");
+    let comment_of = |index: usize| {
+        let path = [ENUM_TYPE, 0, VALUE, i32::try_from(index).unwrap()];
+        let location = source
+            .location
+            .iter()
+            .find(|location| location.path == path);
+        let comment = location.and_then(|location| location.leading_comments.as_deref());
+        comment
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let values = reasons.value.iter().enumerate();
+    values
+        .map(|(index, value)| (value.name().to_owned(), comment_of(index)))
+        .collect()
+}
+
+fn file(name: &str) -> FileDescriptorProto {
+    let files = FileDescriptorSet::decode(DESCRIPTORS).unwrap();
+    files
+        .file
+        .into_iter()
+        .find(|file| file.name() == name)
+        .unwrap()
+}
+
+fn reasons() -> String {
+    let mut table = "## Reasons\n\n| reason | status | meaning | who acts | safe to repeat | what to do |\n|---|---|---|---|---|---|\n".to_owned();
+    for (row, (name, comment)) in REASONS.iter().zip(documented_reasons().iter().skip(1)) {
+        let (_, meaning) = comment.split_once(": ").unwrap_or(("", comment));
+        writeln!(
+            table,
+            "| `{name}` | {} | {meaning} | {} | {} | {} |",
+            code_name(row.code),
+            row.actor.as_str(),
+            row.repeat.as_str(),
+            row.remedy
+        )
+        .unwrap();
+    }
+    table
+}
+
+fn codes() -> String {
+    let mut page = "## Bitrix24's codes\n\nCodes are compared without regard to case. A method's own codes come before those of the system. A refusal with a 5xx status has the reason `ERROR_REASON_OUTCOME_UNKNOWN`, except for `QUERY_LIMIT_EXCEEDED`, `OVERLOAD_LIMIT` and `PORTAL_DELETED`.\n".to_owned();
+    for method in [
+        Method::SendConnectorMessages,
+        Method::AddCrmMessage,
+        Method::AddNetworkMessage,
+    ] {
+        page.push_str(&code_table(&format!("`{method}`"), of_method(method)));
+    }
+    page.push_str(&code_table(
+        "Any method, and the authorization server",
+        SYSTEM,
+    ));
+    page
+}
+
+fn code_table(title: &str, rows: &[CodeRow]) -> String {
+    let mut table = format!("\n### {title}\n\n| code | reason |\n|---|---|\n");
+    for row in rows {
+        let code = if row.code.is_empty() {
+            "(empty)".to_owned()
+        } else {
+            format!("`{}`", row.code)
+        };
+        writeln!(table, "| {code} | `{}` |", row.reason.as_str_name()).unwrap();
+    }
+    table
+}
+
+fn all_codes() -> impl Iterator<Item = &'static CodeRow> {
+    [
+        Method::SendConnectorMessages,
+        Method::AddCrmMessage,
+        Method::AddNetworkMessage,
+    ]
+    .into_iter()
+    .flat_map(of_method)
+    .chain(SYSTEM)
+}
