@@ -9,7 +9,15 @@
 )]
 
 mod borders;
+mod callers;
+mod cli;
 mod errors_page;
+mod faults;
 mod golden;
+mod operations;
 mod sandbox;
+mod secrets;
+mod server;
 mod support;
+mod tls;
+mod validation;

@@ -1,7 +1,14 @@
 //! A service with a sandbox portal behind it, and a client in front.
 
+pub(crate) mod portal;
+pub(crate) mod process;
+pub(crate) mod raw;
+pub(crate) mod requests;
+mod told;
+
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::app::{self, AppError};
@@ -12,9 +19,10 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+
+pub(crate) use told::Told;
 
 /// The tenant with application credentials for the sandbox.
 pub(crate) const APPLICATION: &str = "app";
@@ -41,27 +49,50 @@ impl World {
     pub(crate) async fn with_tenants(settings: &[(&str, &str)], more_tenants: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
-        let portal = sandbox.address();
-        let tenants = format!(
-            "tenants:\n\
-             - {{id: {APPLICATION}, portal: 'http://{portal}', application: {{access_token: {{inline: '{token}'}}}}}}\n\
-             - {{id: {WEBHOOK}, portal: 'http://{portal}', webhook: {{user_id: {user}, secret: {{inline: '{secret}'}}}}}}\n\
-             {more_tenants}",
-            token = demo::ACCESS_TOKEN,
-            user = demo::OWNER,
-            secret = demo::WEBHOOK_SECRET,
-        );
+        let tenants = tenants(sandbox.address()) + more_tenants;
         let service = Service::start(settings, &tenants).await;
         Self { sandbox, service }
     }
 
     pub(crate) async fn client(&self) -> OpenLinesServiceClient<Channel> {
-        OpenLinesServiceClient::new(self.service.channel().await)
+        self.service.client().await
     }
 
     /// A request with the API key that may act for every tenant.
     pub(crate) fn request<M>(&self, message: M) -> Request<M> {
         self.service.request(message)
+    }
+}
+
+/// A tenants file with an application and a webhook of the portal at this address.
+pub(crate) fn tenants(portal: SocketAddr) -> String {
+    tenants_with(portal, demo::ACCESS_TOKEN, demo::WEBHOOK_SECRET)
+}
+
+/// The same with other secrets.
+pub(crate) fn tenants_with(portal: SocketAddr, token: &str, secret: &str) -> String {
+    format!(
+        "tenants:\n\
+         - {{id: {APPLICATION}, portal: 'http://{portal}', application: {{access_token: {{inline: '{token}'}}}}}}\n\
+         - {{id: {WEBHOOK}, portal: 'http://{portal}', webhook: {{user_id: {user}, secret: {{inline: '{secret}'}}}}}}\n",
+        user = demo::OWNER,
+    )
+}
+
+/// The settings of one caller that may act for every tenant.
+pub(crate) fn caller(key: &NewKey) -> String {
+    format!(
+        "auth:\n  callers:\n  - {{name: tests, tenants: ['*'], keys: ['{}']}}\n",
+        key.entry()
+    )
+}
+
+/// Waits until a condition holds that something in the background brings about.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < patience, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -78,8 +109,19 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) async fn start(settings: &[(&str, &str)], tenants: &str) -> Self {
         let key = NewKey::generate().unwrap();
+        let auth = caller(&key);
+        Self::with_auth(key, &auth, settings, tenants).await
+    }
+
+    /// With the section `auth` of the settings file.
+    pub(crate) async fn with_auth(
+        key: NewKey,
+        auth: &str,
+        settings: &[(&str, &str)],
+        tenants: &str,
+    ) -> Self {
         let files = tempfile::tempdir().unwrap();
-        let config = config(files.path(), &key, settings, tenants);
+        let config = config(files.path(), auth, settings, tenants);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -93,6 +135,10 @@ impl Service {
             stop: Some(stop),
             _files: files,
         }
+    }
+
+    pub(crate) async fn client(&self) -> OpenLinesServiceClient<Channel> {
+        OpenLinesServiceClient::new(self.channel().await)
     }
 
     pub(crate) async fn channel(&self) -> Channel {
@@ -127,15 +173,11 @@ pub(crate) fn with_key<M>(message: M, key: &str) -> Request<M> {
     request
 }
 
-fn config(folder: &Path, key: &NewKey, settings: &[(&str, &str)], tenants: &str) -> Config {
+fn config(folder: &Path, auth: &str, settings: &[(&str, &str)], tenants: &str) -> Config {
     let tenants_file = folder.join("tenants.yaml");
     std::fs::write(&tenants_file, tenants).unwrap();
     let settings_file = folder.join("settings.yaml");
-    let callers = format!(
-        "auth:\n  callers:\n  - {{name: tests, tenants: ['*'], keys: ['{}']}}\n",
-        key.entry()
-    );
-    std::fs::write(&settings_file, callers).unwrap();
+    std::fs::write(&settings_file, auth).unwrap();
     let mut variables = vec![
         (
             "OPENLINES_TENANTS_FILE".to_owned(),
@@ -154,52 +196,4 @@ fn config(folder: &Path, key: &NewKey, settings: &[(&str, &str)], tenants: &str)
     );
     let environment: Environment = variables.into_iter().collect();
     Config::load(Some(&settings_file), &environment).unwrap_or_else(|faults| panic!("{faults}"))
-}
-
-/// What tests ask of a failing status.
-pub(crate) trait Told {
-    fn reason(&self) -> String;
-    fn metadata_value(&self, key: &str) -> Option<String>;
-    fn outcome(&self) -> String;
-    fn details_of(&self) -> ErrorDetails;
-    /// The fields of `BadRequest`, in order.
-    fn fields(&self) -> Vec<String>;
-}
-
-impl Told for Status {
-    fn reason(&self) -> String {
-        let details = self.get_error_details();
-        let info = details
-            .error_info()
-            .unwrap_or_else(|| panic!("no ErrorInfo in {self:?}"));
-        info.reason.trim_start_matches("ERROR_REASON_").to_owned()
-    }
-
-    fn metadata_value(&self, key: &str) -> Option<String> {
-        let details = self.get_error_details();
-        details
-            .error_info()
-            .and_then(|info| info.metadata.get(key))
-            .cloned()
-    }
-
-    fn outcome(&self) -> String {
-        self.metadata_value("outcome").unwrap_or_default()
-    }
-
-    fn details_of(&self) -> ErrorDetails {
-        self.get_error_details()
-    }
-
-    fn fields(&self) -> Vec<String> {
-        let details = self.get_error_details();
-        let violations = details
-            .bad_request()
-            .map(|bad| bad.field_violations.clone());
-        violations
-            .unwrap_or_default()
-            .into_iter()
-            .map(|violation| violation.field)
-            .collect()
-    }
 }

@@ -1,0 +1,390 @@
+//! Every fault of a portal and of the way to it: what the caller is told is compared with the portal's own record.
+
+mod unreachable;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::bitrix24::openlines::v1::connector_message_result::Outcome;
+use bitrix24_openlines::sandbox::{
+    Damage, Fault, FaultKind, MessageRule, Moment, StatusTable, SystemError, demo,
+};
+use prost::Message;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::support::requests::{
+    connector_message, connector_messages, crm_message, network_message,
+};
+use crate::support::{Told, World};
+
+/// What a caller is told of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Ok,
+    /// Nothing was executed.
+    NotExecuted,
+    /// Nobody can know.
+    Unknown,
+    /// It was executed, although the call failed.
+    Executed,
+}
+
+impl Fate {
+    fn of<T>(answer: &Result<T, Status>) -> Self {
+        match answer {
+            Ok(_) => Self::Ok,
+            Err(status) => match status.outcome().as_str() {
+                "not_executed" => Self::NotExecuted,
+                "unknown" => Self::Unknown,
+                "executed" => Self::Executed,
+                other => panic!("outcome {other:?} of {status:?}"),
+            },
+        }
+    }
+
+    /// Holds what was told against the number of deliveries.
+    fn is_true_with(self, delivered: usize) -> bool {
+        match self {
+            Self::Ok | Self::Executed => delivered == 1,
+            Self::NotExecuted => delivered == 0,
+            Self::Unknown => delivered <= 1,
+        }
+    }
+}
+
+const BOTH: [Moment; 2] = [Moment::Before, Moment::After];
+
+fn scripted(status: u16, body: &str, executed: bool) -> FaultKind {
+    FaultKind::Scripted {
+        status,
+        content_type: "application/json".to_owned(),
+        body: body.to_owned(),
+        executed,
+    }
+}
+
+/// Every fault of the portal but the refusals with a code, and what exactly has to be told under it.
+fn faults() -> Vec<(FaultKind, Fate)> {
+    let mut faults = vec![
+        (
+            FaultKind::Redirect {
+                origin: "https://new.bitrix24.test".to_owned(),
+            },
+            Fate::NotExecuted,
+        ),
+        (FaultKind::expired_token(), Fate::NotExecuted),
+        (FaultKind::Html(Moment::Before, 403), Fate::NotExecuted),
+        (FaultKind::Html(Moment::Before, 404), Fate::NotExecuted),
+        (FaultKind::Damage(Damage::CutOff), Fate::Unknown),
+        (FaultKind::Damage(Damage::Truncated), Fate::Unknown),
+        (
+            FaultKind::Damage(Damage::Oversized { bytes: 70_000 }),
+            Fate::Unknown,
+        ),
+        (
+            FaultKind::Damage(Damage::Oversized { bytes: 50_000 }),
+            Fate::Ok,
+        ),
+        (FaultKind::Damage(Damage::WrongContentType), Fate::Ok),
+        (FaultKind::Damage(Damage::InvalidJson), Fate::Unknown),
+        (FaultKind::Damage(Damage::Null), Fate::Unknown),
+        (FaultKind::Damage(Damage::Array), Fate::Unknown),
+        (FaultKind::Damage(Damage::NoResult), Fate::Unknown),
+        (FaultKind::Damage(Damage::NoTime), Fate::Ok),
+        (scripted(200, r#"{"result":7}"#, true), Fate::Ok),
+        (scripted(200, r#"{"result":"7"}"#, true), Fate::Ok),
+        (scripted(200, r#"{"result":true}"#, true), Fate::Executed),
+        (scripted(200, r#"{"result":0}"#, false), Fate::Unknown),
+        (
+            scripted(200, r#"{"error":"CANCELED"}"#, false),
+            Fate::NotExecuted,
+        ),
+        (
+            scripted(400, r#"{"error":"NEVER_HEARD_OF"}"#, false),
+            Fate::NotExecuted,
+        ),
+        (
+            scripted(500, r#"{"error":"NEVER_HEARD_OF"}"#, true),
+            Fate::Unknown,
+        ),
+        (scripted(500, r#"{"result":7}"#, true), Fate::Unknown),
+        (scripted(503, "", true), Fate::Unknown),
+    ];
+    for moment in BOTH {
+        faults.extend([
+            (FaultKind::Reset(moment), Fate::Unknown),
+            (FaultKind::Close(moment), Fate::Unknown),
+            (FaultKind::Silence(moment), Fate::Unknown),
+            (FaultKind::Slow(moment, Duration::from_millis(50)), Fate::Ok),
+            (FaultKind::PlainText(moment), Fate::Unknown),
+            (FaultKind::Empty(moment), Fate::Unknown),
+        ]);
+        faults.extend(
+            [200, 500, 502, 503, 504]
+                .map(|status| (FaultKind::Html(moment, status), Fate::Unknown)),
+        );
+    }
+    faults
+}
+
+/// Short deadlines for the faults under which no answer ever comes.
+async fn world() -> World {
+    let world = World::with_settings(&[
+        ("SERVER_DEFAULT_DEADLINE_SECONDS", "2"),
+        ("PORTALS_MAXIMUM_ANSWER_BYTES", "65536"),
+    ])
+    .await;
+    world
+        .sandbox
+        .alter(demo::HOST, |portal| portal.nfr_licence = true);
+    world
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_crm_message_is_true_under_every_fault() {
+    let world = world().await;
+    let mut client = world.client().await;
+    for (number, (kind, expected)) in faults().into_iter().enumerate() {
+        let text = format!("text {number}");
+        world.sandbox.inject(Fault::once(kind.clone()));
+        let answer = client
+            .send_crm_message(world.request(crm_message(&text)))
+            .await;
+        let delivered = world.sandbox.record().times_delivered(&text);
+        assert_eq!(Fate::of(&answer), expected, "{kind:?}: {answer:?}");
+        assert!(
+            expected.is_true_with(delivered),
+            "{kind:?}: delivered {delivered} times"
+        );
+    }
+    assert_each_at_most_once(&world);
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_network_message_is_true_under_every_fault() {
+    let world = world().await;
+    let mut client = world.client().await;
+    // Documented is `true`; an id is taken for it, and nothing else.
+    let is_true = scripted(200, r#"{"result":true}"#, true);
+    for (number, (kind, expected)) in faults().into_iter().enumerate() {
+        let expected = if kind == is_true { Fate::Ok } else { expected };
+        let text = format!("text {number}");
+        world.sandbox.inject(Fault::once(kind.clone()));
+        let request = world.request(network_message(&text));
+        let answer = client.send_network_message(request).await;
+        let delivered = world.sandbox.record().times_delivered(&text);
+        assert_eq!(Fate::of(&answer), expected, "{kind:?}: {answer:?}");
+        assert!(
+            expected.is_true_with(delivered),
+            "{kind:?}: delivered {delivered} times"
+        );
+    }
+    assert_each_at_most_once(&world);
+}
+
+#[tokio::test]
+async fn what_is_told_of_connector_messages_is_true_under_every_fault() {
+    let world = world().await;
+    let mut client = world.client().await;
+    world.sandbox.refuse_messages(MessageRule {
+        message_id: None,
+        text: Some("refused".to_owned()),
+        error: "Not all the required data was provided".to_owned(),
+    });
+    for (number, (kind, expected)) in faults().into_iter().enumerate() {
+        // The scripted answers are those of other methods.
+        if matches!(kind, FaultKind::Scripted { .. }) {
+            continue;
+        }
+        let text = format!("text {number}");
+        world.sandbox.inject(Fault::once(kind.clone()));
+        let request = connector_messages(vec![
+            connector_message("refused", "refused"),
+            connector_message(&text, &text),
+        ]);
+        let answer = client.send_connector_messages(world.request(request)).await;
+        let delivered = world.sandbox.record().times_delivered(&text);
+        assert_eq!(Fate::of(&answer), expected, "{kind:?}: {answer:?}");
+        assert!(
+            expected.is_true_with(delivered),
+            "{kind:?}: delivered {delivered} times"
+        );
+        if let Ok(answer) = answer {
+            let results = answer.into_inner().results;
+            assert_eq!(outcome_of(&results[0]), "not_executed", "{kind:?}");
+            assert_eq!(outcome_of(&results[1]), "accepted", "{kind:?}");
+        }
+    }
+    assert_each_at_most_once(&world);
+    assert_eq!(world.sandbox.record().times_delivered("refused"), 0);
+}
+
+/// `accepted`, or the outcome in the details of the error.
+fn outcome_of(result: &api::ConnectorMessageResult) -> String {
+    match result.outcome.as_ref().unwrap() {
+        Outcome::Accepted(_) => "accepted".to_owned(),
+        Outcome::Error(error) => {
+            let details = error.encode_to_vec().into();
+            let status = Status::with_details(Code::Unknown, "", details);
+            let details: ErrorDetails = status.get_error_details();
+            details.error_info().unwrap().metadata["outcome"].clone()
+        }
+    }
+}
+
+fn assert_each_at_most_once(world: &World) {
+    let record = world.sandbox.record();
+    let twice: Vec<_> = record
+        .delivered_by_text()
+        .into_iter()
+        .filter(|(_, count)| *count > 1)
+        .map(|(text, _)| text.to_owned())
+        .collect();
+    assert_eq!(twice, [""; 0], "delivered more than once");
+}
+
+#[tokio::test]
+async fn a_refusal_with_a_system_code_says_that_nothing_was_executed_unless_the_portal_failed_inside()
+ {
+    let world = world().await;
+    let mut client = world.client().await;
+    let mut unknown = BTreeSet::new();
+    for (table, status) in [
+        (StatusTable::Observed, None),
+        (StatusTable::Documented, None),
+        (StatusTable::Observed, Some(200)),
+    ] {
+        world
+            .sandbox
+            .switch(|switches| switches.status_table = table);
+        for error in SystemError::ALL.iter().copied() {
+            world
+                .sandbox
+                .inject(Fault::once(FaultKind::Refuse { error, status }));
+            let request = world.request(crm_message("never delivered"));
+            let answer = client.send_crm_message(request).await;
+            let shown = format!("{error:?} as {status:?} of {table:?}");
+            let told = Fate::of(&answer);
+            if told == Fate::Unknown {
+                unknown.insert(error.code);
+            } else {
+                assert_eq!(told, Fate::NotExecuted, "{shown}");
+            }
+            let refused = answer.unwrap_err();
+            assert_eq!(
+                refused.metadata_value("bitrix24Code").as_deref(),
+                Some(error.code),
+                "{shown}"
+            );
+            assert_ne!(
+                refused.code(),
+                Code::Unavailable,
+                "clients repeat it by themselves: {shown}"
+            );
+        }
+    }
+    assert_eq!(
+        unknown,
+        BTreeSet::from(["INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER"])
+    );
+    let record = world.sandbox.record();
+    assert_eq!(record.deliveries().count(), 0);
+    assert_eq!(
+        record.entries.len(),
+        3 * SystemError::ALL.len(),
+        "each call was sent once"
+    );
+}
+
+/// The one place where what is told can be wrong. A page with a 4xx status is taken for a web server that refused the
+/// request in front of Bitrix24; one that looked at the *answer* and then refused would make it a lie.
+#[tokio::test]
+async fn a_page_with_a_client_error_is_taken_for_a_refusal_in_front_of_bitrix24() {
+    let world = world().await;
+    let mut client = world.client().await;
+    for status in [403, 404] {
+        world
+            .sandbox
+            .inject(Fault::once(FaultKind::Html(Moment::Before, status)));
+        let request = world.request(crm_message("page"));
+        let told = client.send_crm_message(request).await.unwrap_err();
+        assert_eq!(
+            (told.code(), told.reason().as_str(), told.outcome().as_str()),
+            (Code::FailedPrecondition, "PORTAL_NOT_FOUND", "not_executed"),
+            "{status}"
+        );
+    }
+    assert_eq!(world.sandbox.record().times_delivered("page"), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_a_deadline_and_not_a_cancellation() {
+    let world = world().await;
+    for moment in BOTH {
+        world
+            .sandbox
+            .inject(Fault::once(FaultKind::Silence(moment)));
+        let request = world.request(crm_message("silence"));
+        let told = world
+            .client()
+            .await
+            .send_crm_message(request)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (told.code(), told.reason().as_str(), told.outcome().as_str()),
+            (Code::DeadlineExceeded, "OUTCOME_UNKNOWN", "unknown")
+        );
+    }
+    assert_eq!(world.sandbox.record().times_delivered("silence"), 1);
+}
+
+#[tokio::test]
+async fn of_200_calls_at_once_exactly_the_lost_ones_are_unknown_and_none_is_doubled() {
+    let world = World::start().await;
+    world
+        .sandbox
+        .inject(Fault::every(5, FaultKind::Reset(Moment::After)));
+    let client = world.client().await;
+    let calls = (0..200).map(|number| {
+        let text = format!("text {number}");
+        let request = world.request(crm_message(&text));
+        let mut client = client.clone();
+        tokio::spawn(async move { (text, client.send_crm_message(request).await) })
+    });
+    let mut unknown = BTreeSet::new();
+    for call in calls.collect::<Vec<_>>() {
+        let (text, answer) = call.await.unwrap();
+        if let Err(status) = answer {
+            assert_eq!(
+                (
+                    status.code(),
+                    status.reason().as_str(),
+                    status.outcome().as_str()
+                ),
+                (Code::Unknown, "OUTCOME_UNKNOWN", "unknown"),
+                "{text}: {status:?}"
+            );
+            unknown.insert(text);
+        }
+    }
+    let record = world.sandbox.record();
+    let lost: BTreeSet<String> = record
+        .entries
+        .iter()
+        .filter(|entry| entry.fault.is_some())
+        .flat_map(|entry| {
+            entry
+                .deliveries
+                .iter()
+                .map(|delivery| delivery.text().to_owned())
+        })
+        .collect();
+    assert_eq!(lost.len(), 40);
+    assert_eq!(unknown, lost);
+    let counts = record.delivered_by_text();
+    assert_eq!((counts.len(), record.entries.len()), (200, 200));
+    assert!(counts.values().all(|count| *count == 1), "{counts:?}");
+}

@@ -1,0 +1,17 @@
+//! The gRPC server itself: what every call has, what bad clients get, and how it stops.
+
+mod about;
+mod deadlines;
+mod load;
+mod requests;
+mod stopping;
+
+use tonic::Status;
+
+use crate::support::Told;
+
+/// Code, reason and outcome in one line.
+fn told(status: &Status) -> String {
+    let code = bitrix24_openlines::error::code_name(status.code());
+    format!("{code} {} {}", status.reason(), status.outcome())
+}

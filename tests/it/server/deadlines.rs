@@ -1,0 +1,205 @@
+//! Deadlines of callers, and callers that go away.
+
+use std::time::Duration;
+
+use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use prost::Message;
+use tonic::Code;
+
+use super::told;
+use crate::support::raw::{RawClient, SERVICE, framed};
+use crate::support::requests::crm_message;
+use crate::support::{Told, World, until};
+
+const SILENCE: FaultKind = FaultKind::Silence(Moment::Before);
+
+fn path() -> String {
+    format!("{SERVICE}/SendCrmMessage")
+}
+
+fn authorization(world: &World) -> String {
+    format!("Bearer {}", world.service.key.expose())
+}
+
+#[tokio::test]
+async fn the_callers_deadline_is_answered_as_such_with_all_details() {
+    let world = World::start().await;
+    // From now on there is a connection to the portal.
+    let request = world.request(crm_message("first"));
+    world
+        .client()
+        .await
+        .send_crm_message(request)
+        .await
+        .unwrap();
+    world.sandbox.inject(Fault::always(SILENCE));
+    let authorization = authorization(&world);
+    for timeout in ["400m", "500000u", "1S"] {
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("grpc-timeout", timeout),
+        ];
+        let client = RawClient::connect(world.service.address).await;
+        let status = client
+            .call(&path(), &headers, &crm_message("text"))
+            .await
+            .status();
+        assert_eq!(
+            told(&status),
+            "DEADLINE_EXCEEDED OUTCOME_UNKNOWN unknown",
+            "{timeout}"
+        );
+    }
+}
+
+/// On a busy machine the client's own clock can be faster; it is not every time.
+#[tokio::test]
+async fn a_client_with_a_deadline_of_its_own_gets_the_answer_before_it() {
+    let world = World::start().await;
+    world.sandbox.inject(Fault::always(SILENCE));
+    let mut client = world.client().await;
+    for _attempt in 0..10 {
+        let mut request = world.request(crm_message("text"));
+        request.set_timeout(Duration::from_secs(1));
+        let status = client.send_crm_message(request).await.unwrap_err();
+        // What the client makes itself has no details.
+        if status.metadata_value("outcome").is_some() {
+            assert_eq!(told(&status), "DEADLINE_EXCEEDED OUTCOME_UNKNOWN unknown");
+            return;
+        }
+    }
+    panic!("the answer of the service never came before the client's own");
+}
+
+/// However little time the caller gives, the answer is ours and not the gRPC library's bare CANCELLED.
+#[tokio::test]
+async fn a_request_that_does_not_arrive_within_a_short_deadline_is_answered_as_such() {
+    let world = World::start().await;
+    let authorization = authorization(&world);
+    for timeout in ["0m", "1n", "500u", "5m", "10m", "20m", "29m", "40m", "100m"] {
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("grpc-timeout", timeout),
+        ];
+        let client = RawClient::connect(world.service.address).await;
+        let never = stream::pending::<Bytes>();
+        let answer = client.call_bytes(&path(), &headers, never).await.unwrap();
+        let status = answer.status();
+        assert!(
+            status.metadata_value("outcome").is_some(),
+            "{timeout}: {status:?}"
+        );
+        assert_eq!(
+            told(&status),
+            "DEADLINE_EXCEEDED DEADLINE_BEFORE_SEND not_executed",
+            "{timeout}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_caller_without_a_deadline_and_one_with_a_long_one_get_those_of_the_settings() {
+    for settings in [
+        [
+            ("SERVER_DEFAULT_DEADLINE_SECONDS", "1"),
+            ("SERVER_MAXIMUM_DEADLINE_SECONDS", "50"),
+        ],
+        [
+            ("SERVER_DEFAULT_DEADLINE_SECONDS", "1"),
+            ("SERVER_MAXIMUM_DEADLINE_SECONDS", "1"),
+        ],
+    ] {
+        let world = World::with_settings(&settings).await;
+        world.sandbox.inject(Fault::always(SILENCE));
+        let mut request = world.request(crm_message("text"));
+        if settings[1].1 == "1" {
+            request.set_timeout(Duration::from_secs(3600));
+        }
+        let status = world
+            .client()
+            .await
+            .send_crm_message(request)
+            .await
+            .unwrap_err();
+        assert_eq!(told(&status), "DEADLINE_EXCEEDED OUTCOME_UNKNOWN unknown");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_never_arrives_whole_is_answered_when_its_time_is_over() {
+    let world = World::with_settings(&[("SERVER_DEFAULT_DEADLINE_SECONDS", "1")]).await;
+    let authorization = authorization(&world);
+    let whole = framed(&crm_message("text").encode_to_vec());
+    for arrived in [0, 3, whole.len() - 1] {
+        let beginning = stream::iter([whole.slice(..arrived)]).chain(stream::pending::<Bytes>());
+        let headers = [("authorization", authorization.as_str())];
+        let client = RawClient::connect(world.service.address).await;
+        let answer = client
+            .call_bytes(&path(), &headers, beginning)
+            .await
+            .unwrap();
+        assert_eq!(
+            told(&answer.status()),
+            "DEADLINE_EXCEEDED DEADLINE_BEFORE_SEND not_executed",
+            "{arrived}"
+        );
+    }
+    assert_eq!(world.sandbox.record().entries, []);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_frees_its_place_and_is_not_sent_for_twice() {
+    let world = World::with_settings(&[("SERVER_MAXIMUM_CONCURRENT_CALLS", "1")]).await;
+    world.sandbox.inject(Fault::once(SILENCE));
+    let mut client = world.client().await;
+    let request = world.request(crm_message("left"));
+    let call = tokio::spawn(async move { client.send_crm_message(request).await });
+    until("the call is at the portal", || {
+        !world.sandbox.record().entries.is_empty()
+    })
+    .await;
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+
+    // The server learns of it a moment later; until then it is full.
+    let mut client = world.client().await;
+    loop {
+        match client
+            .send_crm_message(world.request(crm_message("next")))
+            .await
+        {
+            Ok(_) => break,
+            Err(status) => assert_eq!(told(&status), "UNAVAILABLE OVERLOADED not_executed"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let record = world.sandbox.record();
+    assert_eq!(record.entries.len(), 2);
+    assert_eq!(
+        (
+            record.times_delivered("left"),
+            record.times_delivered("next")
+        ),
+        (0, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_nonsensical_deadline_is_none() {
+    let world = World::start().await;
+    let authorization = authorization(&world);
+    for timeout in ["soon", "-1S", "123456789S", ""] {
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("grpc-timeout", timeout),
+        ];
+        let client = RawClient::connect(world.service.address).await;
+        let status = client
+            .call(&path(), &headers, &crm_message("text"))
+            .await
+            .status();
+        assert_eq!(status.code(), Code::Ok, "{timeout:?}: {status:?}");
+    }
+}

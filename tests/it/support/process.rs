@@ -1,0 +1,139 @@
+//! The real program as a process of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use tempfile::TempDir;
+
+use super::until;
+
+/// The program without any setting from the environment of the test.
+pub(crate) fn openlines(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_openlines"));
+    command.args(arguments).env_clear();
+    command
+}
+
+/// Runs the program to its end.
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    openlines(arguments).output().unwrap()
+}
+
+/// A folder with a settings and a tenants file, as an operator writes them.
+pub(crate) struct Files {
+    folder: TempDir,
+}
+
+impl Files {
+    /// The service takes a free port on loopback and may call portals there.
+    pub(crate) fn write(settings: &str, tenants: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("tenants.yaml"), tenants).unwrap();
+        let settings = format!(
+            "portals: {{dangerous_allow_insecure: true}}\ntenants: {{file: '{}'}}\n{settings}",
+            folder.path().join("tenants.yaml").display()
+        );
+        std::fs::write(folder.path().join("settings.yaml"), settings).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn settings(&self) -> PathBuf {
+        self.folder.path().join("settings.yaml")
+    }
+}
+
+/// A running process whose output is collected.
+pub(crate) struct Process {
+    child: Child,
+    output: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Process {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = Arc::<Mutex<String>>::default();
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), &output),
+            collect(child.stderr.take().unwrap(), &output),
+        ];
+        Self {
+            child,
+            output,
+            readers,
+        }
+    }
+
+    /// Everything that was written so far, to standard output and to standard error.
+    pub(crate) fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+
+    /// The address of the service, which its log tells as soon as it serves.
+    pub(crate) async fn address(&self) -> SocketAddr {
+        until("the service serves", || {
+            address_in(&self.output()).is_some()
+        })
+        .await;
+        address_in(&self.output()).unwrap()
+    }
+
+    pub(crate) fn terminate(&self) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end. All output has been collected then.
+    pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
+        tokio::task::spawn_blocking(move || {
+            let status = self.child.wait().unwrap();
+            for reader in self.readers.drain(..) {
+                reader.join().unwrap();
+            }
+            (status, self.output())
+        })
+        .await
+        .unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has ended already, or the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(pipe: impl Read + Send + 'static, output: &Arc<Mutex<String>>) -> JoinHandle<()> {
+    let output = Arc::clone(output);
+    std::thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            output
+                .lock()
+                .unwrap()
+                .push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    })
+}
+
+/// The address in the log line `serving`, in the format `json`.
+fn address_in(log: &str) -> Option<SocketAddr> {
+    log.lines().find_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        (line["message"] == "serving").then(|| line["address"].as_str()?.parse().ok())?
+    })
+}
