@@ -1,9 +1,10 @@
 //! The gRPC server: listener, TLS, health, reflection, the layer around every call, and the orderly stop.
 
+pub mod admin;
 mod call;
 mod context;
 mod deadline;
-mod log_line;
+mod ending;
 mod request_id;
 
 use std::io;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tonic::transport::server::{Router, TcpIncoming};
 use tonic::transport::{Identity, ServerTlsConfig};
 use tonic_health::ServingStatus;
@@ -78,6 +79,7 @@ pub async fn serve(
     listener: TcpListener,
     settings: &config::Server,
     service: OpenLines,
+    ready: &watch::Sender<bool>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -89,6 +91,7 @@ pub async fn serve(
         patience,
         settings.maximum_concurrent_calls,
         settings.maximum_request_bytes,
+        service.metrics.clone(),
     );
 
     let (keepalive_interval, keepalive_timeout) = limits::KEEPALIVE;
@@ -115,6 +118,7 @@ pub async fn serve(
     }
 
     set_health(&health, ServingStatus::Serving).await;
+    ready.send_replace(true);
     let (drain, drained) = oneshot::channel::<()>();
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let serving = router.serve_with_incoming_shutdown(incoming, async {
@@ -128,6 +132,7 @@ pub async fn serve(
         () = stop => {}
     }
     tracing::info!("stopping: health is NOT_SERVING");
+    ready.send_replace(false);
     set_health(&health, ServingStatus::NotServing).await;
     if tokio::time::timeout(settings.shutdown_delay, &mut serving)
         .await

@@ -103,6 +103,27 @@ impl Unanswered {
 }
 
 impl CallError {
+    /// The HTTP status, if one arrived and is known.
+    pub fn http_status(&self) -> Option<u16> {
+        match self {
+            Self::NotSent(_) | Self::Moved { .. } => None,
+            Self::NoPortal { http_status } => Some(*http_status),
+            Self::Refused(refusal) => Some(refusal.http_status),
+            Self::Unanswered(unanswered) => unanswered.http_status(),
+        }
+    }
+
+    /// One word for it, for metrics and traces.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NotSent(_) => "not_sent",
+            Self::Moved { .. } => "moved",
+            Self::NoPortal { .. } => "no_portal",
+            Self::Refused(_) => "refused",
+            Self::Unanswered(_) => "unanswered",
+        }
+    }
+
     /// What is known of the call's fate.
     pub fn outcome(&self) -> Outcome {
         match self {

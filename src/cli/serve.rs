@@ -6,8 +6,9 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::{Failure, stop_signal};
+use crate::app;
 use crate::config::{Config, Environment};
-use crate::{app, telemetry};
+use crate::telemetry::Telemetry;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -24,7 +25,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.check {
         return Ok(());
     }
-    telemetry::start(&config.log)?;
+    let telemetry = Telemetry::start(&config.log, &config.telemetry)?;
     for setting in config.effective() {
         tracing::debug!(setting = setting.path, value = setting.value, "setting");
     }
@@ -43,6 +44,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    app::run(config, listener, stop_signal()).await?;
-    Ok(())
+    let served = app::run(config, listener, stop_signal()).await;
+    // Waits for the exporter, which needs the runtime's other threads.
+    tokio::task::spawn_blocking(|| telemetry.stop()).await?;
+    Ok(served?)
 }

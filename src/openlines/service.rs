@@ -1,5 +1,7 @@
 //! The gRPC service: every call's way through authentication, tenant, check and dispatch.
 
+use std::time::Instant;
+
 use tonic::{Request, Response, Status};
 
 use super::Call;
@@ -8,6 +10,7 @@ use super::connector_messages::SendConnectorMessages;
 use super::crm_message::SendCrmMessage;
 use super::network_message::SendNetworkMessage;
 use super::operation::Operation;
+use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
 use crate::api::bitrix24::openlines::v1::open_lines_service_server::OpenLinesService;
 use crate::api::bitrix24::openlines::v1::{
     SendConnectorMessagesRequest, SendConnectorMessagesResponse, SendCrmMessageRequest,
@@ -17,6 +20,7 @@ use crate::auth::{Caller, Callers};
 use crate::bitrix24::Outcome;
 use crate::dispatch::Dispatcher;
 use crate::error::{CallIdentity, Error, Violations};
+use crate::metrics::Metrics;
 use crate::server::CallContext;
 use crate::tenant::{Directory, Tenant, TenantId};
 
@@ -31,6 +35,8 @@ pub struct OpenLines {
     pub rules: Rules,
     /// What sends.
     pub dispatcher: Dispatcher,
+    /// What counts.
+    pub metrics: Metrics,
 }
 
 #[tonic::async_trait]
@@ -79,12 +85,18 @@ impl OpenLines {
             let call = self.check::<O>(&caller, &request, &context, &mut identity)?;
             let permit = self.dispatcher.admit(call, context.deadline())?;
             context.note_sending();
-            let answer = permit.send().await?;
+            let sent = Instant::now();
+            let answer = permit.send().await;
+            context.note_portal_duration(sent.elapsed());
+            let answer = answer?;
             O::reply(answer, &request, &identity)
         };
         outcome.await.map(Response::new).map_err(|error| {
             let failure = error.into_failure(&identity);
             context.note_failure(&failure);
+            if failure.reason() == Reason::UndocumentedCode {
+                self.metrics.undocumented_code(O::METHOD.name());
+            }
             failure.into_status(&identity)
         })
     }

@@ -14,13 +14,16 @@ use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
+use tracing::{Instrument, Span};
 
 use super::context::CallContext;
 use super::deadline::Patience;
-use super::log_line::LogLine;
+use super::ending::{Ending, operation};
 use super::request_id::{self, REQUEST_ID};
 use crate::bitrix24::{CallError, NotSent, Outcome, Unanswered};
 use crate::error::{self, CallIdentity, Error};
+use crate::metrics::Metrics;
+use crate::telemetry;
 
 /// Services that answer about the server itself. They are never refused for load and not logged: probes would flood the log.
 const ABOUT_THE_SERVER: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
@@ -40,6 +43,7 @@ pub(super) struct Gate {
     patience: Patience,
     in_hand: Arc<Semaphore>,
     maximum_request_bytes: usize,
+    metrics: Metrics,
     stopping: AtomicBool,
 }
 
@@ -48,11 +52,13 @@ impl CallLayer {
         patience: Patience,
         maximum_concurrent_calls: usize,
         maximum_request_bytes: usize,
+        metrics: Metrics,
     ) -> Self {
         let gate = Gate {
             patience,
             in_hand: Arc::new(Semaphore::new(maximum_concurrent_calls)),
             maximum_request_bytes,
+            metrics,
             stopping: AtomicBool::new(false),
         };
         Self {
@@ -110,21 +116,31 @@ where
         let begun = Instant::now();
         let deadline = begun + self.gate.patience.of(request.headers());
         let context = CallContext::new(request_id::of(request.headers()), deadline);
-        let log_line = LogLine::new(path, &context, begun);
+        let span = span(operation(path), context.request_id());
+        telemetry::adopt_parent(&span, request.headers());
+        let trace_id = telemetry::trace_id(&span, request.headers());
+        let ending = Ending::new(
+            path,
+            &context,
+            &self.gate.metrics,
+            span.clone(),
+            trace_id,
+            begun,
+        );
         let identity = CallIdentity {
             request_id: context.request_id().to_owned(),
             ..CallIdentity::default()
         };
 
         if self.gate.stopping.load(Ordering::Acquire) {
-            return refuse(Error::ShuttingDown, &context, &identity, log_line);
+            return refuse(Error::ShuttingDown, &context, &identity, ending);
         }
         let Ok(place) = Arc::clone(&self.gate.in_hand).try_acquire_owned() else {
-            return refuse(Error::Overloaded, &context, &identity, log_line);
+            return refuse(Error::Overloaded, &context, &identity, ending);
         };
 
         request.extensions_mut().insert(context.clone());
-        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let answer = AssertUnwindSafe(self.inner.call(request).instrument(span)).catch_unwind();
         let maximum_request_bytes = self.gate.maximum_request_bytes;
         async move {
             let _place = place;
@@ -135,10 +151,26 @@ where
                 Ok(Err(_panic)) => fail(internal(&context), &context, &identity),
                 Err(_elapsed) => fail(late(&context), &context, &identity),
             };
-            Ok(finish(response, &context, log_line))
+            Ok(finish(response, &context, ending))
         }
         .boxed()
     }
+}
+
+/// The span of a call, under OpenTelemetry's names for gRPC servers.
+fn span(operation: &str, request_id: &str) -> Span {
+    tracing::info_span!(
+        target: telemetry::SPANS,
+        "call",
+        request_id,
+        otel.name = operation,
+        otel.kind = "server",
+        otel.status_code = tracing::field::Empty,
+        rpc.system.name = "grpc",
+        rpc.method = operation,
+        rpc.response.status_code = tracing::field::Empty,
+        "error.type" = tracing::field::Empty,
+    )
 }
 
 /// What became of a call that panicked. The panic itself was logged by its hook.
@@ -164,10 +196,10 @@ fn refuse<E: 'static>(
     error: Error,
     context: &CallContext,
     identity: &CallIdentity,
-    log_line: LogLine,
+    ending: Ending,
 ) -> BoxFuture<'static, Result<Response<Body>, E>> {
     let response = fail(error, context, identity);
-    let response = finish(response, context, log_line);
+    let response = finish(response, context, ending);
     async move { Ok(response) }.boxed()
 }
 
@@ -201,17 +233,13 @@ fn translate(
     }
 }
 
-fn finish(
-    mut response: Response<Body>,
-    context: &CallContext,
-    log_line: LogLine,
-) -> Response<Body> {
+fn finish(mut response: Response<Body>, context: &CallContext, ending: Ending) -> Response<Body> {
     if let Ok(request_id) = HeaderValue::from_str(context.request_id()) {
         response.headers_mut().insert(REQUEST_ID, request_id);
     }
     // A unary call fails in the headers; without a status there, it has succeeded.
     let status = error::status_in_headers(response.headers());
-    log_line.write(
+    ending.tell(
         status
             .as_ref()
             .map_or("OK", |status: &Status| error::code_name(status.code())),

@@ -25,6 +25,8 @@ pub(super) struct Notes {
     pub(super) reason: Option<&'static str>,
     pub(super) outcome: Option<&'static str>,
     pub(super) bitrix24_code: Option<String>,
+    /// How long the portal took.
+    pub(super) portal_duration: Option<Duration>,
     /// Whether the call was handed to the client of the portal.
     pub(super) sending: bool,
 }
@@ -61,6 +63,11 @@ impl CallContext {
     /// Notes that from now on the request may have left.
     pub fn note_sending(&self) {
         self.note(|notes| notes.sending = true);
+    }
+
+    /// Notes how long the portal took.
+    pub fn note_portal_duration(&self, duration: Duration) {
+        self.note(|notes| notes.portal_duration = Some(duration));
     }
 
     /// Notes why the call fails.
