@@ -2,7 +2,7 @@
 
 mod trace;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -81,7 +81,9 @@ fn log_lines(settings: &config::Log) -> Box<dyn Layer<Registry> + Send + Sync> {
     let pinned = Targets::new()
         .with_default(LevelFilter::TRACE)
         .with_targets(QUIET.map(|target| (target, LevelFilter::WARN)));
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
     match settings.format {
         LogFormat::Json => lines
             .json()

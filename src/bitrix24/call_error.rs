@@ -51,6 +51,9 @@ pub enum Unanswered {
     /// The deadline passed while waiting for the answer.
     #[error("the deadline passed while waiting for the answer")]
     DeadlinePassed,
+    /// The service stopped while it waited for the answer.
+    #[error("this service stopped before the answer came")]
+    Abandoned,
     /// The connection broke before the answer was whole.
     #[error("the connection broke before the answer was whole")]
     ConnectionLost,
@@ -92,7 +95,7 @@ impl Unanswered {
     /// The HTTP status, if one arrived.
     pub fn http_status(self) -> Option<u16> {
         match self {
-            Self::DeadlinePassed | Self::ConnectionLost => None,
+            Self::DeadlinePassed | Self::Abandoned | Self::ConnectionLost => None,
             Self::Empty { http_status }
             | Self::CutOff { http_status }
             | Self::NotJson { http_status }

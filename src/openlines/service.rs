@@ -22,7 +22,7 @@ use crate::dispatch::Dispatcher;
 use crate::error::{CallIdentity, Error, Violations};
 use crate::metrics::Metrics;
 use crate::server::CallContext;
-use crate::tenant::{Directory, Tenant, TenantId};
+use crate::tenant::{Directory, InvalidTenantId, Tenant, TenantId};
 
 /// The implementation of `bitrix24.openlines.v1.OpenLinesService`.
 #[derive(Debug)]
@@ -70,11 +70,10 @@ impl OpenLines {
     ) -> Result<Response<O::Response>, Status> {
         let (metadata, extensions, request) = request.into_parts();
         let context = extensions.get::<CallContext>().cloned().unwrap_or_default();
+        context.note_method(O::METHOD);
         let mut identity = CallIdentity {
-            request_id: context.request_id().to_owned(),
-            method: Some(O::METHOD),
             line: O::line(&request),
-            tenant_id: None,
+            ..context.identity()
         };
         let outcome = async {
             let authorization = metadata.get_all("authorization").iter();
@@ -152,8 +151,12 @@ impl OpenLines {
     ) -> Result<Option<Tenant>, Error> {
         match TenantId::parse(tenant_id) {
             Ok(id) => Ok(Some(self.directory.resolve(caller, &id)?)),
+            Err(InvalidTenantId::Empty) => {
+                violations.add("tenant_id", "REQUIRED", "is required; it is empty");
+                Ok(None)
+            }
             Err(fault) => {
-                violations.add("tenant_id", "TENANT_ID", format!("is required: {fault}"));
+                violations.add("tenant_id", "TENANT_ID", fault.to_string());
                 Ok(None)
             }
         }

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Request, Response};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -21,7 +22,7 @@ use super::deadline::Patience;
 use super::ending::{Ending, operation};
 use super::request_id::{self, REQUEST_ID};
 use crate::bitrix24::{CallError, NotSent, Outcome, Unanswered};
-use crate::error::{self, CallIdentity, Error};
+use crate::error::{self, Error};
 use crate::metrics::Metrics;
 use crate::telemetry;
 
@@ -45,6 +46,7 @@ pub(super) struct Gate {
     maximum_request_bytes: usize,
     metrics: Metrics,
     stopping: AtomicBool,
+    cut: CancellationToken,
 }
 
 impl CallLayer {
@@ -60,6 +62,7 @@ impl CallLayer {
             maximum_request_bytes,
             metrics,
             stopping: AtomicBool::new(false),
+            cut: CancellationToken::new(),
         };
         Self {
             gate: Arc::new(gate),
@@ -69,6 +72,12 @@ impl CallLayer {
     /// From now on, new calls are refused.
     pub(super) fn stop(&self) {
         self.gate.stopping.store(true, Ordering::Release);
+    }
+
+    /// Answers every call that is still in hand, so that its caller learns what is known of its fate and does not see a
+    /// mere broken connection, which gRPC clients take for UNAVAILABLE.
+    pub(super) fn cut(&self) {
+        self.gate.cut.cancel();
     }
 }
 
@@ -127,29 +136,28 @@ where
             trace_id,
             begun,
         );
-        let identity = CallIdentity {
-            request_id: context.request_id().to_owned(),
-            ..CallIdentity::default()
-        };
 
         if self.gate.stopping.load(Ordering::Acquire) {
-            return refuse(Error::ShuttingDown, &context, &identity, ending);
+            return refuse(Error::ShuttingDown, &context, ending);
         }
         let Ok(place) = Arc::clone(&self.gate.in_hand).try_acquire_owned() else {
-            return refuse(Error::Overloaded, &context, &identity, ending);
+            return refuse(Error::Overloaded, &context, ending);
         };
 
         request.extensions_mut().insert(context.clone());
         let answer = AssertUnwindSafe(self.inner.call(request).instrument(span)).catch_unwind();
-        let maximum_request_bytes = self.gate.maximum_request_bytes;
+        let gate = Arc::clone(&self.gate);
         async move {
             let _place = place;
-            let response = match tokio::time::timeout_at(deadline + GRACE, answer).await {
-                Ok(Ok(response)) => {
-                    translate(response?, &context, &identity, maximum_request_bytes)
-                }
-                Ok(Err(_panic)) => fail(internal(&context), &context, &identity),
-                Err(_elapsed) => fail(late(&context), &context, &identity),
+            let answered = tokio::time::timeout_at(deadline + GRACE, answer);
+            let response = tokio::select! {
+                biased;
+                answered = answered => match answered {
+                    Ok(Ok(response)) => translate(response?, &context, gate.maximum_request_bytes),
+                    Ok(Err(_panic)) => fail(internal(&context), &context),
+                    Err(_elapsed) => fail(late(&context), &context),
+                },
+                () = gate.cut.cancelled() => fail(cut_short(&context), &context),
             };
             Ok(finish(response, &context, ending))
         }
@@ -192,28 +200,36 @@ fn late(context: &CallContext) -> Error {
     }
 }
 
+/// What became of a call that was cut because the service stops.
+fn cut_short(context: &CallContext) -> Error {
+    if context.notes().sending {
+        CallError::from(Unanswered::Abandoned).into()
+    } else {
+        Error::ShuttingDown
+    }
+}
+
 fn refuse<E: 'static>(
     error: Error,
     context: &CallContext,
-    identity: &CallIdentity,
     ending: Ending,
 ) -> BoxFuture<'static, Result<Response<Body>, E>> {
-    let response = fail(error, context, identity);
+    let response = fail(error, context);
     let response = finish(response, context, ending);
     async move { Ok(response) }.boxed()
 }
 
-fn fail(error: Error, context: &CallContext, identity: &CallIdentity) -> Response<Body> {
-    let failure = error.into_failure(identity);
+fn fail(error: Error, context: &CallContext) -> Response<Body> {
+    let identity = context.identity();
+    let failure = error.into_failure(&identity);
     context.note_failure(&failure);
-    failure.into_status(identity).into_http()
+    failure.into_status(&identity).into_http()
 }
 
 /// Gives a status that the gRPC library made itself the details that every failure has.
 fn translate(
     response: Response<Body>,
     context: &CallContext,
-    identity: &CallIdentity,
     maximum_request_bytes: usize,
 ) -> Response<Body> {
     let status = error::status_in_headers(response.headers());
@@ -228,7 +244,7 @@ fn translate(
             }
         });
     match error {
-        Some(error) => fail(error, context, identity),
+        Some(error) => fail(error, context),
         None => response,
     }
 }

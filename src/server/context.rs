@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::auth::Caller;
-use crate::error::Failure;
+use crate::bitrix24::Method;
+use crate::error::{CallIdentity, Failure};
 use crate::tenant::TenantId;
 
 /// A call's request id, its deadline, and the notes for its log line. Cheap to clone.
@@ -22,6 +23,7 @@ pub struct CallContext {
 pub(super) struct Notes {
     pub(super) caller: Option<String>,
     pub(super) tenant: Option<String>,
+    pub(super) method: Option<Method>,
     pub(super) reason: Option<&'static str>,
     pub(super) outcome: Option<&'static str>,
     pub(super) bitrix24_code: Option<String>,
@@ -48,6 +50,22 @@ impl CallContext {
     /// When the call has to be answered.
     pub fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// What a failure says of the call, as far as it is known.
+    pub fn identity(&self) -> CallIdentity {
+        let notes = self.notes();
+        CallIdentity {
+            request_id: self.request_id().to_owned(),
+            tenant_id: notes.tenant,
+            method: notes.method,
+            line: None,
+        }
+    }
+
+    /// Notes which method the call is for.
+    pub fn note_method(&self, method: Method) {
+        self.note(|notes| notes.method = Some(method));
     }
 
     /// Notes who calls.

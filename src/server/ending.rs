@@ -1,5 +1,7 @@
 //! What remains of a call when it has ended: its log line, its metrics, the end of its span.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use tracing::Span;
 
@@ -26,7 +28,7 @@ pub(super) fn operation(path: &str) -> &str {
     let operation = path.trim_start_matches('/');
     let served = operation
         .strip_prefix(SERVICE_NAME)
-        .is_some_and(|method| SERVED.iter().any(|served| *served == method));
+        .is_some_and(|method| SERVED.contains(&method));
     if served { operation } else { "_OTHER" }
 }
 
@@ -115,11 +117,16 @@ impl Ending {
             caller = notes.caller,
             tenant = notes.tenant,
             bitrix24_code = notes.bitrix24_code,
-            duration_ms = duration.as_secs_f64() * 1000.0,
-            portal_ms = notes.portal_duration.map(|duration| duration.as_secs_f64() * 1000.0),
+            duration_ms = milliseconds(duration),
+            portal_ms = notes.portal_duration.map(milliseconds),
             "call"
         );
     }
+}
+
+/// Milliseconds to three places: a log needs no more.
+fn milliseconds(duration: Duration) -> f64 {
+    f64::from(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)) / 1000.0
 }
 
 impl Drop for Ending {
