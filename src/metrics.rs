@@ -30,7 +30,7 @@ pub struct Metric {
     pub name: &'static str,
     /// What it is to Prometheus.
     pub kind: &'static str,
-    /// The labels at `/metrics`.
+    /// The labels at `/metrics`, in alphabetical order.
     pub labels: &'static [&'static str],
     /// What it says.
     pub meaning: &'static str,
@@ -70,7 +70,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "http_client_request_duration_seconds",
         kind: "histogram",
-        labels: &["bitrix24_method", "http_response_status_code", "error_type"],
+        labels: &["bitrix24_method", "error_type", "http_response_status_code"],
         meaning: "How long requests to portals took. `http_response_status_code` is empty without an answer.",
     },
     Metric {

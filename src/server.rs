@@ -106,7 +106,7 @@ pub async fn serve(
     }
 
     tracing::info!(
-        address = ?listener.local_addr().ok(),
+        address = listener.local_addr().ok().map(tracing::field::display),
         tls = settings.tls.is_some(),
         version = env!("CARGO_PKG_VERSION"),
         "serving"

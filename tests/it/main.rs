@@ -11,5 +11,7 @@
 mod borders;
 mod errors_page;
 mod golden;
+mod metrics;
 mod sandbox;
 mod support;
+mod traces;
