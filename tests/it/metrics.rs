@@ -15,10 +15,22 @@ fn the_page_of_metrics_says_what_the_code_says() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
     let mut table = "| metric | kind | labels | meaning |\n|---|---|---|---|\n".to_owned();
     for metric in METRICS {
-        let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
-        let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
-        writeln!(table, "| `{}` | {} | {labels} | {} |", metric.name, metric.kind, metric.meaning)
-            .unwrap();
+        let labels: Vec<String> = metric
+            .labels
+            .iter()
+            .map(|label| format!("`{label}`"))
+            .collect();
+        let labels = if labels.is_empty() {
+            "–".to_owned()
+        } else {
+            labels.join(", ")
+        };
+        writeln!(
+            table,
+            "| `{}` | {} | {labels} | {} |",
+            metric.name, metric.kind, metric.meaning
+        )
+        .unwrap();
     }
     let head = include_str!("metrics/head.md");
     expect_test::expect_file![page].assert_eq(&format!("{head}\n{table}"));
@@ -28,14 +40,20 @@ fn the_page_of_metrics_says_what_the_code_says() {
 async fn every_metric_of_the_page_is_served_with_its_labels_and_no_other() {
     let (world, admin) = world_with_admin_port().await;
     let mut client = world.client().await;
-    client.send_crm_message(world.request(crm_message())).await.unwrap();
+    client
+        .send_crm_message(world.request(crm_message()))
+        .await
+        .unwrap();
     world.sandbox.inject(Fault::once(FaultKind::Scripted {
         status: 400,
         content_type: "application/json".to_owned(),
         body: r#"{"error":"SOMETHING_NEW"}"#.to_owned(),
         executed: false,
     }));
-    client.send_crm_message(world.request(crm_message())).await.unwrap_err();
+    client
+        .send_crm_message(world.request(crm_message()))
+        .await
+        .unwrap_err();
 
     let (status, text) = get(&admin, "/metrics").await;
     assert_eq!(status, 200);
@@ -46,9 +64,17 @@ async fn every_metric_of_the_page_is_served_with_its_labels_and_no_other() {
             assert_eq!(labels_of(line), metric.labels.to_vec(), "{line}");
         }
     }
-    let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
-    assert_eq!(names.len(), METRICS.len(), "the page does not list all of {names:?}");
-    let unknown = "openlines_undocumented_codes_total{bitrix24_method=\"imopenlines.crm.message.add\"} 1";
+    let names: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .collect();
+    assert_eq!(
+        names.len(),
+        METRICS.len(),
+        "the page does not list all of {names:?}"
+    );
+    let unknown =
+        "openlines_undocumented_codes_total{bitrix24_method=\"imopenlines.crm.message.add\"} 1";
     assert!(text.contains(unknown), "{text}");
 }
 
@@ -59,7 +85,10 @@ async fn calls_are_counted_by_method_code_and_reason() {
     let mut wrong = crm_message();
     wrong.text.clear();
     for _ in 0..3 {
-        client.send_crm_message(world.request(wrong.clone())).await.unwrap_err();
+        client
+            .send_crm_message(world.request(wrong.clone()))
+            .await
+            .unwrap_err();
     }
     let (_, text) = get(&admin, "/metrics").await;
     let counted = "openlines_calls_total{outcome=\"not_executed\",reason=\"ERROR_REASON_INVALID_REQUEST\",\
@@ -67,7 +96,10 @@ async fn calls_are_counted_by_method_code_and_reason() {
                    rpc_response_status_code=\"INVALID_ARGUMENT\"} 3";
     assert!(text.contains(counted), "{text}");
     // What was never sent has no share of ours in a portal's time.
-    assert!(!text.contains("openlines_own_duration_seconds_count"), "{text}");
+    assert!(
+        !text.contains("openlines_own_duration_seconds_count"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -83,17 +115,26 @@ async fn a_stopping_process_is_live_and_not_ready() {
     let (mut world, admin) = world_with_admin_port().await;
     assert_eq!(get(&admin, "/ready").await.0, 200);
     world.service.stop();
-    crate::support::until_async("it is not ready", async || get(&admin, "/ready").await.0 == 503)
-        .await;
+    crate::support::until_async("it is not ready", async || {
+        get(&admin, "/ready").await.0 == 503
+    })
+    .await;
     assert_eq!(get(&admin, "/live").await.0, 200);
 }
 
 /// A world whose service waits a while before it stops, so that its admin port can be looked at.
 async fn world_with_admin_port() -> (World, String) {
     // Taken and let go, so that the settings can name it.
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let admin = free.to_string();
-    let settings = [("ADMIN_LISTEN", admin.as_str()), ("SERVER_SHUTDOWN_DELAY_SECONDS", "30")];
+    let settings = [
+        ("ADMIN_LISTEN", admin.as_str()),
+        ("SERVER_SHUTDOWN_DELAY_SECONDS", "30"),
+    ];
     let world = World::with_settings(&settings).await;
     // A served call proves that the service has started.
     let _connected = world.client().await;
@@ -101,7 +142,11 @@ async fn world_with_admin_port() -> (World, String) {
 }
 
 async fn get(admin: &str, path: &str) -> (u16, String) {
-    let answer = reqwest::Client::new().get(format!("http://{admin}{path}")).send().await.unwrap();
+    let answer = reqwest::Client::new()
+        .get(format!("http://{admin}{path}"))
+        .send()
+        .await
+        .unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
@@ -111,6 +156,9 @@ fn labels_of(sample: &str) -> Vec<&str> {
         return Vec::new();
     };
     let (labels, _) = rest.rsplit_once('}').unwrap();
-    let names = labels.split(',').filter_map(|label| label.split_once("=\"")).map(|(name, _)| name);
+    let names = labels
+        .split(',')
+        .filter_map(|label| label.split_once("=\""))
+        .map(|(name, _)| name);
     names.filter(|name| *name != "le").collect()
 }

@@ -40,9 +40,11 @@ impl TraceService for Collector {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let resources = request.into_inner().resource_spans.into_iter();
-        let spans = resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans);
+        let spans = resources
+            .flat_map(|resource| resource.scope_spans)
+            .flat_map(|scope| scope.spans);
         self.spans.lock().unwrap().extend(spans);
-        Ok(Response::default())
+        Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
@@ -69,7 +71,10 @@ async fn a_call_is_one_span_below_the_callers_with_one_span_for_its_portal_reque
     assert_eq!(spans.len(), 2, "{:?}", collector.spans());
     let (call, portal) = (&spans[0], &spans[1]);
 
-    assert_eq!(call.name, "bitrix24.openlines.v1.OpenLinesService/SendCrmMessage");
+    assert_eq!(
+        call.name,
+        "bitrix24.openlines.v1.OpenLinesService/SendCrmMessage"
+    );
     assert_eq!(call.kind(), SpanKind::Server);
     assert_eq!(hex(&call.trace_id), CALLERS_TRACE);
     assert_eq!(hex(&call.parent_span_id), CALLERS_SPAN);
@@ -92,12 +97,21 @@ async fn a_call_is_one_span_below_the_callers_with_one_span_for_its_portal_reque
 async fn a_refusal_of_the_portal_marks_the_spans() {
     let (_, spans) = traced(true, "refused").await;
     let (call, portal) = (&spans[0], &spans[1]);
-    assert_eq!(text(call, "rpc.response.status_code"), "FAILED_PRECONDITION");
+    assert_eq!(
+        text(call, "rpc.response.status_code"),
+        "FAILED_PRECONDITION"
+    );
     // The caller's or the portal's fault is no failure of this server.
-    assert_eq!(call.status.clone().unwrap_or_default().code(), StatusCode::Unset);
+    assert_eq!(
+        call.status.clone().unwrap_or_default().code(),
+        StatusCode::Unset
+    );
     assert_eq!(text(portal, "error.type"), "refused");
     assert_eq!(text(portal, "http.response.status_code"), "400");
-    assert_eq!(portal.status.clone().unwrap_or_default().code(), StatusCode::Error);
+    assert_eq!(
+        portal.status.clone().unwrap_or_default().code(),
+        StatusCode::Error
+    );
 }
 
 #[tokio::test]
@@ -125,10 +139,17 @@ async fn traced(sampled: bool, text: &str) -> (Collector, Vec<Span>) {
             demo::WEBHOOK_SECRET
         ),
     );
-    let service =
-        Process::start(openlines(&["serve", "--config", files.settings().to_str().unwrap()]));
+    let service = Process::start(openlines(&[
+        "serve",
+        "--config",
+        files.settings().to_str().unwrap(),
+    ]));
     let endpoint = format!("http://{}", service.address().await);
-    let channel = Endpoint::from_shared(endpoint).unwrap().connect().await.unwrap();
+    let channel = Endpoint::from_shared(endpoint)
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
 
     let mut message = crm_message();
     message.tenant_id = "hook".to_owned();
@@ -138,15 +159,27 @@ async fn traced(sampled: bool, text: &str) -> (Collector, Vec<Span>) {
     let flags = if sampled { "01" } else { "00" };
     let mut request = Request::new(message);
     let traceparent = format!("00-{CALLERS_TRACE}-{CALLERS_SPAN}-{flags}");
-    request.metadata_mut().insert("traceparent", traceparent.parse().unwrap());
-    request.metadata_mut().insert("x-request-id", "traced-1".parse().unwrap());
-    let answer = OpenLinesServiceClient::new(channel).send_crm_message(request).await;
+    request
+        .metadata_mut()
+        .insert("traceparent", traceparent.parse().unwrap());
+    request
+        .metadata_mut()
+        .insert("x-request-id", "traced-1".parse().unwrap());
+    let answer = OpenLinesServiceClient::new(channel)
+        .send_crm_message(request)
+        .await;
     assert_eq!(answer.is_err(), text == "refused", "{answer:?}");
-    until("the log has the call", || service.output().contains("traced-1")).await;
+    until("the log has the call", || {
+        service.output().contains("traced-1")
+    })
+    .await;
     service.terminate();
     let (status, log) = service.ended().await;
     assert!(status.success(), "{log}");
-    assert!(log.contains(CALLERS_TRACE), "the log names the trace: {log}");
+    assert!(
+        log.contains(CALLERS_TRACE),
+        "the log names the trace: {log}"
+    );
 
     let mut spans = collector.spans();
     spans.sort_by_key(|span| span.kind() != SpanKind::Server);
@@ -154,7 +187,10 @@ async fn traced(sampled: bool, text: &str) -> (Collector, Vec<Span>) {
 }
 
 fn text(span: &Span, key: &str) -> String {
-    let attribute = span.attributes.iter().find(|attribute| attribute.key == key);
+    let attribute = span
+        .attributes
+        .iter()
+        .find(|attribute| attribute.key == key);
     match attribute.and_then(|attribute| attribute.value.clone()?.value) {
         Some(Value::StringValue(text)) => text,
         Some(Value::IntValue(number)) => number.to_string(),
