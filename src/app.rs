@@ -1,15 +1,20 @@
 //! Builds every part of the service once, from its settings.
 
 use std::collections::HashSet;
+use std::io;
+use std::net::SocketAddr;
 
+use opentelemetry_sdk::error::OTelSdkError;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::auth::Callers;
 use crate::bitrix24::{Client, TransportOptions, TransportUnusable};
 use crate::config::{Config, NameRule};
 use crate::dispatch::Dispatcher;
+use crate::metrics::Metrics;
 use crate::openlines::{OpenLines, Rules};
-use crate::server::{self, ServeError};
+use crate::server::{self, ServeError, admin};
 
 /// Why the service could not run.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +22,20 @@ pub enum AppError {
     /// The client for portals cannot be set up.
     #[error(transparent)]
     Transport(#[from] TransportUnusable),
+    /// The metrics cannot be set up.
+    #[error("metrics cannot be set up")]
+    Metrics(#[from] OTelSdkError),
+    /// The admin port cannot be listened on.
+    #[error("cannot listen on {address} (admin.listen)")]
+    AdminListen {
+        /// The address of the settings.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The admin port failed.
+    #[error("the admin port failed")]
+    Admin(#[source] io::Error),
     /// The server cannot start, or failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -38,9 +57,13 @@ pub async fn run(
         tenants,
         portals,
         validation,
+        telemetry,
         log: _,
         ..
     } = config;
+    let metrics = Metrics::new()?;
+    let (ready, readiness) = watch::channel(false);
+    let admin = admin(telemetry.admin_listen, metrics.clone(), readiness).await?;
     let client = Client::new(TransportOptions {
         connect_timeout: portals.connect_timeout,
         idle_connection: portals.idle_connection,
@@ -62,8 +85,35 @@ pub async fn run(
             maximum_attachment_bytes: validation.maximum_attachment_bytes,
             maximum_keyboard_bytes: validation.maximum_keyboard_bytes,
         },
-        dispatcher: Dispatcher::new(client),
+        dispatcher: Dispatcher::new(client, metrics.clone()),
+        metrics,
     };
-    server::serve(listener, &server, service, stop).await?;
-    Ok(())
+    tokio::select! {
+        served = server::serve(listener, &server, service, &ready, stop) => Ok(served?),
+        failed = admin => Err(AppError::Admin(failed)),
+    }
+}
+
+/// The admin port, listening. It serves when it is polled, and ends only when it fails.
+async fn admin(
+    address: Option<SocketAddr>,
+    metrics: Metrics,
+    ready: watch::Receiver<bool>,
+) -> Result<impl Future<Output = io::Error>, AppError> {
+    let listener = match address {
+        None => None,
+        Some(address) => {
+            let bound = TcpListener::bind(address).await;
+            Some(bound.map_err(|source| AppError::AdminListen { address, source })?)
+        }
+    };
+    Ok(async move {
+        match listener {
+            None => std::future::pending().await,
+            Some(listener) => match admin::serve(listener, metrics, ready).await {
+                Ok(()) => io::Error::other("it ended"),
+                Err(error) => error,
+            },
+        }
+    })
 }

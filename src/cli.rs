@@ -39,8 +39,24 @@ enum Command {
 }
 
 impl Cli {
+    /// Reads the command line, and runs the command it names.
+    pub fn main() -> ExitCode {
+        match Self::try_parse() {
+            Ok(cli) => cli.run(),
+            Err(told) => {
+                // There is nobody left to tell if the output is closed.
+                let _ = told.print();
+                if told.use_stderr() {
+                    ExitCode::from(EXIT_USAGE)
+                } else {
+                    ExitCode::SUCCESS
+                }
+            }
+        }
+    }
+
     /// Runs the command and tells its failure on standard error.
-    pub fn run(self) -> ExitCode {
+    fn run(self) -> ExitCode {
         let done = match self.command {
             Command::Serve(arguments) => in_runtime(serve::run(arguments)),
             Command::Demo(arguments) => in_runtime(demo::run(arguments)),
@@ -52,7 +68,7 @@ impl Cli {
             Err(error) => {
                 // There is nobody left to tell if standard error is closed.
                 let _ = writeln!(io::stderr(), "openlines: {}", chain(error.as_ref()));
-                let usage = error.is::<Faults>();
+                let usage = error.is::<Faults>() || error.is::<sandbox::NotLoopback>();
                 if usage {
                     ExitCode::from(EXIT_USAGE)
                 } else {

@@ -16,6 +16,7 @@ mod reference;
 mod server;
 mod setting;
 mod suggestion;
+mod telemetry;
 mod tenants;
 mod unknown;
 mod validation;
@@ -39,6 +40,7 @@ pub use reader::{Effective, Origin};
 pub use reference::reference_tables;
 pub use server::{Server, Tls};
 pub use setting::{Form, Setting};
+pub use telemetry::Telemetry;
 pub use tenants::Tenants;
 pub use validation::{NameRule, Validation};
 
@@ -63,6 +65,8 @@ pub struct Config {
     pub validation: Validation,
     /// What the process says of itself.
     pub log: Log,
+    /// Traces and metrics.
+    pub telemetry: Telemetry,
     effective: Vec<Effective>,
 }
 
@@ -88,9 +92,10 @@ impl Config {
         let portals = Portals::read(&mut reader, policy);
         let validation = Validation::read(&mut reader);
         let log = Log::read(&mut reader);
+        let telemetry = Telemetry::read(&mut reader);
         let (effective, faults) = reader.finish();
 
-        match (server, auth, tenants, portals, validation, log) {
+        match (server, auth, tenants, portals, validation, log, telemetry) {
             (
                 Some(server),
                 Some(auth),
@@ -98,6 +103,7 @@ impl Config {
                 Some(portals),
                 Some(validation),
                 Some(log),
+                Some(telemetry),
             ) if faults.is_empty() => Ok(Self {
                 server,
                 auth,
@@ -105,6 +111,7 @@ impl Config {
                 portals,
                 validation,
                 log,
+                telemetry,
                 effective,
             }),
             _ => Err(faults),
@@ -129,6 +136,7 @@ pub fn settings() -> Vec<&'static Setting> {
         portals::SETTINGS,
         validation::SETTINGS,
         log::SETTINGS,
+        telemetry::SETTINGS,
     ]
     .into_iter()
     .flatten()

@@ -6,6 +6,7 @@
 use tokio::time::Instant;
 
 use crate::bitrix24::{Answer, CallError, Client};
+use crate::metrics::Metrics;
 use crate::openlines::Call;
 
 /// Why a call may not be sent now.
@@ -20,20 +21,21 @@ pub enum NotAdmitted {
 #[derive(Clone, Debug)]
 pub struct Dispatcher {
     client: Client,
+    metrics: Metrics,
 }
 
 /// Proof that a call may be sent now. Only [`Dispatcher::admit`] makes it, and sending consumes it.
 #[derive(Debug)]
 pub struct Permit<'a> {
-    client: &'a Client,
+    dispatcher: &'a Dispatcher,
     call: Call,
     deadline: Instant,
 }
 
 impl Dispatcher {
     /// Makes a dispatcher that sends through `client`.
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    pub fn new(client: Client, metrics: Metrics) -> Self {
+        Self { client, metrics }
     }
 
     /// Lets a call through that can be sent before `deadline`.
@@ -46,7 +48,7 @@ impl Dispatcher {
             return Err(NotAdmitted::DeadlinePassed);
         }
         Ok(Permit {
-            client: &self.client,
+            dispatcher: self,
             call,
             deadline,
         })
@@ -60,8 +62,10 @@ impl Permit<'_> {
     ///
     /// See [`CallError`]; it knows whether the call was executed.
     pub async fn send(self) -> Result<Answer, CallError> {
+        let Dispatcher { client, metrics } = self.dispatcher;
         let (tenant, method, parameters) = self.call.into_parts();
-        self.client
+        let sent = Instant::now();
+        let answer = client
             .call(
                 tenant.portal(),
                 tenant.credential(),
@@ -69,6 +73,12 @@ impl Permit<'_> {
                 parameters,
                 self.deadline,
             )
-            .await
+            .await;
+        let (http_status, error_type) = match &answer {
+            Ok(answer) => (Some(answer.http_status), ""),
+            Err(error) => (error.http_status(), error.kind()),
+        };
+        metrics.portal_request_ended(method.name(), http_status, error_type, sent.elapsed());
+        answer
     }
 }

@@ -143,13 +143,18 @@ impl Error {
 
 fn invalid_request(violations: Violations) -> Failure {
     let found = violations.found();
-    let message = match violations.kept() {
-        [only] if found == 1 => format!("invalid request: {}: {}", only.field, only.description),
-        [first, ..] => format!(
-            "invalid request: {found} violations; the first: {}: {}",
-            first.field, first.description
-        ),
-        [] => "invalid request".to_owned(),
+    let first = violations.kept().first().map_or_else(String::new, |first| {
+        let place = if first.field.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", first.field)
+        };
+        format!("{place}{}", first.description)
+    });
+    let message = if found > 1 {
+        format!("invalid request: {found} violations; the first: {first}")
+    } else {
+        format!("invalid request: {first}")
     };
     Failure {
         violations,

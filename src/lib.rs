@@ -25,6 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod dispatch;
 pub mod error;
+pub mod metrics;
 pub mod openlines;
 pub mod sandbox;
 pub mod server;

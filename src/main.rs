@@ -3,12 +3,11 @@
 use std::process::ExitCode;
 
 use bitrix24_openlines::cli::Cli;
-use clap::Parser;
 
 /// The service allocates many small, short-lived objects on several threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    Cli::parse().run()
+    Cli::main()
 }

@@ -1,9 +1,10 @@
 //! The gRPC server: listener, TLS, health, reflection, the layer around every call, and the orderly stop.
 
+pub mod admin;
 mod call;
 mod context;
 mod deadline;
-mod log_line;
+mod ending;
 mod request_id;
 
 use std::io;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tonic::transport::server::{Router, TcpIncoming};
 use tonic::transport::{Identity, ServerTlsConfig};
 use tonic_health::ServingStatus;
@@ -39,7 +40,10 @@ pub enum ServeError {
         source: io::Error,
     },
     /// Certificate and key do not make a TLS server.
-    #[error("the TLS certificate and private key cannot be used; give a PEM chain and its PEM key")]
+    #[error(
+        "server.tls.certificate_file and server.tls.private_key_file cannot be used; give a certificate chain and its \
+         private key, both in PEM"
+    )]
     Tls(#[source] tonic::transport::Error),
     /// The API's descriptors cannot be read: a fault of the build.
     #[error("reflection cannot be set up")]
@@ -78,6 +82,7 @@ pub async fn serve(
     listener: TcpListener,
     settings: &config::Server,
     service: OpenLines,
+    ready: &watch::Sender<bool>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -89,21 +94,10 @@ pub async fn serve(
         patience,
         settings.maximum_concurrent_calls,
         settings.maximum_request_bytes,
+        service.metrics.clone(),
     );
 
-    let (keepalive_interval, keepalive_timeout) = limits::KEEPALIVE;
-    let mut builder = tonic::transport::Server::builder()
-        .max_concurrent_streams(limits::CONCURRENT_STREAMS)
-        .http2_max_pending_accept_reset_streams(Some(limits::PENDING_RESET_STREAMS))
-        .http2_max_header_list_size(limits::HEADER_LIST_BYTES)
-        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
-        .http2_keepalive_interval(Some(keepalive_interval))
-        .http2_keepalive_timeout(Some(keepalive_timeout));
-    if let Some(tls) = &settings.tls {
-        builder = builder
-            .tls_config(tls_config(tls)?)
-            .map_err(ServeError::Tls)?;
-    }
+    let builder = builder(settings)?;
     let service = OpenLinesServiceServer::new(service)
         .max_decoding_message_size(settings.maximum_request_bytes);
     let mut router = builder
@@ -114,7 +108,14 @@ pub async fn serve(
         router = with_reflection(router)?;
     }
 
+    tracing::info!(
+        address = listener.local_addr().ok().map(tracing::field::display),
+        tls = settings.tls.is_some(),
+        version = env!("CARGO_PKG_VERSION"),
+        "serving"
+    );
     set_health(&health, ServingStatus::Serving).await;
+    ready.send_replace(true);
     let (drain, drained) = oneshot::channel::<()>();
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let serving = router.serve_with_incoming_shutdown(incoming, async {
@@ -128,6 +129,7 @@ pub async fn serve(
         () = stop => {}
     }
     tracing::info!("stopping: health is NOT_SERVING");
+    ready.send_replace(false);
     set_health(&health, ServingStatus::NotServing).await;
     if tokio::time::timeout(settings.shutdown_delay, &mut serving)
         .await
@@ -139,23 +141,53 @@ pub async fn serve(
     // Ends the streams of health watchers, which would keep the server from stopping.
     drop_health(&health).await;
     let _ = drain.send(());
-    finish(serving.as_mut(), settings.drain).await
+    finish(serving.as_mut(), settings.drain, &calls).await
 }
+
+/// Checks what only a start would find out: whether the certificate and key are usable.
+///
+/// # Errors
+///
+/// [`ServeError`], as a start would give it.
+pub fn check(settings: &config::Server) -> Result<(), ServeError> {
+    builder(settings).map(|_| ())
+}
+
+fn builder(settings: &config::Server) -> Result<tonic::transport::Server, ServeError> {
+    let (keepalive_interval, keepalive_timeout) = limits::KEEPALIVE;
+    let builder = tonic::transport::Server::builder()
+        .max_concurrent_streams(limits::CONCURRENT_STREAMS)
+        .http2_max_pending_accept_reset_streams(Some(limits::PENDING_RESET_STREAMS))
+        .http2_max_header_list_size(limits::HEADER_LIST_BYTES)
+        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+        .http2_keepalive_interval(Some(keepalive_interval))
+        .http2_keepalive_timeout(Some(keepalive_timeout));
+    match &settings.tls {
+        Some(tls) => builder
+            .tls_config(tls_config(tls)?)
+            .map_err(ServeError::Tls),
+        None => Ok(builder),
+    }
+}
+
+/// How long the answers to calls that are cut may take to leave.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// One limit around the whole drain: a peer that never completes its handshake, or an open reflection stream, would hold it for ever.
 async fn finish(
-    serving: std::pin::Pin<&mut impl Future<Output = Result<(), tonic::transport::Error>>>,
+    mut serving: std::pin::Pin<&mut impl Future<Output = Result<(), tonic::transport::Error>>>,
     drain: Duration,
+    calls: &CallLayer,
 ) -> Result<(), ServeError> {
-    match tokio::time::timeout(drain, serving).await {
-        Ok(ended) => {
-            tracing::info!("stopped: every call has ended");
-            ended.map_err(ServeError::Transport)
-        }
-        Err(_elapsed) => {
-            tracing::warn!("stopped: the drain time is over, open connections are cut");
-            Ok(())
-        }
+    if let Ok(ended) = tokio::time::timeout(drain, serving.as_mut()).await {
+        tracing::info!("stopped: every call has ended");
+        return ended.map_err(ServeError::Transport);
+    }
+    tracing::warn!("the drain time is over: calls in hand are answered, open connections are cut");
+    calls.cut();
+    match tokio::time::timeout(LAST_ANSWERS, serving).await {
+        Ok(ended) => ended.map_err(ServeError::Transport),
+        Err(_elapsed) => Ok(()),
     }
 }
 

@@ -1,32 +1,135 @@
-//! Structured logs.
+//! Structured logs, and traces for an OpenTelemetry collector.
 
-use std::io;
+mod trace;
 
-use tracing_subscriber::EnvFilter;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{EnvFilter, Registry};
 
-use crate::config::{Log, LogFormat};
+pub use self::trace::{adopt_parent, trace_id};
+use crate::config;
+use crate::config::LogFormat;
+
+/// The target of the spans that traces are made of.
+pub const SPANS: &str = "openlines::span";
 
 /// Parts of other people's that could print request lines or bodies at a fine level. A webhook's request line is a secret, so
 /// no filter of an operator lowers these.
 const QUIET: [&str; 6] = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower"];
 
-/// Starts logging to standard error.
-///
-/// # Errors
-///
-/// Another logger is already there.
-pub fn start(settings: &Log) -> Result<(), TryInitError> {
+/// How long the last traces may take to leave when the process ends.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// Why logs and traces could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The exporter of traces cannot be set up.
+    #[error("traces cannot be sent to telemetry.otlp_endpoint")]
+    Exporter(#[from] ExporterBuildError),
+    /// A logger is already there.
+    #[error("logging was started twice")]
+    Twice(#[from] TryInitError),
+}
+
+/// Running telemetry. It has to be stopped, or the last traces are lost.
+#[derive(Debug)]
+pub struct Telemetry {
+    tracer: Option<SdkTracerProvider>,
+}
+
+impl Telemetry {
+    /// Starts logging to standard error, and sending traces if there is a collector.
+    ///
+    /// # Errors
+    ///
+    /// [`TelemetryError`].
+    pub fn start(log: &config::Log, settings: &config::Telemetry) -> Result<Self, TelemetryError> {
+        let tracer = settings
+            .otlp_endpoint
+            .as_ref()
+            .map(|endpoint| tracer_provider(endpoint, settings.sample_percent))
+            .transpose()?;
+        tracing_subscriber::registry()
+            .with(log_lines(log))
+            .with(tracer.as_ref().map(spans))
+            .try_init()?;
+        Ok(Self { tracer })
+    }
+
+    /// Sends what is left.
+    pub fn stop(self) {
+        if let Some(tracer) = self.tracer
+            && let Err(error) = tracer.shutdown_with_timeout(FLUSH)
+        {
+            tracing::warn!(error = %error, "the last traces were lost");
+        }
+    }
+}
+
+fn log_lines(settings: &config::Log) -> Box<dyn Layer<Registry> + Send + Sync> {
     let wanted = EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let pinned = Targets::new()
         .with_default(LevelFilter::TRACE)
         .with_targets(QUIET.map(|target| (target, LevelFilter::WARN)));
-    let registry = tracing_subscriber::registry().with(wanted).with(pinned);
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
     match settings.format {
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
-        LogFormat::Text => registry.with(lines).try_init(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_filter(pinned)
+            .with_filter(wanted)
+            .boxed(),
+        LogFormat::Text => lines.with_filter(pinned).with_filter(wanted).boxed(),
     }
+}
+
+fn spans<S>(tracer: &SdkTracerProvider) -> impl Layer<S> + use<S>
+where
+    S: tracing::Subscriber + for<'lookup> LookupSpan<'lookup>,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(tracer.tracer("bitrix24-openlines"))
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_level(false)
+        .with_tracked_inactivity(false)
+        .with_filter(Targets::new().with_target(SPANS, LevelFilter::INFO))
+}
+
+fn tracer_provider(
+    endpoint: &str,
+    sample_percent: u8,
+) -> Result<SdkTracerProvider, ExporterBuildError> {
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()?;
+    let share = f64::from(sample_percent) / 100.0;
+    // Empty: the detectors of the library would read the environment.
+    let resource = Resource::builder_empty()
+        .with_attributes([
+            KeyValue::new("service.name", env!("CARGO_PKG_NAME")),
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        ])
+        .build();
+    Ok(SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
+            share,
+        ))))
+        .with_resource(resource)
+        .build())
 }

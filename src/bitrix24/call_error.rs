@@ -51,6 +51,9 @@ pub enum Unanswered {
     /// The deadline passed while waiting for the answer.
     #[error("the deadline passed while waiting for the answer")]
     DeadlinePassed,
+    /// The service stopped while it waited for the answer.
+    #[error("this service stopped before the answer came")]
+    Abandoned,
     /// The connection broke before the answer was whole.
     #[error("the connection broke before the answer was whole")]
     ConnectionLost,
@@ -92,7 +95,7 @@ impl Unanswered {
     /// The HTTP status, if one arrived.
     pub fn http_status(self) -> Option<u16> {
         match self {
-            Self::DeadlinePassed | Self::ConnectionLost => None,
+            Self::DeadlinePassed | Self::Abandoned | Self::ConnectionLost => None,
             Self::Empty { http_status }
             | Self::CutOff { http_status }
             | Self::NotJson { http_status }
@@ -103,6 +106,27 @@ impl Unanswered {
 }
 
 impl CallError {
+    /// The HTTP status, if one arrived and is known.
+    pub fn http_status(&self) -> Option<u16> {
+        match self {
+            Self::NotSent(_) | Self::Moved { .. } => None,
+            Self::NoPortal { http_status } => Some(*http_status),
+            Self::Refused(refusal) => Some(refusal.http_status),
+            Self::Unanswered(unanswered) => unanswered.http_status(),
+        }
+    }
+
+    /// One word for it, for metrics and traces.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NotSent(_) => "not_sent",
+            Self::Moved { .. } => "moved",
+            Self::NoPortal { .. } => "no_portal",
+            Self::Refused(_) => "refused",
+            Self::Unanswered(_) => "unanswered",
+        }
+    }
+
     /// What is known of the call's fate.
     pub fn outcome(&self) -> Outcome {
         match self {

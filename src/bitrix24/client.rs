@@ -2,6 +2,8 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::answer::Answer;
 use super::call_error::CallError;
@@ -35,6 +37,45 @@ impl Client {
     ///
     /// Every failure is a [`CallError`], which knows whether the call was executed.
     pub async fn call(
+        &self,
+        portal: &PortalAddress,
+        credential: &Credential,
+        method: Method,
+        parameters: Parameters,
+        deadline: Instant,
+    ) -> Result<Answer, CallError> {
+        let span = tracing::info_span!(
+            target: crate::telemetry::SPANS,
+            "portal",
+            otel.name = format!("POST {method}"),
+            otel.kind = "client",
+            otel.status_code = Empty,
+            http.request.method = "POST",
+            http.response.status_code = Empty,
+            server.address = portal.host(),
+            bitrix24.method = method.name(),
+            "error.type" = Empty,
+        );
+        let answer = self
+            .request(portal, credential, method, parameters, deadline)
+            .instrument(span.clone())
+            .await;
+        match &answer {
+            Ok(answer) => {
+                span.record("http.response.status_code", answer.http_status);
+            }
+            Err(error) => {
+                if let Some(http_status) = error.http_status() {
+                    span.record("http.response.status_code", http_status);
+                }
+                span.record("error.type", error.kind());
+                span.record("otel.status_code", "ERROR");
+            }
+        }
+        answer
+    }
+
+    async fn request(
         &self,
         portal: &PortalAddress,
         credential: &Credential,

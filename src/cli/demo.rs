@@ -14,9 +14,10 @@ use tokio::sync::oneshot;
 
 use self::display::Display;
 use super::{Failure, stop_signal};
+use crate::app;
 use crate::auth::NewKey;
 use crate::sandbox::{MessageRule, Portal, Sandbox};
-use crate::{app, telemetry};
+use crate::telemetry::Telemetry;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -39,7 +40,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let key = NewKey::generate()?;
     let files = settings::Files::write(sandbox.address(), &key)?;
     let config = files.load()?;
-    telemetry::start(&config.log)?;
+    let telemetry = Telemetry::start(&config.log, &config.telemetry)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel::<()>();
@@ -62,6 +63,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let (served, played) = tokio::join!(service, calls);
     sandbox.shutdown().await;
+    telemetry.stop();
     played?;
     served?;
     Ok(())

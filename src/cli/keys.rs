@@ -21,8 +21,16 @@ pub struct NewArguments {
     #[arg(long, value_name = "NAME", default_value = "my-service")]
     caller: CallerName,
     /// A tenant that the caller may act for, or `*` for all; may be given several times.
-    #[arg(long = "tenant", value_name = "TENANT", required = true, value_parser = GrantedTo::parse)]
+    #[arg(long = "tenant", value_name = "TENANT", required = true, value_parser = granted_to)]
     tenants: Vec<GrantedTo>,
+}
+
+/// The error of the argument parser has no room for a source: the text holds both.
+fn granted_to(text: &str) -> Result<GrantedTo, String> {
+    GrantedTo::parse(text).map_err(|error| match std::error::Error::source(&error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    })
 }
 
 pub(super) fn run(command: Command) -> Result<(), Error> {

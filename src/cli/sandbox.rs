@@ -16,9 +16,14 @@ pub(super) struct Arguments {
     listen: SocketAddr,
 }
 
+/// The sandbox was to listen where others reach it.
+#[derive(Debug, thiserror::Error)]
+#[error("--listen: give a loopback address, for example 127.0.0.1:8024")]
+pub(super) struct NotLoopback;
+
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     if !arguments.listen.ip().is_loopback() {
-        return Err("--listen: give a loopback address, for example 127.0.0.1:8024".into());
+        return Err(NotLoopback.into());
     }
     let listener = TcpListener::bind(arguments.listen)
         .await

@@ -1,13 +1,15 @@
 //! `openlines serve`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 use tokio::net::TcpListener;
 
 use super::{Failure, stop_signal};
-use crate::config::{Config, Environment};
-use crate::{app, telemetry};
+use crate::config::{Config, Effective, Environment, Origin};
+use crate::telemetry::Telemetry;
+use crate::{app, server};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -19,14 +21,32 @@ pub(super) struct Arguments {
     check: bool,
 }
 
+/// Completes on the second signal to stop: whoever sends one does not want to wait.
+async fn second_stop_signal() {
+    stop_signal().await;
+    stop_signal().await;
+}
+
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::load(arguments.config.as_deref(), &Environment::of_process())?;
     if arguments.check {
+        server::check(&config.server)?;
+        let tenants = config.tenants.directory.len();
+        writeln!(io::stdout(), "The settings are sound: {tenants} tenants.")?;
         return Ok(());
     }
-    telemetry::start(&config.log)?;
+    let telemetry = Telemetry::start(&config.log, &config.telemetry)?;
     for setting in config.effective() {
-        tracing::debug!(setting = setting.path, value = setting.value, "setting");
+        let Effective {
+            path,
+            value,
+            origin,
+        } = setting;
+        if *origin == Origin::Default {
+            tracing::debug!(setting = path, value, "setting");
+        } else {
+            tracing::info!(setting = path, value, "setting");
+        }
     }
     let listener = TcpListener::bind(config.server.listen)
         .await
@@ -36,13 +56,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
                 config.server.listen
             )
         })?;
-    tracing::info!(
-        address = %listener.local_addr()?,
-        tls = config.server.tls.is_some(),
-        tenants = config.tenants.directory.len(),
-        version = env!("CARGO_PKG_VERSION"),
-        "serving"
-    );
-    app::run(config, listener, stop_signal()).await?;
-    Ok(())
+    tracing::info!(tenants = config.tenants.directory.len(), "starting");
+    let served = tokio::select! {
+        served = app::run(config, listener, stop_signal()) => served.map_err(Failure::from),
+        () = second_stop_signal() => Err("stopped at once by a second signal".into()),
+    };
+    // Waits for the exporter, which needs the runtime's other threads.
+    tokio::task::spawn_blocking(|| telemetry.stop()).await?;
+    served
 }

@@ -113,14 +113,14 @@ fn describe(name: &str, error: &serde_saphyr::Error) -> Fault {
     )
 }
 
-/// Whether a key can stand in a fault: it looks like a name and not like a pasted secret or a whole
-/// line.
+/// Whether a key can stand in a fault: it looks like the name of a setting and not like a pasted secret or a whole line.
+/// No setting has a digit or a capital in its name; few secrets have neither.
 pub(super) fn is_quotable(key: &str) -> bool {
     key.len() <= MAXIMUM_QUOTED_BYTES
         && !key.is_empty()
         && key
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+            .all(|byte| byte.is_ascii_lowercase() || b"_-.".contains(&byte))
 }
 
 #[cfg(test)]

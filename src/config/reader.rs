@@ -141,6 +141,30 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// `None` after a fault, `Some(None)` if there is none.
+    pub(super) fn optional_socket_address(
+        &mut self,
+        setting: &'static Setting,
+    ) -> Option<Option<SocketAddr>> {
+        self.optional(setting, |given| {
+            text(given)?
+                .parse()
+                .map_err(|_| "is no IP address with a port".to_owned())
+        })
+    }
+
+    /// `None` after a fault, `Some(None)` if there is none.
+    pub(super) fn http_address(&mut self, setting: &'static Setting) -> Option<Option<String>> {
+        self.optional(setting, |given| {
+            let address = text(given)?;
+            let uri: http::Uri = address.parse().map_err(|_| "is no address".to_owned())?;
+            match (uri.scheme_str(), uri.host()) {
+                (Some("http" | "https"), Some(_)) => Ok(address.to_owned()),
+                _ => Err("has no http:// or https:// and host".to_owned()),
+            }
+        })
+    }
+
     /// Reads a text that `parse` understands; its error is the problem.
     pub(super) fn parsed<Parsed>(
         &mut self,

@@ -36,6 +36,8 @@ pub enum Form {
     Word(&'static [&'static str]),
     /// An IP address and a port.
     SocketAddress,
+    /// `http://` or `https://`, a host and a port.
+    HttpAddress,
     /// The path of a file that exists.
     File,
     /// A filter of log events.
@@ -86,6 +88,7 @@ impl fmt::Display for Form {
             Self::SocketAddress => {
                 f.write_str("an IP address and a port, like `127.0.0.1:50051` or `[::1]:50051`")
             }
+            Self::HttpAddress => f.write_str("an address like `http://collector:4317`"),
             Self::File => f.write_str("the path of a readable file"),
             Self::LogFilter => {
                 f.write_str("a filter, like `info` or `warn,bitrix24_openlines=debug`")

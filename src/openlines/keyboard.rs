@@ -68,14 +68,19 @@ pub(super) fn check_json(path: Path<'_>, keyboard: &Value, check: &mut Check<'_>
         check.wrong(path, "REQUIRED", "has no list BUTTONS; give one");
         return;
     };
-    let does_more_than_link = |button: &Value| {
-        ["COMMAND", "ACTION", "APP_ID"]
-            .iter()
-            .any(|key| button.get(key).is_some())
-    };
-    if buttons.iter().any(does_more_than_link) {
+    if !buttons.iter().all(is_link_or_row_break) {
         check.wrong(path, "LINK_ONLY", LINKS_ONLY);
     }
+}
+
+fn is_link_or_row_break(button: &Value) -> bool {
+    let has = |key: &str| button.get(key).is_some();
+    let is_row_break = button.get("TYPE").and_then(Value::as_str) == Some("NEWLINE");
+    let has_link = button
+        .get("LINK")
+        .and_then(Value::as_str)
+        .is_some_and(|link| !link.is_empty());
+    (is_row_break || has_link) && !has("COMMAND") && !has("ACTION") && !has("APP_ID")
 }
 
 /// The keyboard as Bitrix24's JSON.

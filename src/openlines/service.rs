@@ -1,5 +1,7 @@
 //! The gRPC service: every call's way through authentication, tenant, check and dispatch.
 
+use std::time::Instant;
+
 use tonic::{Request, Response, Status};
 
 use super::Call;
@@ -8,6 +10,7 @@ use super::connector_messages::SendConnectorMessages;
 use super::crm_message::SendCrmMessage;
 use super::network_message::SendNetworkMessage;
 use super::operation::Operation;
+use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
 use crate::api::bitrix24::openlines::v1::open_lines_service_server::OpenLinesService;
 use crate::api::bitrix24::openlines::v1::{
     SendConnectorMessagesRequest, SendConnectorMessagesResponse, SendCrmMessageRequest,
@@ -17,8 +20,9 @@ use crate::auth::{Caller, Callers};
 use crate::bitrix24::Outcome;
 use crate::dispatch::Dispatcher;
 use crate::error::{CallIdentity, Error, Violations};
+use crate::metrics::Metrics;
 use crate::server::CallContext;
-use crate::tenant::{Directory, Tenant, TenantId};
+use crate::tenant::{Directory, InvalidTenantId, Tenant, TenantId};
 
 /// The implementation of `bitrix24.openlines.v1.OpenLinesService`.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub struct OpenLines {
     pub rules: Rules,
     /// What sends.
     pub dispatcher: Dispatcher,
+    /// What counts.
+    pub metrics: Metrics,
 }
 
 #[tonic::async_trait]
@@ -64,11 +70,10 @@ impl OpenLines {
     ) -> Result<Response<O::Response>, Status> {
         let (metadata, extensions, request) = request.into_parts();
         let context = extensions.get::<CallContext>().cloned().unwrap_or_default();
+        context.note_method(O::METHOD);
         let mut identity = CallIdentity {
-            request_id: context.request_id().to_owned(),
-            method: Some(O::METHOD),
             line: O::line(&request),
-            tenant_id: None,
+            ..context.identity()
         };
         let outcome = async {
             let authorization = metadata.get_all("authorization").iter();
@@ -79,12 +84,18 @@ impl OpenLines {
             let call = self.check::<O>(&caller, &request, &context, &mut identity)?;
             let permit = self.dispatcher.admit(call, context.deadline())?;
             context.note_sending();
-            let answer = permit.send().await?;
+            let sent = Instant::now();
+            let answer = permit.send().await;
+            context.note_portal_duration(sent.elapsed());
+            let answer = answer?;
             O::reply(answer, &request, &identity)
         };
         outcome.await.map(Response::new).map_err(|error| {
             let failure = error.into_failure(&identity);
             context.note_failure(&failure);
+            if failure.reason() == Reason::UndocumentedCode {
+                self.metrics.undocumented_code(O::METHOD.name());
+            }
             failure.into_status(&identity)
         })
     }
@@ -140,8 +151,12 @@ impl OpenLines {
     ) -> Result<Option<Tenant>, Error> {
         match TenantId::parse(tenant_id) {
             Ok(id) => Ok(Some(self.directory.resolve(caller, &id)?)),
+            Err(InvalidTenantId::Empty) => {
+                violations.add("tenant_id", "REQUIRED", "is required; it is empty");
+                Ok(None)
+            }
             Err(fault) => {
-                violations.add("tenant_id", "TENANT_ID", format!("is required: {fault}"));
+                violations.add("tenant_id", "TENANT_ID", fault.to_string());
                 Ok(None)
             }
         }

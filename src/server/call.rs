@@ -11,16 +11,20 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Request, Response};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
+use tracing::{Instrument, Span};
 
 use super::context::CallContext;
 use super::deadline::Patience;
-use super::log_line::LogLine;
+use super::ending::{Ending, operation};
 use super::request_id::{self, REQUEST_ID};
 use crate::bitrix24::{CallError, NotSent, Outcome, Unanswered};
-use crate::error::{self, CallIdentity, Error};
+use crate::error::{self, Error};
+use crate::metrics::Metrics;
+use crate::telemetry;
 
 /// Services that answer about the server itself. They are never refused for load and not logged: probes would flood the log.
 const ABOUT_THE_SERVER: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
@@ -40,7 +44,9 @@ pub(super) struct Gate {
     patience: Patience,
     in_hand: Arc<Semaphore>,
     maximum_request_bytes: usize,
+    metrics: Metrics,
     stopping: AtomicBool,
+    cut: CancellationToken,
 }
 
 impl CallLayer {
@@ -48,12 +54,15 @@ impl CallLayer {
         patience: Patience,
         maximum_concurrent_calls: usize,
         maximum_request_bytes: usize,
+        metrics: Metrics,
     ) -> Self {
         let gate = Gate {
             patience,
             in_hand: Arc::new(Semaphore::new(maximum_concurrent_calls)),
             maximum_request_bytes,
+            metrics,
             stopping: AtomicBool::new(false),
+            cut: CancellationToken::new(),
         };
         Self {
             gate: Arc::new(gate),
@@ -63,6 +72,12 @@ impl CallLayer {
     /// From now on, new calls are refused.
     pub(super) fn stop(&self) {
         self.gate.stopping.store(true, Ordering::Release);
+    }
+
+    /// Answers every call that is still in hand, so that its caller learns what is known of its fate and does not see a
+    /// mere broken connection, which gRPC clients take for UNAVAILABLE.
+    pub(super) fn cut(&self) {
+        self.gate.cut.cancel();
     }
 }
 
@@ -108,37 +123,66 @@ where
         }
 
         let begun = Instant::now();
-        let deadline = begun + self.gate.patience.of(request.headers());
+        let allowance = self.gate.patience.of(request.headers());
+        let deadline = begun + allowance.answer;
+        // At the same moment the library's own timer loses: it looks at the answer first.
+        let last = allowance.last.map_or(deadline + GRACE, |last| begun + last);
+        let last = last.min(deadline + GRACE);
         let context = CallContext::new(request_id::of(request.headers()), deadline);
-        let log_line = LogLine::new(path, &context, begun);
-        let identity = CallIdentity {
-            request_id: context.request_id().to_owned(),
-            ..CallIdentity::default()
-        };
+        let span = span(operation(path), context.request_id());
+        telemetry::adopt_parent(&span, request.headers());
+        let trace_id = telemetry::trace_id(&span, request.headers());
+        let ending = Ending::new(
+            path,
+            &context,
+            &self.gate.metrics,
+            span.clone(),
+            trace_id,
+            begun,
+        );
 
         if self.gate.stopping.load(Ordering::Acquire) {
-            return refuse(Error::ShuttingDown, &context, &identity, log_line);
+            return refuse(Error::ShuttingDown, &context, ending);
         }
         let Ok(place) = Arc::clone(&self.gate.in_hand).try_acquire_owned() else {
-            return refuse(Error::Overloaded, &context, &identity, log_line);
+            return refuse(Error::Overloaded, &context, ending);
         };
 
         request.extensions_mut().insert(context.clone());
-        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        let maximum_request_bytes = self.gate.maximum_request_bytes;
+        let answer = AssertUnwindSafe(self.inner.call(request).instrument(span)).catch_unwind();
+        let gate = Arc::clone(&self.gate);
         async move {
             let _place = place;
-            let response = match tokio::time::timeout_at(deadline + GRACE, answer).await {
-                Ok(Ok(response)) => {
-                    translate(response?, &context, &identity, maximum_request_bytes)
-                }
-                Ok(Err(_panic)) => fail(internal(&context), &context, &identity),
-                Err(_elapsed) => fail(late(&context), &context, &identity),
+            let answered = tokio::time::timeout_at(last, answer);
+            let response = tokio::select! {
+                biased;
+                answered = answered => match answered {
+                    Ok(Ok(response)) => translate(response?, &context, gate.maximum_request_bytes),
+                    Ok(Err(_panic)) => fail(internal(&context), &context),
+                    Err(_elapsed) => fail(late(&context), &context),
+                },
+                () = gate.cut.cancelled() => fail(cut_short(&context), &context),
             };
-            Ok(finish(response, &context, log_line))
+            Ok(finish(response, &context, ending))
         }
         .boxed()
     }
+}
+
+/// The span of a call, under OpenTelemetry's names for gRPC servers.
+fn span(operation: &str, request_id: &str) -> Span {
+    tracing::info_span!(
+        target: telemetry::SPANS,
+        "call",
+        request_id,
+        otel.name = operation,
+        otel.kind = "server",
+        otel.status_code = tracing::field::Empty,
+        rpc.system.name = "grpc",
+        rpc.method = operation,
+        rpc.response.status_code = tracing::field::Empty,
+        "error.type" = tracing::field::Empty,
+    )
 }
 
 /// What became of a call that panicked. The panic itself was logged by its hook.
@@ -160,28 +204,36 @@ fn late(context: &CallContext) -> Error {
     }
 }
 
+/// What became of a call that was cut because the service stops.
+fn cut_short(context: &CallContext) -> Error {
+    if context.notes().sending {
+        CallError::from(Unanswered::Abandoned).into()
+    } else {
+        Error::ShuttingDown
+    }
+}
+
 fn refuse<E: 'static>(
     error: Error,
     context: &CallContext,
-    identity: &CallIdentity,
-    log_line: LogLine,
+    ending: Ending,
 ) -> BoxFuture<'static, Result<Response<Body>, E>> {
-    let response = fail(error, context, identity);
-    let response = finish(response, context, log_line);
+    let response = fail(error, context);
+    let response = finish(response, context, ending);
     async move { Ok(response) }.boxed()
 }
 
-fn fail(error: Error, context: &CallContext, identity: &CallIdentity) -> Response<Body> {
-    let failure = error.into_failure(identity);
+fn fail(error: Error, context: &CallContext) -> Response<Body> {
+    let identity = context.identity();
+    let failure = error.into_failure(&identity);
     context.note_failure(&failure);
-    failure.into_status(identity).into_http()
+    failure.into_status(&identity).into_http()
 }
 
 /// Gives a status that the gRPC library made itself the details that every failure has.
 fn translate(
     response: Response<Body>,
     context: &CallContext,
-    identity: &CallIdentity,
     maximum_request_bytes: usize,
 ) -> Response<Body> {
     let status = error::status_in_headers(response.headers());
@@ -196,22 +248,18 @@ fn translate(
             }
         });
     match error {
-        Some(error) => fail(error, context, identity),
+        Some(error) => fail(error, context),
         None => response,
     }
 }
 
-fn finish(
-    mut response: Response<Body>,
-    context: &CallContext,
-    log_line: LogLine,
-) -> Response<Body> {
+fn finish(mut response: Response<Body>, context: &CallContext, ending: Ending) -> Response<Body> {
     if let Ok(request_id) = HeaderValue::from_str(context.request_id()) {
         response.headers_mut().insert(REQUEST_ID, request_id);
     }
     // A unary call fails in the headers; without a status there, it has succeeded.
     let status = error::status_in_headers(response.headers());
-    log_line.write(
+    ending.tell(
         status
             .as_ref()
             .map_or("OK", |status: &Status| error::code_name(status.code())),

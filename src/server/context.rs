@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::auth::Caller;
-use crate::error::Failure;
+use crate::bitrix24::Method;
+use crate::error::{CallIdentity, Failure};
 use crate::tenant::TenantId;
 
 /// A call's request id, its deadline, and the notes for its log line. Cheap to clone.
@@ -22,9 +23,12 @@ pub struct CallContext {
 pub(super) struct Notes {
     pub(super) caller: Option<String>,
     pub(super) tenant: Option<String>,
+    pub(super) method: Option<Method>,
     pub(super) reason: Option<&'static str>,
     pub(super) outcome: Option<&'static str>,
     pub(super) bitrix24_code: Option<String>,
+    /// How long the portal took.
+    pub(super) portal_duration: Option<Duration>,
     /// Whether the call was handed to the client of the portal.
     pub(super) sending: bool,
 }
@@ -48,6 +52,22 @@ impl CallContext {
         self.deadline
     }
 
+    /// What a failure says of the call, as far as it is known.
+    pub fn identity(&self) -> CallIdentity {
+        let notes = self.notes();
+        CallIdentity {
+            request_id: self.request_id().to_owned(),
+            tenant_id: notes.tenant,
+            method: notes.method,
+            line: None,
+        }
+    }
+
+    /// Notes which method the call is for.
+    pub fn note_method(&self, method: Method) {
+        self.note(|notes| notes.method = Some(method));
+    }
+
     /// Notes who calls.
     pub fn note_caller(&self, caller: &Caller) {
         self.note(|notes| notes.caller = Some(caller.name().to_string()));
@@ -61,6 +81,11 @@ impl CallContext {
     /// Notes that from now on the request may have left.
     pub fn note_sending(&self) {
         self.note(|notes| notes.sending = true);
+    }
+
+    /// Notes how long the portal took.
+    pub fn note_portal_duration(&self, duration: Duration) {
+        self.note(|notes| notes.portal_duration = Some(duration));
     }
 
     /// Notes why the call fails.

@@ -92,7 +92,7 @@ fn request<M>(world: &World, message: M, answer: &PlayedAnswer) -> tonic::Reques
         .metadata_mut()
         .insert("x-request-id", REQUEST_ID.parse().unwrap());
     if answer.never_comes() {
-        request.set_timeout(std::time::Duration::from_millis(300));
+        request.set_timeout(std::time::Duration::from_secs(1));
     }
     request
 }

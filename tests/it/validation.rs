@@ -80,7 +80,7 @@ fn assert_nothing_sent(world: &World) {
 async fn each_rule_of_a_crm_message_is_named_alone() {
     type Change = fn(&mut api::SendCrmMessageRequest);
     let rules: [(&str, &str, Change); 17] = [
-        ("tenant_id", "TENANT_ID", |r| r.tenant_id.clear()),
+        ("tenant_id", "REQUIRED", |r| r.tenant_id.clear()),
         ("tenant_id", "TENANT_ID", |r| {
             r.tenant_id = "Hook".to_owned()
         }),
@@ -127,7 +127,7 @@ async fn each_rule_of_a_crm_message_is_named_alone() {
 async fn each_rule_of_a_network_message_is_named_alone() {
     type Change = fn(&mut api::SendNetworkMessageRequest);
     let rules: [(&str, &str, Change); 9] = [
-        ("tenant_id", "TENANT_ID", |r| r.tenant_id.clear()),
+        ("tenant_id", "REQUIRED", |r| r.tenant_id.clear()),
         ("request_id", "UUID", |r| r.request_id = "x".repeat(36)),
         ("line_code", "CODE", |r| r.line_code.clear()),
         ("line_code", "CODE", |r| r.line_code.truncate(31)),

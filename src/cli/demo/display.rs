@@ -80,7 +80,7 @@ impl Display {
              \x20 -d '{{\"tenant_id\":\"{WEBHOOK}\",\"crm_entity_type\":\"CRM_ENTITY_TYPE_LEAD\",\"crm_entity_id\":{lead},\"user_id\":{member},\"portal_chat_id\":{chat},\"text\":\"Hello\"}}' \\\n\
              \x20 {service} {SERVICE_NAME}/SendCrmMessage\n\
              \n\
-             Ctrl-C ends it.\n",
+             Ctrl-C ends the demo, and with it the key.\n",
             lead = demo::LEAD,
             member = demo::MEMBER,
             chat = demo::CHAT,

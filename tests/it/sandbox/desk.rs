@@ -68,7 +68,7 @@ impl Desk {
         let sandbox = Sandbox::start(listener, portals).unwrap();
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(30))
             .no_proxy()
             .build()
             .unwrap();

@@ -55,7 +55,7 @@ async fn assert_each(rules: &[Rule]) {
 #[tokio::test]
 async fn each_rule_of_the_call_is_named_alone() {
     assert_each(&[
-        ("tenant_id", "TENANT_ID", |r| r.tenant_id.clear()),
+        ("tenant_id", "REQUIRED", |r| r.tenant_id.clear()),
         ("request_id", "UUID", |r| r.request_id = "once".to_owned()),
         ("connector_id", "REQUIRED", |r| r.connector_id.clear()),
         ("connector_id", "TOO_LONG", |r| {

@@ -1,0 +1,91 @@
+//! The load: a closed loop of so many calls in flight, over eight connections.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
+use tokio::task::JoinSet;
+use tonic::Request;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+
+const CONNECTIONS: usize = 8;
+
+/// Clients of one server.
+pub(crate) struct Load {
+    clients: Vec<OpenLinesServiceClient<Channel>>,
+    authorization: MetadataValue<Ascii>,
+}
+
+/// What one round gave.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Round {
+    pub(crate) calls: usize,
+    pub(crate) elapsed: Duration,
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+    /// Processor time of the server in this round.
+    pub(crate) processor: Duration,
+}
+
+impl Load {
+    pub(crate) async fn new(server: SocketAddr, key: &str) -> Self {
+        let mut clients = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let endpoint = Endpoint::from_shared(format!("http://{server}")).unwrap();
+            clients.push(OpenLinesServiceClient::new(
+                endpoint.connect().await.unwrap(),
+            ));
+        }
+        Self {
+            clients,
+            authorization: format!("Bearer {key}").parse().unwrap(),
+        }
+    }
+
+    pub(crate) async fn round(&self, in_flight: usize, duration: Duration) -> Round {
+        let begun = Instant::now();
+        let mut callers = JoinSet::new();
+        for number in 0..in_flight {
+            let client = self.clients[number % CONNECTIONS].clone();
+            callers.spawn(calls(client, self.authorization.clone(), begun + duration));
+        }
+        let mut latencies: Vec<Duration> = callers.join_all().await.into_iter().flatten().collect();
+        latencies.sort_unstable();
+        Round {
+            calls: latencies.len(),
+            elapsed: begun.elapsed(),
+            p50: latencies[latencies.len() / 2],
+            p99: latencies[latencies.len() * 99 / 100],
+            processor: Duration::ZERO,
+        }
+    }
+}
+
+async fn calls(
+    mut client: OpenLinesServiceClient<Channel>,
+    authorization: MetadataValue<Ascii>,
+    end: Instant,
+) -> Vec<Duration> {
+    let mut latencies = Vec::new();
+    while Instant::now() < end {
+        let mut request = Request::new(api::SendCrmMessageRequest {
+            tenant_id: "hook".to_owned(),
+            crm_entity_type: api::CrmEntityType::Lead.into(),
+            crm_entity_id: 1195,
+            user_id: 27,
+            portal_chat_id: 1341,
+            text: "Your order has left our warehouse and will arrive tomorrow.".to_owned(),
+            ..Default::default()
+        });
+        request
+            .metadata_mut()
+            .insert("authorization", authorization.clone());
+        let begun = Instant::now();
+        let answer = client.send_crm_message(request).await.unwrap();
+        latencies.push(begun.elapsed());
+        assert_eq!(answer.get_ref().portal_message_id, 19_880_117);
+    }
+    latencies
+}

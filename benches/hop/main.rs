@@ -1,0 +1,94 @@
+//! The service beside a bare hop: processor time for each call, latency, memory, start.
+//!
+//! `cargo bench --bench hop` starts an upstream stub, the real program with everything on, and a bare tonic + reqwest hop, each as a
+//! process of its own, and loads the two in alternating rounds of one run. It prints Markdown for docs/performance.md.
+//! `cargo bench --bench hop -- --short` takes a few seconds.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a measurement stops when something is wrong, and prints its result"
+)]
+
+mod bare;
+mod load;
+mod process;
+mod report;
+mod stub;
+
+use std::time::Duration;
+
+use load::{Load, Round};
+use process::Running;
+use report::Report;
+
+/// Calls in flight at the same time.
+const IN_FLIGHT: [usize; 3] = [1, 16, 64];
+
+/// How long and how often is measured.
+struct Plan {
+    rounds: usize,
+    round: Duration,
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mode = arguments
+        .iter()
+        .find(|argument| !argument.starts_with("--bench"));
+    match mode.map(String::as_str) {
+        Some("stub") => stub::run(),
+        Some("bare") => bare::run(arguments.last().unwrap()),
+        Some("--short") => measure(&Plan {
+            rounds: 3,
+            round: Duration::from_millis(700),
+        }),
+        None => measure(&Plan {
+            rounds: 9,
+            round: Duration::from_secs(3),
+        }),
+        Some(other) => panic!("{other}: give --short or nothing"),
+    }
+}
+
+fn measure(plan: &Plan) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let stub = Running::start_self(&["stub"]);
+        let (portal, collector) = stub.two_addresses();
+        let service = Running::start_service(portal, collector).await;
+        let bare = Running::start_self(&["bare", &portal.to_string()]);
+
+        let mut report = Report::new();
+        report.start = service.start;
+        report.service.idle_kib = service.process.resident_kib();
+        report.bare.idle_kib = bare.resident_kib();
+        let service_load = Load::new(service.address, &service.key).await;
+        let bare_load = Load::new(bare.address(), &service.key).await;
+        // Connections, caches and the allocator reach their working size.
+        for load in [&service_load, &bare_load] {
+            load.round(64, plan.round / 2).await;
+        }
+        for in_flight in IN_FLIGHT {
+            for _ in 0..plan.rounds {
+                let round = measured(&service_load, &service.process, in_flight, plan).await;
+                report.service.add(in_flight, round);
+                let round = measured(&bare_load, &bare, in_flight, plan).await;
+                report.bare.add(in_flight, round);
+            }
+        }
+        report.service.loaded_kib = service.process.resident_kib();
+        report.bare.loaded_kib = bare.resident_kib();
+        report.print(plan.rounds);
+    });
+}
+
+async fn measured(load: &Load, process: &process::Process, in_flight: usize, plan: &Plan) -> Round {
+    let before = process.processor_time();
+    let mut round = load.round(in_flight, plan.round).await;
+    round.processor = process.processor_time() - before;
+    round
+}

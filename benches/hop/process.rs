@@ -1,0 +1,161 @@
+//! The measured programs as processes, and what the kernel says of them.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bitrix24_openlines::auth::NewKey;
+use tempfile::TempDir;
+
+/// The kernel counts processor time in hundredths of a second (`USER_HZ`).
+const TICK: Duration = Duration::from_millis(10);
+
+/// A running process. It is killed with this value.
+pub(crate) struct Process {
+    child: Child,
+    said: String,
+    _output: Option<BufReader<ChildStdout>>,
+}
+
+/// Starts what is measured.
+pub(crate) struct Running;
+
+/// The real program with everything on.
+pub(crate) struct Service {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
+    pub(crate) key: String,
+    /// From the start of the process until a connection is accepted.
+    pub(crate) start: Duration,
+    _files: TempDir,
+}
+
+impl Running {
+    /// This program in another mode. It says its addresses in its first line.
+    pub(crate) fn start_self(arguments: &[&str]) -> Process {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut said = String::new();
+        output.read_line(&mut said).unwrap();
+        Process {
+            child,
+            said: said.trim().to_owned(),
+            _output: Some(output),
+        }
+    }
+
+    /// The program with API keys, logs, metrics, and traces of every tenth call.
+    pub(crate) async fn start_service(portal: SocketAddr, collector: SocketAddr) -> Service {
+        let files = tempfile::tempdir().unwrap();
+        let key = NewKey::generate().unwrap();
+        let address = free_address();
+        let tenants = files.path().join("tenants.yaml");
+        std::fs::write(
+            &tenants,
+            format!("tenants:\n- {{id: hook, portal: 'http://{portal}', webhook: {{user_id: 1, secret: {{inline: secret}}}}}}\n"),
+        )
+        .unwrap();
+        let settings = files.path().join("settings.yaml");
+        std::fs::write(
+            &settings,
+            format!(
+                "server: {{listen: '{address}', reflection: true}}\n\
+                 auth: {{callers: [{{name: bench, tenants: ['*'], keys: ['{}']}}]}}\n\
+                 tenants: {{file: '{}'}}\n\
+                 portals: {{dangerous_allow_insecure: true}}\n\
+                 admin: {{listen: '{}'}}\n\
+                 telemetry: {{otlp_endpoint: 'http://{collector}', sample_percent: 10}}\n",
+                key.entry(),
+                tenants.display(),
+                free_address(),
+            ),
+        )
+        .unwrap();
+        let log = std::fs::File::create(files.path().join("log")).unwrap();
+        let begun = Instant::now();
+        let child = Command::new(env!("CARGO_BIN_EXE_openlines"))
+            .args(["serve", "--config"])
+            .arg(&settings)
+            .env_clear()
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "the service does not start"
+            );
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Service {
+            start: begun.elapsed(),
+            process: Process {
+                child,
+                said: String::new(),
+                _output: None,
+            },
+            address,
+            key: key.expose().to_owned(),
+            _files: files,
+        }
+    }
+}
+
+impl Process {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.said.parse().unwrap()
+    }
+
+    pub(crate) fn two_addresses(&self) -> (SocketAddr, SocketAddr) {
+        let (first, second) = self.said.split_once(' ').unwrap();
+        (first.parse().unwrap(), second.parse().unwrap())
+    }
+
+    /// User and system time of all threads so far.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = self.proc("stat");
+        // The name, in brackets, may hold spaces; utime and stime are the 12th and 13th field after it.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let ticks: u32 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|n| n.parse::<u32>().unwrap())
+            .sum();
+        TICK * ticks
+    }
+
+    /// Resident memory, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = self.proc("status");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    fn proc(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}

@@ -1,0 +1,138 @@
+//! What remains of a call when it has ended: its log line, its metrics, the end of its span.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::Span;
+
+use super::context::CallContext;
+use crate::api::bitrix24::openlines::v1::open_lines_service_server::SERVICE_NAME;
+use crate::metrics::{EndedCall, Metrics};
+
+/// The longest operation that is logged, in characters: anybody may call any path.
+const OPERATION: usize = 100;
+
+/// Statuses that are failures of the server (OpenTelemetry's conventions for gRPC spans).
+const SERVER_FAILURES: [&str; 6] = [
+    "UNKNOWN",
+    "DEADLINE_EXCEEDED",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+];
+
+/// The name of an operation, `package.Service/Method`, out of the path of a call. One that is not served becomes `_OTHER`
+/// in metrics and spans, so that callers cannot make up new ones.
+pub(super) fn operation(path: &str) -> &str {
+    let operation = path.trim_start_matches('/');
+    let served = operation
+        .strip_prefix(SERVICE_NAME)
+        .is_some_and(|method| SERVED.contains(&method));
+    if served { operation } else { "_OTHER" }
+}
+
+const SERVED: [&str; 3] = [
+    "/SendConnectorMessages",
+    "/SendCrmMessage",
+    "/SendNetworkMessage",
+];
+
+/// The end of a running call, to be told. A call that is dropped before it is answered, because its caller has gone, has ended as
+/// CANCELLED.
+pub(super) struct Ending {
+    path: String,
+    context: CallContext,
+    metrics: Metrics,
+    span: Span,
+    trace_id: Option<String>,
+    begun: Instant,
+    told: bool,
+}
+
+impl Ending {
+    pub(super) fn new(
+        path: &str,
+        context: &CallContext,
+        metrics: &Metrics,
+        span: Span,
+        trace_id: Option<String>,
+        begun: Instant,
+    ) -> Self {
+        metrics.call_begun();
+        Self {
+            path: path.to_owned(),
+            context: context.clone(),
+            metrics: metrics.clone(),
+            span,
+            trace_id,
+            begun,
+            told: false,
+        }
+    }
+
+    pub(super) fn tell(mut self, code: &'static str) {
+        self.emit(code);
+    }
+
+    fn emit(&mut self, code: &'static str) {
+        self.told = true;
+        let notes = self.context.notes();
+        let outcome = match notes.outcome {
+            None if code == "CANCELLED" => Some(if notes.sending {
+                "unknown"
+            } else {
+                "not_executed"
+            }),
+            noted => noted,
+        };
+        let duration = self.begun.elapsed();
+        self.metrics.call_ended(EndedCall {
+            method: operation(&self.path),
+            code,
+            reason: notes.reason,
+            outcome,
+            duration,
+            portal_duration: notes.portal_duration,
+        });
+        self.span.record("rpc.response.status_code", code);
+        if SERVER_FAILURES.contains(&code) {
+            self.span.record("otel.status_code", "ERROR");
+            self.span.record("error.type", code);
+        }
+        let shown: String = self
+            .path
+            .trim_start_matches('/')
+            .chars()
+            .take(OPERATION)
+            .collect();
+        tracing::info!(
+            target: "openlines::call",
+            request_id = self.context.request_id(),
+            trace_id = self.trace_id,
+            operation = shown,
+            code,
+            reason = notes.reason,
+            outcome,
+            caller = notes.caller,
+            tenant = notes.tenant,
+            bitrix24_code = notes.bitrix24_code,
+            duration_ms = milliseconds(duration),
+            portal_ms = notes.portal_duration.map(milliseconds),
+            "call"
+        );
+    }
+}
+
+/// Milliseconds to three places: a log needs no more.
+fn milliseconds(duration: Duration) -> f64 {
+    f64::from(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)) / 1000.0
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if !self.told {
+            self.emit("CANCELLED");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The trace that a call belongs to: W3C Trace Context in the call's metadata.
+
+use http::HeaderMap;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::trace::{TraceContextExt, TraceId};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// The header that carries the caller's trace.
+const TRACEPARENT: &str = "traceparent";
+
+/// Puts `span` below the caller's span, if the caller sends one.
+pub fn adopt_parent(span: &Span, headers: &HeaderMap) {
+    if headers.contains_key(TRACEPARENT) {
+        let parent = TraceContextPropagator::new().extract(&Headers(headers));
+        // An error means that no traces are made: there is nothing to adopt.
+        let _ = span.set_parent(parent);
+    }
+}
+
+/// The trace of a call: that of its span, or the caller's if no traces are made here.
+pub fn trace_id(span: &Span, headers: &HeaderMap) -> Option<String> {
+    let own = span.context().span().span_context().trace_id();
+    if own != TraceId::INVALID {
+        return Some(own.to_string());
+    }
+    headers.get(TRACEPARENT)?;
+    let parent = TraceContextPropagator::new().extract(&Headers(headers));
+    let given = parent.span().span_context().trace_id();
+    (given != TraceId::INVALID).then(|| given.to_string())
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(http::HeaderName::as_str).collect()
+    }
+}
