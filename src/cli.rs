@@ -1,6 +1,7 @@
 //! `openlines`: one file for each command.
 
 mod demo;
+mod health;
 pub mod keys;
 mod sandbox;
 mod serve;
@@ -33,6 +34,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Run a simulated Bitrix24 portal, to test clients against.
     Sandbox(sandbox::Arguments),
+    /// Ask a running service whether it serves.
+    Health(health::Arguments),
     /// Make API keys for callers.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -61,6 +64,7 @@ impl Cli {
             Command::Serve(arguments) => in_runtime(serve::run(arguments)),
             Command::Demo(arguments) => in_runtime(demo::run(arguments)),
             Command::Sandbox(arguments) => in_runtime(sandbox::run(arguments)),
+            Command::Health(arguments) => in_runtime(health::run(arguments)),
             Command::Keys(command) => keys::run(command).map_err(Into::into),
         };
         match done {

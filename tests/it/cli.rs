@@ -360,3 +360,27 @@ fn the_version_and_the_commands_are_told() {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
     }
 }
+
+#[tokio::test]
+async fn health_tells_whether_a_service_serves() {
+    let key = NewKey::generate().unwrap();
+    let files = Files::write(
+        &format!("server: {{listen: '127.0.0.1:0'}}\n{}", caller(&key)),
+        "tenants: []\n",
+    );
+    let service = Process::start(openlines(&[
+        "serve",
+        "--config",
+        files.settings().to_str().unwrap(),
+    ]));
+    let address = service.address().await.to_string();
+    let ask = |arguments: &[&str]| {
+        let output = run(&[&["health", "--address", &address], arguments].concat());
+        (output.status.code(), stdout(&output))
+    };
+    assert_eq!(ask(&[]), (Some(0), "SERVING\n".to_owned()));
+    assert_eq!(ask(&["--service", "no.such.Service"]).0, Some(1));
+    service.terminate();
+    assert!(service.ended().await.0.success());
+    assert_eq!(ask(&[]).0, Some(1));
+}
