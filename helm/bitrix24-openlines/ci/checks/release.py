@@ -50,7 +50,7 @@ class Release:
 
         `foreign` are the Secrets that the release names and does not have.
         """
-        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
         files = {}
         for mount in container.get("volumeMounts", []):
             volume = volumes[mount["name"]]
