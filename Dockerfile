@@ -1,0 +1,42 @@
+# The compiler that rust-toolchain.toml names; .ci/chart compares the two. The image has gcc, which some dependencies need.
+FROM rust:1.95.0-slim-bookworm AS builder
+WORKDIR /build
+
+# The dependencies, in a layer that lasts until Cargo.toml or Cargo.lock changes: an empty crate stands in for ours.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir src \
+    && echo 'fn main() {}' > build.rs \
+    && cp build.rs src/main.rs \
+    && touch src/lib.rs \
+    && cargo build --locked --release \
+    && rm -r src build.rs
+
+COPY build.rs ./
+COPY third_party third_party
+COPY proto proto
+COPY src src
+# Files keep their times from the checkout, which may be older than the empty crate's.
+RUN touch build.rs src/lib.rs src/main.rs \
+    && cargo build --locked --release --bin openlines
+
+
+FROM debian:bookworm-slim
+
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="bitrix24-openlines" \
+      org.opencontainers.image.description="A gRPC service that sends messages into Bitrix24 open channels, for many portals at once" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+# Portals are called over HTTPS.
+COPY --from=builder /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=builder /build/target/release/openlines /usr/local/bin/openlines
+
+# A number, so that Kubernetes can tell that it is not root.
+USER 65532:65532
+# gRPC; live, ready and metrics over HTTP.
+EXPOSE 50051 9464
+ENTRYPOINT ["openlines"]
+CMD ["serve"]

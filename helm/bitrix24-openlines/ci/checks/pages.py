@@ -1,0 +1,133 @@
+"""Keeps values.schema.json and README.md in step with what they repeat.
+
+* The `settings` section of the schema is written from the tables of docs/settings.md.
+* The table of values in README.md is written from the schema's descriptions and the defaults in values.yaml.
+
+Usage: pages.py CHART SETTINGS_PAGE. Fails if a file differs from what it should be; with UPDATE_DOCS=1 writes it.
+"""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import yaml
+
+# What only the chart can know. Given by a user, it would break the pod or pass the chart's checks.
+SET_BY_THE_CHART = {
+    "server.listen": "the chart sets it; see `listenAddress`",
+    "server.tls.certificate_file": "the chart sets it; see `tls.secretName`",
+    "server.tls.private_key_file": "the chart sets it; see `tls.secretName`",
+    "admin.listen": "the chart sets it; see `listenAddress`",
+    "auth.mode": "always `api_keys`: the other mode is for loopback addresses",
+    "auth.callers": "the chart sets it; see `callers`",
+    "auth.callers_file": "the chart sets it; see `callers`",
+    "tenants.file": "the chart sets it; see `tenants`",
+}
+
+START, END = "<!-- values -->\n", "<!-- end of values -->\n"
+
+
+def settings_of(page: str) -> dict[str, dict]:
+    """The schema of each setting in the page's tables."""
+    tables = page.split("<!-- tables -->")[1].split("<!-- end of tables -->")[0]
+    rows = re.findall(r"^\| `([a-z0-9_.]+)` \|(.+)\|$", tables, re.MULTILINE)
+    settings = {}
+    for name, rest in rows:
+        # A `|` inside a cell is written \\|.
+        _variable, _default, allowed, meaning = [cell.strip() for cell in re.split(r"(?<!\\)\|", rest)]
+        if name in SET_BY_THE_CHART:
+            settings[name] = {"description": f"Refused: {SET_BY_THE_CHART[name]}.", "not": {}}
+        else:
+            settings[name] = {"description": meaning} | form(allowed)
+    return settings
+
+
+def form(allowed: str) -> dict:
+    """The schema of what a table says is allowed."""
+    if allowed == "`true` or `false`":
+        return {"type": "boolean"}
+    if limits := re.fullmatch(r"(\d+) to (\d+) \w+", allowed):
+        return {"type": "integer", "minimum": int(limits[1]), "maximum": int(limits[2])}
+    if "a list in the file" in allowed:
+        return {"type": "array", "items": {"type": "string", "minLength": 1}}
+    if re.fullmatch(r"`\w+`(, `\w+`)* or `\w+`", allowed):
+        return {"type": "string", "enum": re.findall(r"`(\w+)`", allowed)}
+    return {"type": "string", "minLength": 1}
+
+
+def tree(settings: dict[str, dict]) -> dict:
+    """Nested closed objects, from names with dots."""
+    root: dict = {}
+    for name, schema in settings.items():
+        *sections, last = name.split(".")
+        place = root
+        for section in sections:
+            empty = {"type": "object", "additionalProperties": False, "properties": {}}
+            place = place.setdefault(section, empty)["properties"]
+        place[last] = schema
+    return {
+        "description": "The service's settings, under the names of docs/settings.md.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": root,
+    }
+
+
+def table(schema: dict, values: dict) -> str:
+    """A row for each value that stands on its own."""
+    lines = ["| Value | Default | Meaning |", "|---|---|---|"]
+
+    def rows(prefix: str, properties: dict, values: dict) -> None:
+        for name, value in properties.items():
+            path, default = f"{prefix}{name}", values.get(name)
+            # Explained elsewhere: in docs/settings.md and by Kubernetes.
+            whole = name == "settings" or value.get("description", "").endswith("As in Kubernetes.")
+            if "properties" in value and not whole:
+                rows(f"{path}.", value["properties"], default or {})
+            elif path != "global":
+                shown = "–" if default is None else f"`{json.dumps(default, ensure_ascii=False)}`"
+                if len(shown) > 60:
+                    shown = "see values.yaml"
+                lines.append(f"| `{path}` | {shown} | {value['description']} |")
+
+    rows("", schema["properties"], values)
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    chart, page = Path(sys.argv[1]), Path(sys.argv[2])
+    schema_file, readme_file = chart / "values.schema.json", chart / "README.md"
+
+    settings = settings_of(page.read_text())
+    gone = SET_BY_THE_CHART.keys() - settings.keys()
+    if not settings or gone:
+        print(f"{page}: no settings, or not those that the chart sets: {', '.join(sorted(gone))}")
+        return 1
+    schema = json.loads(schema_file.read_text())
+    schema["properties"]["settings"] = tree(settings)
+
+    readme = readme_file.read_text()
+    before, rest = readme.split(START)
+    _, after = rest.split(END)
+    values = yaml.safe_load((chart / "values.yaml").read_text())
+
+    failed = 0
+    for file, text in [
+        (schema_file, json.dumps(schema, indent=2, ensure_ascii=False) + "\n"),
+        (readme_file, before + START + table(schema, values) + END + after),
+    ]:
+        if file.read_text() == text:
+            continue
+        if os.environ.get("UPDATE_DOCS"):
+            file.write_text(text)
+            print(f"{file}: written")
+        else:
+            print(f"{file}: old; run UPDATE_DOCS=1 .ci/chart")
+            failed = 1
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
