@@ -28,17 +28,23 @@
 
 mod answer;
 mod auth;
+mod baskets;
+mod batch;
 mod brackets;
+mod bucket;
 mod clock;
 mod connection;
 mod control;
 pub mod demo;
 mod dispatch;
+mod execution;
 mod fault;
 mod fault_request;
 mod faults;
 mod fields;
+mod limits;
 mod methods;
+mod multipart;
 mod php;
 mod portal;
 mod record;
@@ -53,15 +59,17 @@ mod world;
 
 pub use brackets::decode as decode_form;
 pub use fault::{Damage, Fault, FaultKind, Moment, Schedule};
+pub use limits::{Intensity, Limits};
 pub use portal::{
     AccessToken, BrowserSession, Connector, CrmChat, CrmItem, Line, NetworkLine, Portal,
     TokenState, User, Webhook,
 };
-pub use record::{AuthKind, Delivery, Entry, Record};
+pub use record::{AuthKind, Command, Delivery, Entry, Record};
 pub use server::Sandbox;
 pub use state::MessageRule;
 pub use switches::{
-    AnswerGeneration, ConnectorResult, DateForm, ErrorDialect, ExtraForm, IdForm, ResultForm,
-    SenderOutsideChat, StatusTable, SuccessForm, Switches, TimeForm, UnknownCrmType,
+    AnswerGeneration, BatchCharging, BatchReferences, ConnectorResult, DateForm, ErrorDialect,
+    ExtraForm, IdForm, IntensityKey, ResultForm, SenderOutsideChat, StatusTable, SuccessForm,
+    Switches, TimeForm, UnknownCrmType,
 };
 pub use system_error::SystemError;

@@ -7,13 +7,17 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::{Failure, stop_signal};
-use crate::sandbox::{Portal, Sandbox, demo};
+use crate::sandbox::{Intensity, Limits, Portal, Sandbox, demo};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Where to listen, on loopback: whoever reaches the portal also reaches its controls. Port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8024")]
     listen: SocketAddr,
+
+    /// How many requests a portal takes: standard (50 at once, then 2 a second), enterprise (250, 5) or none.
+    #[arg(long, value_name = "PLAN", default_value = "standard")]
+    intensity: String,
 }
 
 /// The sandbox was to listen where others reach it.
@@ -25,10 +29,17 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     if !arguments.listen.ip().is_loopback() {
         return Err(NotLoopback.into());
     }
+    let intensity = Intensity::preset(&arguments.intensity)
+        .map_err(|problem| format!("--intensity: {problem}"))?;
     let listener = TcpListener::bind(arguments.listen)
         .await
         .map_err(|error| format!("cannot listen on {} (--listen): {error}", arguments.listen))?;
-    let sandbox = Sandbox::start(listener, vec![Portal::demo()])?;
+    let mut portal = Portal::demo();
+    portal.limits = Limits {
+        intensity,
+        ..Limits::standard()
+    };
+    let sandbox = Sandbox::start(listener, vec![portal])?;
     let address = sandbox.address();
     write!(
         io::stdout(),

@@ -1,5 +1,7 @@
 //! Who calls: webhook, application or browser session, and what each may do.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::portal::{Portal, TokenState};
@@ -29,6 +31,16 @@ impl Credential {
             Self::None => AuthKind::None,
         }
     }
+
+    /// A number by which the credential is recognised again without being told.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let (user_id, secret) = match self {
+            Self::Webhook { user_id, secret } => (*user_id, secret.expose_secret()),
+            Self::Token(secret) | Self::Session(secret) => (0, secret.expose_secret()),
+            Self::None => (0, ""),
+        };
+        fingerprint((user_id, secret))
+    }
 }
 
 /// A caller whose credential was accepted.
@@ -36,6 +48,8 @@ impl Credential {
 pub(super) struct Caller {
     pub(super) kind: AuthKind,
     pub(super) user_id: i64,
+    /// The application or webhook, to which operating time is charged.
+    pub(super) account: u64,
     /// `None`: everything, as a logged-in browser may do.
     scopes: Option<Vec<String>>,
 }
@@ -83,17 +97,18 @@ impl Caller {
         Self {
             kind: credential.kind(),
             user_id,
+            account: credential.fingerprint(),
             scopes: scopes.cloned(),
         }
     }
 
     /// Refuses a caller without the scope; the text differs for webhooks and applications.
-    pub(super) fn require_scope(&self, scope: &str) -> Result<(), Refusal> {
-        if self
-            .scopes
-            .as_ref()
-            .is_none_or(|scopes| scopes.iter().any(|granted| granted == scope))
-        {
+    pub(super) fn require_scope(&self, scope: Option<&str>) -> Result<(), Refusal> {
+        let granted = |scope| {
+            let scopes = self.scopes.as_ref();
+            scopes.is_none_or(|scopes| scopes.iter().any(|granted| granted == scope))
+        };
+        if scope.is_none_or(granted) {
             return Ok(());
         }
         Err(Refusal::System(match self.kind {
@@ -105,4 +120,11 @@ impl Caller {
 
 fn same(known: &SecretString, presented: &SecretString) -> bool {
     known.expose_secret() == presented.expose_secret()
+}
+
+/// A number that stands for a value in this process.
+pub(super) fn fingerprint(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }

@@ -1,6 +1,7 @@
 //! One TCP connection: reads whole requests, writes answers, and cuts the connection where a fault asks.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,10 +55,11 @@ impl Listening {
         let Ok(socket) = prepared.map(Arc::new) else {
             return;
         };
+        let peer = stream.peer_addr().ok().map(|peer| peer.ip());
         let stop = self.stop.clone();
         let service = service_fn(move |request| {
             let (listening, socket) = (self.clone(), Arc::clone(&socket));
-            async move { listening.respond(request, &socket).await }
+            async move { listening.respond(request, &socket, peer).await }
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
         if let Some(Err(error)) = stop.run_until_cancelled(connection).await {
@@ -69,6 +71,7 @@ impl Listening {
         &self,
         request: Request<Incoming>,
         socket: &Socket,
+        peer: Option<IpAddr>,
     ) -> Result<Response<Body>, Cut> {
         let (head, body) = request.into_parts();
         let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
@@ -81,6 +84,8 @@ impl Listening {
             uri: head.uri,
             headers: head.headers,
             body: body.to_bytes(),
+            peer,
+            secure: false,
         };
         if arrived.uri.path().starts_with(control::PREFIX) {
             return Ok(response(control::answer(&self.world, &arrived)));

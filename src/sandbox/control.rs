@@ -9,6 +9,7 @@
 //! | `switches` | GET, POST, DELETE | `{"error_dialect": "old"}`: the given ones change |
 //! | `clock` | GET, POST | `{"advance_seconds": 604800}` |
 //! | `tokens` | POST | `{"token": "…", "state": "expired"}` |
+//! | `limits` | GET, POST, DELETE | `{"portal": "…", "intensity": "standard", "command_latency_ms": 20}`: the given ones change |
 //!
 //! A wrong body is answered 400 with the name of the field, and changes nothing.
 
@@ -17,10 +18,12 @@ use std::time::Duration;
 use http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::fault_request;
 use super::fields::{BadField, Fields};
+use super::limits::Limits;
 use super::portal::TokenState;
 use super::reply::Written;
 use super::state::MessageRule;
@@ -53,6 +56,7 @@ pub(super) fn answer(world: &World, arrived: &Arrived) -> Written {
         "switches" => switches(world, arrived),
         "clock" => clock(world, arrived),
         "tokens" => tokens(world, arrived),
+        "limits" => limits(world, arrived),
         _ => Err(Problem::NotFound),
     };
     let (status, document) = match outcome {
@@ -108,7 +112,7 @@ fn switches(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
         Method::GET => {}
         Method::POST => {
             let mut current = world.switches();
-            *current = changed(&current, Fields::read(&arrived.body)?)?;
+            *current = changed(&*current, Fields::read(&arrived.body)?)?;
         }
         Method::DELETE => *world.switches() = Switches::default(),
         _ => return Err(Problem::MethodNotAllowed),
@@ -116,17 +120,55 @@ fn switches(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
     Ok(document(&*world.switches()))
 }
 
-/// The switches with the given ones changed, one after the other so that a wrong one has a name.
-fn changed(current: &Switches, fields: Fields) -> Result<Switches, BadField> {
-    let mut switches = current.clone();
-    for (name, value) in fields.into_map() {
-        let mut all = document(&switches);
+/// A value with the given fields changed, one after the other so that a wrong one has a name.
+fn changed<T>(current: &T, fields: Fields) -> Result<T, BadField>
+where
+    T: Clone + Serialize + DeserializeOwned,
+{
+    let mut value = current.clone();
+    for (name, field) in fields.into_map() {
+        let mut all = document(&value);
         if let Some(all) = all.as_object_mut() {
-            all.insert(name.clone(), value);
+            all.insert(name.clone(), field);
         }
-        switches = serde_json::from_value(all).map_err(|error| BadField::new(&name, error))?;
+        value = serde_json::from_value(all).map_err(|error| BadField::new(&name, error))?;
     }
-    Ok(switches)
+    Ok(value)
+}
+
+/// Changes the limits of one portal or of all, and empties their buckets and baskets.
+fn limits(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
+    let mut fields = match arrived.method {
+        Method::GET => Fields::none(),
+        Method::POST | Method::DELETE if arrived.body.is_empty() => Fields::none(),
+        Method::POST | Method::DELETE => Fields::read(&arrived.body)?,
+        _ => return Err(Problem::MethodNotAllowed),
+    };
+    let host: Option<String> = fields.take("portal")?;
+    let places: Vec<_> = match &host {
+        None => world.portals().iter().collect(),
+        Some(host) => {
+            let place = world.portal(host);
+            vec![place.ok_or_else(|| BadField::new("portal", "is unknown here"))?]
+        }
+    };
+    let fields = fields.into_map();
+    let mut all = serde_json::Map::new();
+    for place in places {
+        let mut state = place.state();
+        let limits = match arrived.method {
+            Method::GET => None,
+            Method::DELETE => Some(Limits::default()),
+            _ => Some(changed(&state.portal.limits, Fields::from(fields.clone()))?),
+        };
+        if let Some(limits) = limits {
+            state.portal.limits = limits;
+            state.buckets.clear();
+            state.baskets.clear();
+        }
+        all.insert(place.host.clone(), document(&state.portal.limits));
+    }
+    Ok(json!({"limits": all}))
 }
 
 fn clock(world: &World, arrived: &Arrived) -> Result<Value, Problem> {

@@ -23,7 +23,18 @@ impl BadField {
 #[derive(Debug)]
 pub(super) struct Fields(Map<String, Value>);
 
+impl From<Map<String, Value>> for Fields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+}
+
 impl Fields {
+    /// No fields, as of a request without a body.
+    pub(super) fn none() -> Self {
+        Self(Map::new())
+    }
+
     /// Reads a body, which must be a JSON object.
     pub(super) fn read(body: &[u8]) -> Result<Self, BadField> {
         serde_json::from_slice(body)

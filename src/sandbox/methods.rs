@@ -14,17 +14,17 @@ use super::dispatch::Method;
 pub(super) const ALL: &[Method] = &[
     Method {
         name: "imconnector.send.messages",
-        scope: "imopenlines",
+        scope: Some("imopenlines"),
         run: send_messages::run,
     },
     Method {
         name: "imopenlines.crm.message.add",
-        scope: "imopenlines",
+        scope: Some("imopenlines"),
         run: crm_message_add::run,
     },
     Method {
         name: "imopenlines.network.message.add",
-        scope: "imopenlines",
+        scope: Some("imopenlines"),
         run: network_message_add::run,
     },
 ];

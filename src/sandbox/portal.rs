@@ -3,6 +3,8 @@
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::limits::Limits;
+
 /// The definition of one simulated portal. Secrets show neither in `Debug` nor in logs.
 #[derive(Clone, Debug)]
 pub struct Portal {
@@ -14,6 +16,8 @@ pub struct Portal {
     pub nfr_licence: bool,
     /// Whether the module for chat bots is installed; without it network messages end in `IMBOT_ERROR`.
     pub imbot_installed: bool,
+    /// What the portal allows and how long it takes.
+    pub limits: Limits,
     /// Incoming webhooks.
     pub webhooks: Vec<Webhook>,
     /// Access tokens of applications.
@@ -41,6 +45,7 @@ impl Portal {
             utc_offset_hours: 0,
             nfr_licence: false,
             imbot_installed: true,
+            limits: Limits::default(),
             webhooks: Vec::new(),
             tokens: Vec::new(),
             sessions: Vec::new(),

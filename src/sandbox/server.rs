@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use super::connection::Listening;
 use super::fault::Fault;
+use super::limits::Limits;
 use super::portal::{Portal, TokenState};
 use super::record::Record;
 use super::state::MessageRule;
@@ -140,6 +141,16 @@ impl Sandbox {
     pub fn alter<T>(&self, host: &str, change: impl FnOnce(&mut Portal) -> T) -> Option<T> {
         let place = self.world.portal(host)?;
         Some(change(&mut place.state().portal))
+    }
+
+    /// Changes the limits of every portal, and empties what they have counted so far.
+    pub fn limit(&self, change: impl Fn(&mut Limits)) {
+        for place in self.world.portals() {
+            let mut state = place.state();
+            change(&mut state.portal.limits);
+            state.buckets.clear();
+            state.baskets.clear();
+        }
     }
 
     /// The time by the portals' clock.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+use super::baskets::Baskets;
+use super::bucket::Buckets;
 use super::portal::Portal;
 
 /// Makes single messages of `imconnector.send.messages` fail inside an answer with HTTP 200.
@@ -35,6 +37,10 @@ pub(super) struct PortalState {
     messenger_users: HashMap<(String, String), i64>,
     network_messages: HashMap<i64, Timestamp>,
     last_id: i64,
+    /// How many requests came lately.
+    pub(super) buckets: Buckets,
+    /// How long the methods worked lately.
+    pub(super) baskets: Baskets,
 }
 
 /// What makes two messages belong to one dialogue: connector, line, and the external user or chat.
@@ -64,6 +70,8 @@ impl PortalState {
             messenger_users: HashMap::new(),
             network_messages: HashMap::new(),
             last_id: FIRST_ID,
+            buckets: Buckets::default(),
+            baskets: Baskets::default(),
         }
     }
 

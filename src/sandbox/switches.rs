@@ -36,6 +36,12 @@ pub struct Switches {
     pub unknown_crm_type: UnknownCrmType,
     /// Whether a request over plain HTTP is refused with `INVALID_REQUEST`.
     pub https_required: bool,
+    /// Whose requests are counted together by the limit of intensity.
+    pub intensity_key: IntensityKey,
+    /// To whom the operating time of a batch's commands is charged.
+    pub batch_charging: BatchCharging,
+    /// When references to results are filled in a command of a batch.
+    pub batch_references: BatchReferences,
     /// Largest ATTACH in characters of its JSON text. The ATTACH page says 60,000, the method page 30 KB.
     pub attach_limit: usize,
     /// Largest KEYBOARD in bytes of its JSON text. Only the old method page names a limit, 30 KB.
@@ -60,6 +66,9 @@ impl Default for Switches {
             sender_outside_chat: SenderOutsideChat::default(),
             unknown_crm_type: UnknownCrmType::default(),
             https_required: false,
+            intensity_key: IntensityKey::default(),
+            batch_charging: BatchCharging::default(),
+            batch_references: BatchReferences::default(),
             attach_limit: 60_000,
             keyboard_limit: 30 * 1024,
         }
@@ -192,5 +201,34 @@ choices! {
         ChatNotInCrm,
         /// `ACCESS_DENIED`.
         AccessDenied,
+    }
+
+    /// Whose requests are counted together.
+    IntensityKey {
+        /// All of the portal.
+        #[default]
+        Portal,
+        /// Those of one address.
+        PortalAndAddress,
+        /// Those of one webhook or access token from one address.
+        PortalAddressAndCaller,
+    }
+
+    /// To whom the operating time of a batch's commands is charged.
+    BatchCharging {
+        /// Each command to its own method, as documented.
+        #[default]
+        Commands,
+        /// Everything to the method `batch`, as measured on a self-hosted portal.
+        Batch,
+    }
+
+    /// When references to results are filled in a command of a batch.
+    BatchReferences {
+        /// In the decoded parameters: a percent-encoded reference counts as well.
+        #[default]
+        AfterDecoding,
+        /// In the query as it is written: only a literal reference counts.
+        BeforeDecoding,
     }
 }

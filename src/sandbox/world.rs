@@ -1,21 +1,26 @@
 //! Everything that the requests of one simulator share, and the way of one request through it.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, Method, Uri};
 use tracing::info;
 
-use super::answer::{Answer, Span};
+use super::answer::Answer;
+use super::bucket::Source;
 use super::clock::Clock;
-use super::dispatch::{self, Circumstances};
+use super::dispatch::Circumstances;
+use super::execution::Execution;
 use super::fault::{FaultKind, Moment};
 use super::faults::Faults;
 use super::portal::Portal;
-use super::record::{AuthKind, Book, Delivery, Entry};
+use super::record::{AuthKind, Book, Entry};
+use super::refusal::Refusal;
 use super::reply::{Reply, Written};
 use super::request::RestRequest;
 use super::state::{MessageRule, PortalState};
-use super::switches::Switches;
+use super::switches::{IntensityKey, Switches};
+use super::system_error::SystemError;
 
 /// The portals of one process and what steers them.
 #[derive(Debug, Default)]
@@ -48,6 +53,10 @@ pub(super) struct Arrived {
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
     pub(super) body: bytes::Bytes,
+    /// The address it came from.
+    pub(super) peer: Option<IpAddr>,
+    /// Whether it came over TLS.
+    pub(super) secure: bool,
 }
 
 impl World {
@@ -99,7 +108,11 @@ impl World {
         let auth = request
             .as_ref()
             .map_or(AuthKind::None, |request| request.credential.kind());
-        let fault = self.faults.draw(&place.host, method);
+        // The limit of intensity stands in front of everything: a fault waits for a request that passes.
+        let is_admitted = self.admits(place, arrived, request.as_ref());
+        let fault = is_admitted
+            .then(|| self.faults.draw(&place.host, method))
+            .flatten();
         let sequence = self.book.open(Entry {
             sequence: 0,
             time: self.clock.now(),
@@ -107,12 +120,18 @@ impl World {
             method: method.to_owned(),
             auth,
             executed: false,
+            commands: Vec::new(),
             deliveries: Vec::new(),
             fault: fault.as_ref().map(|fault| fault.name().to_owned()),
             status: None,
             error: None,
         });
         let reply = match (&request, &fault) {
+            _ if !is_admitted => {
+                let refusal = Refusal::System(SystemError::QUERY_LIMIT_EXCEEDED);
+                let answer = Answer::refusal(refusal.face(&self.switches()));
+                Reply::Written(Written::json(&answer))
+            }
             (_, Some(fault)) if !fault.executes() => {
                 let target = arrived
                     .uri
@@ -124,7 +143,19 @@ impl World {
             (None, _) => Reply::Written(Written::page(404)),
             (Some(request), fault) => {
                 delay(fault.as_ref(), Moment::Before).await;
-                let answer = self.execute(place, request, sequence);
+                let execution = Execution {
+                    world: self,
+                    place,
+                    request,
+                    sequence,
+                    circumstances: Circumstances {
+                        switches: self.switches().clone(),
+                        rules: self.rules().clone(),
+                        now: self.clock.now(),
+                    },
+                    secure: arrived.secure,
+                };
+                let answer = execution.answer().await;
                 delay(fault.as_ref(), Moment::After).await;
                 Reply::after(fault.as_ref(), &answer)
             }
@@ -151,37 +182,26 @@ impl World {
         reply
     }
 
-    /// Runs the call and writes the truth about it into the record, before anything can delay it.
-    fn execute(&self, place: &Place, request: &RestRequest, sequence: u64) -> Answer {
-        let circumstances = Circumstances {
-            switches: self.switches().clone(),
-            rules: self.rules().clone(),
-            now: self.clock.now(),
-        };
+    /// Counts a request and says whether the portal's limit of intensity lets it pass.
+    fn admits(&self, place: &Place, arrived: &Arrived, request: Option<&RestRequest>) -> bool {
+        let (key, now) = (self.switches().intensity_key, self.clock.now());
         let mut state = place.state();
-        let outcome = dispatch::run(request, &circumstances, &mut state);
-        let utc_offset_hours = state.portal.utc_offset_hours;
-        drop(state);
-        let switches = &circumstances.switches;
-        match outcome {
-            Ok(done) => {
-                let span = Span {
-                    start: circumstances.now,
-                    finish: self.clock.now(),
-                    utc_offset_hours,
-                };
-                self.note(sequence, done.deliveries);
-                Answer::result(done.result, span, switches)
-            }
-            Err(refusal) => Answer::refusal(refusal.face(switches)),
-        }
-    }
-
-    fn note(&self, sequence: u64, deliveries: Vec<Delivery>) {
-        self.book.amend(sequence, |entry| {
-            entry.executed = true;
-            entry.deliveries = deliveries;
-        });
+        let Some(intensity) = state.portal.limits.intensity else {
+            return true;
+        };
+        let caller = request.map(|request| request.credential.fingerprint());
+        let source = match key {
+            IntensityKey::Portal => Source::default(),
+            IntensityKey::PortalAndAddress => Source {
+                address: arrived.peer,
+                caller: None,
+            },
+            IntensityKey::PortalAddressAndCaller => Source {
+                address: arrived.peer,
+                caller,
+            },
+        };
+        state.buckets.admit(source, intensity, now)
     }
 }
 

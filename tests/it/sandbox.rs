@@ -1,5 +1,6 @@
 //! The sandbox portal by itself, over real HTTP: every answer is compared with the record.
 
+mod batch;
 mod connector;
 mod control;
 mod crm;
@@ -7,4 +8,5 @@ mod desk;
 mod entrance;
 mod faults;
 mod forms;
+mod limits;
 mod network;
