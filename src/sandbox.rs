@@ -55,6 +55,7 @@ mod server;
 mod state;
 mod switches;
 mod system_error;
+mod tls;
 mod world;
 
 pub use brackets::decode as decode_form;
@@ -73,3 +74,4 @@ pub use switches::{
     Switches, TimeForm, UnknownCrmType,
 };
 pub use system_error::SystemError;
+pub use tls::Identity;

@@ -19,6 +19,7 @@ use super::portal::{Portal, TokenState};
 use super::record::Record;
 use super::state::MessageRule;
 use super::switches::{AnswerGeneration, ErrorDialect, Switches};
+use super::tls::Identity;
 use super::world::{Place, World};
 
 /// How long accepting pauses when the machine has no more sockets to give.
@@ -29,6 +30,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Sandbox {
     address: SocketAddr,
     world: Arc<World>,
+    identity: Option<Identity>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -42,6 +44,27 @@ impl Sandbox {
     ///
     /// When the listener has no address, or when there is no portal.
     pub fn start(listener: TcpListener, portals: Vec<Portal>) -> io::Result<Self> {
+        Self::start_with(listener, portals, None)
+    }
+
+    /// Starts the portals with a certificate: they answer over HTTPS, and over HTTP on the same port.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sandbox::start`].
+    pub fn start_secure(
+        listener: TcpListener,
+        portals: Vec<Portal>,
+        identity: Identity,
+    ) -> io::Result<Self> {
+        Self::start_with(listener, portals, Some(identity))
+    }
+
+    fn start_with(
+        listener: TcpListener,
+        portals: Vec<Portal>,
+        identity: Option<Identity>,
+    ) -> io::Result<Self> {
         if portals.is_empty() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -51,6 +74,7 @@ impl Sandbox {
         let sandbox = Self {
             address: listener.local_addr()?,
             world: Arc::new(World::new(portals)),
+            identity,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
@@ -175,6 +199,7 @@ impl Sandbox {
         let listening = Listening {
             world: Arc::clone(&self.world),
             place,
+            identity: self.identity.clone(),
             tasks: self.tasks.clone(),
             stop: self.stop.clone(),
         };
