@@ -27,6 +27,7 @@
 //! [`Switches`] and its default is the observed behaviour.
 
 mod answer;
+mod asked;
 mod auth;
 mod baskets;
 mod batch;
@@ -37,6 +38,7 @@ mod connection;
 mod control;
 pub mod demo;
 mod dispatch;
+mod event;
 mod execution;
 mod fault;
 mod fault_request;
@@ -45,6 +47,8 @@ mod fields;
 mod limits;
 mod methods;
 mod multipart;
+mod oauth;
+mod origin;
 mod php;
 mod portal;
 mod record;
@@ -59,19 +63,21 @@ mod tls;
 mod world;
 
 pub use brackets::decode as decode_form;
+pub use event::{Event, EventKind};
 pub use fault::{Damage, Fault, FaultKind, Moment, Schedule};
 pub use limits::{Intensity, Limits};
+pub use oauth::OAuthError;
 pub use portal::{
-    AccessToken, BrowserSession, Connector, CrmChat, CrmItem, Line, NetworkLine, Portal,
-    TokenState, User, Webhook,
+    AccessToken, Application, BrowserSession, Connector, CrmChat, CrmItem, Grant, Line,
+    NetworkLine, Portal, TokenState, User, Webhook,
 };
 pub use record::{AuthKind, Command, Delivery, Entry, Record};
 pub use server::Sandbox;
 pub use state::MessageRule;
 pub use switches::{
     AnswerGeneration, BatchCharging, BatchReferences, ConnectorResult, DateForm, ErrorDialect,
-    ExtraForm, IdForm, IntensityKey, ResultForm, SenderOutsideChat, StatusTable, SuccessForm,
-    Switches, TimeForm, UnknownCrmType,
+    ExtraForm, IdForm, IntensityKey, RefreshRotation, ReplacedToken, ResultForm, SenderOutsideChat,
+    StatusTable, SuccessForm, Switches, TimeForm, UnknownCrmType,
 };
 pub use system_error::SystemError;
 pub use tls::Identity;

@@ -122,7 +122,7 @@ pub(super) fn time(span: Span, switches: &Switches) -> Option<Value> {
 }
 
 /// Local time of the portal with its offset, as `2026-03-11T13:53:13+02:00`.
-fn local(at: Timestamp, utc_offset_hours: i8) -> String {
+pub(super) fn local(at: Timestamp, utc_offset_hours: i8) -> String {
     let offset = Offset::from_hours(utc_offset_hours).unwrap_or(Offset::UTC);
     at.to_zoned(TimeZone::fixed(offset))
         .strftime("%Y-%m-%dT%H:%M:%S%:z")

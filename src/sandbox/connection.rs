@@ -123,7 +123,7 @@ impl Listening {
             secure,
         };
         if arrived.uri.path().starts_with(control::PREFIX) {
-            return Ok(response(control::answer(&self.world, &arrived)));
+            return Ok(response(control::answer(&self.world, &arrived).await));
         }
         let Some(place) = self.place(&arrived) else {
             return Ok(response(Written::page(StatusCode::NOT_FOUND.as_u16())));

@@ -10,9 +10,18 @@
 //! | `clock` | GET, POST | `{"advance_seconds": 604800}` |
 //! | `tokens` | POST | `{"token": "…", "state": "expired"}` |
 //! | `limits` | GET, POST, DELETE | `{"portal": "…", "intensity": "standard", "command_latency_ms": 20}`: the given ones change |
+//! | `oauth` | GET | |
+//! | `oauth/codes`, `oauth/grants` | POST | `{"client_id": "…", "user_id": 1}` |
+//! | `oauth/revocations` | POST | `{"client_id": "…"}` or `{"token": "…"}` |
+//! | `events` | POST | `{"event": "ONAPPINSTALL", "handler": "http://127.0.0.1:9000/install"}` |
 //!
 //! A wrong body is answered 400 with the name of the field, and changes nothing.
 
+mod events;
+mod limits;
+mod oauth;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -23,12 +32,11 @@ use serde_json::{Value, json};
 
 use super::fault_request;
 use super::fields::{BadField, Fields};
-use super::limits::Limits;
 use super::portal::TokenState;
 use super::reply::Written;
 use super::state::MessageRule;
 use super::switches::Switches;
-use super::world::{Arrived, World};
+use super::world::{Arrived, Place, World};
 
 /// Where the control interface begins.
 pub(super) const PREFIX: &str = "/sandbox/";
@@ -40,6 +48,16 @@ enum Problem {
     MethodNotAllowed,
 }
 
+/// The portal that the field `portal` names, or the first one.
+fn portal<'a>(world: &'a World, fields: &mut Fields) -> Result<&'a Arc<Place>, BadField> {
+    let host: Option<String> = fields.take("portal")?;
+    let place = match host {
+        None => world.portals().first(),
+        Some(host) => world.portal(&host),
+    };
+    place.ok_or_else(|| BadField::new("portal", "is unknown here"))
+}
+
 impl From<BadField> for Problem {
     fn from(bad: BadField) -> Self {
         Self::BadField(bad)
@@ -47,7 +65,7 @@ impl From<BadField> for Problem {
 }
 
 /// Obeys a control request. It is not recorded and no fault hits it.
-pub(super) fn answer(world: &World, arrived: &Arrived) -> Written {
+pub(super) async fn answer(world: &World, arrived: &Arrived) -> Written {
     let address = arrived.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let outcome = match address {
         "record" => record(world, arrived),
@@ -56,7 +74,12 @@ pub(super) fn answer(world: &World, arrived: &Arrived) -> Written {
         "switches" => switches(world, arrived),
         "clock" => clock(world, arrived),
         "tokens" => tokens(world, arrived),
-        "limits" => limits(world, arrived),
+        "limits" => limits::answer(world, arrived),
+        "oauth" => oauth::applications(world, arrived),
+        "oauth/codes" => oauth::codes(world, arrived),
+        "oauth/grants" => oauth::grants(world, arrived),
+        "oauth/revocations" => oauth::revocations(world, arrived),
+        "events" => events::answer(world, arrived).await,
         _ => Err(Problem::NotFound),
     };
     let (status, document) = match outcome {
@@ -134,41 +157,6 @@ where
         value = serde_json::from_value(all).map_err(|error| BadField::new(&name, error))?;
     }
     Ok(value)
-}
-
-/// Changes the limits of one portal or of all, and empties their buckets and baskets.
-fn limits(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
-    let mut fields = match arrived.method {
-        Method::GET => Fields::none(),
-        Method::POST | Method::DELETE if arrived.body.is_empty() => Fields::none(),
-        Method::POST | Method::DELETE => Fields::read(&arrived.body)?,
-        _ => return Err(Problem::MethodNotAllowed),
-    };
-    let host: Option<String> = fields.take("portal")?;
-    let places: Vec<_> = match &host {
-        None => world.portals().iter().collect(),
-        Some(host) => {
-            let place = world.portal(host);
-            vec![place.ok_or_else(|| BadField::new("portal", "is unknown here"))?]
-        }
-    };
-    let fields = fields.into_map();
-    let mut all = serde_json::Map::new();
-    for place in places {
-        let mut state = place.state();
-        let limits = match arrived.method {
-            Method::GET => None,
-            Method::DELETE => Some(Limits::default()),
-            _ => Some(changed(&state.portal.limits, Fields::from(fields.clone()))?),
-        };
-        if let Some(limits) = limits {
-            state.portal.limits = limits;
-            state.buckets.clear();
-            state.baskets.clear();
-        }
-        all.insert(place.host.clone(), document(&state.portal.limits));
-    }
-    Ok(json!({"limits": all}))
 }
 
 fn clock(world: &World, arrived: &Arrived) -> Result<Value, Problem> {

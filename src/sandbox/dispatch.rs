@@ -32,6 +32,16 @@ pub(super) struct Circumstances {
     pub(super) switches: Switches,
     pub(super) rules: Vec<MessageRule>,
     pub(super) now: Timestamp,
+    /// The address of the portal's methods as the caller can reach it.
+    pub(super) client_endpoint: String,
+}
+
+impl Circumstances {
+    /// Host name and port of the portal as the caller can reach it.
+    pub(super) fn domain(&self) -> &str {
+        let (_, rest) = self.client_endpoint.split_once("://").unwrap_or_default();
+        rest.split('/').next().unwrap_or_default()
+    }
 }
 
 /// A method that ran to its end.

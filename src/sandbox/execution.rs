@@ -218,6 +218,7 @@ impl Execution<'_> {
     }
 
     fn authenticate(&self) -> Result<Caller, Refusal> {
-        Caller::authenticate(&self.place.state().portal, &self.request.credential)
+        let state = self.place.state();
+        Caller::authenticate(&state, &self.request.credential, &self.circumstances)
     }
 }

@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use super::limits::Limits;
 
@@ -10,6 +11,8 @@ use super::limits::Limits;
 pub struct Portal {
     /// Host name that selects this portal when a request's `Host` header names it.
     pub host: String,
+    /// The portal's id at the authorization server, 32 hexadecimal digits.
+    pub member_id: String,
     /// Offset of the portal's local time from UTC in hours, −12 to 14, seen in `time.date_start`.
     pub utc_offset_hours: i8,
     /// Whether the portal has the Partner (NFR) licence, which the weekly limit of network messages spares.
@@ -20,8 +23,10 @@ pub struct Portal {
     pub limits: Limits,
     /// Incoming webhooks.
     pub webhooks: Vec<Webhook>,
-    /// Access tokens of applications.
+    /// Access tokens of applications that expire only when told to.
     pub tokens: Vec<AccessToken>,
+    /// Applications that get their tokens from the authorization server.
+    pub applications: Vec<Application>,
     /// Sessions of logged-in browsers; some methods refuse this kind of authorization.
     pub sessions: Vec<BrowserSession>,
     /// Employees and bots.
@@ -40,14 +45,17 @@ impl Portal {
     /// A portal with nothing in it: no credentials, users, lines or chats. UTC, bots installed.
     #[must_use]
     pub fn empty(host: impl Into<String>) -> Self {
+        let host = host.into();
         Self {
-            host: host.into(),
+            member_id: member_id(&host),
+            host,
             utc_offset_hours: 0,
             nfr_licence: false,
             imbot_installed: true,
             limits: Limits::default(),
             webhooks: Vec::new(),
             tokens: Vec::new(),
+            applications: Vec::new(),
             sessions: Vec::new(),
             users: Vec::new(),
             lines: Vec::new(),
@@ -85,6 +93,36 @@ pub struct AccessToken {
     pub scopes: Vec<String>,
     /// Whether the token is accepted.
     pub state: TokenState,
+}
+
+/// An application of the portal.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// Its id at the authorization server, like `local.5b3fd5d1a2c4e8.12345678`.
+    pub client_id: String,
+    /// Its secret at the authorization server.
+    pub client_secret: SecretString,
+    /// Scopes granted to it.
+    pub scopes: Vec<String>,
+    /// `F` free, `D` demo, `T` trial, `P` paid, `L` local.
+    pub status: String,
+    /// What proves the origin of events, 32 hexadecimal digits.
+    pub application_token: SecretString,
+    /// Whether it is installed. Without it no tokens are granted and none are accepted.
+    pub installed: bool,
+    /// The tokens that it holds when the simulator starts.
+    pub grants: Vec<Grant>,
+}
+
+/// A pair of tokens.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Lives an hour from the start of the simulator, unless it is one of [`Portal::tokens`] too.
+    pub access_token: SecretString,
+    /// Lives 180 days from the start of the simulator.
+    pub refresh_token: SecretString,
+    /// The user for whom the application acts.
+    pub user_id: i64,
 }
 
 /// Whether an access token is accepted.
@@ -166,4 +204,13 @@ pub struct CrmItem {
     pub kind: String,
     /// Id within its kind.
     pub id: i64,
+}
+
+/// An id that is the same at every start: half of the host name's SHA-256.
+fn member_id(host: &str) -> String {
+    let hash = Sha256::digest(host.as_bytes());
+    hash.iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

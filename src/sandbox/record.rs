@@ -17,6 +17,8 @@ pub enum AuthKind {
     Application,
     /// The cookie of a logged-in browser.
     Session,
+    /// An application's client id and secret, at the authorization server.
+    Client,
     /// Nothing.
     None,
 }
@@ -111,6 +113,8 @@ pub struct Entry {
     pub method: String,
     /// What the request presented to prove who calls.
     pub auth: AuthKind,
+    /// For a request to the authorization server: the grant it asked for.
+    pub grant: Option<String>,
     /// Whether the method ran to its end and its effects, listed in `deliveries`, happened.
     pub executed: bool,
     /// The commands of a batch that were looked at, in their order. Empty for other methods.
@@ -155,6 +159,14 @@ impl Record {
     #[must_use]
     pub fn executed(&self) -> usize {
         self.entries.iter().filter(|entry| entry.executed).count()
+    }
+
+    /// Number of refreshes that granted new tokens, whether or not the answer arrived.
+    #[must_use]
+    pub fn refreshes(&self) -> usize {
+        let is_refresh =
+            |entry: &&Entry| entry.executed && entry.grant.as_deref() == Some("refresh_token");
+        self.entries.iter().filter(is_refresh).count()
     }
 
     /// Number of requests that were answered with this code.

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 
 use super::baskets::Baskets;
 use super::bucket::Buckets;
-use super::portal::Portal;
+use super::oauth::Grants;
+use super::portal::{Portal, TokenState};
 
 /// Makes single messages of `imconnector.send.messages` fail inside an answer with HTTP 200.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(super) struct PortalState {
     messenger_users: HashMap<(String, String), i64>,
     network_messages: HashMap<i64, Timestamp>,
     last_id: i64,
+    /// The tokens of the applications.
+    pub(super) grants: Grants,
     /// How many requests came lately.
     pub(super) buckets: Buckets,
     /// How long the methods worked lately.
@@ -63,8 +67,9 @@ pub(super) struct Dialogue {
 const FIRST_ID: i64 = 100_000;
 
 impl PortalState {
-    pub(super) fn new(portal: Portal) -> Self {
+    pub(super) fn new(portal: Portal, now: Timestamp) -> Self {
         Self {
+            grants: Grants::of(&portal, now),
             portal,
             dialogues: HashMap::new(),
             messenger_users: HashMap::new(),
@@ -72,6 +77,15 @@ impl PortalState {
             last_id: FIRST_ID,
             buckets: Buckets::default(),
             baskets: Baskets::default(),
+        }
+    }
+
+    /// Lets one of the definition's access tokens expire, because a refresh has replaced it.
+    pub(super) fn expire_listed_token(&mut self, token: &str) {
+        for listed in &mut self.portal.tokens {
+            if listed.token.expose_secret() == token {
+                listed.state = TokenState::Expired;
+            }
         }
     }
 

@@ -42,6 +42,14 @@ pub struct Switches {
     pub batch_charging: BatchCharging,
     /// When references to results are filled in a command of a batch.
     pub batch_references: BatchReferences,
+    /// What a refresh does to the pair of tokens that it used.
+    pub refresh_rotation: RefreshRotation,
+    /// How long a used refresh token works again under strict rotation, in seconds.
+    pub refresh_grace_seconds: u64,
+    /// What an access token gets that a refresh has replaced.
+    pub replaced_token: ReplacedToken,
+    /// Whether an access token is accepted in the header `Authorization: Bearer`.
+    pub bearer: bool,
     /// Largest ATTACH in characters of its JSON text. The ATTACH page says 60,000, the method page 30 KB.
     pub attach_limit: usize,
     /// Largest KEYBOARD in bytes of its JSON text. Only the old method page names a limit, 30 KB.
@@ -69,6 +77,10 @@ impl Default for Switches {
             intensity_key: IntensityKey::default(),
             batch_charging: BatchCharging::default(),
             batch_references: BatchReferences::default(),
+            refresh_rotation: RefreshRotation::default(),
+            refresh_grace_seconds: 0,
+            replaced_token: ReplacedToken::default(),
+            bearer: true,
             attach_limit: 60_000,
             keyboard_limit: 30 * 1024,
         }
@@ -230,5 +242,23 @@ choices! {
         AfterDecoding,
         /// In the query as it is written: only a literal reference counts.
         BeforeDecoding,
+    }
+
+    /// What a refresh does to the pair of tokens that it used.
+    RefreshRotation {
+        /// Both stop working.
+        #[default]
+        Strict,
+        /// Both work until they expire.
+        Lenient,
+    }
+
+    /// What an access token gets that a refresh has replaced.
+    ReplacedToken {
+        /// `expired_token`.
+        #[default]
+        Expired,
+        /// `invalid_token`.
+        Invalid,
     }
 }
