@@ -36,6 +36,7 @@ mod bucket;
 mod clock;
 mod connection;
 mod control;
+mod definition;
 pub mod demo;
 mod dispatch;
 mod event;

@@ -123,9 +123,10 @@ impl Caller {
                     return Err(SystemError::INVALID_TOKEN);
                 }
                 let is_expired = replaced || pair.expires <= circumstances.now;
-                let state = match pair.state {
-                    TokenState::Valid if is_expired => TokenState::Expired,
-                    state => state,
+                let state = if is_expired && pair.state == TokenState::Valid {
+                    TokenState::Expired
+                } else {
+                    pair.state
                 };
                 (pair.user_id, state, &application.scopes)
             }

@@ -75,8 +75,9 @@ impl RestRequest {
         headers: &HeaderMap,
         body: &Bytes,
     ) -> Option<Self> {
-        let path = uri.path().strip_prefix("/rest/")?.trim_end_matches('/');
-        let segments: Vec<&str> = path.split('/').collect();
+        // Slashes are merged, as by the web server of a portal: one SDK writes `/rest//method`.
+        let path = uri.path().strip_prefix("/rest/")?;
+        let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let (webhook, name) = match segments.as_slice() {
             [name] => (None, *name),
             [user, secret, name] => {
@@ -91,9 +92,6 @@ impl RestRequest {
             }
             _ => return None,
         };
-        if name.is_empty() {
-            return None;
-        }
         let name = name.to_ascii_lowercase();
         let name = name.strip_suffix(".json").unwrap_or(&name).to_owned();
 
