@@ -77,8 +77,9 @@ pub use server::Sandbox;
 pub use state::MessageRule;
 pub use switches::{
     AnswerGeneration, BatchCharging, BatchReferences, ConnectorResult, DateForm, ErrorDialect,
-    ExtraForm, IdForm, IntensityKey, RefreshRotation, ReplacedToken, ResultForm, SenderOutsideChat,
-    StatusTable, SuccessForm, Switches, TimeForm, UnknownCrmType,
+    ExtraForm, IdForm, IntensityKey, InvalidName, RefreshRotation, RepeatedMessage, ReplacedToken,
+    ResultForm, SenderOutsideChat, StatusTable, SuccessForm, Switches, TimeForm, UnknownCrmType,
+    Week,
 };
 pub use system_error::SystemError;
 pub use tls::Identity;

@@ -55,6 +55,14 @@ pub(super) fn array(entries: Vec<(String, Value)>) -> Value {
     }
 }
 
+/// A text that the messenger keeps no longer than this many characters.
+pub(super) fn cut(text: String, limit: Option<usize>) -> String {
+    match limit.and_then(|limit| text.char_indices().nth(limit)) {
+        Some((end, _)) => format!("{} (...)", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
 /// Whether the value is the flag `Y`, the only spelling that switches a Bitrix24 flag on.
 pub(super) fn is_yes(value: Option<&Value>) -> bool {
     value.and_then(Value::as_str) == Some("Y")

@@ -1,6 +1,6 @@
 //! What a portal remembers while it runs: dialogues, users made for senders, weekly messages, ids.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -38,6 +38,7 @@ pub(super) struct PortalState {
     dialogues: HashMap<DialogueKey, Dialogue>,
     messenger_users: HashMap<(String, String), i64>,
     network_messages: HashMap<i64, Timestamp>,
+    message_ids: HashSet<(String, String)>,
     last_id: i64,
     /// The tokens of the applications.
     pub(super) grants: Grants,
@@ -74,6 +75,7 @@ impl PortalState {
             dialogues: HashMap::new(),
             messenger_users: HashMap::new(),
             network_messages: HashMap::new(),
+            message_ids: HashSet::new(),
             last_id: FIRST_ID,
             buckets: Buckets::default(),
             baskets: Baskets::default(),
@@ -117,6 +119,12 @@ impl PortalState {
         let id = self.new_id();
         self.messenger_users.insert(key, id);
         id
+    }
+
+    /// Whether no message with this external id came through the connector before. Remembers it.
+    pub(super) fn is_first(&mut self, connector: &str, message_id: &str) -> bool {
+        let key = (connector.to_owned(), message_id.to_owned());
+        self.message_ids.insert(key)
     }
 
     /// When the user last had a network message.

@@ -50,6 +50,21 @@ pub struct Switches {
     pub replaced_token: ReplacedToken,
     /// Whether an access token is accepted in the header `Authorization: Bearer`.
     pub bearer: bool,
+    /// What a `name` or `last_name` gets that has digits or more than 25 characters.
+    pub invalid_name: InvalidName,
+    /// How many elements `MESSAGES` may have. `None`: any number; the limit is not known.
+    pub messages_limit: Option<usize>,
+    /// After how many characters a text is cut, with ` (...)` behind it. `None`: never; 20,000 is stated for
+    /// another method of the messenger.
+    pub text_limit: Option<usize>,
+    /// What happens to a connector message whose `message.id` was delivered before.
+    pub repeated_message: RepeatedMessage,
+    /// HTTP status of `CANCELED`, which no page names.
+    pub canceled_status: u16,
+    /// When the week of network messages is over.
+    pub week: Week,
+    /// Whether a network message that could not be added counts for the week.
+    pub failed_message_counts: bool,
     /// Largest ATTACH in characters of its JSON text. The ATTACH page says 60,000, the method page 30 KB.
     pub attach_limit: usize,
     /// Largest KEYBOARD in bytes of its JSON text. Only the old method page names a limit, 30 KB.
@@ -81,6 +96,13 @@ impl Default for Switches {
             refresh_grace_seconds: 0,
             replaced_token: ReplacedToken::default(),
             bearer: true,
+            invalid_name: InvalidName::default(),
+            messages_limit: None,
+            text_limit: None,
+            repeated_message: RepeatedMessage::default(),
+            canceled_status: 400,
+            week: Week::default(),
+            failed_message_counts: false,
             attach_limit: 60_000,
             keyboard_limit: 30 * 1024,
         }
@@ -260,5 +282,32 @@ choices! {
         Expired,
         /// `invalid_token`.
         Invalid,
+    }
+
+    /// What an invalid `name` or `last_name` gets.
+    InvalidName {
+        /// The message is delivered. Whether the name is cut does not show in an answer.
+        #[default]
+        Accept,
+        /// The message fails by itself.
+        Refuse,
+    }
+
+    /// What happens to a connector message whose `message.id` was delivered before.
+    RepeatedMessage {
+        /// It is delivered again.
+        #[default]
+        Deliver,
+        /// It is accepted and dropped.
+        Drop,
+    }
+
+    /// When the week of network messages is over.
+    Week {
+        /// Seven days after the message.
+        #[default]
+        Rolling,
+        /// With the next Monday of the portal.
+        Calendar,
     }
 }
