@@ -7,12 +7,15 @@
 //!
 //! ```text
 //! server      accepts a connection, knows which portal the listener belongs to
-//! connection  reads the whole request; can cut the connection with or without an answer
+//! connection  tls or not; reads the whole request; can cut the connection with or without an answer
 //!   control   /sandbox/… is answered here: never recorded, never faulted
-//!   request   /rest/… becomes method, credential and nested parameters (brackets, php)
-//! world       opens the entry in the record, draws a fault, runs the steps below, closes the entry
-//!   dispatch  method lookup → auth → scope → handler, the order in which a portal refuses
-//!   methods   arguments in the documented order, then the effect, then the result
+//!   asked     /rest/… becomes method, credential and nested parameters (request, brackets, multipart, php);
+//!             /oauth/token/ becomes a token request
+//! world       the limit of requests (bucket), the entry in the record, the fault; closes the entry
+//!   oauth     grants tokens, or says why not
+//!   execution waits as long as the portal is told to take, runs one call or the commands of a batch
+//!     dispatch  method lookup → auth → scope → operating time (baskets), the order in which a portal refuses
+//!     methods   arguments in the documented order, then the effect, then the result
 //!   answer    result or refusal → envelope, in the form that the switches ask for
 //!   reply     the fault changes what leaves: another answer, a damaged one, or none
 //! ```

@@ -76,7 +76,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut out = io::stdout();
     writeln!(
         out,
-        "Simulated Bitrix24 listens on {origin}; its controls are at {origin}/sandbox/, see docs/sandbox.md"
+        "A simulated Bitrix24 portal listens on {origin}; its controls are at {origin}/sandbox/, see docs/sandbox.md"
     )?;
     if is_demo {
         write!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::{InvalidName, RepeatedMessage, Week, demo};
+use bitrix24_openlines::sandbox::{InvalidName, Limits, RepeatedMessage, Switches, Week, demo};
 use serde_json::{Value, json};
 
 use super::desk::*;
@@ -122,4 +122,16 @@ async fn a_failed_network_message_counts_for_the_week_when_told_so() {
         [code().await, code().await],
         ["WRONG_REQUEST", "USER_MESSAGE_LIMIT"]
     );
+}
+
+#[test]
+fn the_page_names_every_switch_and_every_limit() {
+    let page = include_str!("../../../docs/sandbox.md");
+    let switches = serde_json::to_value(Switches::default()).unwrap();
+    let limits = serde_json::to_value(Limits::default()).unwrap();
+    for fields in [switches, limits] {
+        for name in fields.as_object().unwrap().keys() {
+            assert!(page.contains(&format!("| `{name}`")), "{name}");
+        }
+    }
 }
