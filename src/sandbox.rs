@@ -7,12 +7,15 @@
 //!
 //! ```text
 //! server      accepts a connection, knows which portal the listener belongs to
-//! connection  reads the whole request; can cut the connection with or without an answer
+//! connection  tls or not; reads the whole request; can cut the connection with or without an answer
 //!   control   /sandbox/… is answered here: never recorded, never faulted
-//!   request   /rest/… becomes method, credential and nested parameters (brackets, php)
-//! world       opens the entry in the record, draws a fault, runs the steps below, closes the entry
-//!   dispatch  method lookup → auth → scope → handler, the order in which a portal refuses
-//!   methods   arguments in the documented order, then the effect, then the result
+//!   asked     /rest/… becomes method, credential and nested parameters (request, brackets, multipart, php);
+//!             /oauth/token/ becomes a token request
+//! world       the limit of requests (bucket), the entry in the record, the fault; closes the entry
+//!   oauth     grants tokens, or says why not
+//!   execution waits as long as the portal is told to take, runs one call or the commands of a batch
+//!     dispatch  method lookup → auth → scope → operating time (baskets), the order in which a portal refuses
+//!     methods   arguments in the documented order, then the effect, then the result
 //!   answer    result or refusal → envelope, in the form that the switches ask for
 //!   reply     the fault changes what leaves: another answer, a damaged one, or none
 //! ```
@@ -27,18 +30,29 @@
 //! [`Switches`] and its default is the observed behaviour.
 
 mod answer;
+mod asked;
 mod auth;
+mod baskets;
+mod batch;
 mod brackets;
+mod bucket;
 mod clock;
 mod connection;
 mod control;
+mod definition;
 pub mod demo;
 mod dispatch;
+mod event;
+mod execution;
 mod fault;
 mod fault_request;
 mod faults;
 mod fields;
+mod limits;
 mod methods;
+mod multipart;
+mod oauth;
+mod origin;
 mod php;
 mod portal;
 mod record;
@@ -49,19 +63,26 @@ mod server;
 mod state;
 mod switches;
 mod system_error;
+mod tls;
 mod world;
 
 pub use brackets::decode as decode_form;
+pub use event::{Event, EventKind};
 pub use fault::{Damage, Fault, FaultKind, Moment, Schedule};
+pub use limits::{Intensity, Limits};
+pub use oauth::OAuthError;
 pub use portal::{
-    AccessToken, BrowserSession, Connector, CrmChat, CrmItem, Line, NetworkLine, Portal,
-    TokenState, User, Webhook,
+    AccessToken, Application, BrowserSession, Connector, CrmChat, CrmItem, Grant, Line,
+    NetworkLine, Portal, TokenState, User, Webhook,
 };
-pub use record::{AuthKind, Delivery, Entry, Record};
+pub use record::{AuthKind, Command, Delivery, Entry, Record};
 pub use server::Sandbox;
 pub use state::MessageRule;
 pub use switches::{
-    AnswerGeneration, ConnectorResult, DateForm, ErrorDialect, ExtraForm, IdForm, ResultForm,
-    SenderOutsideChat, StatusTable, SuccessForm, Switches, TimeForm, UnknownCrmType,
+    AnswerGeneration, BatchCharging, BatchReferences, ConnectorResult, DateForm, ErrorDialect,
+    ExtraForm, IdForm, IntensityKey, InvalidName, RefreshRotation, RepeatedMessage, ReplacedToken,
+    ResultForm, SenderOutsideChat, StatusTable, SuccessForm, Switches, TimeForm, UnknownCrmType,
+    Week,
 };
 pub use system_error::SystemError;
+pub use tls::Identity;

@@ -6,6 +6,8 @@
 
 use serde_json::{Map, Value};
 
+use super::php;
+
 /// How deep PHP nests a name by default; a deeper name is dropped.
 const DEEPEST: usize = 64;
 
@@ -15,16 +17,40 @@ const DEEPEST: usize = 64;
 /// Text without a name is dropped, and nothing is ever refused: PHP reads every input somehow.
 #[must_use]
 pub fn decode(encoded: &str) -> Map<String, Value> {
-    let mut root = Node::default();
-    for (name, value) in form_urlencoded::parse(encoded.as_bytes()) {
-        if let Some(path) = path(&name) {
-            root.insert(&path, value.into_owned());
-        }
-    }
-    root.entries
-        .into_iter()
+    nest(pairs(encoded.as_bytes()))
+}
+
+/// The decoded names and values of a form or query, brackets not yet read.
+pub(super) fn pairs(encoded: &[u8]) -> impl Iterator<Item = (String, String)> {
+    form_urlencoded::parse(encoded).map(|(name, value)| (name.into_owned(), value.into_owned()))
+}
+
+/// Nests values by the brackets in their names.
+pub(super) fn nest(pairs: impl Iterator<Item = (String, String)>) -> Map<String, Value> {
+    let entries = Node::read(pairs).entries.into_iter();
+    entries
         .map(|(key, slot)| (key, slot.into_value()))
         .collect()
+}
+
+/// The entries of one parameter, its name in any case, in the order in which they were sent. `None` if
+/// it was not sent; none if it is no array.
+pub(super) fn entries(
+    pairs: impl Iterator<Item = (String, String)>,
+    parameter: &str,
+) -> Option<Vec<(String, Value)>> {
+    let mut all = Node::read(pairs).entries.into_iter();
+    match all.find(|(key, _)| key.eq_ignore_ascii_case(parameter))? {
+        (_, Slot::Text(_)) => Some(Vec::new()),
+        (_, Slot::Array(node)) => {
+            let entries = node.entries.into_iter();
+            Some(
+                entries
+                    .map(|(key, slot)| (key, slot.into_value()))
+                    .collect(),
+            )
+        }
+    }
 }
 
 /// One step into a nested array.
@@ -92,6 +118,16 @@ enum Slot {
 }
 
 impl Node {
+    fn read(pairs: impl Iterator<Item = (String, String)>) -> Self {
+        let mut root = Self::default();
+        for (name, value) in pairs {
+            if let Some(path) = path(&name) {
+                root.insert(&path, value);
+            }
+        }
+        root
+    }
+
     fn insert(&mut self, path: &[Step], value: String) {
         let Some((step, rest)) = path.split_first() else {
             return;
@@ -131,20 +167,8 @@ impl Node {
     }
 
     fn into_value(self) -> Value {
-        let is_list = self
-            .entries
-            .iter()
-            .enumerate()
-            .all(|(at, (key, _))| *key == at.to_string());
-        let values = self
-            .entries
-            .into_iter()
-            .map(|(key, slot)| (key, slot.into_value()));
-        if is_list {
-            Value::Array(values.map(|(_, value)| value).collect())
-        } else {
-            Value::Object(values.collect())
-        }
+        let values = self.entries.into_iter();
+        php::array(values.map(|(key, slot)| (key, slot.into_value())).collect())
     }
 }
 

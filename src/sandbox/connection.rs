@@ -1,6 +1,7 @@
 //! One TCP connection: reads whole requests, writes answers, and cuts the connection where a fault asks.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::{SockRef, Socket};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,6 +24,7 @@ use tracing::{debug, warn};
 
 use super::control;
 use super::reply::{Reply, Written};
+use super::tls::Identity;
 use super::world::{Arrived, Place, World};
 
 /// Largest request body in bytes; far above what any client of the three methods sends.
@@ -34,12 +37,25 @@ pub(super) struct Cut;
 
 type Body = UnsyncBoxBody<Bytes, Cut>;
 
+/// Why a connection ended; it is only logged.
+type Ended = Box<dyn std::error::Error + Send + Sync>;
+
+/// The two ends of one connection.
+#[derive(Clone, Debug)]
+struct Peer {
+    /// A second handle on the socket, to switch a clean close into a reset.
+    socket: Arc<Socket>,
+    address: Option<IpAddr>,
+}
+
 /// What the connections of one listener share.
 #[derive(Clone, Debug)]
 pub(super) struct Listening {
     pub(super) world: Arc<World>,
     /// The portal that this listener belongs to. `None`: the `Host` header chooses.
     pub(super) place: Option<Arc<Place>>,
+    /// The certificate for clients that speak TLS; the others are answered in plain text all the same.
+    pub(super) identity: Option<Identity>,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -47,7 +63,6 @@ pub(super) struct Listening {
 impl Listening {
     /// Serves one connection until the client or a fault ends it, or the simulator stops.
     pub(super) async fn serve(self, stream: TcpStream) {
-        // A second handle on the socket, to switch a clean close into a reset.
         let prepared = stream
             .set_nodelay(true)
             .and_then(|()| SockRef::from(&stream).try_clone());
@@ -55,20 +70,43 @@ impl Listening {
             return;
         };
         let stop = self.stop.clone();
-        let service = service_fn(move |request| {
-            let (listening, socket) = (self.clone(), Arc::clone(&socket));
-            async move { listening.respond(request, &socket).await }
-        });
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        if let Some(Err(error)) = stop.run_until_cancelled(connection).await {
+        let from = Peer {
+            socket,
+            address: stream.peer_addr().ok().map(|peer| peer.ip()),
+        };
+        let served = async move {
+            let identity = match &self.identity {
+                Some(identity) if Identity::is_wanted(&stream).await? => Some(identity.clone()),
+                _ => None,
+            };
+            match identity {
+                Some(identity) => self.http(identity.accept(stream).await?, from, true).await,
+                None => self.http(stream, from, false).await,
+            }
+        };
+        if let Some(Err(error)) = stop.run_until_cancelled(served).await {
             debug!(%error, "connection ended");
         }
+    }
+
+    /// Answers the requests that come over an open connection.
+    async fn http<S>(self, stream: S, from: Peer, secure: bool) -> Result<(), Ended>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let service = service_fn(move |request| {
+            let (listening, from) = (self.clone(), from.clone());
+            async move { listening.respond(request, &from, secure).await }
+        });
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        connection.await.map_err(Into::into)
     }
 
     async fn respond(
         &self,
         request: Request<Incoming>,
-        socket: &Socket,
+        from: &Peer,
+        secure: bool,
     ) -> Result<Response<Body>, Cut> {
         let (head, body) = request.into_parts();
         let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
@@ -81,9 +119,11 @@ impl Listening {
             uri: head.uri,
             headers: head.headers,
             body: body.to_bytes(),
+            peer: from.address,
+            secure,
         };
         if arrived.uri.path().starts_with(control::PREFIX) {
-            return Ok(response(control::answer(&self.world, &arrived)));
+            return Ok(response(control::answer(&self.world, &arrived).await));
         }
         let Some(place) = self.place(&arrived) else {
             return Ok(response(Written::page(StatusCode::NOT_FOUND.as_u16())));
@@ -99,7 +139,7 @@ impl Listening {
             Reply::Written(written) => Ok(response(written)),
             Reply::Close => Err(Cut),
             Reply::Reset => {
-                if let Err(error) = socket.set_linger(Some(Duration::ZERO)) {
+                if let Err(error) = from.socket.set_linger(Some(Duration::ZERO)) {
                     warn!(%error, "the connection is closed instead of reset");
                 }
                 Err(Cut)

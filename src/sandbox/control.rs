@@ -9,14 +9,25 @@
 //! | `switches` | GET, POST, DELETE | `{"error_dialect": "old"}`: the given ones change |
 //! | `clock` | GET, POST | `{"advance_seconds": 604800}` |
 //! | `tokens` | POST | `{"token": "…", "state": "expired"}` |
+//! | `limits` | GET, POST, DELETE | `{"portal": "…", "intensity": "standard", "command_latency_ms": 20}`: the given ones change |
+//! | `oauth` | GET | |
+//! | `oauth/codes`, `oauth/grants` | POST | `{"client_id": "…", "user_id": 1}` |
+//! | `oauth/revocations` | POST | `{"client_id": "…"}` or `{"token": "…"}` |
+//! | `events` | POST | `{"event": "ONAPPINSTALL", "handler": "http://127.0.0.1:9000/install"}` |
 //!
 //! A wrong body is answered 400 with the name of the field, and changes nothing.
 
+mod events;
+mod limits;
+mod oauth;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::fault_request;
@@ -25,7 +36,7 @@ use super::portal::TokenState;
 use super::reply::Written;
 use super::state::MessageRule;
 use super::switches::Switches;
-use super::world::{Arrived, World};
+use super::world::{Arrived, Place, World};
 
 /// Where the control interface begins.
 pub(super) const PREFIX: &str = "/sandbox/";
@@ -37,6 +48,16 @@ enum Problem {
     MethodNotAllowed,
 }
 
+/// The portal that the field `portal` names, or the first one.
+fn portal<'a>(world: &'a World, fields: &mut Fields) -> Result<&'a Arc<Place>, BadField> {
+    let host: Option<String> = fields.take("portal")?;
+    let place = match host {
+        None => world.portals().first(),
+        Some(host) => world.portal(&host),
+    };
+    place.ok_or_else(|| BadField::new("portal", "is unknown here"))
+}
+
 impl From<BadField> for Problem {
     fn from(bad: BadField) -> Self {
         Self::BadField(bad)
@@ -44,7 +65,7 @@ impl From<BadField> for Problem {
 }
 
 /// Obeys a control request. It is not recorded and no fault hits it.
-pub(super) fn answer(world: &World, arrived: &Arrived) -> Written {
+pub(super) async fn answer(world: &World, arrived: &Arrived) -> Written {
     let address = arrived.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let outcome = match address {
         "record" => record(world, arrived),
@@ -53,6 +74,12 @@ pub(super) fn answer(world: &World, arrived: &Arrived) -> Written {
         "switches" => switches(world, arrived),
         "clock" => clock(world, arrived),
         "tokens" => tokens(world, arrived),
+        "limits" => limits::answer(world, arrived),
+        "oauth" => oauth::applications(world, arrived),
+        "oauth/codes" => oauth::codes(world, arrived),
+        "oauth/grants" => oauth::grants(world, arrived),
+        "oauth/revocations" => oauth::revocations(world, arrived),
+        "events" => events::answer(world, arrived).await,
         _ => Err(Problem::NotFound),
     };
     let (status, document) = match outcome {
@@ -108,7 +135,7 @@ fn switches(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
         Method::GET => {}
         Method::POST => {
             let mut current = world.switches();
-            *current = changed(&current, Fields::read(&arrived.body)?)?;
+            *current = changed(&*current, Fields::read(&arrived.body)?)?;
         }
         Method::DELETE => *world.switches() = Switches::default(),
         _ => return Err(Problem::MethodNotAllowed),
@@ -116,17 +143,20 @@ fn switches(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
     Ok(document(&*world.switches()))
 }
 
-/// The switches with the given ones changed, one after the other so that a wrong one has a name.
-fn changed(current: &Switches, fields: Fields) -> Result<Switches, BadField> {
-    let mut switches = current.clone();
-    for (name, value) in fields.into_map() {
-        let mut all = document(&switches);
+/// A value with the given fields changed, one after the other so that a wrong one has a name.
+fn changed<T>(current: &T, fields: Fields) -> Result<T, BadField>
+where
+    T: Clone + Serialize + DeserializeOwned,
+{
+    let mut value = current.clone();
+    for (name, field) in fields.into_map() {
+        let mut all = document(&value);
         if let Some(all) = all.as_object_mut() {
-            all.insert(name.clone(), value);
+            all.insert(name.clone(), field);
         }
-        switches = serde_json::from_value(all).map_err(|error| BadField::new(&name, error))?;
+        value = serde_json::from_value(all).map_err(|error| BadField::new(&name, error))?;
     }
-    Ok(switches)
+    Ok(value)
 }
 
 fn clock(world: &World, arrived: &Arrived) -> Result<Value, Problem> {

@@ -3,8 +3,8 @@
 use secrecy::SecretString;
 
 use super::portal::{
-    AccessToken, BrowserSession, Connector, CrmChat, CrmItem, Line, NetworkLine, Portal,
-    TokenState, User, Webhook,
+    AccessToken, Application, BrowserSession, Connector, CrmChat, CrmItem, Grant, Line,
+    NetworkLine, Portal, TokenState, User, Webhook,
 };
 
 /// Host name of the demonstration portal.
@@ -15,6 +15,14 @@ pub const OWNER: i64 = 1;
 pub const WEBHOOK_SECRET: &str = "sandboxwebhook01";
 /// Access token of the demonstration application.
 pub const ACCESS_TOKEN: &str = "sandbox0access0token0of0the0demo";
+/// Client id of the demonstration application.
+pub const CLIENT_ID: &str = "local.5a6d0b0c8e1f27.10000001";
+/// Client secret of the demonstration application.
+pub const CLIENT_SECRET: &str = "sandboxclientsecret01";
+/// Refresh token of the demonstration application, the pair of [`ACCESS_TOKEN`].
+pub const REFRESH_TOKEN: &str = "sandbox0refresh0token0of0the0demo";
+/// What proves the origin of events for the demonstration application.
+pub const APPLICATION_TOKEN: &str = "5a6d0b0c8e1f2750000000000000demo";
 /// Cookie of the demonstration browser session.
 pub const SESSION: &str = "sandboxsession01";
 /// The registered connector.
@@ -64,6 +72,19 @@ impl Portal {
                 user_id: OWNER,
                 scopes: scopes(),
                 state: TokenState::Valid,
+            }],
+            applications: vec![Application {
+                client_id: CLIENT_ID.to_owned(),
+                client_secret: SecretString::from(CLIENT_SECRET),
+                scopes: scopes(),
+                status: "L".to_owned(),
+                application_token: SecretString::from(APPLICATION_TOKEN),
+                installed: true,
+                grants: vec![Grant {
+                    access_token: SecretString::from(ACCESS_TOKEN),
+                    refresh_token: SecretString::from(REFRESH_TOKEN),
+                    user_id: OWNER,
+                }],
             }],
             sessions: vec![BrowserSession {
                 id: SecretString::from(SESSION),

@@ -1,4 +1,4 @@
-//! The order in which a portal looks at a call: method, authentication, scope, handler.
+//! The order in which a portal looks at a call: method, authentication, scope, operating time, handler.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -7,9 +7,8 @@ use super::auth::Caller;
 use super::methods;
 use super::record::Delivery;
 use super::refusal::Refusal;
-use super::request::RestRequest;
 use super::state::{MessageRule, PortalState};
-use super::switches::Switches;
+use super::switches::{BatchCharging, Switches};
 use super::system_error::SystemError;
 
 /// What a handler sees of a call.
@@ -33,6 +32,16 @@ pub(super) struct Circumstances {
     pub(super) switches: Switches,
     pub(super) rules: Vec<MessageRule>,
     pub(super) now: Timestamp,
+    /// The address of the portal's methods as the caller can reach it.
+    pub(super) client_endpoint: String,
+}
+
+impl Circumstances {
+    /// Host name and port of the portal as the caller can reach it.
+    pub(super) fn domain(&self) -> &str {
+        let (_, rest) = self.client_endpoint.split_once("://").unwrap_or_default();
+        rest.split('/').next().unwrap_or_default()
+    }
 }
 
 /// A method that ran to its end.
@@ -45,29 +54,56 @@ pub(super) struct Done {
 /// A method of the portal.
 pub(super) struct Method {
     pub(super) name: &'static str,
-    pub(super) scope: &'static str,
+    /// The scope it needs. `None`: any credential will do.
+    pub(super) scope: Option<&'static str>,
     pub(super) run: fn(&Call<'_>, &mut PortalState) -> Result<Done, Refusal>,
 }
 
-/// Runs a call as far as the portal lets it.
-pub(super) fn run(
-    request: &RestRequest,
+/// The method of this name.
+pub(super) fn method(name: &str) -> Result<&'static Method, Refusal> {
+    let mut methods = methods::ALL.iter();
+    methods
+        .find(|method| method.name == name)
+        .ok_or(Refusal::System(SystemError::METHOD_NOT_FOUND))
+}
+
+/// Lets a caller call a method, or not.
+pub(super) fn admit(
+    method: &Method,
+    caller: &Caller,
     circumstances: &Circumstances,
     state: &mut PortalState,
-) -> Result<Done, Refusal> {
-    if circumstances.switches.https_required {
-        return Err(Refusal::System(SystemError::HTTPS_REQUIRED));
-    }
-    let method = methods::ALL
-        .iter()
-        .find(|method| method.name == request.method)
-        .ok_or(Refusal::System(SystemError::METHOD_NOT_FOUND))?;
-    let caller = Caller::authenticate(&state.portal, &request.credential)?;
+) -> Result<(), Refusal> {
     caller.require_scope(method.scope)?;
-    let call = Call {
-        parameters: &request.parameters,
-        caller: &caller,
-        circumstances,
+    check_operating_time(method.name, caller, circumstances.now, state)
+}
+
+/// Refuses a method that has worked for its caller as long as it may.
+pub(super) fn check_operating_time(
+    method: &str,
+    caller: &Caller,
+    now: Timestamp,
+    state: &mut PortalState,
+) -> Result<(), Refusal> {
+    let Some(limit) = state.portal.limits.operating_limit_seconds else {
+        return Ok(());
     };
-    (method.run)(&call, state)
+    // The call that crosses the line is still executed, the next one is not.
+    if state.baskets.used(caller.account, method, now).seconds < limit {
+        Ok(())
+    } else {
+        Err(Refusal::System(SystemError::OPERATION_TIME_LIMIT))
+    }
+}
+
+/// The method to which the operating time of a call is charged.
+pub(super) fn charged<'a>(
+    method: &'a str,
+    batch: Option<&'a str>,
+    charging: BatchCharging,
+) -> &'a str {
+    match (batch, charging) {
+        (Some(batch), BatchCharging::Batch) => batch,
+        (None, _) | (Some(_), BatchCharging::Commands) => method,
+    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::oauth::{self, OAuthError};
 use super::system_error::SystemError;
 
 /// A fault, and which requests it hits.
@@ -13,7 +14,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Which of the requests in question it hits.
     pub schedule: Schedule,
-    /// Only requests of this method, in lower case. `None`: of every method.
+    /// Only requests of this method, in lower case; `oauth.token` is the authorization server. `None`: of
+    /// every method of the portals.
     pub method: Option<String>,
     /// Only requests to the portal of this host. `None`: to every portal.
     pub portal: Option<String>,
@@ -66,6 +68,12 @@ impl Fault {
             method: Some(method.to_ascii_lowercase()),
             ..self
         }
+    }
+
+    /// The same fault for requests to the authorization server, which others do not hit.
+    #[must_use]
+    pub fn for_oauth(self) -> Self {
+        self.for_method(oauth::METHOD)
     }
 
     /// The same fault for requests to one portal only.
@@ -177,6 +185,18 @@ impl FaultKind {
         Self::Refuse {
             error: SystemError::EXPIRED_TOKEN,
             status: None,
+        }
+    }
+
+    /// An error of the authorization server, which grants nothing.
+    #[must_use]
+    pub fn oauth_error(error: OAuthError) -> Self {
+        let answer = oauth::refusal(error);
+        Self::Scripted {
+            status: answer.status,
+            content_type: "application/json".to_owned(),
+            body: answer.document.to_string(),
+            executed: false,
         }
     }
 

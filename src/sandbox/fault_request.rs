@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use super::fault::{Damage, Fault, FaultKind, Moment, Schedule};
 use super::fields::{BadField, Fields};
+use super::oauth::OAuthError;
 use super::system_error::SystemError;
 
 /// Reads a fault. Without a schedule it hits the next request.
 pub(super) fn read(body: &[u8]) -> Result<Fault, BadField> {
     let mut fields = Fields::read(body)?;
+    let is_of_oauth = fields.peek("fault") == Some("oauth_error");
     let kind = kind(&mut fields)?;
     let schedule = schedule(&mut fields)?;
     let fault = Fault {
@@ -19,6 +21,7 @@ pub(super) fn read(body: &[u8]) -> Result<Fault, BadField> {
     };
     let fault = match fields.take::<String>("method")? {
         Some(method) => fault.for_method(&method),
+        None if is_of_oauth => fault.for_oauth(),
         None => fault,
     };
     let fault = match fields.take::<String>("portal")? {
@@ -54,6 +57,7 @@ fn kind(fields: &mut Fields) -> Result<FaultKind, BadField> {
         },
         "expired_token" => FaultKind::expired_token(),
         "refuse" => refuse(fields)?,
+        "oauth_error" => oauth_error(fields)?,
         "cut_off" => FaultKind::Damage(Damage::CutOff),
         "truncated" => FaultKind::Damage(Damage::Truncated),
         "oversized" => FaultKind::Damage(Damage::Oversized {
@@ -83,6 +87,17 @@ fn refuse(fields: &mut Fields) -> Result<FaultKind, BadField> {
         error,
         status: status(fields)?,
     })
+}
+
+fn oauth_error(fields: &mut Fields) -> Result<FaultKind, BadField> {
+    let code: String = fields.require("code")?;
+    let error = OAuthError::by_code(&code).ok_or_else(|| {
+        BadField::new(
+            "code",
+            format!("{code:?} is no error of the authorization server"),
+        )
+    })?;
+    Ok(FaultKind::oauth_error(error))
 }
 
 fn schedule(fields: &mut Fields) -> Result<Schedule, BadField> {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 
 use super::fault::{Fault, FaultKind, Schedule};
+use super::oauth;
 
 /// Injected faults in the order of injection; at most one hits a request.
 #[derive(Debug, Default)]
@@ -58,7 +59,12 @@ impl Faults {
         let mut drawn = None;
         for waiting in waiting.iter_mut() {
             let fault = &mut waiting.fault;
-            let is_meant = fault.method.as_deref().is_none_or(|only| only == method)
+            // A fault of every method is one of the portals, not of the authorization server.
+            let of_all = method != oauth::METHOD;
+            let is_meant = fault
+                .method
+                .as_deref()
+                .map_or(of_all, |only| only == method)
                 && fault
                     .portal
                     .as_deref()

@@ -23,7 +23,18 @@ impl BadField {
 #[derive(Debug)]
 pub(super) struct Fields(Map<String, Value>);
 
+impl From<Map<String, Value>> for Fields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+}
+
 impl Fields {
+    /// No fields, as of a request without a body.
+    pub(super) fn none() -> Self {
+        Self(Map::new())
+    }
+
     /// Reads a body, which must be a JSON object.
     pub(super) fn read(body: &[u8]) -> Result<Self, BadField> {
         serde_json::from_slice(body)
@@ -38,16 +49,25 @@ impl Fields {
         value.map_err(|error| BadField::new(name, error))
     }
 
+    /// The text of a field that has not been taken yet.
+    pub(super) fn peek(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
     /// Takes out a field that must be given.
     pub(super) fn require<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, BadField> {
         self.take(name)?
             .ok_or_else(|| BadField::new(name, "is required"))
     }
 
+    /// The names of what nobody took.
+    pub(super) fn left(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Refuses what nobody took.
     pub(super) fn finish(self) -> Result<(), BadField> {
-        self.0
-            .keys()
+        self.left()
             .next()
             .map_or(Ok(()), |name| Err(BadField::new(name, "is unknown here")))
     }

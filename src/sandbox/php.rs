@@ -1,4 +1,4 @@
-//! Reads parameters as PHP reads them: what counts as empty, what counts as a number.
+//! Values as PHP sees them: what counts as empty, what counts as a number, how an array is written.
 
 use serde_json::Value;
 
@@ -39,6 +39,27 @@ pub(super) fn elements(value: &Value) -> Option<Vec<&Value>> {
         Value::Array(list) => Some(list.iter().collect()),
         Value::Object(map) => Some(map.values().collect()),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+/// An array of PHP as JSON writes it: a list if its keys are 0, 1, 2… in this order, so an empty one too.
+pub(super) fn array(entries: Vec<(String, Value)>) -> Value {
+    let is_list = entries
+        .iter()
+        .enumerate()
+        .all(|(at, (key, _))| *key == at.to_string());
+    if is_list {
+        Value::Array(entries.into_iter().map(|(_, value)| value).collect())
+    } else {
+        Value::Object(entries.into_iter().collect())
+    }
+}
+
+/// A text that the messenger keeps no longer than this many characters.
+pub(super) fn cut(text: String, limit: Option<usize>) -> String {
+    match limit.and_then(|limit| text.char_indices().nth(limit)) {
+        Some((end, _)) => format!("{} (...)", text.get(..end).unwrap_or_default()),
+        None => text,
     }
 }
 

@@ -17,6 +17,8 @@ pub enum AuthKind {
     Application,
     /// The cookie of a logged-in browser.
     Session,
+    /// An application's client id and secret, at the authorization server.
+    Client,
     /// Nothing.
     None,
 }
@@ -111,8 +113,12 @@ pub struct Entry {
     pub method: String,
     /// What the request presented to prove who calls.
     pub auth: AuthKind,
+    /// For a request to the authorization server: the grant it asked for.
+    pub grant: Option<String>,
     /// Whether the method ran to its end and its effects, listed in `deliveries`, happened.
     pub executed: bool,
+    /// The commands of a batch that were looked at, in their order. Empty for other methods.
+    pub commands: Vec<Command>,
     /// What was delivered. May be empty for an executed call whose messages were all refused one by one.
     pub deliveries: Vec<Delivery>,
     /// Name of the fault that was applied.
@@ -121,6 +127,19 @@ pub struct Entry {
     /// and when no answer left.
     pub status: Option<u16>,
     /// `error` of the answer, if it had one.
+    pub error: Option<String>,
+}
+
+/// One command of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Command {
+    /// Its key in `cmd`.
+    pub key: String,
+    /// Its method in lower case.
+    pub method: String,
+    /// Whether the method ran to its end. Its effects stand in [`Entry::deliveries`].
+    pub executed: bool,
+    /// The code in `result_error`, if it was refused.
     pub error: Option<String>,
 }
 
@@ -140,6 +159,21 @@ impl Record {
     #[must_use]
     pub fn executed(&self) -> usize {
         self.entries.iter().filter(|entry| entry.executed).count()
+    }
+
+    /// Number of refreshes that granted new tokens, whether or not the answer arrived.
+    #[must_use]
+    pub fn refreshes(&self) -> usize {
+        let is_refresh =
+            |entry: &&Entry| entry.executed && entry.grant.as_deref() == Some("refresh_token");
+        self.entries.iter().filter(is_refresh).count()
+    }
+
+    /// Number of requests that were answered with this code.
+    #[must_use]
+    pub fn refused_with(&self, code: &str) -> usize {
+        let of_code = |entry: &&Entry| entry.error.as_deref() == Some(code);
+        self.entries.iter().filter(of_code).count()
     }
 
     /// Everything that was delivered, in order of arrival of the requests.

@@ -18,6 +18,8 @@ pub(super) enum Refusal {
     InvalidType(&'static str),
     /// `MESSAGES` is a scalar.
     MessagesNotArray,
+    /// `MESSAGES` has more elements than the switch allows.
+    TooManyMessages,
     /// An element of `MESSAGES` is a scalar.
     MessageNotArray,
     /// An element of `MESSAGES` lacks `user`, `message` or `chat`.
@@ -125,6 +127,10 @@ impl Refusal {
                 "MESSAGES",
                 "The value of an argument 'MESSAGES' must be of type array".to_owned(),
             ),
+            // Neither the limit nor what is said of it is known.
+            Self::TooManyMessages => {
+                argument("MESSAGES", "Argument 'MESSAGES' is too long".to_owned())
+            }
             Self::MessageNotArray => argument(
                 "100",
                 "The MESSAGES parameter must be an array of messages (arrays)".to_owned(),
@@ -172,7 +178,7 @@ impl Refusal {
                 "Chat does not belong to the CRM entity being checked",
             ),
             Self::Canceled => Face::new(
-                400,
+                switches.canceled_status,
                 "CANCELED",
                 "You cannot send messages to the specified chat",
             ),

@@ -1,21 +1,70 @@
 //! Reads an HTTP request as a call of a REST method.
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use http::{HeaderMap, Method, Uri};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::auth::Credential;
-use super::brackets;
+use super::{brackets, multipart};
+
+/// How a body holds parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// `application/json`.
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `multipart/form-data` with this boundary.
+    Multipart(String),
+    /// Another type, or a method without a body.
+    None,
+}
+
+impl Encoding {
+    pub(super) fn of(method: &Method, headers: &HeaderMap) -> Self {
+        let content_type = header(headers, &CONTENT_TYPE).unwrap_or_default();
+        let media = content_type.split(';').next().unwrap_or_default().trim();
+        match media.to_ascii_lowercase().as_str() {
+            _ if method != Method::POST => Self::None,
+            "application/json" => Self::Json,
+            "application/x-www-form-urlencoded" => Self::Form,
+            "multipart/form-data" => {
+                multipart::boundary(content_type).map_or(Self::None, Self::Multipart)
+            }
+            _ => Self::None,
+        }
+    }
+
+    /// The parameters of a body. As in PHP, what cannot be read is no parameter rather than an error.
+    pub(super) fn parameters(&self, body: &[u8]) -> Map<String, Value> {
+        match self {
+            Self::Json => match serde_json::from_slice(body) {
+                Ok(Value::Object(parameters)) => parameters,
+                _ => Map::new(),
+            },
+            Self::Form => brackets::nest(brackets::pairs(body)),
+            Self::Multipart(boundary) => {
+                brackets::nest(multipart::fields(body, boundary).into_iter())
+            }
+            Self::None => Map::new(),
+        }
+    }
+}
 
 /// A call of a REST method, as far as the address and the encoding go.
-#[derive(Debug)]
 pub(super) struct RestRequest {
     /// Method in lower case, without `.json`.
     pub(super) method: String,
     pub(super) credential: Credential,
     /// Query and body together, without `auth`. A parameter of the body replaces that of the query.
     pub(super) parameters: Map<String, Value>,
+    /// The query as it was sent, with `auth`: a secret, so never shown.
+    pub(super) query: String,
+    pub(super) encoding: Encoding,
+    /// The body as it was sent.
+    pub(super) body: Bytes,
 }
 
 impl RestRequest {
@@ -24,10 +73,11 @@ impl RestRequest {
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
-        body: &[u8],
+        body: &Bytes,
     ) -> Option<Self> {
-        let path = uri.path().strip_prefix("/rest/")?.trim_end_matches('/');
-        let segments: Vec<&str> = path.split('/').collect();
+        // Slashes are merged, as by the web server of a portal: one SDK writes `/rest//method`.
+        let path = uri.path().strip_prefix("/rest/")?;
+        let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let (webhook, name) = match segments.as_slice() {
             [name] => (None, *name),
             [user, secret, name] => {
@@ -42,16 +92,13 @@ impl RestRequest {
             }
             _ => return None,
         };
-        if name.is_empty() {
-            return None;
-        }
         let name = name.to_ascii_lowercase();
         let name = name.strip_suffix(".json").unwrap_or(&name).to_owned();
 
-        let mut parameters = brackets::decode(uri.query().unwrap_or_default());
-        if method == Method::POST {
-            parameters.extend(read_body(headers, body));
-        }
+        let query = uri.query().unwrap_or_default();
+        let mut parameters = brackets::decode(query);
+        let encoding = Encoding::of(method, headers);
+        parameters.extend(encoding.parameters(body));
         let token = match parameters.remove("auth") {
             Some(Value::String(token)) if !token.is_empty() => Some(token),
             _ => bearer(headers),
@@ -64,22 +111,10 @@ impl RestRequest {
             method: name,
             credential,
             parameters,
+            query: query.to_owned(),
+            encoding,
+            body: body.clone(),
         })
-    }
-}
-
-/// The parameters of a body. As in PHP, what cannot be read is no parameter rather than an error.
-fn read_body(headers: &HeaderMap, body: &[u8]) -> Map<String, Value> {
-    let content_type = header(headers, &CONTENT_TYPE)
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    match content_type.split(';').next().unwrap_or_default().trim() {
-        "application/json" => match serde_json::from_slice(body) {
-            Ok(Value::Object(parameters)) => parameters,
-            _ => Map::new(),
-        },
-        "application/x-www-form-urlencoded" => brackets::decode(&String::from_utf8_lossy(body)),
-        _ => Map::new(),
     }
 }
 
@@ -118,7 +153,8 @@ mod tests {
             .iter()
             .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
-        RestRequest::read(&method, &uri.parse().unwrap(), &headers, body.as_bytes())
+        let body = Bytes::from(body.to_owned());
+        RestRequest::read(&method, &uri.parse().unwrap(), &headers, &body)
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! What a portal remembers while it runs: dialogues, users made for senders, weekly messages, ids.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 
-use super::portal::Portal;
+use super::baskets::Baskets;
+use super::bucket::Buckets;
+use super::oauth::Grants;
+use super::portal::{Portal, TokenState};
 
 /// Makes single messages of `imconnector.send.messages` fail inside an answer with HTTP 200.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +38,14 @@ pub(super) struct PortalState {
     dialogues: HashMap<DialogueKey, Dialogue>,
     messenger_users: HashMap<(String, String), i64>,
     network_messages: HashMap<i64, Timestamp>,
+    message_ids: HashSet<(String, String)>,
     last_id: i64,
+    /// The tokens of the applications.
+    pub(super) grants: Grants,
+    /// How many requests came lately.
+    pub(super) buckets: Buckets,
+    /// How long the methods worked lately.
+    pub(super) baskets: Baskets,
 }
 
 /// What makes two messages belong to one dialogue: connector, line, and the external user or chat.
@@ -57,13 +68,26 @@ pub(super) struct Dialogue {
 const FIRST_ID: i64 = 100_000;
 
 impl PortalState {
-    pub(super) fn new(portal: Portal) -> Self {
+    pub(super) fn new(portal: Portal, now: Timestamp) -> Self {
         Self {
+            grants: Grants::of(&portal, now),
             portal,
             dialogues: HashMap::new(),
             messenger_users: HashMap::new(),
             network_messages: HashMap::new(),
+            message_ids: HashSet::new(),
             last_id: FIRST_ID,
+            buckets: Buckets::default(),
+            baskets: Baskets::default(),
+        }
+    }
+
+    /// Lets one of the definition's access tokens expire, because a refresh has replaced it.
+    pub(super) fn expire_listed_token(&mut self, token: &str) {
+        for listed in &mut self.portal.tokens {
+            if listed.token.expose_secret() == token {
+                listed.state = TokenState::Expired;
+            }
         }
     }
 
@@ -95,6 +119,12 @@ impl PortalState {
         let id = self.new_id();
         self.messenger_users.insert(key, id);
         id
+    }
+
+    /// Whether no message with this external id came through the connector before. Remembers it.
+    pub(super) fn is_first(&mut self, connector: &str, message_id: &str) -> bool {
+        let key = (connector.to_owned(), message_id.to_owned());
+        self.message_ids.insert(key)
     }
 
     /// When the user last had a network message.

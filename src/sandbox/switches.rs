@@ -36,6 +36,35 @@ pub struct Switches {
     pub unknown_crm_type: UnknownCrmType,
     /// Whether a request over plain HTTP is refused with `INVALID_REQUEST`.
     pub https_required: bool,
+    /// Whose requests are counted together by the limit of intensity.
+    pub intensity_key: IntensityKey,
+    /// To whom the operating time of a batch's commands is charged.
+    pub batch_charging: BatchCharging,
+    /// When references to results are filled in a command of a batch.
+    pub batch_references: BatchReferences,
+    /// What a refresh does to the pair of tokens that it used.
+    pub refresh_rotation: RefreshRotation,
+    /// How long a used refresh token works again under strict rotation, in seconds.
+    pub refresh_grace_seconds: u64,
+    /// What an access token gets that a refresh has replaced.
+    pub replaced_token: ReplacedToken,
+    /// Whether an access token is accepted in the header `Authorization: Bearer`.
+    pub bearer: bool,
+    /// What a `name` or `last_name` gets that has digits or more than 25 characters.
+    pub invalid_name: InvalidName,
+    /// How many elements `MESSAGES` may have. `None`: any number; the limit is not known.
+    pub messages_limit: Option<usize>,
+    /// After how many characters a text is cut, with ` (...)` behind it. `None`: never; 20,000 is stated for
+    /// another method of the messenger.
+    pub text_limit: Option<usize>,
+    /// What happens to a connector message whose `message.id` was delivered before.
+    pub repeated_message: RepeatedMessage,
+    /// HTTP status of `CANCELED`, which no page names.
+    pub canceled_status: u16,
+    /// When the week of network messages is over.
+    pub week: Week,
+    /// Whether a network message that could not be added counts for the week.
+    pub failed_message_counts: bool,
     /// Largest ATTACH in characters of its JSON text. The ATTACH page says 60,000, the method page 30 KB.
     pub attach_limit: usize,
     /// Largest KEYBOARD in bytes of its JSON text. Only the old method page names a limit, 30 KB.
@@ -60,6 +89,20 @@ impl Default for Switches {
             sender_outside_chat: SenderOutsideChat::default(),
             unknown_crm_type: UnknownCrmType::default(),
             https_required: false,
+            intensity_key: IntensityKey::default(),
+            batch_charging: BatchCharging::default(),
+            batch_references: BatchReferences::default(),
+            refresh_rotation: RefreshRotation::default(),
+            refresh_grace_seconds: 0,
+            replaced_token: ReplacedToken::default(),
+            bearer: true,
+            invalid_name: InvalidName::default(),
+            messages_limit: None,
+            text_limit: None,
+            repeated_message: RepeatedMessage::default(),
+            canceled_status: 400,
+            week: Week::default(),
+            failed_message_counts: false,
             attach_limit: 60_000,
             keyboard_limit: 30 * 1024,
         }
@@ -192,5 +235,79 @@ choices! {
         ChatNotInCrm,
         /// `ACCESS_DENIED`.
         AccessDenied,
+    }
+
+    /// Whose requests are counted together.
+    IntensityKey {
+        /// All of the portal.
+        #[default]
+        Portal,
+        /// Those of one address.
+        PortalAndAddress,
+        /// Those of one webhook or access token from one address.
+        PortalAddressAndCaller,
+    }
+
+    /// To whom the operating time of a batch's commands is charged.
+    BatchCharging {
+        /// Each command to its own method, as documented.
+        #[default]
+        Commands,
+        /// Everything to the method `batch`, as measured on a self-hosted portal.
+        Batch,
+    }
+
+    /// When references to results are filled in a command of a batch.
+    BatchReferences {
+        /// In the decoded parameters: a percent-encoded reference counts as well.
+        #[default]
+        AfterDecoding,
+        /// In the query as it is written: only a literal reference counts.
+        BeforeDecoding,
+    }
+
+    /// What a refresh does to the pair of tokens that it used.
+    RefreshRotation {
+        /// Both stop working.
+        #[default]
+        Strict,
+        /// Both work until they expire.
+        Lenient,
+    }
+
+    /// What an access token gets that a refresh has replaced.
+    ReplacedToken {
+        /// `expired_token`.
+        #[default]
+        Expired,
+        /// `invalid_token`.
+        Invalid,
+    }
+
+    /// What an invalid `name` or `last_name` gets.
+    InvalidName {
+        /// The message is delivered. Whether the name is cut does not show in an answer.
+        #[default]
+        Accept,
+        /// The message fails by itself.
+        Refuse,
+    }
+
+    /// What happens to a connector message whose `message.id` was delivered before.
+    RepeatedMessage {
+        /// It is delivered again.
+        #[default]
+        Deliver,
+        /// It is accepted and dropped.
+        Drop,
+    }
+
+    /// When the week of network messages is over.
+    Week {
+        /// Seven days after the message.
+        #[default]
+        Rolling,
+        /// With the next Monday of the portal.
+        Calendar,
     }
 }

@@ -1,21 +1,30 @@
 //! Everything that the requests of one simulator share, and the way of one request through it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use http::{HeaderMap, Method, Uri};
+use secrecy::ExposeSecret;
 use tracing::info;
 
-use super::answer::{Answer, Span};
+use super::answer::Answer;
+use super::asked::Asked;
+use super::auth::Credential;
+use super::bucket::Source;
 use super::clock::Clock;
-use super::dispatch::{self, Circumstances};
+use super::dispatch::Circumstances;
+use super::execution::Execution;
 use super::fault::{FaultKind, Moment};
 use super::faults::Faults;
+use super::oauth::{self, OAuthError};
+use super::origin::Origin;
 use super::portal::Portal;
-use super::record::{AuthKind, Book, Delivery, Entry};
+use super::record::{Book, Entry};
+use super::refusal::Refusal;
 use super::reply::{Reply, Written};
-use super::request::RestRequest;
 use super::state::{MessageRule, PortalState};
-use super::switches::Switches;
+use super::switches::{IntensityKey, Switches};
+use super::system_error::SystemError;
 
 /// The portals of one process and what steers them.
 #[derive(Debug, Default)]
@@ -32,6 +41,8 @@ pub(super) struct World {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) host: String,
+    /// The listener of its own, if it has one.
+    pub(super) address: OnceLock<SocketAddr>,
     state: Mutex<PortalState>,
 }
 
@@ -48,19 +59,27 @@ pub(super) struct Arrived {
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
     pub(super) body: bytes::Bytes,
+    /// The address it came from.
+    pub(super) peer: Option<IpAddr>,
+    /// Whether it came over TLS.
+    pub(super) secure: bool,
 }
 
 impl World {
     pub(super) fn new(portals: Vec<Portal>) -> Self {
+        let clock = Clock::default();
         let place = |portal: Portal| {
             let host = portal.host.to_ascii_lowercase();
             Arc::new(Place {
                 host,
-                state: Mutex::new(PortalState::new(portal)),
+                address: OnceLock::new(),
+                state: Mutex::new(PortalState::new(portal, clock.now())),
             })
         };
+        let portals = portals.into_iter().map(place).collect();
         Self {
-            portals: portals.into_iter().map(place).collect(),
+            portals,
+            clock,
             ..Self::default()
         }
     }
@@ -85,48 +104,61 @@ impl World {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The address of a portal's methods for a caller that has reached the simulator at this origin.
+    pub(super) fn endpoint(&self, place: &Place, origin: &Origin) -> String {
+        let by_host = self.portal(&origin.host);
+        let reached = by_host.or_else(|| self.portals.first());
+        match place.address.get() {
+            Some(address) => format!("{}://{address}/rest/", origin.scheme),
+            None if reached.is_some_and(|reached| reached.host == place.host) => origin.endpoint(),
+            None => origin.with_name(&place.host).endpoint(),
+        }
+    }
+
     /// Takes a request through the portal and says what happens on the connection.
-    pub(super) async fn handle(&self, place: &Place, arrived: &Arrived) -> Reply {
-        let request = RestRequest::read(
-            &arrived.method,
-            &arrived.uri,
-            &arrived.headers,
-            &arrived.body,
-        );
-        let method = request
-            .as_ref()
-            .map_or("", |request| request.method.as_str());
-        let auth = request
-            .as_ref()
-            .map_or(AuthKind::None, |request| request.credential.kind());
-        let fault = self.faults.draw(&place.host, method);
+    pub(super) async fn handle(&self, place: &Arc<Place>, arrived: &Arrived) -> Reply {
+        let asked = Asked::read(arrived, &self.switches());
+        let place = &self.meant(place, &asked);
+        let (method, auth) = (asked.method(), asked.auth());
+        // The limit of intensity stands in front of everything: a fault waits for a request that passes.
+        let is_admitted = self.admits(place, arrived, &asked);
+        let fault = is_admitted
+            .then(|| self.faults.draw(&place.host, method))
+            .flatten();
         let sequence = self.book.open(Entry {
             sequence: 0,
             time: self.clock.now(),
             portal: place.host.clone(),
             method: method.to_owned(),
             auth,
+            grant: asked.grant(),
             executed: false,
+            commands: Vec::new(),
             deliveries: Vec::new(),
             fault: fault.as_ref().map(|fault| fault.name().to_owned()),
             status: None,
             error: None,
         });
-        let reply = match (&request, &fault) {
-            (_, Some(fault)) if !fault.executes() => {
-                let target = arrived
-                    .uri
-                    .path_and_query()
-                    .map_or("/", |target| target.as_str());
+        let reply = match &fault {
+            _ if !is_admitted => {
+                let refusal = Refusal::System(SystemError::QUERY_LIMIT_EXCEEDED);
+                let answer = Answer::refusal(refusal.face(&self.switches()));
+                Reply::Written(Written::json(&answer))
+            }
+            Some(fault) if !fault.executes() => {
+                let target = arrived.uri.path_and_query();
+                let target = target.map_or("/", |target| target.as_str());
                 let table = self.switches().status_table;
                 Reply::instead(fault, target, table)
             }
-            (None, _) => Reply::Written(Written::page(404)),
-            (Some(request), fault) => {
+            fault => {
                 delay(fault.as_ref(), Moment::Before).await;
-                let answer = self.execute(place, request, sequence);
+                let answer = self.answer(place, &asked, arrived, sequence).await;
                 delay(fault.as_ref(), Moment::After).await;
-                Reply::after(fault.as_ref(), &answer)
+                match answer {
+                    Some(answer) => Reply::after(fault.as_ref(), &answer),
+                    None => Reply::Written(Written::page(404)),
+                }
             }
         };
         let (status, error) = match &reply {
@@ -151,37 +183,108 @@ impl World {
         reply
     }
 
-    /// Runs the call and writes the truth about it into the record, before anything can delay it.
-    fn execute(&self, place: &Place, request: &RestRequest, sequence: u64) -> Answer {
-        let circumstances = Circumstances {
-            switches: self.switches().clone(),
-            rules: self.rules().clone(),
-            now: self.clock.now(),
-        };
-        let mut state = place.state();
-        let outcome = dispatch::run(request, &circumstances, &mut state);
-        let utc_offset_hours = state.portal.utc_offset_hours;
-        drop(state);
-        let switches = &circumstances.switches;
-        match outcome {
-            Ok(done) => {
-                let span = Span {
-                    start: circumstances.now,
-                    finish: self.clock.now(),
-                    utc_offset_hours,
-                };
-                self.note(sequence, done.deliveries);
-                Answer::result(done.result, span, switches)
+    /// The answer to what was asked. `None` if there is nothing at this address.
+    async fn answer(
+        &self,
+        place: &Place,
+        asked: &Asked,
+        arrived: &Arrived,
+        sequence: u64,
+    ) -> Option<Answer> {
+        let origin = Origin::of(arrived);
+        match asked {
+            Asked::Nothing => None,
+            Asked::Tokens(request) => {
+                let granted = oauth::answer(self, place, request, &origin);
+                if granted.is_ok() {
+                    self.book.amend(sequence, |entry| entry.executed = true);
+                }
+                Some(granted.unwrap_or_else(oauth::refusal))
             }
-            Err(refusal) => Answer::refusal(refusal.face(switches)),
+            Asked::Call(request) => {
+                let execution = Execution {
+                    world: self,
+                    place,
+                    request,
+                    sequence,
+                    circumstances: Circumstances {
+                        switches: self.switches().clone(),
+                        rules: self.rules().clone(),
+                        now: self.clock.now(),
+                        client_endpoint: self.endpoint(place, &origin),
+                    },
+                    secure: arrived.secure,
+                };
+                let answer = execution.answer().await;
+                // The authorization server says another thing to a token that it does not know.
+                let is_unknown = answer.error.as_deref() == Some(SystemError::INVALID_TOKEN.code);
+                if is_unknown && oauth::is_host(&origin.host) {
+                    return Some(oauth::refusal(OAuthError::INVALID_CLIENT));
+                }
+                Some(answer)
+            }
         }
     }
 
-    fn note(&self, sequence: u64, deliveries: Vec<Delivery>) {
-        self.book.amend(sequence, |entry| {
-            entry.executed = true;
-            entry.deliveries = deliveries;
-        });
+    /// The portal that a request is about: for the authorization server that of the tokens.
+    fn meant(&self, place: &Arc<Place>, asked: &Asked) -> Arc<Place> {
+        let mut places = self.portals.iter();
+        let of_token = match asked {
+            Asked::Tokens(request) => {
+                let proof = request.get("refresh_token").or_else(|| request.get("code"));
+                let client = request.get("client_id").unwrap_or_default();
+                let granted = places.find(|place| {
+                    let state = place.state();
+                    proof
+                        .as_deref()
+                        .is_some_and(|proof| state.grants.knows(proof))
+                });
+                let has_client = |place: &&Arc<Place>| {
+                    let applications = &place.state().portal.applications;
+                    applications.iter().any(|known| known.client_id == client)
+                };
+                granted
+                    .or_else(|| Some(place).filter(has_client))
+                    .or_else(|| self.portals.iter().find(has_client))
+            }
+            Asked::Call(request) if request.method == "app.info" => match &request.credential {
+                Credential::Token(token) => places.find(|place| {
+                    let token = token.expose_secret();
+                    place.state().grants.by_access(token).is_some()
+                }),
+                Credential::Webhook { .. } | Credential::Session(_) | Credential::None => None,
+            },
+            Asked::Call(_) | Asked::Nothing => None,
+        };
+        Arc::clone(of_token.unwrap_or(place))
+    }
+
+    /// Counts a request and says whether the portal's limit of intensity lets it pass.
+    fn admits(&self, place: &Place, arrived: &Arrived, asked: &Asked) -> bool {
+        if matches!(asked, Asked::Tokens(_)) {
+            return true;
+        }
+        let (key, now) = (self.switches().intensity_key, self.clock.now());
+        let mut state = place.state();
+        let Some(intensity) = state.portal.limits.intensity else {
+            return true;
+        };
+        let caller = match asked {
+            Asked::Call(request) => Some(request.credential.fingerprint()),
+            Asked::Tokens(_) | Asked::Nothing => None,
+        };
+        let source = match key {
+            IntensityKey::Portal => Source::default(),
+            IntensityKey::PortalAndAddress => Source {
+                address: arrived.peer,
+                caller: None,
+            },
+            IntensityKey::PortalAddressAndCaller => Source {
+                address: arrived.peer,
+                caller,
+            },
+        };
+        state.buckets.admit(source, intensity, now)
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn run(call: &Call<'_>, state: &mut PortalState) -> Result<Done, Refu
         entity,
         user_id,
         chat_id,
-        text,
+        text: php::cut(text, switches.text_limit),
         message_id,
     };
     Ok(Done {

@@ -1,6 +1,8 @@
 //! `imopenlines.network.message.add`: a message to a user of the portal in the name of a network line.
 
-use jiff::SignedDuration;
+use jiff::civil::{Date, Weekday};
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Span, Timestamp};
 use serde_json::{Value, json};
 
 use super::{attach, keyboard};
@@ -9,11 +11,12 @@ use crate::sandbox::php;
 use crate::sandbox::record::{AuthKind, Delivery};
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::state::PortalState;
+use crate::sandbox::switches::Week;
 
 /// Length of a line's code, as the method page types it.
 const CODE_LENGTH: usize = 32;
 
-/// One message per user in this time. Whether the week is rolling or a calendar week is not documented.
+/// One message per user in this time; the switch makes it a calendar week.
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Checks CODE, USER_ID, MESSAGE, ATTACH, KEYBOARD in this order, then the weekly limit.
@@ -51,11 +54,18 @@ pub(super) fn run(call: &Call<'_>, state: &mut PortalState) -> Result<Done, Refu
 
     let now = call.circumstances.now;
     let last = state.last_network_message(user_id);
-    let within_week = last.is_some_and(|last| now.duration_since(last) < WEEK);
+    let offset = state.portal.utc_offset_hours;
+    let within_week = last.is_some_and(|last| match switches.week {
+        Week::Rolling => now.duration_since(last) < WEEK,
+        Week::Calendar => monday(now, offset) == monday(last, offset),
+    });
     if within_week && !state.portal.nfr_licence {
         return Err(Refusal::WeeklyLimit);
     }
     if !state.portal.user(user_id).is_some_and(|user| user.active) {
+        if switches.failed_message_counts {
+            state.remember_network_message(user_id, now);
+        }
         return Err(Refusal::NotAdded);
     }
     state.remember_network_message(user_id, now);
@@ -63,7 +73,7 @@ pub(super) fn run(call: &Call<'_>, state: &mut PortalState) -> Result<Done, Refu
     let delivery = Delivery::Network {
         code,
         user_id,
-        text,
+        text: php::cut(text, switches.text_limit),
         attach,
         keyboard,
         url_preview,
@@ -72,6 +82,14 @@ pub(super) fn run(call: &Call<'_>, state: &mut PortalState) -> Result<Done, Refu
         result: json!(true),
         deliveries: vec![delivery],
     })
+}
+
+/// The day on which the week of this moment began on the portal. `None` at the end of all time.
+fn monday(at: Timestamp, utc_offset_hours: i8) -> Option<Date> {
+    let offset = Offset::from_hours(utc_offset_hours).unwrap_or(Offset::UTC);
+    let day = offset.to_datetime(at).date();
+    let since = i64::from(day.weekday().since(Weekday::Monday));
+    day.checked_sub(Span::new().days(since)).ok()
 }
 
 /// The joined line that `CODE` names.

@@ -9,7 +9,7 @@ use crate::sandbox::portal::Connector;
 use crate::sandbox::record::{AuthKind, Delivery};
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::state::{DialogueKey, PortalState};
-use crate::sandbox::switches::ErrorDialect;
+use crate::sandbox::switches::{ErrorDialect, InvalidName, RepeatedMessage};
 
 /// Checks authorization, CONNECTOR, LINE, MESSAGES and each element, then line and connector; after
 /// that the call succeeds and only single messages can fail.
@@ -26,6 +26,10 @@ pub(super) fn run(call: &Call<'_>, state: &mut PortalState) -> Result<Done, Refu
         .map(Message::read)
         .collect::<Result<_, _>>()?;
 
+    let limit = call.circumstances.switches.messages_limit;
+    if limit.is_some_and(|limit| messages.len() > limit) {
+        return Err(Refusal::TooManyMessages);
+    }
     let line = php::integer(Some(line)).ok_or(Refusal::LineInactive)?;
     if !state
         .portal
@@ -114,6 +118,14 @@ impl<'a> Message<'a> {
         php::text(self.message("text")).unwrap_or_default()
     }
 
+    /// Whether `name` and `last_name` have no digits and at most 25 characters, as documented.
+    fn has_valid_names(&self) -> bool {
+        ["name", "last_name"].iter().all(|field| {
+            let name = php::text(self.user(field)).unwrap_or_default();
+            name.chars().count() <= 25 && !name.chars().any(|letter| letter.is_ascii_digit())
+        })
+    }
+
     /// Whether what a message needs is there: the external user, the external chat, text or files.
     fn is_complete(&self) -> bool {
         let is_text = |value| php::text(value).is_some() && !php::is_empty(value);
@@ -153,6 +165,10 @@ fn judge<'a>(
     if let Some(rule) = rules.find(|rule| rule.applies(message_id.as_deref(), &text)) {
         return refused(rule.error.clone());
     }
+    let switches = &call.circumstances.switches;
+    if switches.invalid_name == InvalidName::Refuse && !message.has_valid_names() {
+        return refused("The name of the user is invalid".to_owned());
+    }
     let chat_id = php::text(message.chat("id")).unwrap_or_default();
     let partner = if connector.chat_group {
         chat_id.clone()
@@ -164,13 +180,25 @@ fn judge<'a>(
         line,
         partner,
     });
+    if switches.repeated_message == RepeatedMessage::Drop
+        && let Some(id) = &message_id
+        && !state.is_first(&connector.id, id)
+    {
+        return Judged {
+            message,
+            portal_user,
+            dialogue: Some(dialogue),
+            error: None,
+            delivery: None,
+        };
+    }
     let delivery = Delivery::Connector {
         connector: connector.id.to_ascii_lowercase(),
         line,
         user_id,
         message_id,
         chat_id,
-        text,
+        text: php::cut(text, switches.text_limit),
         files: message
             .message("files")
             .and_then(php::elements)

@@ -43,6 +43,7 @@ async fn the_record_can_be_read_and_cleared() {
     let expected = json!({
         "sequence": 1, "time": entry["time"], "portal": demo::HOST, "method": CRM, "auth": "webhook",
         "executed": true, "fault": null, "status": 200, "error": null,
+        "commands": [], "grant": null,
         "deliveries": [{
             "kind": "crm", "entity_type": "lead", "entity": 1195, "user_id": 27, "chat_id": 1341,
             "text": "Message text", "message_id": id,

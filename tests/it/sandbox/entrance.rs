@@ -26,6 +26,7 @@ async fn a_call_is_understood_in_every_encoding_and_address() {
         desk.post_json(&format!("/rest/{CRM}.json?auth={token}"), &body),
         desk.post_json(&format!("/rest/{CRM}"), &body)
             .bearer_auth(token),
+        desk.post_json(&format!("/rest//{CRM}?auth={token}"), &body),
         desk.post_form(&webhook(CRM), FORM),
         desk.post_form(&format!("/rest/{CRM}"), &format!("{FORM}&auth={token}")),
         desk.client

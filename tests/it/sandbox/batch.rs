@@ -1,0 +1,307 @@
+//! `batch`: order, maps, references, refusals of commands and of the whole, and its entry in the record.
+
+use std::time::{Duration, Instant};
+
+use bitrix24_openlines::sandbox::{
+    AnswerGeneration, BatchReferences, Command, Fault, FaultKind, Moment, Portal, TokenState, demo,
+};
+use serde_json::{Value, json};
+
+use super::desk::*;
+
+const BATCH: &str = "batch";
+
+/// A command of the CRM method with this text.
+fn add(text: &str) -> String {
+    let text: String = form_urlencoded(text);
+    format!(
+        "{CRM}?CRM_ENTITY_TYPE=lead&CRM_ENTITY={}&USER_ID={}&CHAT_ID={}&MESSAGE={text}",
+        demo::LEAD,
+        demo::MEMBER,
+        demo::CHAT
+    )
+}
+
+fn form_urlencoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+async fn batch(desk: &Desk, commands: Value) -> Value {
+    desk.as_webhook(BATCH, json!({"cmd": commands}))
+        .await
+        .result()
+}
+
+fn texts(desk: &Desk) -> Vec<String> {
+    let record = desk.sandbox.record();
+    record
+        .deliveries()
+        .map(|delivery| delivery.text().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn each_command_has_its_result_and_time_or_its_error() {
+    let desk = Desk::open().await;
+    let commands =
+        json!({"a good": add("one"), "bad": format!("{CRM}?USER_ID=1"), "none": "im.nothing"});
+    let answered = desk
+        .as_webhook(BATCH, json!({"halt": 0, "cmd": commands}))
+        .await;
+    let result = answered.result();
+    assert!(result["result"]["a good"].is_i64());
+    assert_eq!(
+        result["result_error"],
+        json!({
+            "bad": {"error": "ERROR_ARGUMENT", "error_description": "Argument 'CRM_ENTITY_TYPE' is null or empty"},
+            "none": {"error": "ERROR_METHOD_NOT_FOUND", "error_description": "Method not found!"},
+        })
+    );
+    assert_eq!(
+        (&result["result_total"], &result["result_next"]),
+        (&json!([]), &json!([]))
+    );
+    let times = result["result_time"].as_object().unwrap();
+    assert_eq!(times.keys().collect::<Vec<_>>(), ["a good"]);
+    assert!(times["a good"]["operating_reset_at"].is_i64());
+    // The commands are charged, not the batch.
+    let time = answered.json()["time"].clone();
+    assert!(
+        time["start"].is_i64() && time.get("operating").is_none(),
+        "{time}"
+    );
+
+    let entry = desk.last_entry();
+    assert!(entry.executed && entry.method == BATCH && entry.deliveries.len() == 1);
+    let command = |key: &str, method: &str, error: Option<&str>| Command {
+        key: key.to_owned(),
+        method: method.to_owned(),
+        executed: error.is_none(),
+        error: error.map(str::to_owned),
+    };
+    assert_eq!(
+        entry.commands,
+        [
+            command("a good", CRM, None),
+            command("bad", CRM, Some("ERROR_ARGUMENT")),
+            command("none", "im.nothing", Some("ERROR_METHOD_NOT_FOUND")),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn maps_are_written_as_php_writes_them() {
+    let desk = Desk::open().await;
+    let nothing = json!({
+        "result": [], "result_error": [], "result_total": [], "result_next": [], "result_time": [],
+    });
+    assert_eq!(batch(&desk, json!({})).await, nothing);
+    assert_eq!(desk.as_webhook(BATCH, json!({})).await.result(), nothing);
+
+    let all_good = batch(&desk, json!([add("a"), add("b")])).await;
+    assert_eq!(all_good["result"].as_array().unwrap().len(), 2);
+    assert_eq!(all_good["result_time"].as_array().unwrap().len(), 2);
+
+    let first_bad = batch(&desk, json!(["im.nothing", add("c")])).await;
+    assert_eq!(first_bad["result_error"].as_array().unwrap().len(), 1);
+    assert!(first_bad["result"]["1"].is_i64());
+
+    let numbers = batch(&desk, json!({"35943": add("d"), "0": "im.nothing"})).await;
+    assert!(numbers["result"]["35943"].is_i64());
+    assert!(numbers["result_error"].is_array());
+}
+
+#[tokio::test]
+async fn commands_run_in_the_order_in_which_they_were_sent() {
+    let desk = Desk::open().await;
+    let body = format!(
+        r#"{{"cmd": {{"z": "{}", "a": "{}", "m": "{}"}}}}"#,
+        add("first"),
+        add("second"),
+        add("third")
+    );
+    let request = desk.client.post(desk.url(&webhook(BATCH)));
+    let request = request
+        .header("content-type", "application/json")
+        .body(body);
+    Desk::send(request).await.unwrap().result();
+    assert_eq!(texts(&desk), ["first", "second", "third"]);
+}
+
+#[tokio::test]
+async fn a_batch_is_understood_in_every_encoding() {
+    let desk = Desk::open().await;
+    let command = form_urlencoded(&add("a & b"));
+    let token = demo::ACCESS_TOKEN;
+    let multipart = format!(
+        "--xx\r\nContent-Disposition: form-data; name=\"cmd[one]\"\r\n\r\n{}\r\n\
+         --xx\r\nContent-Disposition: form-data; name=\"auth\"\r\n\r\n{token}\r\n--xx--\r\n",
+        add("a & b")
+    );
+    let requests = [
+        desk.post_json(
+            &webhook("batch.json"),
+            &json!({"cmd": {"one": add("a & b")}}),
+        ),
+        desk.post_form(&webhook(BATCH), &format!("cmd[one]={command}&halt=0")),
+        desk.post_form(
+            &format!("/rest/batch?auth={token}"),
+            &format!("cmd%5Bone%5D={command}"),
+        ),
+        desk.client
+            .get(desk.url(&format!("{}?cmd[one]={command}", webhook(BATCH)))),
+        desk.client
+            .post(desk.url("/rest/batch"))
+            .header("content-type", "multipart/form-data; boundary=xx")
+            .body(multipart),
+    ];
+    let count = requests.len();
+    for request in requests {
+        let result = Desk::send(request).await.unwrap().result();
+        assert!(result["result"]["one"].is_i64(), "{result}");
+    }
+    assert_eq!(desk.sandbox.record().times_delivered("a & b"), count);
+}
+
+#[tokio::test]
+async fn halt_ends_the_batch_at_the_first_error_and_leaves_no_trace_of_the_rest() {
+    let desk = Desk::open().await;
+    let commands = json!({"a": add("a"), "b": "im.nothing", "c": add("c")});
+    let result = desk
+        .as_webhook(BATCH, json!({"halt": 1, "cmd": commands}))
+        .await
+        .result();
+    assert!(result["result"].get("c").is_none() && result["result_error"].get("c").is_none());
+    assert_eq!(texts(&desk), ["a"]);
+    assert_eq!(desk.last_entry().commands.len(), 2);
+}
+
+#[tokio::test]
+async fn commands_after_the_fiftieth_are_refused_one_by_one() {
+    let desk = Desk::open().await;
+    let commands: Vec<String> = (0..53).map(|at| add(&format!("m{at}"))).collect();
+    let result = batch(&desk, json!(commands)).await;
+    assert_eq!(result["result"].as_array().unwrap().len(), 50);
+    let errors = result["result_error"].as_object().unwrap();
+    assert_eq!(errors.keys().collect::<Vec<_>>(), ["50", "51", "52"]);
+    assert_eq!(
+        errors["50"],
+        json!({"error": "ERROR_BATCH_LENGTH_EXCEEDED", "error_description": "Max batch length exceeded"})
+    );
+    assert_eq!(texts(&desk).len(), 50);
+}
+
+#[tokio::test]
+async fn some_methods_are_not_allowed_in_a_batch() {
+    let desk = Desk::open().await;
+    let result = batch(
+        &desk,
+        json!({"a": "batch?cmd[x]=y", "b": "download", "c": "Upload?x=1"}),
+    )
+    .await;
+    for key in ["a", "b", "c"] {
+        assert_eq!(
+            result["result_error"][key],
+            json!({"error": "ERROR_BATCH_METHOD_NOT_ALLOWED", "error_description": "Method is not allowed for batch usage"})
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_reference_takes_the_result_of_an_earlier_command() {
+    let desk = Desk::open().await;
+    let first = batch(
+        &desk,
+        json!({"a": add("one"), "b": format!("{}$result[a]", add("after "))}),
+    )
+    .await;
+    let id = first["result"]["a"].clone();
+    assert_eq!(texts(&desk), ["one".to_owned(), format!("after {id}")]);
+
+    // Encoded as clients encode user text, it is still a reference, unless the switch says otherwise.
+    desk.sandbox.clear_record();
+    let commands = || json!({"a": add("one"), "b": add("$result[a]"), "c": add("$result[zz][0]")});
+    let second = batch(&desk, commands()).await;
+    let id = second["result"]["a"].to_string();
+    assert_eq!(texts(&desk), ["one", id.as_str(), "$result[zz][0]"]);
+    desk.sandbox.clear_record();
+    desk.sandbox
+        .switch(|switches| switches.batch_references = BatchReferences::BeforeDecoding);
+    batch(&desk, commands()).await;
+    assert_eq!(texts(&desk), ["one", "$result[a]", "$result[zz][0]"]);
+}
+
+#[tokio::test]
+async fn the_credential_of_the_request_is_that_of_its_commands() {
+    let desk = Desk::open().await;
+    let command = format!(
+        "{CONNECTOR}?CONNECTOR={}&LINE={}&MESSAGES[0][user][id]=u&MESSAGES[0][chat][id]=c\
+         &MESSAGES[0][message][text]=t",
+        demo::CONNECTOR,
+        demo::LINE
+    );
+    let body = json!({"cmd": {"one": command}});
+    let refused = desk.as_webhook(BATCH, body.clone()).await.result();
+    assert_eq!(
+        refused["result_error"]["one"]["error"],
+        json!("WRONG_AUTH_TYPE")
+    );
+    let accepted = desk.as_application(BATCH, body).await.result();
+    assert_eq!(accepted["result"]["one"]["SUCCESS"], json!(true));
+    assert_eq!(texts(&desk), ["t"]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_credential_ends_the_whole_request() {
+    let desk = Desk::open().await;
+    desk.sandbox.alter(demo::HOST, |portal| {
+        portal.tokens[0].state = TokenState::Expired;
+        portal.webhooks[0].scopes.clear();
+    });
+    let answered = desk.as_application(BATCH, json!({"cmd": [add("x")]})).await;
+    let text = "The access token provided has expired";
+    desk.refused_with(&answered, 401, "expired_token", text);
+    // A missing scope is the command's own, told without a text.
+    let result = batch(&desk, json!({"a": add("x")})).await;
+    assert_eq!(
+        result["result_error"],
+        json!({"a": {"error": "insufficient_scope", "error_description": ""}})
+    );
+}
+
+#[tokio::test]
+async fn a_lost_answer_leaves_all_commands_executed_or_none() {
+    let desk = Desk::open().await;
+    for (moment, delivered) in [(Moment::Before, 0), (Moment::After, 2)] {
+        desk.sandbox.inject(Fault::once(FaultKind::Reset(moment)));
+        let body = json!({"cmd": {"a": add("a"), "b": add("b")}});
+        assert!(desk.try_webhook(BATCH, &body).await.is_err());
+        let entry = desk.last_entry();
+        assert_eq!(entry.executed, delivered > 0);
+        assert_eq!(
+            (entry.deliveries.len(), entry.commands.len()),
+            (delivered, delivered)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_batch_keeps_its_envelope_in_every_generation() {
+    let desk = Desk::open().await;
+    desk.sandbox.set_generation(AnswerGeneration::OldBare);
+    assert!(batch(&desk, json!({"a": add("a")})).await["result"]["a"].is_i64());
+}
+
+#[tokio::test]
+async fn every_command_takes_its_time_and_the_request_once_more() {
+    let mut portal = Portal::demo();
+    portal.limits.request_latency_ms = 40;
+    portal.limits.command_latency_ms = 20;
+    let desk = Desk::with(vec![portal]).await;
+    for (commands, least) in [(1, 60), (5, 140)] {
+        let begun = Instant::now();
+        let texts: Vec<String> = (0..commands).map(|at| add(&format!("m{at}"))).collect();
+        batch(&desk, json!(texts)).await;
+        assert!(begun.elapsed() >= Duration::from_millis(least));
+    }
+}
