@@ -80,7 +80,9 @@ fn log_lines(settings: &config::Log) -> Box<dyn Layer<Registry> + Send + Sync> {
     let wanted = EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let pinned = Targets::new()
         .with_default(LevelFilter::TRACE)
-        .with_targets(QUIET.map(|target| (target, LevelFilter::WARN)));
+        .with_targets(QUIET.map(|target| (target, LevelFilter::WARN)))
+        // Spans are for traces. The line of a call has its ids, and formatting spans would cost more than the line.
+        .with_target(SPANS, LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal());

@@ -129,6 +129,14 @@ impl Failure {
             let retry_delay = prost_types::Duration::try_from(delay).ok();
             details.push(any(&pb::RetryInfo { retry_delay }));
         }
+        if matches!(self.reason, Reason::LineNotFound | Reason::LineNotActive) {
+            details.push(any(&pb::ResourceInfo {
+                resource_type: "bitrix24.openlines/Line".to_owned(),
+                resource_name: call.line.clone().unwrap_or_default(),
+                owner: tenant_name(call),
+                description: row.remedy.to_owned(),
+            }));
+        }
         details.extend(self.by_status(row, call));
         if let Some(url) = row.help {
             let link = pb::help::Link {
@@ -185,17 +193,9 @@ impl Failure {
         }
     }
 
-    /// The details that follow from the status: what has to be put right, which quota is used up, what is missing.
+    /// The detail that follows from the status: what has to be put right, or which quota is used up.
     fn by_status(&self, row: &ReasonRow, call: &CallIdentity) -> Option<Any> {
-        let tenant = format!("tenants/{}", call.tenant_id.as_deref().unwrap_or("-"));
-        if matches!(self.reason, Reason::LineNotFound | Reason::LineNotActive) {
-            return Some(any(&pb::ResourceInfo {
-                resource_type: "bitrix24.openlines/Line".to_owned(),
-                resource_name: call.line.clone().unwrap_or_default(),
-                owner: tenant,
-                description: row.remedy.to_owned(),
-            }));
-        }
+        let tenant = tenant_name(call);
         let kind = self
             .reason
             .as_str_name()
@@ -223,6 +223,11 @@ impl Failure {
         }
         None
     }
+}
+
+/// The tenant as the subject of a detail.
+fn tenant_name(call: &CallIdentity) -> String {
+    format!("tenants/{}", call.tenant_id.as_deref().unwrap_or("-"))
 }
 
 fn any<M: Message + TypeName>(message: &M) -> Any {

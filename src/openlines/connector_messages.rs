@@ -24,6 +24,8 @@ const EMAIL_CHARACTERS: usize = 254;
 const PHONE_CHARACTERS: usize = 64;
 /// The largest number of files of one message. Ours: Bitrix24 documents none.
 const FILES: usize = 100;
+/// A second has so many nanoseconds.
+const NANOSECONDS: i32 = 1_000_000_000;
 /// The last second of the year 9999, the end of `Timestamp`.
 const LAST_SECOND: i64 = 253_402_300_799;
 
@@ -112,7 +114,7 @@ fn check_user(path: Path<'_>, user: &ExternalUser, check: &mut Check<'_>) {
 fn check_content(path: Path<'_>, message: &ExternalMessage, check: &mut Check<'_>) {
     check.required_text(path.field("id"), &message.id, ID_CHARACTERS);
     if let Some(time) = &message.send_time
-        && !(1..=LAST_SECOND).contains(&time.seconds)
+        && !((1..=LAST_SECOND).contains(&time.seconds) && (0..NANOSECONDS).contains(&time.nanos))
     {
         check.wrong(
             path.field("send_time"),

@@ -43,11 +43,6 @@ impl PlayedAnswer {
     pub(crate) fn fault(&self) -> Fault {
         Fault::once(self.kind.clone())
     }
-
-    /// Whether the caller waits in vain.
-    pub(crate) fn never_comes(&self) -> bool {
-        matches!(self.kind, FaultKind::Silence(_))
-    }
 }
 
 fn scripted(status_and_type: &str, body: &str) -> Result<FaultKind, String> {

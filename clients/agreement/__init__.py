@@ -1,0 +1,1 @@
+"""The server and a real protovalidate judge the same requests."""

@@ -1,0 +1,111 @@
+"""`openlines serve` in front of a sandbox, with settings and tenants as an operator would write them."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from . import sandbox
+from .process import START_SECONDS, Process, run
+from .sandbox import Sandbox
+
+SERVICE = "bitrix24.openlines.v1.OpenLinesService"
+
+# Tenants. The odd ones exist so that ids at the edge of the rule lead to a portal too.
+APPLICATION = "demo"
+WEBHOOK = "demo-webhook"
+UNREACHABLE = "nowhere"
+ODD_TENANTS = ("a" * 63, "0", "a._-")
+
+
+@dataclass(frozen=True)
+class Key:
+    """An API key and its entry for the settings."""
+
+    key: str
+    entry: str
+
+    @classmethod
+    def new(cls) -> Key:
+        """A key from `openlines keys new`."""
+        output = run("keys", "new", "--tenant", "*")
+        key = re.search(r"^ +(b24f_\w+)$", output, re.MULTILINE)
+        entry = re.search(r"^ +(\w+:[0-9a-f]{64})$", output, re.MULTILINE)
+        assert key and entry, "keys new prints another form"
+        return cls(key.group(1), entry.group(1))
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Bearer {self.key}"),)
+
+
+def unused_address() -> str:
+    """An address on which nobody listens."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{unused.getsockname()[1]}"
+
+
+class Service:
+    """The service with a caller for every tenant and one for the webhook tenant alone."""
+
+    def __init__(self, portal: Sandbox, folder: Path) -> None:
+        self.key = Key.new()
+        self.narrow_key = Key.new()
+        # A settings file is YAML, and JSON is YAML.
+        tenants = folder / "tenants.yaml"
+        tenants.write_text(json.dumps({"tenants": _tenants(portal)}))
+        settings = folder / "settings.yaml"
+        settings.write_text(json.dumps(self._settings(tenants)))
+        self._process = Process("serve", "--config", str(settings))
+        self.address = self._process.wait_for(r'"serving","address":"([^"]+)"')
+        self.channel = grpc.insecure_channel(self.address)
+        self._wait_until_serving()
+
+    def _settings(self, tenants: Path) -> dict[str, Any]:
+        callers = [
+            {"name": "every", "tenants": ["*"], "keys": [self.key.entry]},
+            {"name": "narrow", "tenants": [WEBHOOK], "keys": [self.narrow_key.entry]},
+        ]
+        return {
+            # The deadline of a call without one is short, so that a test of it is.
+            "server": {"listen": "127.0.0.1:0", "reflection": True, "default_deadline_seconds": 2},
+            "auth": {"callers": callers},
+            "tenants": {"file": str(tenants)},
+            "portals": {"dangerous_allow_insecure": True},
+        }
+
+    def _wait_until_serving(self) -> None:
+        health = health_pb2_grpc.HealthStub(self.channel)
+        request = health_pb2.HealthCheckRequest(service=SERVICE)
+        answer = health.Check(request, timeout=START_SECONDS, wait_for_ready=True)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+    def terminate(self) -> None:
+        """Sends SIGTERM and does not wait."""
+        self._process.terminate()
+
+    def exit_code(self) -> int:
+        """Waits for the end."""
+        return self._process.exit_code()
+
+    def close(self) -> None:
+        self.channel.close()
+        self._process.kill()
+
+
+def _tenants(portal: Sandbox) -> list[dict[str, Any]]:
+    application = {"application": {"access_token": {"inline": sandbox.ACCESS_TOKEN}}}
+    webhook = {"webhook": {"user_id": sandbox.OWNER, "secret": {"inline": sandbox.WEBHOOK_SECRET}}}
+    return [
+        {"id": WEBHOOK, "portal": portal.url, **webhook},
+        {"id": UNREACHABLE, "portal": f"http://{unused_address()}", **webhook},
+        *({"id": id_, "portal": portal.url, **application} for id_ in (APPLICATION, *ODD_TENANTS)),
+    ]
