@@ -26,7 +26,9 @@ use process::Running;
 use report::Report;
 
 /// Calls in flight at the same time.
-const IN_FLIGHT: [usize; 3] = [1, 16, 64];
+const IN_FLIGHT: [usize; 3] = [1, 16, MOST_IN_FLIGHT];
+/// Where the cost of traces and log lines is measured too.
+const MOST_IN_FLIGHT: usize = 64;
 
 /// How long and how often is measured.
 struct Plan {
@@ -59,7 +61,11 @@ fn measure(plan: &Plan) {
     runtime.block_on(async {
         let stub = Running::start_self(&["stub"]);
         let (portal, collector) = stub.two_addresses();
-        let service = Running::start_service(portal, collector).await;
+        let traces =
+            format!("telemetry: {{otlp_endpoint: 'http://{collector}', sample_percent: 10}}\n");
+        let service = Running::start_service(portal, &traces).await;
+        let untraced = Running::start_service(portal, "").await;
+        let silent = Running::start_service(portal, "log: {filter: 'off'}\n").await;
         let bare = Running::start_self(&["bare", &portal.to_string()]);
 
         let mut report = Report::new();
@@ -68,9 +74,11 @@ fn measure(plan: &Plan) {
         report.bare.idle_kib = bare.resident_kib();
         let service_load = Load::new(service.address, &service.key).await;
         let bare_load = Load::new(bare.address(), &service.key).await;
+        let untraced_load = Load::new(untraced.address, &untraced.key).await;
+        let silent_load = Load::new(silent.address, &silent.key).await;
         // Connections, caches and the allocator reach their working size.
-        for load in [&service_load, &bare_load] {
-            load.round(64, plan.round / 2).await;
+        for load in [&service_load, &bare_load, &untraced_load, &silent_load] {
+            load.round(MOST_IN_FLIGHT, plan.round / 2).await;
         }
         for in_flight in IN_FLIGHT {
             for _ in 0..plan.rounds {
@@ -78,6 +86,12 @@ fn measure(plan: &Plan) {
                 report.service.add(in_flight, round);
                 let round = measured(&bare_load, &bare, in_flight, plan).await;
                 report.bare.add(in_flight, round);
+                if in_flight == MOST_IN_FLIGHT {
+                    let round = measured(&untraced_load, &untraced.process, in_flight, plan).await;
+                    report.untraced.add(in_flight, round);
+                    let round = measured(&silent_load, &silent.process, in_flight, plan).await;
+                    report.silent.add(in_flight, round);
+                }
             }
         }
         report.service.loaded_kib = service.process.resident_kib();

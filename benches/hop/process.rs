@@ -49,8 +49,8 @@ impl Running {
         }
     }
 
-    /// The program with API keys, logs, metrics, and traces of every tenth call.
-    pub(crate) async fn start_service(portal: SocketAddr, collector: SocketAddr) -> Service {
+    /// The program with API keys, metrics and an admin port, and with `more` settings.
+    pub(crate) async fn start_service(portal: SocketAddr, more: &str) -> Service {
         let files = tempfile::tempdir().unwrap();
         let key = NewKey::generate().unwrap();
         let address = free_address();
@@ -69,7 +69,7 @@ impl Running {
                  tenants: {{file: '{}'}}\n\
                  portals: {{dangerous_allow_insecure: true}}\n\
                  admin: {{listen: '{}'}}\n\
-                 telemetry: {{otlp_endpoint: 'http://{collector}', sample_percent: 10}}\n",
+                 {more}",
                 key.entry(),
                 tenants.display(),
                 free_address(),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::IN_FLIGHT;
 use super::load::Round;
+use super::{IN_FLIGHT, MOST_IN_FLIGHT};
 
 /// The rounds of one of the two programs.
 #[derive(Default)]
@@ -18,6 +18,10 @@ pub(crate) struct Figures {
 pub(crate) struct Report {
     pub(crate) service: Figures,
     pub(crate) bare: Figures,
+    /// The service without traces.
+    pub(crate) untraced: Figures,
+    /// The service without traces and log lines.
+    pub(crate) silent: Figures,
     pub(crate) start: Duration,
 }
 
@@ -51,6 +55,18 @@ impl Report {
             self.row(in_flight, "calls per second", |round| {
                 round.calls as f64 / round.elapsed.as_secs_f64()
             });
+        }
+        println!("\n| processor time per call at {MOST_IN_FLIGHT} in flight, µs | |\n|---|---|");
+        for (name, figures) in [
+            ("the service with everything on", &self.service),
+            ("without traces", &self.untraced),
+            ("without traces and log lines", &self.silent),
+            ("a bare hop", &self.bare),
+        ] {
+            let cost = figures.median(MOST_IN_FLIGHT, |round| {
+                micros(round.processor) / round.calls as f64
+            });
+            println!("| {name} | {cost:.1} |");
         }
         println!("\n| figure | service | bare hop |\n|---|---|---|");
         let mib = |kib: u64| kib as f64 / 1024.0;
