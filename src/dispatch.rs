@@ -3,6 +3,8 @@
 //! A valid [`Call`] asks for a [`Permit`]; only a permit can send. Today the one condition is the deadline; the portal's budgets,
 //! queues and order belong here too.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::bitrix24::{Answer, CallError, Client};
@@ -56,12 +58,12 @@ impl Dispatcher {
 }
 
 impl Permit<'_> {
-    /// Sends the call, once.
+    /// Sends the call, once, and says how long the portal took.
     ///
     /// # Errors
     ///
     /// See [`CallError`]; it knows whether the call was executed.
-    pub async fn send(self) -> Result<Answer, CallError> {
+    pub async fn send(self) -> (Result<Answer, CallError>, Duration) {
         let Dispatcher { client, metrics } = self.dispatcher;
         let (tenant, method, parameters) = self.call.into_parts();
         let sent = Instant::now();
@@ -78,7 +80,8 @@ impl Permit<'_> {
             Ok(answer) => (Some(answer.http_status), ""),
             Err(error) => (error.http_status(), error.kind()),
         };
-        metrics.portal_request_ended(method.name(), http_status, error_type, sent.elapsed());
-        answer
+        let duration = sent.elapsed();
+        metrics.portal_request_ended(method.name(), http_status, error_type, duration);
+        (answer, duration)
     }
 }

@@ -1,7 +1,5 @@
 //! The gRPC service: every call's way through authentication, tenant, check and dispatch.
 
-use std::time::Instant;
-
 use tonic::{Request, Response, Status};
 
 use super::Call;
@@ -84,9 +82,8 @@ impl OpenLines {
             let call = self.check::<O>(&caller, &request, &context, &mut identity)?;
             let permit = self.dispatcher.admit(call, context.deadline())?;
             context.note_sending();
-            let sent = Instant::now();
-            let answer = permit.send().await;
-            context.note_portal_duration(sent.elapsed());
+            let (answer, portal_duration) = permit.send().await;
+            context.note_portal_duration(portal_duration);
             let answer = answer?;
             O::reply(answer, &request, &identity)
         };

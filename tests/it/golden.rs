@@ -16,7 +16,7 @@ use bitrix24_openlines::sandbox::demo;
 use prost::{Message, Name};
 use tonic::{Response, Status};
 
-use crate::support::{APPLICATION, World};
+use crate::support::{APPLICATION, World, requests};
 use answer::PlayedAnswer;
 
 /// What is compared instead of ids and times that differ from run to run.
@@ -151,21 +151,13 @@ fn connector_messages() -> api::SendConnectorMessagesRequest {
 fn crm_message() -> api::SendCrmMessageRequest {
     api::SendCrmMessageRequest {
         tenant_id: APPLICATION.to_owned(),
-        crm_entity_type: api::CrmEntityType::Lead.into(),
-        crm_entity_id: demo::LEAD,
-        user_id: demo::MEMBER,
-        portal_chat_id: demo::CHAT,
-        text: "Hello".to_owned(),
-        ..Default::default()
+        ..requests::crm_message("Hello")
     }
 }
 
 fn network_message() -> api::SendNetworkMessageRequest {
     api::SendNetworkMessageRequest {
         tenant_id: APPLICATION.to_owned(),
-        line_code: demo::NETWORK_CODE.to_owned(),
-        user_id: demo::OUTSIDER,
-        text: "Hello".to_owned(),
-        ..Default::default()
+        ..requests::network_message("Hello")
     }
 }
