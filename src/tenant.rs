@@ -4,7 +4,9 @@ mod directory;
 mod file;
 mod id;
 mod secret_source;
+mod stored;
 
 pub use directory::{Directory, NotPermitted, Tenant};
 pub(crate) use file::TenantsFile;
 pub use id::{InvalidTenantId, TenantId};
+pub use stored::{Origin, Reauthorization, StoredApplication, StoredCredentials, StoredTenant};

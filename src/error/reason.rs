@@ -202,4 +202,20 @@ pub const REASONS: &[ReasonRow] = reasons! {
         "Check the chat, the recipient and the portal's settings; Bitrix24's description may say more.";
     MessageRejected FailedPrecondition CallerDeveloper AfterFix None,
         "Correct the message as Bitrix24's texts say.";
+    TenantDisabled FailedPrecondition Operator AfterFix None,
+        "Enable the tenant with the tenant service.";
+    StoreUnavailable Unavailable Operator Safe None,
+        "Repeat after a moment; if it lasts, check the service's database.";
+    AuthorizationServerUnavailable Unavailable Nobody Safe OAUTH,
+        "Repeat after a moment; if it lasts, check the way to Bitrix24's authorization server.";
+    TenantSealed FailedPrecondition Operator AfterFix None,
+        "Put the key that sealed the tenant's secrets back into the keyring, or enter the secrets anew.";
+    AdministrationNotPermitted PermissionDenied Operator AfterFix None,
+        "Set manages_tenants for the caller in the service's settings.";
+    TenantNotFound NotFound CallerDeveloper AfterFix None,
+        "Check the tenant's name.";
+    TenantAlreadyExists AlreadyExists CallerDeveloper AfterFix None,
+        "Choose another id, or update the tenant that exists.";
+    TenantChanged Aborted CallerDeveloper AfterFix None,
+        "Read the tenant again, and repeat the change with its new etag.";
 };
