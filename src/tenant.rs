@@ -3,6 +3,7 @@
 mod directory;
 mod file;
 mod id;
+pub mod sealing;
 mod secret_source;
 mod stored;
 
