@@ -5,9 +5,14 @@ mod file;
 mod id;
 pub mod sealing;
 mod secret_source;
+mod store;
 mod stored;
 
 pub use directory::{Directory, NotPermitted, Tenant};
 pub(crate) use file::TenantsFile;
 pub use id::{InvalidTenantId, TenantId};
+pub use store::{
+    Access, Changes, Counts, CreateError, DeleteError, InvalidStoreUrl, Lease, ModifyError,
+    OpenError, Resealed, Store, StoreError, StoreUrl, Unavailable, UnreadableTenant,
+};
 pub use stored::{Origin, Reauthorization, StoredApplication, StoredCredentials, StoredTenant};

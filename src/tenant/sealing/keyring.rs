@@ -85,6 +85,11 @@ impl Keyring {
         self.keys().iter().map(|key| key.id().clone()).collect()
     }
 
+    /// A keyring of its own with the keys of this moment, for what must be sealed with one key throughout.
+    pub(in crate::tenant) fn of_this_moment(&self) -> Self {
+        Self(Arc::new(ArcSwap::new(self.keys())))
+    }
+
     /// The keys of this moment.
     pub(super) fn keys(&self) -> Arc<Keys> {
         self.0.load_full()
