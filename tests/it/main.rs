@@ -19,6 +19,7 @@ mod operations;
 mod sandbox;
 mod secrets;
 mod server;
+mod store;
 mod support;
 mod tls;
 mod traces;

@@ -4,6 +4,7 @@ pub(crate) mod portal;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod requests;
+pub(crate) mod stores;
 mod told;
 
 use std::net::SocketAddr;
