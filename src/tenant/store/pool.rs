@@ -74,12 +74,16 @@ impl<DB: Database> Drop for Lent<DB> {
 }
 
 /// Limits one method in time.
-pub(super) async fn in_time<T>(
+pub(super) fn in_time<T>(
     method: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    tokio::time::timeout(OPERATION, method)
-        .await
-        .unwrap_or_else(|_| Err(StoreError::timeout()))
+) -> impl Future<Output = Result<T, StoreError>> {
+    // Both kinds' statements make it large, too large to be part of every caller's future.
+    let method = Box::pin(method);
+    async {
+        tokio::time::timeout(OPERATION, method)
+            .await
+            .unwrap_or_else(|_| Err(StoreError::timeout()))
+    }
 }
 
 /// `with_connection!(pool, reading, connection => { statements })`: runs statements that end in a

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bitrix24_openlines::tenant::sealing::{DoesNotOpen, Key};
 use bitrix24_openlines::tenant::{Access, OpenError, StoreError};
@@ -171,6 +172,7 @@ async fn after_a_change_of_keys_under_load_the_old_key_is_not_needed(stores: Sto
                     });
                     let changed = changed.await;
                     assert!(changed.revision > 1);
+                    tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 count
             })
