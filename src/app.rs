@@ -18,11 +18,11 @@ use crate::dispatch::Dispatcher;
 use crate::metrics::Metrics;
 use crate::openlines::{OpenLines, Rules};
 use crate::server::{self, ServeError, admin};
-use crate::tenant::store::{self, OpenError, StoreError};
 use crate::tenant::{
-    Access, Directory, Judgement, ReconcileError, Store, WatchedKeyring, WatchedTenants,
+    self, Directory, Judgement, OpenError, PortalAccess, ReconcileError, Store, StoreError,
+    WatchedKeyring, WatchedTenants,
 };
-use crate::{config, tenant};
+use crate::config;
 
 /// How long renewals that nobody waits for may take when the service stops. What they have bought must be stored.
 const LAST_TASKS: Duration = Duration::from_secs(5);
@@ -101,7 +101,7 @@ pub async fn run(
     };
     let (store, directory) =
         open_tenants(store, tenants, judgement, &metrics, &tasks, &stopped).await?;
-    let access = Access::new(
+    let access = PortalAccess::new(
         directory.clone(),
         store,
         client.clone(),
@@ -138,7 +138,7 @@ async fn open_tenants(
     stopped: &CancellationToken,
 ) -> Result<(Store, Directory), AppError> {
     let keyring = settings.keyring;
-    let store = Store::open(&settings.url, keyring.clone(), store::Access::Service).await?;
+    let store = Store::open(&settings.url, keyring.clone(), tenant::Access::Service).await?;
     let mut watched_tenants = None;
     if let Some(file) = tenants.file {
         tenant::reconcile(&store, &file.tenants, metrics).await?;

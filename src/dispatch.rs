@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::bitrix24::{Answer, CallError, Client, Method, Parameters};
 use crate::metrics::Metrics;
 use crate::openlines::Call;
-use crate::tenant::{Access, AccessError, Opened};
+use crate::tenant::{AccessError, Opened, PortalAccess};
 
 /// How often a call is sent anew with another token, at most. The first covers a token that has expired, the second one that
 /// another replica replaced at the same moment.
@@ -47,7 +47,7 @@ pub enum SendError {
 #[derive(Clone, Debug)]
 pub struct Dispatcher {
     client: Client,
-    access: Access,
+    access: PortalAccess,
     metrics: Metrics,
 }
 
@@ -63,7 +63,7 @@ pub struct Permit<'a> {
 
 impl Dispatcher {
     /// Makes a dispatcher that sends through `client` with what `access` gives.
-    pub fn new(client: Client, access: Access, metrics: Metrics) -> Self {
+    pub fn new(client: Client, access: PortalAccess, metrics: Metrics) -> Self {
         Self {
             client,
             access,
@@ -152,7 +152,7 @@ impl Permit<'_> {
             .await
     }
 
-    fn access(&self) -> &Access {
+    fn access(&self) -> &PortalAccess {
         &self.dispatcher.access
     }
 

@@ -56,7 +56,7 @@ const ROUNDS: usize = 3;
 
 /// Gives calls what opens the portal. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Access {
+pub struct PortalAccess {
     parts: Arc<Parts>,
     running: Arc<Running>,
 }
@@ -82,7 +82,7 @@ struct Running {
     recent_failures: Cache<TenantId, AccessError>,
 }
 
-/// Proof that the tenant has a credential that is not known to have expired. Only [`Access`] makes one.
+/// Proof that the tenant has a credential that is not known to have expired. Only [`PortalAccess`] makes one.
 #[derive(Clone, Debug)]
 pub struct Opened {
     tenant: Tenant,
@@ -109,7 +109,7 @@ impl Opened {
     }
 }
 
-impl Access {
+impl PortalAccess {
     /// Makes it. Renewals run as tasks of `tasks`, so that a stop can wait for them; `timeout` is how long an authorization server
     /// may take to answer.
     #[must_use]
