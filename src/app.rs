@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::Callers;
 use crate::bitrix24::{Client, TransportOptions, TransportUnusable};
+use crate::config;
 use crate::config::{Config, NameRule, Portals, Validation};
 use crate::dispatch::Dispatcher;
 use crate::metrics::Metrics;
@@ -22,7 +23,6 @@ use crate::tenant::{
     self, Directory, Judgement, OpenError, PortalAccess, ReconcileError, Store, StoreError,
     WatchedKeyring, WatchedTenants,
 };
-use crate::config;
 
 /// How long renewals that nobody waits for may take when the service stops. What they have bought must be stored.
 const LAST_TASKS: Duration = Duration::from_secs(5);
@@ -122,7 +122,10 @@ pub async fn run(
     };
     stopped.cancel();
     tasks.close();
-    if tokio::time::timeout(LAST_TASKS, tasks.wait()).await.is_err() {
+    if tokio::time::timeout(LAST_TASKS, tasks.wait())
+        .await
+        .is_err()
+    {
         tracing::warn!("a renewal was still running at the end");
     }
     served

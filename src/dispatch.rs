@@ -113,11 +113,15 @@ impl Permit<'_> {
                 Err(error) => error,
             };
             let reopened = match &error {
-                CallError::Refused(refusal) if new_tokens < NEW_TOKENS && refusal.is_expired_token() => {
+                CallError::Refused(refusal)
+                    if new_tokens < NEW_TOKENS && refusal.is_expired_token() =>
+                {
                     new_tokens += 1;
                     self.access().reopen(&self.opened, self.deadline).await
                 }
-                CallError::Refused(refusal) if new_tokens < NEW_TOKENS && refusal.is_invalid_token() => {
+                CallError::Refused(refusal)
+                    if new_tokens < NEW_TOKENS && refusal.is_invalid_token() =>
+                {
                     new_tokens += 1;
                     let newer = self.access().newer(&self.opened, self.deadline).await;
                     newer.ok_or(AccessError::NotRenewable)
@@ -125,9 +129,15 @@ impl Permit<'_> {
                 CallError::Moved { new_address } if moves < MOVES => {
                     moves += 1;
                     let new_address = new_address.as_deref();
-                    self.access().follow(&self.opened, new_address, self.deadline).await
+                    self.access()
+                        .follow(&self.opened, new_address, self.deadline)
+                        .await
                 }
-                _ => return (Err(error.into()), waited),
+                CallError::NotSent(_)
+                | CallError::Moved { .. }
+                | CallError::NoPortal { .. }
+                | CallError::Refused(_)
+                | CallError::Unanswered(_) => return (Err(error.into()), waited),
             };
             match reopened {
                 Ok(opened) => self.opened = opened,
@@ -148,7 +158,13 @@ impl Permit<'_> {
         } = self;
         dispatcher
             .client
-            .call(opened.portal(), opened.credential(), *method, parameters, *deadline)
+            .call(
+                opened.portal(),
+                opened.credential(),
+                *method,
+                parameters,
+                *deadline,
+            )
             .await
     }
 

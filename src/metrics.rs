@@ -255,7 +255,11 @@ impl Metrics {
             request_duration: seconds(&meter, "http.client.request.duration", &CALL_SECONDS),
             undocumented_codes: meter.u64_counter("openlines.undocumented_codes").build(),
             token_renewals: meter.u64_counter("openlines.token_renewals").build(),
-            token_renewal_duration: seconds(&meter, "openlines.token_renewal.duration", &CALL_SECONDS),
+            token_renewal_duration: seconds(
+                &meter,
+                "openlines.token_renewal.duration",
+                &CALL_SECONDS,
+            ),
             token_answers_lost: meter.u64_counter("openlines.token_answers_lost").build(),
             token_store_failures: meter.u64_counter("openlines.token_store_failures").build(),
             portal_moves: meter.u64_counter("openlines.portal_moves").build(),

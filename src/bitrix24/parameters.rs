@@ -41,7 +41,11 @@ impl Parameters {
     pub(super) fn body_with_token(&self, access_token: &SecretString) -> Bytes {
         let token = serde_json::Value::from(access_token.expose_secret()).to_string();
         let members = self.json.strip_suffix(b"}").unwrap_or(&self.json);
-        let key: &[u8] = if members.len() > 1 { b",\"auth\":" } else { b"\"auth\":" };
+        let key: &[u8] = if members.len() > 1 {
+            b",\"auth\":"
+        } else {
+            b"\"auth\":"
+        };
         [members, key, token.as_bytes(), b"}"].concat().into()
     }
 }

@@ -34,9 +34,15 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         match &config.tenants.file {
             Some(file) => {
                 let tenants = file.tenants.len();
-                writeln!(io::stdout(), "The settings are sound; the tenants file has {tenants} tenants.")?;
+                writeln!(
+                    io::stdout(),
+                    "The settings are sound; the tenants file has {tenants} tenants."
+                )?;
             }
-            None => writeln!(io::stdout(), "The settings are sound; there is no tenants file.")?,
+            None => writeln!(
+                io::stdout(),
+                "The settings are sound; there is no tenants file."
+            )?,
         }
         return Ok(());
     }

@@ -262,7 +262,10 @@ fn variables_that_tenants_take_secrets_from_are_no_misspelt_settings() {
 
 #[test]
 fn without_a_key_nothing_starts() {
-    let open = [("OPENLINES_AUTH_MODE".to_owned(), "dangerous_none".to_owned())];
+    let open = [(
+        "OPENLINES_AUTH_MODE".to_owned(),
+        "dangerous_none".to_owned(),
+    )];
     let faults = Config::load(None, &Environment::from_iter(open)).unwrap_err();
     assert_eq!(faults.len(), 1);
     let report = faults.to_string();
@@ -270,7 +273,10 @@ fn without_a_key_nothing_starts() {
         report.contains("store.keyring_file (OPENLINES_STORE_KEYRING_FILE): is missing"),
         "{report}"
     );
-    assert!(report.contains("openlines keys new-sealing-key"), "{report}");
+    assert!(
+        report.contains("openlines keys new-sealing-key"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -278,43 +284,71 @@ fn keys_and_the_address_of_the_database_are_secrets_from_one_place_each() {
     let bench = Bench::open(NO_TENANTS);
     let key = Key::generate().unwrap().expose();
     let keys = bench.file("keyring", &format!("{}\n", key.expose_secret()));
-    let address = bench.file("address", &format!("postgres://user:{CANARY}@database/openlines\n"));
-    let twice = format!("store: {{keyring_file: {}, url_file: {}}}\n", keys.display(), address.display());
+    let address = bench.file(
+        "address",
+        &format!("postgres://user:{CANARY}@database/openlines\n"),
+    );
+    let twice = format!(
+        "store: {{keyring_file: {}, url_file: {}}}\n",
+        keys.display(),
+        address.display()
+    );
     assert_eq!(bench.faulty(&twice), ["store.keyring_file"]);
 
     let mut bench = bench;
-    bench.variables.retain(|(name, _)| name != "OPENLINES_STORE_KEYRING");
+    bench
+        .variables
+        .retain(|(name, _)| name != "OPENLINES_STORE_KEYRING");
     let config = bench.load(&twice).unwrap();
     assert_eq!(config.store.keyring_file, Some(keys));
     let shown = format!("{config:?}");
-    assert!(!shown.contains(CANARY) && !shown.contains(key.expose_secret()), "{shown}");
+    assert!(
+        !shown.contains(CANARY) && !shown.contains(key.expose_secret()),
+        "{shown}"
+    );
 
-    let both = format!("{twice}  # and\n").replace("}", &format!(", url: 'postgres://u:{CANARY}@d/o'}}"));
+    let both =
+        format!("{twice}  # and\n").replace("}", &format!(", url: 'postgres://u:{CANARY}@d/o'}}"));
     assert_eq!(bench.faulty(&both), ["store.url_file"]);
     let bad = bench.file("bad", CANARY);
     let bad = bad.display();
-    let report = bench.report(&format!("store: {{keyring_file: {bad}, url_file: {bad}}}\n"));
-    assert!(report.contains("2 faults") && !report.contains(CANARY), "{report}");
+    let report = bench.report(&format!(
+        "store: {{keyring_file: {bad}, url_file: {bad}}}\n"
+    ));
+    assert!(
+        report.contains("2 faults") && !report.contains(CANARY),
+        "{report}"
+    );
 }
 
 #[test]
 fn secrets_are_not_among_the_values_that_are_logged() {
     let bench = Bench::open(NO_TENANTS);
-    let config = bench.load(&format!("store: {{url: 'postgres://u:{CANARY}@d/o'}}\n")).unwrap();
+    let config = bench
+        .load(&format!("store: {{url: 'postgres://u:{CANARY}@d/o'}}\n"))
+        .unwrap();
     let shown: Vec<(&str, &str)> = config
         .effective()
         .iter()
         .filter(|setting| ["store.url", "store.keyring"].contains(&setting.path))
         .map(|setting| (setting.path, setting.value.as_str()))
         .collect();
-    assert_eq!(shown, [("store.url", "(secret)"), ("store.keyring", "(secret)")]);
+    assert_eq!(
+        shown,
+        [("store.url", "(secret)"), ("store.keyring", "(secret)")]
+    );
 }
 
 #[test]
 fn an_authorization_server_is_taken_from_the_allowed_ones() {
     let bench = Bench::open(NO_TENANTS);
-    let east = bench.load("authorization: {default_server: oauth.bitrix24.tech}\n").unwrap();
-    assert_eq!(east.authorization.default_server.host(), "oauth.bitrix24.tech");
+    let east = bench
+        .load("authorization: {default_server: oauth.bitrix24.tech}\n")
+        .unwrap();
+    assert_eq!(
+        east.authorization.default_server.host(),
+        "oauth.bitrix24.tech"
+    );
     let foreign = "authorization: {default_server: oauth.evil.example}\n";
     assert_eq!(bench.faulty(foreign), ["authorization.default_server"]);
 }
@@ -322,18 +356,26 @@ fn an_authorization_server_is_taken_from_the_allowed_ones() {
 #[test]
 fn applications_have_names_ids_and_secrets_of_their_own() {
     let bench = Bench::open(NO_TENANTS).variable("CHAT", "s");
-    let good = "applications:\n- {name: chat, client_id: app.1.2, client_secret: {environment: CHAT}}\n";
+    let good =
+        "applications:\n- {name: chat, client_id: app.1.2, client_secret: {environment: CHAT}}\n";
     let config = bench.load(good).unwrap();
     assert!(config.applications.by_name("chat").is_some());
-    let twice = format!("{good}- {{name: chat, client_id: app.1.2, client_secret: {{inline: s}}}}\n");
-    assert_eq!(bench.faulty(&twice), ["applications[1].name", "applications[1].client_id"]);
+    let twice =
+        format!("{good}- {{name: chat, client_id: app.1.2, client_secret: {{inline: s}}}}\n");
+    assert_eq!(
+        bench.faulty(&twice),
+        ["applications[1].name", "applications[1].client_id"]
+    );
     assert_eq!(bench.faulty("applications: [{name: Chat}]\n").len(), 3);
 }
 
 #[test]
 fn installations_need_an_application() {
     let bench = Bench::open(NO_TENANTS);
-    assert_eq!(bench.faulty("installation: {listen: '127.0.0.1:0'}\n"), ["installation.listen"]);
+    assert_eq!(
+        bench.faulty("installation: {listen: '127.0.0.1:0'}\n"),
+        ["installation.listen"]
+    );
 }
 
 #[test]
@@ -374,7 +416,9 @@ fn no_report_quotes_a_value_wherever_it_was_pasted() {
             .path
             .split('.')
             .rev()
-            .fold(CANARY.to_owned(), |inner, name| format!("{{{name}: {inner}}}"));
+            .fold(CANARY.to_owned(), |inner, name| {
+                format!("{{{name}: {inner}}}")
+            });
         if let Err(faults) = Bench::open(NO_TENANTS).load(&inline) {
             assert!(!faults.to_string().contains(CANARY), "{faults}");
         }

@@ -83,7 +83,8 @@ impl OpenLines {
             // The tenant comes first, so that a caller learns nothing about requests to portals that are not its own.
             let tenant_id = O::tenant_id(&request);
             let resolved = self.resolve(&caller, tenant_id, &mut violations).await;
-            if matches!(&resolved, Err(Error::Tenant(error)) if *error != ResolveError::NotPermitted) {
+            if matches!(&resolved, Err(Error::Tenant(error)) if *error != ResolveError::NotPermitted)
+            {
                 identity.tenant_id = Some(tenant_id.to_owned());
             }
             let tenant = resolved?;

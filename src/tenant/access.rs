@@ -297,6 +297,9 @@ impl Reauthorization {
     fn stands(&self) -> bool {
         let age = Timestamp::now().duration_since(self.since);
         let is_young = Duration::try_from(age).is_ok_and(|age| age < MARK_STANDS);
-        is_young || FINAL_CAUSES.iter().any(|cause| self.cause.eq_ignore_ascii_case(cause))
+        is_young
+            || FINAL_CAUSES
+                .iter()
+                .any(|cause| self.cause.eq_ignore_ascii_case(cause))
     }
 }

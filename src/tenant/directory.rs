@@ -170,7 +170,10 @@ impl Directory {
             }
             Err(error) => {
                 self.metrics.tenant_loaded(TenantLoad::Failed);
-                tracing::warn!(error = crate::telemetry::chain(&error), "a tenant cannot be read");
+                tracing::warn!(
+                    error = crate::telemetry::chain(&error),
+                    "a tenant cannot be read"
+                );
                 Err(ResolveError::StoreUnavailable)
             }
         }

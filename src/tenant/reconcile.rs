@@ -12,8 +12,6 @@ use crate::audit::{self, Action, Actor};
 use crate::config::Faults;
 use crate::metrics::Metrics;
 
-/// How many tenants the store is asked for at once.
-const PAGE: u32 = 1000;
 /// How many ids a report names.
 const NAMED: usize = 20;
 
@@ -83,7 +81,12 @@ pub async fn reconcile(
     } = done;
     tracing::info!(created, updated, unchanged, "tenants file taken over");
     if !done.unlisted.is_empty() {
-        let named: Vec<&str> = done.unlisted.iter().take(NAMED).map(TenantId::as_str).collect();
+        let named: Vec<&str> = done
+            .unlisted
+            .iter()
+            .take(NAMED)
+            .map(TenantId::as_str)
+            .collect();
         let (count, tenants) = (done.unlisted.len(), named.join(" "));
         tracing::warn!(
             count,
@@ -106,7 +109,12 @@ async fn take_over(store: &Store, entry: &StoredTenant) -> Result<Option<Action>
             }
             None => match store.create(entry).await {
                 Ok(_) => {
-                    audit::record(Actor::TenantsFile, Action::Created, &entry.id, &entry.portal);
+                    audit::record(
+                        Actor::TenantsFile,
+                        Action::Created,
+                        &entry.id,
+                        &entry.portal,
+                    );
                     return Ok(Some(Action::Created));
                 }
                 // Another replica reads the same file.
@@ -121,10 +129,7 @@ async fn take_over(store: &Store, entry: &StoredTenant) -> Result<Option<Action>
 struct Unchanged;
 
 /// `None` if the tenant was deleted meanwhile.
-async fn update(
-    store: &Store,
-    entry: &StoredTenant,
-) -> Result<Option<Option<Action>>, StoreError> {
+async fn update(store: &Store, entry: &StoredTenant) -> Result<Option<Option<Action>>, StoreError> {
     let updated = store.modify(&entry.id, |tenant| {
         if tenant.file_fingerprint == entry.file_fingerprint {
             return Err(Unchanged);
@@ -145,7 +150,12 @@ async fn update(
     });
     match updated.await {
         Ok(_) => {
-            audit::record(Actor::TenantsFile, Action::Updated, &entry.id, "its entry has changed");
+            audit::record(
+                Actor::TenantsFile,
+                Action::Updated,
+                &entry.id,
+                "its entry has changed",
+            );
             Ok(Some(Some(Action::Updated)))
         }
         Err(ModifyError::Refused(Unchanged)) => Ok(Some(None)),

@@ -54,7 +54,11 @@ pub async fn watch(
     metrics: Metrics,
     stop: CancellationToken,
 ) {
-    while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(INTERVAL))
+        .await
+        .is_some()
+    {
         if let Some(keyring) = &mut keyring {
             keyring.look();
         }
@@ -133,7 +137,9 @@ impl WatchedKeyring {
         let read = std::fs::read_to_string(&self.path).map(SecretString::from);
         let parsed = read
             .map_err(|error| format!("it cannot be read ({})", error.kind()))
-            .and_then(|text| Keyring::parse(text.expose_secret()).map_err(|error| error.to_string()));
+            .and_then(|text| {
+                Keyring::parse(text.expose_secret()).map_err(|error| error.to_string())
+            });
         match parsed {
             Ok(changed) => {
                 self.keyring.replace(changed);

@@ -10,16 +10,22 @@ use crate::tenant::record::Unusable;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AccessError {
     /// A person has to authorize the service anew.
-    #[error("the tenant's access was not renewed ({cause}); a person has to authorize the service anew")]
+    #[error(
+        "the tenant's access was not renewed ({cause}); a person has to authorize the service anew"
+    )]
     ReauthorizationRequired {
         /// The authorization server's code, or our own word.
         cause: String,
     },
     /// The token has expired, and there is nothing to renew it with.
-    #[error("the tenant's access token has expired, and there is no refresh token and application to renew it with")]
+    #[error(
+        "the tenant's access token has expired, and there is no refresh token and application to renew it with"
+    )]
     NotRenewable,
     /// The authorization server did not answer, or not in a way that can be understood.
-    #[error("the tenant's access token has to be renewed, and the authorization server did not help: {failure}")]
+    #[error(
+        "the tenant's access token has to be renewed, and the authorization server did not help: {failure}"
+    )]
     AuthorizationServerUnavailable {
         /// What happened.
         failure: String,
@@ -71,9 +77,9 @@ impl AccessError {
     /// Whether the same may succeed in a moment.
     pub(super) fn passes(&self) -> bool {
         match self {
-            Self::AuthorizationServerUnavailable { .. } | Self::StoreUnavailable | Self::Crashed => {
-                true
-            }
+            Self::AuthorizationServerUnavailable { .. }
+            | Self::StoreUnavailable
+            | Self::Crashed => true,
             Self::ReauthorizationRequired { .. }
             | Self::NotRenewable
             | Self::Gone

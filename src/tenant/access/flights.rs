@@ -118,7 +118,10 @@ mod tests {
         };
         let joined = (0..20).map(|_| flights.join(&id, deadline, work));
         let outcomes = futures_util::future::join_all(joined).await;
-        assert!(outcomes.iter().all(|outcome| *outcome == Ok(0)), "{outcomes:?}");
+        assert!(
+            outcomes.iter().all(|outcome| *outcome == Ok(0)),
+            "{outcomes:?}"
+        );
         assert_eq!(flights.join(&id, deadline, work).await, Ok(1));
     }
 

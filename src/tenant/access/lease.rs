@@ -6,13 +6,13 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::time::Instant;
 
-use super::error::AccessError;
 use super::Parts;
+use super::error::AccessError;
+use crate::telemetry::chain;
 use crate::tenant::TenantId;
 use crate::tenant::record::Unusable;
 use crate::tenant::store::{Lease, StoreError};
 use crate::tenant::stored::StoredTenant;
-use crate::telemetry::chain;
 
 /// How long a lease lasts without a sign of life: how long a tenant waits whose replica was killed during a renewal.
 const LEASE: Duration = Duration::from_secs(6);

@@ -88,7 +88,10 @@ impl PortalMove {
 
     fn confirm(&self, new: &PortalAddress, info: &ApplicationInfo) -> Result<(), MoveRefused> {
         let policy = &self.parts.directory.judgement().policy;
-        let named = info.portal.as_deref().map(|text| PortalAddress::parse(text, policy));
+        let named = info
+            .portal
+            .as_deref()
+            .map(|text| PortalAddress::parse(text, policy));
         if !matches!(&named, Some(Ok(named)) if named == new) {
             return Err(MoveRefused::OtherAddress);
         }

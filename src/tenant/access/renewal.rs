@@ -11,17 +11,13 @@ use super::error::AccessError;
 use super::lease::{self, Leased};
 use super::{Insistence, Parts};
 use crate::audit::{self, Action, Actor};
-use crate::bitrix24::{
-    AuthorizationServer, ClientId, OAuthError, OAuthRefusal, Tokens, Verdict,
-};
+use crate::bitrix24::{AuthorizationServer, ClientId, OAuthError, OAuthRefusal, Tokens, Verdict};
 use crate::metrics::RenewalEnd;
 use crate::telemetry::chain;
 use crate::tenant::TenantId;
 use crate::tenant::record::{Record, Unusable, client_secret};
 use crate::tenant::store::{ModifyError, StoreError};
-use crate::tenant::stored::{
-    Reauthorization, StoredApplication, StoredCredentials, StoredTenant,
-};
+use crate::tenant::stored::{Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
 
 /// The cause of a mark: an answer of the authorization server was lost, and with it the new pair.
 pub(super) const ANSWER_LOST: &str = "answer_lost";
@@ -58,7 +54,12 @@ type Renewed = Result<(RenewalEnd, Arc<Record>), AccessError>;
 struct Superseded;
 
 impl Renewal {
-    pub(super) fn new(parts: &Arc<Parts>, id: &TenantId, stale: i64, insistence: Insistence) -> Self {
+    pub(super) fn new(
+        parts: &Arc<Parts>,
+        id: &TenantId,
+        stale: i64,
+        insistence: Insistence,
+    ) -> Self {
         Self {
             parts: Arc::clone(parts),
             id: id.clone(),
@@ -76,7 +77,9 @@ impl Renewal {
             Err(AccessError::ReauthorizationRequired { .. } | AccessError::NotRenewable) => {
                 RenewalEnd::ReauthorizationRequired
             }
-            Err(AccessError::AuthorizationServerUnavailable { .. }) => RenewalEnd::ServerUnavailable,
+            Err(AccessError::AuthorizationServerUnavailable { .. }) => {
+                RenewalEnd::ServerUnavailable
+            }
             Err(AccessError::StoreUnavailable) => RenewalEnd::StoreUnavailable,
             Err(_) => RenewalEnd::Given,
         };
@@ -97,7 +100,7 @@ impl Renewal {
             Leased::Newer(tenant) => return self.adopt(&tenant).await,
         };
         let renewed = tokio::select! {
-            renewed = self.renew(&tenant) => renewed,
+            renewed = Box::pin(self.renew(&tenant)) => renewed,
             never = lease::keep(&self.parts, &self.id) => match never {},
         };
         lease::release(&self.parts, &self.id).await;
@@ -135,15 +138,22 @@ impl Renewal {
         let application = tenant.application().ok_or(AccessError::NotRenewable)?;
         let secret = client_secret(application, &judgement.applications);
         let server = match &application.authorization_server {
-            Some(address) => AuthorizationServer::parse(address, &judgement.policy)
-                .map_err(Unusable::from)?,
+            Some(address) => {
+                AuthorizationServer::parse(address, &judgement.policy).map_err(Unusable::from)?
+            }
             None => judgement.default_server.clone(),
         };
         Ok(Needed {
             server,
-            client_id: application.client_id.clone().ok_or(AccessError::NotRenewable)?,
+            client_id: application
+                .client_id
+                .clone()
+                .ok_or(AccessError::NotRenewable)?,
             client_secret: secret.ok_or(AccessError::NotRenewable)?.clone(),
-            refresh_token: application.refresh_token.clone().ok_or(AccessError::NotRenewable)?,
+            refresh_token: application
+                .refresh_token
+                .clone()
+                .ok_or(AccessError::NotRenewable)?,
         })
     }
 
@@ -170,7 +180,9 @@ impl Renewal {
             return self.mark(OTHER_PORTAL).await;
         }
         let expires_in = SignedDuration::try_from(tokens.expires_in).unwrap_or_default();
-        let expires_at = Timestamp::now().checked_add(expires_in).unwrap_or(Timestamp::MAX);
+        let expires_at = Timestamp::now()
+            .checked_add(expires_in)
+            .unwrap_or(Timestamp::MAX);
         let mut wait = STORE_AGAIN.0;
         loop {
             let stored = self
@@ -228,9 +240,17 @@ impl Renewal {
             .store
             .modify(&self.id, |tenant| {
                 current(tenant, self.stale)?;
-                let is_new = tenant.reauthorization.as_ref().is_none_or(|mark| mark.cause != cause);
+                let is_new = tenant
+                    .reauthorization
+                    .as_ref()
+                    .is_none_or(|mark| mark.cause != cause);
                 if is_new {
-                    audit::record(Actor::Service, Action::ReauthorizationRequired, &tenant.id, cause);
+                    audit::record(
+                        Actor::Service,
+                        Action::ReauthorizationRequired,
+                        &tenant.id,
+                        cause,
+                    );
                 }
                 tenant.reauthorization = Some(Reauthorization {
                     cause: cause.to_owned(),

@@ -27,7 +27,11 @@ pub async fn follow(
     let mut is_away = false;
     let mut counted: Option<Instant> = None;
     let mut has_news = true;
-    while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(INTERVAL))
+        .await
+        .is_some()
+    {
         match catch_up(&directory, &mut seen).await {
             Ok(changes) => {
                 has_news |= changes > 0;
@@ -39,13 +43,19 @@ pub async fn follow(
             Err(error) => {
                 if !std::mem::replace(&mut is_away, true) {
                     let error = chain(&error);
-                    tracing::warn!(error, "the store does not answer; tenants in memory are used as they were");
+                    tracing::warn!(
+                        error,
+                        "the store does not answer; tenants in memory are used as they were"
+                    );
                 }
                 continue;
             }
         }
         let is_due = counted.is_none_or(|counted| counted.elapsed() >= COUNT_INTERVAL);
-        if has_news && is_due && let Ok(counts) = directory.store.count().await {
+        if has_news
+            && is_due
+            && let Ok(counts) = directory.store.count().await
+        {
             metrics.tenants_counted(
                 counts.tenants,
                 counts.disabled,

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::fingerprint::fingerprint;
 use super::Reading;
+use super::fingerprint::fingerprint;
 use crate::bitrix24::{AuthorizationServer, ClientId, MemberId, PortalAddress};
 use crate::config::{Fields, Node};
 use crate::tenant::applications::Applications;
@@ -75,7 +75,9 @@ impl Reading<'_> {
         let text = node.text(&mut self.file.faults)?;
         if text.chars().count() > DISPLAY_NAME || text.contains(char::is_control) {
             let remedy = format!("give at most {DISPLAY_NAME} characters in one line");
-            self.file.faults.push(node.fault("is no display name", remedy));
+            self.file
+                .faults
+                .push(node.fault("is no display name", remedy));
             return None;
         }
         Some(text.to_owned())
@@ -103,10 +105,7 @@ impl Reading<'_> {
         })
     }
 
-    fn application(
-        &mut self,
-        node: &Node<'_>,
-    ) -> Option<(StoredCredentials, Option<MemberId>)> {
+    fn application(&mut self, node: &Node<'_>) -> Option<(StoredCredentials, Option<MemberId>)> {
         let known = [
             "client_id",
             "client_secret",
@@ -121,12 +120,16 @@ impl Reading<'_> {
         let client_id = self.optional(&fields, "client_id", |this, node| {
             let text = node.text(&mut this.file.faults)?;
             let client_id = ClientId::parse(text);
-            client_id.map_err(|error| this.refuse::<()>(node, &error.to_string())).ok()
+            client_id
+                .map_err(|error| this.refuse::<()>(node, &error.to_string()))
+                .ok()
         });
         let member_id = self.optional(&fields, "member_id", |this, node| {
             let text = node.text(&mut this.file.faults)?;
             let member_id = MemberId::parse(text);
-            member_id.map_err(|error| this.refuse::<()>(node, &error.to_string())).ok()
+            member_id
+                .map_err(|error| this.refuse::<()>(node, &error.to_string()))
+                .ok()
         });
         let authorization_server = self.optional(&fields, "authorization_server", |this, node| {
             let text = node.text(&mut this.file.faults)?;
@@ -136,7 +139,9 @@ impl Reading<'_> {
             }
         });
         let mut secret = |key| {
-            self.optional(&fields, key, |this, node| this.secret(node, Alphabet::Visible))
+            self.optional(&fields, key, |this, node| {
+                this.secret(node, Alphabet::Visible)
+            })
         };
         let application = StoredApplication {
             client_secret: secret("client_secret"),

@@ -66,7 +66,9 @@ impl Fields {
     }
 
     fn optional(&mut self, text: Option<&str>) {
-        let length = text.map_or(u64::MAX, |text| u64::try_from(text.len()).unwrap_or(u64::MAX));
+        let length = text.map_or(u64::MAX, |text| {
+            u64::try_from(text.len()).unwrap_or(u64::MAX)
+        });
         self.digest.update(length.to_be_bytes());
         self.digest.update(text.unwrap_or_default());
     }

@@ -97,7 +97,10 @@ fn webhooks_and_applications_are_read_with_secrets_from_all_sources() {
     assert!(file.variables.contains("ACME"));
     assert_eq!(webhook(&file, "acme"), (17, "abc123"));
     assert_eq!(webhook(&file, "beta2"), (1, "0123"));
-    assert_eq!(exposed(&application(&file, "beta").access_token), "t0ken-x.y");
+    assert_eq!(
+        exposed(&application(&file, "beta").access_token),
+        "t0ken-x.y"
+    );
     assert_eq!(tenant(&file, "beta2").portal, "beta.bitrix24.de");
 }
 
@@ -114,8 +117,14 @@ fn an_application_that_can_be_renewed_is_read_whole() {
     assert!(file.faults.is_empty(), "{}", file.faults);
     let whole = application(&file, "a");
     assert_eq!(tenant(&file, "a").display_name, "Acme");
-    assert_eq!(tenant(&file, "a").member_id.as_ref().unwrap().as_str(), "abc1");
-    assert_eq!(whole.authorization_server.as_deref(), Some("oauth.bitrix.info"));
+    assert_eq!(
+        tenant(&file, "a").member_id.as_ref().unwrap().as_str(),
+        "abc1"
+    );
+    assert_eq!(
+        whole.authorization_server.as_deref(),
+        Some("oauth.bitrix.info")
+    );
     let secrets = [
         &whole.client_secret,
         &whole.refresh_token,
@@ -131,10 +140,22 @@ fn an_application_that_could_never_work_is_a_fault_that_says_what_is_missing() {
     for (lines, fault) in [
         ("", "has neither `access_token` nor `refresh_token`"),
         ("refresh_token: {inline: a}", "has no `client_id`"),
-        ("refresh_token: {inline: a}, client_id: app.9.9", "has no `client_secret`"),
-        ("access_token: {inline: a}, client_id: 'a b'", "is no client id"),
-        ("access_token: {inline: a}, member_id: 'a b'", "is no member id"),
-        ("access_token: {inline: a}, authorization_server: oauth.evil.example", "authorization_server"),
+        (
+            "refresh_token: {inline: a}, client_id: app.9.9",
+            "has no `client_secret`",
+        ),
+        (
+            "access_token: {inline: a}, client_id: 'a b'",
+            "is no client id",
+        ),
+        (
+            "access_token: {inline: a}, member_id: 'a b'",
+            "is no member id",
+        ),
+        (
+            "access_token: {inline: a}, authorization_server: oauth.evil.example",
+            "authorization_server",
+        ),
     ] {
         let file = read(&format!(
             "tenants: [{{id: a, portal: a.bitrix24.com, application: {{{lines}}}}}]\n"
@@ -147,7 +168,10 @@ fn an_application_that_could_never_work_is_a_fault_that_says_what_is_missing() {
 #[test]
 fn every_change_of_an_entry_changes_its_fingerprint_and_nothing_else_does() {
     let lines = "access_token: {inline: a}, client_id: app.1.2";
-    assert_eq!(fingerprint(lines), fingerprint("client_id: app.1.2, access_token: {inline: a}"));
+    assert_eq!(
+        fingerprint(lines),
+        fingerprint("client_id: app.1.2, access_token: {inline: a}")
+    );
     for changed in [
         "access_token: {inline: b}, client_id: app.1.2",
         "refresh_token: {inline: a}, client_id: app.1.2",

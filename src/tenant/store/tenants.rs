@@ -111,7 +111,10 @@ impl Store {
         });
         let ids: Vec<String> = ids.await?;
         ids.iter()
-            .map(|id| TenantId::parse(id).map_err(|_| StoreError::Corrupt("the id of a tenant".to_owned())))
+            .map(|id| {
+                TenantId::parse(id)
+                    .map_err(|_| StoreError::Corrupt("the id of a tenant".to_owned()))
+            })
             .collect()
     }
 
