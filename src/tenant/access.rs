@@ -235,7 +235,9 @@ impl PortalAccess {
         {
             return self.open(opened.tenant.renewed(newest), deadline).await;
         }
-        let new_address = new_address.ok_or(MoveRefused::Unreadable)?.to_owned();
+        let new_address = new_address
+            .ok_or_else(|| MoveRefused::Unreadable.of("an address that cannot be read"))?
+            .to_owned();
         let work = || PortalMove::new(&self.parts, opened, new_address).run();
         let record = self.running.moves.join(id, deadline, work).await??;
         self.open(opened.tenant.renewed(record), deadline).await
