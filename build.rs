@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "bitrix24/openlines/v1/open_lines_service.proto",
         "bitrix24/openlines/v1/bitrix24_error.proto",
         "bitrix24/openlines/v1/error_reason.proto",
+        "bitrix24/tenants/v1/tenant_service.proto",
         "google/rpc/error_details.proto",
     ])?;
 
