@@ -139,6 +139,7 @@ mod tests {
         let callers = Callers::new(&Auth::ApiKeys(vec![ConfiguredCaller {
             name: CallerName::parse("shop").unwrap(),
             grants,
+            manages_tenants: false,
             keys,
         }]));
         callers
