@@ -4,6 +4,7 @@
 //! of a configuration at once, those of the tenants file included, and no fault quotes a value,
 //! because any value may be a secret that was pasted into the wrong place.
 
+mod applications;
 mod auth;
 mod document;
 mod environment;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::tenant::Applications;
 pub use auth::{Auth, ConfiguredCaller};
 pub(crate) use document::Document;
 pub use environment::{Environment, NotUnicode};
@@ -59,6 +61,8 @@ pub struct Config {
     pub auth: Auth,
     /// For whom calls are made.
     pub tenants: Tenants,
+    /// The applications that the operator has registered.
+    pub applications: Applications,
     /// Which portals may be called, and how patiently.
     pub portals: Portals,
     /// What is refused before Bitrix24 is asked.
@@ -89,6 +93,7 @@ impl Config {
         let auth = Auth::read(&mut reader, listen);
         let policy = portals::policy(&mut reader);
         let tenants = Tenants::read(&mut reader, policy.as_ref(), environment);
+        let applications = applications::read(&mut reader, environment);
         let portals = Portals::read(&mut reader, policy);
         let validation = Validation::read(&mut reader);
         let log = Log::read(&mut reader);
@@ -108,6 +113,7 @@ impl Config {
                 server,
                 auth,
                 tenants,
+                applications,
                 portals,
                 validation,
                 log,
@@ -133,6 +139,7 @@ pub fn settings() -> Vec<&'static Setting> {
         server::SETTINGS,
         auth::SETTINGS,
         tenants::SETTINGS,
+        applications::SETTINGS,
         portals::SETTINGS,
         validation::SETTINGS,
         log::SETTINGS,

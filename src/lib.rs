@@ -19,6 +19,7 @@
 
 pub mod api;
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod bitrix24;
 pub mod cli;
