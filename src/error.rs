@@ -4,6 +4,7 @@
 //! the [table of reasons](reason), and Bitrix24's own codes one from the [table of codes](code). A [`Failure`] becomes a
 //! status with all its details, or one result among others.
 
+mod administration;
 pub mod code;
 mod failure;
 mod from_call;
@@ -13,6 +14,7 @@ mod violations;
 
 use tonic::Status;
 
+pub use self::administration::Administration;
 pub use self::failure::{CallIdentity, DOMAIN, Failure};
 pub use self::violations::{Violation, Violations};
 use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
@@ -74,6 +76,9 @@ pub enum Error {
     /// There is no such operation.
     #[error("there is no such operation")]
     OperationNotServed,
+    /// Managing tenants failed.
+    #[error(transparent)]
+    Administration(#[from] Administration),
 }
 
 impl Error {
@@ -137,6 +142,7 @@ impl Error {
             Self::OperationNotServed => {
                 Failure::of_facade(Reason::OperationNotServed, "there is no such operation")
             }
+            Self::Administration(error) => administration::failure(error),
         }
     }
 }

@@ -137,6 +137,17 @@ impl Failure {
                 description: row.remedy.to_owned(),
             }));
         }
+        if matches!(
+            self.reason,
+            Reason::TenantNotFound | Reason::TenantAlreadyExists
+        ) {
+            details.push(any(&pb::ResourceInfo {
+                resource_type: "bitrix24.tenants/Tenant".to_owned(),
+                resource_name: tenant_name(call),
+                owner: String::new(),
+                description: row.remedy.to_owned(),
+            }));
+        }
         details.extend(self.by_status(row, call));
         if let Some(url) = row.help {
             let link = pb::help::Link {
