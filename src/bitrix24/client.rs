@@ -11,12 +11,12 @@ use super::credential::Credential;
 use super::method::Method;
 use super::parameters::Parameters;
 use super::portal::PortalAddress;
-use super::transport::{Transport, TransportOptions, TransportUnusable};
+use super::transport::{Content, Transport, TransportOptions, TransportUnusable};
 
-/// Calls REST methods of any portal, through one pool of connections. Cheap to clone.
+/// Calls REST methods of any portal, and asks authorization servers for tokens, through one pool of connections. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
-    transport: Transport,
+    pub(super) transport: Transport,
 }
 
 impl Client {
@@ -85,18 +85,18 @@ impl Client {
     ) -> Result<Answer, CallError> {
         let (path, body) = match credential {
             Credential::Webhook { user_id, secret } => (
-                format!("{user_id}/{}/{method}", secret.expose_secret()),
+                format!("/rest/{user_id}/{}/{method}", secret.expose_secret()),
                 parameters.into_body(),
             ),
             Credential::Application { access_token } => (
-                method.name().to_owned(),
+                format!("/rest/{method}"),
                 parameters.into_body_with_token(access_token),
             ),
         };
         let path = SecretString::from(path);
         let reply = self
             .transport
-            .post(&portal.base_url(), &path, body, deadline)
+            .post(&portal.base_url(), &path, Content::json(body), deadline)
             .await?;
         Answer::read(&reply)
     }

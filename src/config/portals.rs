@@ -98,6 +98,7 @@ pub(super) fn policy(reader: &mut Reader<'_>) -> Option<Policy> {
     Some(Policy {
         allowed_suffixes: allowed_suffixes?,
         self_hosted: self_hosted?,
+        authorization_servers: Vec::new(),
         dangerous_allow_insecure: dangerous_allow_insecure?,
     })
 }

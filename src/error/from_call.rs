@@ -32,11 +32,11 @@ pub(super) fn failure(error: CallError, method: Option<Method>) -> Failure {
                 format!("{not_sent}; nothing was sent"),
             )
         },
-        CallError::Moved { new_host } => of_bitrix24(
+        CallError::Moved { new_address } => of_bitrix24(
             Reason::PortalMoved,
             outcome,
-            match new_host {
-                Some(host) => format!("the portal answers under a new address, {host}"),
+            match new_address {
+                Some(address) => format!("the portal answers under a new address, {address}"),
                 None => "the portal answers under a new address".to_owned(),
             },
         ),
