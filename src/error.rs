@@ -7,6 +7,7 @@
 mod administration;
 pub mod code;
 mod failure;
+mod from_authorization;
 mod from_call;
 pub mod reason;
 mod retry;
@@ -19,7 +20,7 @@ pub use self::failure::{CallIdentity, DOMAIN, Failure};
 pub use self::violations::{Violation, Violations};
 use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
 use crate::auth::Rejected;
-use crate::bitrix24::{CallError, Outcome};
+use crate::bitrix24::{CallError, OAuthError, Outcome};
 use crate::dispatch::NotAdmitted;
 use crate::tenant::NotPermitted;
 
@@ -79,6 +80,9 @@ pub enum Error {
     /// Managing tenants failed.
     #[error(transparent)]
     Administration(#[from] Administration),
+    /// The authorization server did not say whose an access token is.
+    #[error(transparent)]
+    Authorization(#[from] OAuthError),
 }
 
 impl Error {
@@ -143,6 +147,7 @@ impl Error {
                 Failure::of_facade(Reason::OperationNotServed, "there is no such operation")
             }
             Self::Administration(error) => administration::failure(error),
+            Self::Authorization(error) => from_authorization::failure(&error, "app.info"),
         }
     }
 }

@@ -68,6 +68,17 @@ impl Failure {
         self.reason
     }
 
+    /// What happened, in a sentence.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The same failure in other words.
+    #[must_use]
+    pub fn with_message(self, message: String) -> Self {
+        Self { message, ..self }
+    }
+
     /// What is known of the call's fate.
     pub fn outcome(&self) -> Outcome {
         self.outcome
