@@ -14,7 +14,7 @@ use crate::config::{Config, NameRule};
 use crate::dispatch::Dispatcher;
 use crate::metrics::Metrics;
 use crate::openlines::{OpenLines, Rules};
-use crate::server::{self, ServeError, admin};
+use crate::server::{self, ServeError, Services, admin};
 
 /// Why the service could not run.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +75,7 @@ pub async fn run(
             .map(ToString::to_string)
             .collect::<HashSet<_>>(),
     })?;
-    let service = OpenLines {
+    let open_lines = OpenLines {
         callers: Callers::new(&auth),
         directory: tenants.directory,
         rules: Rules {
@@ -88,8 +88,12 @@ pub async fn run(
         dispatcher: Dispatcher::new(client, metrics.clone()),
         metrics,
     };
+    let services = Services {
+        open_lines,
+        tenants: None,
+    };
     tokio::select! {
-        served = server::serve(listener, &server, service, &ready, stop) => Ok(served?),
+        served = server::serve(listener, &server, services, &ready, stop) => Ok(served?),
         failed = admin => Err(AppError::Admin(failed)),
     }
 }

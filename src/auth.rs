@@ -13,6 +13,7 @@ mod rejected;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub(crate) use api_key::random_characters;
 pub use api_key::{ApiKey, MalformedKey, NewKey};
 pub use caller::Caller;
 use caller::Identity;
@@ -20,6 +21,7 @@ pub use caller_name::{CallerName, InvalidCallerName};
 pub use grants::{GrantedTo, Grants, InvalidGrant};
 pub use key_entry::{InvalidKeyEntry, KeyEntry, KeyHash};
 pub use key_id::KeyId;
+pub(crate) use key_id::{KEY_ID_CHARACTERS, is_key_character};
 pub use rejected::Rejected;
 
 use crate::config;

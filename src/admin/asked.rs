@@ -34,10 +34,6 @@ impl Asked {
     }
 
     /// Answers the call.
-    #[expect(
-        clippy::result_large_err,
-        reason = "tonic's services answer with a status"
-    )]
     pub(super) fn answer<M>(&self, done: Result<M, Error>) -> Result<Response<M>, Status> {
         done.map(Response::new).map_err(|error| {
             let identity = self.context.identity();

@@ -107,7 +107,8 @@ impl Applying<'_> {
             }
             Some(EnteredCredentials::Application(application)) => {
                 (application.access_token.is_some() && self.is_selected(Field::AccessToken))
-                    || (application.refresh_token.is_some() && self.is_selected(Field::RefreshToken))
+                    || (application.refresh_token.is_some()
+                        && self.is_selected(Field::RefreshToken))
             }
         }
     }
@@ -128,7 +129,9 @@ impl Applying<'_> {
                 self.application(entered, moved, tenant);
             }
             // The mask names the credentials of one kind and the request has the other.
-            Some(EnteredCredentials::Webhook(_)) if application.is_some() => self.mistaken("webhook"),
+            Some(EnteredCredentials::Webhook(_)) if application.is_some() => {
+                self.mistaken("webhook")
+            }
             Some(EnteredCredentials::Application(_)) if webhook.is_some() => {
                 self.mistaken("application");
             }
@@ -187,26 +190,30 @@ impl Applying<'_> {
         }
     }
 
-    fn application(&mut self, entered: &EnteredApplication, moved: bool, tenant: &mut StoredTenant) {
+    fn application(
+        &mut self,
+        entered: &EnteredApplication,
+        moved: bool,
+        tenant: &mut StoredTenant,
+    ) {
         let mut stored = match &tenant.credentials {
             StoredCredentials::Application(stored) => stored.clone(),
-            // Above every generation that the tenant may have had before it had a webhook.
-            StoredCredentials::Webhook { .. } => StoredApplication {
-                generation: tenant.revision,
-                ..StoredApplication::default()
-            },
+            StoredCredentials::Webhook { .. } => StoredApplication::default(),
         };
         if moved {
             stored = StoredApplication {
                 client_id: stored.client_id,
                 client_secret: stored.client_secret,
                 authorization_server: stored.authorization_server,
-                generation: stored.generation,
                 ..StoredApplication::default()
             };
         }
         let before = self.changed.len();
-        self.set(Field::ClientId, entered.client_id.as_ref(), &mut stored.client_id);
+        self.set(
+            Field::ClientId,
+            entered.client_id.as_ref(),
+            &mut stored.client_id,
+        );
         self.set_secret(
             Field::ClientSecret,
             entered.client_secret.as_ref(),
@@ -227,7 +234,6 @@ impl Applying<'_> {
         );
         self.judge(&stored);
         if renewed {
-            stored.generation += 1;
             tenant.reauthorization = None;
         }
         tenant.credentials = StoredCredentials::Application(stored);
@@ -241,7 +247,11 @@ impl Applying<'_> {
             stored.access_token_expires_at = None;
             stored.scopes = Vec::new();
         }
-        self.set_secret(Field::RefreshToken, refresh_token, &mut stored.refresh_token);
+        self.set_secret(
+            Field::RefreshToken,
+            refresh_token,
+            &mut stored.refresh_token,
+        );
         let access_token = entered.access_token.as_ref();
         self.set_secret(Field::AccessToken, access_token, &mut stored.access_token);
         if self.is_selected(Field::AccessToken) && access_token.is_some() {
@@ -262,13 +272,14 @@ impl Applying<'_> {
         }
         let Some(client_id) = &stored.client_id else {
             if stored.refresh_token.is_some() || stored.client_secret.is_some() {
-                let description = "is required with a refresh token or a client secret; it is empty";
+                let description =
+                    "is required with a refresh token or a client secret; it is empty";
                 self.require(Field::ClientId, description);
             }
             return;
         };
-        let known = stored.client_secret.is_some()
-            || self.applications.by_client_id(client_id).is_some();
+        let known =
+            stored.client_secret.is_some() || self.applications.by_client_id(client_id).is_some();
         if stored.refresh_token.is_some() && !known {
             self.require(
                 Field::ClientSecret,

@@ -64,12 +64,7 @@ impl Tenants {
                 CreateError::Store(error) => unwritten(error),
             })?;
             let facts = format!("portal {}", created.portal);
-            audit::record(
-                Actor::Caller(&caller),
-                Action::Created,
-                &created.id,
-                &facts,
-            );
+            audit::record(Actor::Caller(&caller), Action::Created, &created.id, &facts);
             Ok(created)
         })
         .await
@@ -128,7 +123,11 @@ impl Tenants {
             etag::check(&etag, tenant)?;
             let changed = tenant.disabled != disabled;
             tenant.disabled = disabled;
-            Ok(if changed { vec!["state"] } else { Changed::new() })
+            Ok(if changed {
+                vec!["state"]
+            } else {
+                Changed::new()
+            })
         };
         self.modify(asked, &managed, action, modification).await
     }

@@ -115,7 +115,11 @@ impl Form<'_> {
             Ok(0) => None,
             Ok(user_id) => Some(user_id),
             Err(_negative) => {
-                self.wrong(Field::WebhookUserId, "NOT_POSITIVE", "is below 0; give 1 or more");
+                self.wrong(
+                    Field::WebhookUserId,
+                    "NOT_POSITIVE",
+                    "is below 0; give 1 or more",
+                );
                 None
             }
         };

@@ -139,7 +139,13 @@ mod tests {
     #[test]
     fn a_page_has_a_size_within_limits() {
         let mut violations = Violations::default();
-        for (asked, expected) in [(0, 50), (1, 1), (1000, 1000), (1001, 1000), (i32::MAX, 1000)] {
+        for (asked, expected) in [
+            (0, 50),
+            (1, 1),
+            (1000, 1000),
+            (1001, 1000),
+            (i32::MAX, 1000),
+        ] {
             assert_eq!(size(asked, &mut violations), expected);
         }
         assert!(violations.is_empty());

@@ -113,7 +113,11 @@ impl Selection {
     }
 
     /// The fields that a change is about: those of the mask, or without one those that are not empty.
-    pub(super) fn of(mask: Option<&FieldMask>, tenant: &Tenant, violations: &mut Violations) -> Self {
+    pub(super) fn of(
+        mask: Option<&FieldMask>,
+        tenant: &Tenant,
+        violations: &mut Violations,
+    ) -> Self {
         match mask {
             Some(mask) if !mask.paths.is_empty() => Self::named(&mask.paths, violations),
             Some(_) | None => Self::populated(tenant),
@@ -127,7 +131,10 @@ impl Selection {
 
     /// How fields of a webhook were selected, if any was.
     pub(super) fn webhook(&self) -> Option<How> {
-        WEBHOOK.into_iter().filter_map(|field| self.how(field)).min()
+        WEBHOOK
+            .into_iter()
+            .filter_map(|field| self.how(field))
+            .min()
     }
 
     /// How fields of an application were selected, if any was.

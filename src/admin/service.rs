@@ -119,8 +119,10 @@ impl Tenants {
             metrics: self.metrics.clone(),
         };
         let context = &asked.context;
-        let verified = verifier.verify(&tenant, &context.identity(), context.deadline());
-        Ok(verified.await)
+        let identity = context.identity();
+        Ok(verifier
+            .verify(&tenant, &identity, context.deadline())
+            .await)
     }
 
     pub(super) async fn read(&self, id: &TenantId) -> Result<StoredTenant, Error> {
@@ -147,7 +149,10 @@ fn failed(error: StoreError, outcome: Outcome) -> Error {
         }
         StoreError::Sealed { .. } => Administration::Sealed.into(),
         StoreError::Corrupt(what) => {
-            tracing::error!(what, "the store holds something that this service did not write");
+            tracing::error!(
+                what,
+                "the store holds something that this service did not write"
+            );
             Error::Internal { outcome }
         }
     }

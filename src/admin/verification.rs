@@ -89,9 +89,10 @@ impl Trial {
     /// The credentials were refused, or nobody answered: which of the two, the reason tells.
     fn failed(error: Error, call: &CallIdentity, who: &str) -> Self {
         // Its usual words are about a message that may have been delivered.
-        let unanswered = match &error {
-            Error::Call(CallError::Unanswered(unanswered)) => Some(unanswered.to_string()),
-            _ => None,
+        let unanswered = if let Error::Call(CallError::Unanswered(unanswered)) = &error {
+            Some(unanswered.to_string())
+        } else {
+            None
         };
         let mut failure = error.into_failure(call);
         if let Some(unanswered) = unanswered {

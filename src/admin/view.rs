@@ -20,10 +20,13 @@ pub(super) fn state(tenant: &StoredTenant) -> State {
 
 /// The tenant without its secrets.
 pub(super) fn of(stored: &StoredTenant) -> Tenant {
-    let reauthorization = stored.reauthorization.as_ref().map(|required| Reauthorization {
-        cause: required.cause.clone(),
-        occur_time: Some(time::of_stored(required.since)),
-    });
+    let reauthorization = stored
+        .reauthorization
+        .as_ref()
+        .map(|required| Reauthorization {
+            cause: required.cause.clone(),
+            occur_time: Some(time::of_stored(required.since)),
+        });
     Tenant {
         name: name::of(&stored.id),
         display_name: stored.display_name.clone(),

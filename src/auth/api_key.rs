@@ -104,7 +104,11 @@ impl NewKey {
 }
 
 /// `LENGTH` characters with five random bits each.
-fn random_characters<const LENGTH: usize>() -> Result<String, SysError> {
+///
+/// # Errors
+///
+/// The operating system has no random numbers to give.
+pub(crate) fn random_characters<const LENGTH: usize>() -> Result<String, SysError> {
     let mut random = [0_u8; LENGTH];
     SysRng.try_fill_bytes(&mut random)?;
     // 256 is a multiple of 32, so cutting to five bits favours no character.

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 
 /// Length of a key's id, in characters: 60 bits, enough that no two keys ever share one.
-pub(super) const KEY_ID_CHARACTERS: usize = 12;
+pub(crate) const KEY_ID_CHARACTERS: usize = 12;
 
 /// The id inside an API key: 12 characters of `a`–`z` and `2`–`7`. No secret; stands in logs and
 /// settings.
@@ -49,6 +49,6 @@ impl fmt::Display for KeyId {
 
 /// The 32 characters of RFC 4648's base32 in lower case: safe in URLs, shells and YAML, and without
 /// the `_` that separates the parts of a key.
-pub(super) fn is_key_character(byte: u8) -> bool {
+pub(crate) fn is_key_character(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'2'..=b'7')
 }

@@ -95,7 +95,8 @@ fn compare(
     if info.installed == Some(false) {
         trial.find(
             "application",
-            "is not installed completely; let the portal's administrator finish the installation".to_owned(),
+            "is not installed completely; let the portal's administrator finish the installation"
+                .to_owned(),
         );
     }
     trial.require_scopes("application.scopes", &["imopenlines", "imconnector"]);

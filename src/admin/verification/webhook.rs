@@ -55,11 +55,10 @@ impl Verifier {
         credential: &Credential,
         deadline: Instant,
     ) -> Result<Answer, Error> {
-        let parameters = Parameters::of(&BTreeMap::<&str, &str>::new()).map_err(|_| {
-            Error::Internal {
+        let parameters =
+            Parameters::of(&BTreeMap::<&str, &str>::new()).map_err(|_| Error::Internal {
                 outcome: Outcome::NotExecuted,
-            }
-        })?;
+            })?;
         let method = Method::ReadScopes;
         let asked = Instant::now();
         let answer = self

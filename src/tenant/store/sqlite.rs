@@ -1,0 +1,117 @@
+//! An SQLite file as the store.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+
+use super::error::{OpenError, StoreError};
+use super::migrations;
+use super::pool::Sqlite;
+
+/// How long a statement waits for another process, such as `openlines keys` or a backup.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// How long a method waits for its turn.
+const TURN: Duration = Duration::from_secs(10);
+
+/// Connections for reading: reading is not what a file is asked for often.
+const READERS: u32 = 4;
+
+/// For its owner only.
+const MODE: u32 = 0o600;
+
+/// Takes the right to be the only service on the file, creates the file and its tables, and forgets the leases of the
+/// process before.
+pub(super) async fn serve(path: &Path) -> Result<(Sqlite, File), OpenError> {
+    let only = lock(path)?;
+    let refused = |source| OpenError::File {
+        path: path.to_owned(),
+        source,
+    };
+    create(path).map_err(refused)?;
+    let mut connection = options(path).connect().await.map_err(StoreError::from)?;
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(StoreError::from)?;
+    migrations::migrate(&migrations::sqlite(), &mut *transaction).await?;
+    sqlx::query("DELETE FROM refresh_leases")
+        .execute(&mut *transaction)
+        .await
+        .map_err(StoreError::from)?;
+    transaction.commit().await.map_err(StoreError::from)?;
+    connection.close().await.map_err(StoreError::from)?;
+    Ok((pools(path), only))
+}
+
+/// Opens a file beside the service that may run on it.
+pub(super) async fn maintain(path: &Path) -> Result<Sqlite, OpenError> {
+    if !path.is_file() {
+        return Err(OpenError::NoFile(path.to_owned()));
+    }
+    let mut connection = options(path).connect().await.map_err(StoreError::from)?;
+    migrations::check(&mut connection).await?;
+    connection.close().await.map_err(StoreError::from)?;
+    Ok(pools(path))
+}
+
+fn pools(path: &Path) -> Sqlite {
+    let pool = |connections| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(TURN)
+            // A file does not go away, and opening it anew costs more than the memory.
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+    };
+    Sqlite {
+        writing: pool(1).connect_lazy_with(options(path)),
+        reading: pool(READERS).connect_lazy_with(options(path).pragma("query_only", "ON")),
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A pair of tokens that was reported as stored must survive a power cut.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY)
+        .disable_statement_logging()
+}
+
+/// Creates the file before the database library does, for the sake of its mode. The library's other files follow it.
+fn create(path: &Path) -> io::Result<()> {
+    let mut open = OpenOptions::new();
+    open.read(true).write(true).create(true).mode(MODE);
+    open.open(path).map(drop)
+}
+
+/// The operating system frees the lock with the process, however that ends.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock = PathBuf::from(name);
+    let mut open = OpenOptions::new();
+    open.write(true).create(true).truncate(false).mode(MODE);
+    let file = open.open(&lock);
+    let locked = file.and_then(|file| match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ErrorKind::WouldBlock.into()),
+        Err(TryLockError::Error(error)) => Err(error),
+    });
+    locked.map_err(|source| {
+        if source.kind() == ErrorKind::WouldBlock {
+            OpenError::Taken(path.to_owned())
+        } else {
+            OpenError::File { path: lock, source }
+        }
+    })
+}
