@@ -31,6 +31,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut prost = prost_build::Config::new();
     prost.enable_type_names();
+    // They carry secrets: src/api/redacted.rs has their Debug forms.
+    prost.skip_debug([
+        ".bitrix24.tenants.v1.WebhookCredentials",
+        ".bitrix24.tenants.v1.ApplicationCredentials",
+    ]);
     tonic_prost_build::configure()
         .build_client(true)
         .build_transport(false)

@@ -1,6 +1,7 @@
 //! The generated Protobuf types, their descriptors for reflection, and their JSON form.
 
 pub mod json;
+mod redacted;
 
 /// `bitrix24`
 pub mod bitrix24 {
