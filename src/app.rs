@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::Tenants;
 use crate::auth::Callers;
 use crate::bitrix24::{Client, TransportOptions, TransportUnusable};
 use crate::config;
@@ -18,7 +19,7 @@ use crate::config::{Config, NameRule, Portals, Validation};
 use crate::dispatch::Dispatcher;
 use crate::metrics::Metrics;
 use crate::openlines::{OpenLines, Rules};
-use crate::server::{self, ServeError, admin};
+use crate::server::{self, ServeError, Services, admin};
 use crate::tenant::{
     self, Directory, Judgement, OpenError, PortalAccess, ReconcileError, Store, StoreError,
     WatchedKeyring, WatchedTenants,
@@ -103,21 +104,35 @@ pub async fn run(
         open_tenants(store, tenants, judgement, &metrics, &tasks, &stopped).await?;
     let access = PortalAccess::new(
         directory.clone(),
-        store,
+        store.clone(),
         client.clone(),
         authorization.timeout,
         &tasks,
         metrics.clone(),
     );
-    let service = OpenLines {
-        callers: Callers::new(&auth),
+    let callers = Callers::new(&auth);
+    let tenants = Tenants {
+        callers: callers.clone(),
+        store,
+        policy: directory.judgement().policy.clone(),
+        default_authorization_server: directory.judgement().default_server.clone(),
+        applications: directory.judgement().applications.clone(),
+        client: client.clone(),
+        metrics: metrics.clone(),
+    };
+    let open_lines = OpenLines {
+        callers,
         directory,
         rules: rules(&validation),
         dispatcher: Dispatcher::new(client, access, metrics.clone()),
         metrics,
     };
+    let services = Services {
+        open_lines,
+        tenants: Some(tenants),
+    };
     let served = tokio::select! {
-        served = server::serve(listener, &server, service, &ready, stop) => served.map_err(AppError::from),
+        served = server::serve(listener, &server, services, &ready, stop) => served.map_err(AppError::from),
         failed = admin => Err(AppError::Admin(failed)),
     };
     stopped.cancel();

@@ -5,6 +5,7 @@ mod health;
 pub mod keys;
 mod sandbox;
 mod serve;
+mod tenants;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -37,6 +38,8 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Ask a running service whether it serves.
     Health(health::Arguments),
+    /// Manage the tenants of a running service.
+    Tenants(Box<tenants::Arguments>),
     /// Make API keys for callers.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -66,6 +69,7 @@ impl Cli {
             Command::Demo(arguments) => in_runtime(demo::run(arguments)),
             Command::Sandbox(arguments) => in_runtime(sandbox::run(arguments)),
             Command::Health(arguments) => in_runtime(health::run(arguments)),
+            Command::Tenants(arguments) => in_runtime(tenants::run(*arguments)),
             Command::Keys(command) => keys::run(command).map_err(Into::into),
         };
         match done {
@@ -73,7 +77,9 @@ impl Cli {
             Err(error) => {
                 // There is nobody left to tell if standard error is closed.
                 let _ = writeln!(io::stderr(), "openlines: {}", chain(error.as_ref()));
-                let usage = error.is::<Faults>() || error.is::<sandbox::NotLoopback>();
+                let usage = error.is::<Faults>()
+                    || error.is::<sandbox::NotLoopback>()
+                    || error.is::<tenants::Usage>();
                 if usage {
                     ExitCode::from(EXIT_USAGE)
                 } else {

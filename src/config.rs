@@ -59,6 +59,9 @@ const VARIABLE_PREFIX: &str = "OPENLINES_";
 /// Names the settings file, if the command line does not.
 const FILE_VARIABLE: &str = "OPENLINES_CONFIG";
 
+/// Holds the API key of the commands that call a running service. No setting: a service that finds it lets it be.
+pub(crate) const API_KEY_VARIABLE: &str = "OPENLINES_API_KEY";
+
 /// The settings of one process, free of faults.
 #[derive(Debug)]
 pub struct Config {

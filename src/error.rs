@@ -4,8 +4,10 @@
 //! the [table of reasons](reason), and Bitrix24's own codes one from the [table of codes](code). A [`Failure`] becomes a
 //! status with all its details, or one result among others.
 
+mod administration;
 pub mod code;
 mod failure;
+mod from_authorization;
 mod from_call;
 mod from_tenant;
 pub mod reason;
@@ -14,11 +16,12 @@ mod violations;
 
 use tonic::Status;
 
+pub use self::administration::Administration;
 pub use self::failure::{CallIdentity, DOMAIN, Failure};
 pub use self::violations::{Violation, Violations};
 use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
 use crate::auth::Rejected;
-use crate::bitrix24::{CallError, Outcome};
+use crate::bitrix24::{CallError, OAuthError, Outcome};
 use crate::dispatch::{NotAdmitted, SendError};
 use crate::tenant::{AccessError, ResolveError};
 
@@ -78,6 +81,12 @@ pub enum Error {
     /// There is no such operation.
     #[error("there is no such operation")]
     OperationNotServed,
+    /// Managing tenants failed.
+    #[error(transparent)]
+    Administration(#[from] Administration),
+    /// The authorization server did not say whose an access token is.
+    #[error(transparent)]
+    Authorization(#[from] OAuthError),
 }
 
 impl Error {
@@ -141,6 +150,8 @@ impl Error {
             Self::OperationNotServed => {
                 Failure::of_facade(Reason::OperationNotServed, "there is no such operation")
             }
+            Self::Administration(error) => administration::failure(error),
+            Self::Authorization(error) => from_authorization::failure(&error, "app.info"),
         }
     }
 }

@@ -7,9 +7,9 @@ use crate::bitrix24::{CallError, Method, NotSent, Outcome, Refusal, Unanswered};
 use crate::error::Violations;
 
 /// What of Bitrix24's description goes into the details, in bytes.
-const DESCRIPTION_BYTES: usize = 512;
+pub(super) const DESCRIPTION_BYTES: usize = 512;
 /// What of it goes into the status message, in bytes. The message travels percent-encoded, three times as long.
-const QUOTED_BYTES: usize = 200;
+pub(super) const QUOTED_BYTES: usize = 200;
 /// What of a code goes anywhere, in bytes. Documented ones are shorter than 50.
 pub(super) const CODE_BYTES: usize = 128;
 
@@ -146,7 +146,7 @@ fn refused(refusal: &Refusal, method: Option<Method>) -> Failure {
     }
 }
 
-fn of_bitrix24(reason: Reason, outcome: Outcome, message: String) -> Failure {
+pub(super) fn of_bitrix24(reason: Reason, outcome: Outcome, message: String) -> Failure {
     Failure {
         source: Source::Bitrix24,
         outcome,

@@ -27,7 +27,7 @@ use super::directory::{Directory, Tenant};
 use super::id::TenantId;
 use super::record::{Freshness, Record};
 use super::store::Store;
-use super::stored::Reauthorization;
+use super::stored::{Reauthorization, StoredTenant};
 use crate::bitrix24::{Client, Credential, PortalAddress};
 use crate::metrics::Metrics;
 
@@ -200,22 +200,25 @@ impl PortalAccess {
         self.open(renewed, deadline).await.ok()
     }
 
-    /// Gives a credential for a check by a person: a renewal is tried even where calls no longer try.
+    /// Renews a token that has expired, for a person who wants to know whether the tenant works: also where calls no longer try.
     ///
     /// # Errors
     ///
-    /// [`AccessError`].
-    pub async fn verify(&self, tenant: Tenant, deadline: Instant) -> Result<Opened, AccessError> {
+    /// [`AccessError`]; [`AccessError::NotRenewable`] if there is nothing to renew it with.
+    pub async fn make_current(
+        &self,
+        stored: &StoredTenant,
+        deadline: Instant,
+    ) -> Result<(), AccessError> {
+        let record = Record::judge(stored, self.parts.directory.judgement())?;
+        let tenant = Tenant::for_manager(record);
         let is_stale = tenant
             .grant()
             .is_some_and(|grant| grant.freshness() == Freshness::Stale);
-        let is_marked = tenant.record().reauthorization.is_some();
-        let tenant = if is_stale || is_marked {
-            self.renew(&tenant, deadline, Insistence::OfAPerson).await?
-        } else {
-            tenant
-        };
-        self.open(tenant, deadline).await
+        if is_stale || tenant.record().reauthorization.is_some() {
+            self.renew(&tenant, deadline, Insistence::OfAPerson).await?;
+        }
+        Ok(())
     }
 
     /// Follows the portal to the address that it has redirected to, once that is verified and stored.
