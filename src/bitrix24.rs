@@ -3,16 +3,23 @@
 //! A [`Client`] posts [`Parameters`] to a [`PortalAddress`] with a [`Credential`] and reads the envelope of the answer. Every
 //! failure is a [`CallError`] that knows its [`Outcome`]: whether Bitrix24 executed the call, did not, or whether nobody
 //! can tell. Nothing here knows gRPC.
+//!
+//! Tokens come from an [`AuthorizationServer`]: [`Client::refresh`] and [`Client::application_info`], which fail with an
+//! [`OAuthError`].
 
 mod address_guard;
+pub(crate) mod announced;
 mod answer;
+mod authorization_server;
 mod call_error;
 mod client;
 mod credential;
 mod host_name;
 mod identity;
+mod loopback;
 pub(crate) mod loose;
 mod method;
+mod oauth;
 mod outcome;
 mod parameters;
 mod portal;
@@ -22,12 +29,14 @@ mod time;
 mod transport;
 
 pub use answer::Answer;
+pub use authorization_server::{AuthorizationServer, InvalidAuthorizationServer};
 pub use call_error::{CallError, NotSent, Unanswered};
 pub use client::Client;
 pub use credential::Credential;
 pub use host_name::{HostName, InvalidHostName};
 pub use identity::{ClientId, InvalidIdentity, MemberId};
 pub use method::Method;
+pub use oauth::{ApplicationInfo, OAuthError, OAuthRefusal, Tokens, Verdict};
 pub use outcome::Outcome;
 pub use parameters::{NotAnObject, Parameters};
 pub use portal::{InvalidPortal, Policy, PortalAddress};

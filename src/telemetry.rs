@@ -2,6 +2,7 @@
 
 mod trace;
 
+use std::error::Error;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
@@ -17,15 +18,24 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry};
 
 pub use self::trace::{adopt_parent, trace_id};
-use crate::config;
 use crate::config::LogFormat;
+use crate::{audit, config};
 
 /// The target of the spans that traces are made of.
 pub const SPANS: &str = "openlines::span";
 
 /// Parts of other people's that could print request lines or bodies at a fine level. A webhook's request line is a secret, so
 /// no filter of an operator lowers these.
-const QUIET: [&str; 6] = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower"];
+const QUIET: [&str; 8] = [
+    "h2",
+    "hyper",
+    "hyper_util",
+    "moka",
+    "reqwest",
+    "rustls",
+    "sqlx",
+    "tower",
+];
 
 /// How long the last traces may take to leave when the process ends.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -76,8 +86,30 @@ impl Telemetry {
     }
 }
 
+/// An error with its causes, in one line.
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        source = error.source();
+    }
+    line
+}
+
 fn log_lines(settings: &config::Log) -> Box<dyn Layer<Registry> + Send + Sync> {
     let wanted = EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let trail = if settings.audit {
+        LevelFilter::INFO
+    } else {
+        LevelFilter::OFF
+    };
+    let wanted = match format!("{}={trail}", audit::TARGET).parse() {
+        Ok(directive) => wanted.add_directive(directive),
+        Err(_) => wanted,
+    };
     let pinned = Targets::new()
         .with_default(LevelFilter::TRACE)
         .with_targets(QUIET.map(|target| (target, LevelFilter::WARN)))

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::announced;
 use super::call_error::{CallError, Unanswered};
 use super::refusal::Refusal;
 use super::time::Time;
@@ -29,8 +30,8 @@ impl Answer {
     /// Everything but an envelope with a result; see [`CallError`].
     pub(super) fn read(reply: &Reply) -> Result<Self, CallError> {
         let http_status = reply.http_status;
-        if let Some(new_host) = moved(reply) {
-            return Err(CallError::Moved { new_host });
+        if let Some(new_address) = moved(reply) {
+            return Err(CallError::Moved { new_address });
         }
         if reply.body.iter().all(u8::is_ascii_whitespace) {
             return Err(Unanswered::Empty { http_status }.into());
@@ -78,22 +79,10 @@ impl Answer {
     }
 }
 
-/// The new host of a redirect: `None` if the reply is none, `Some(None)` if the new address cannot be read.
+/// The new address of a redirect: `None` if the reply is none, `Some(None)` if the new address cannot be read.
 fn moved(reply: &Reply) -> Option<Option<String>> {
     let location = reply.location.as_deref()?;
-    matches!(reply.http_status, 301 | 302 | 303 | 307 | 308).then(|| host_of(location))
-}
-
-/// The host of an `https` address. The rest of it may hold a webhook's secret and is dropped here.
-fn host_of(location: &str) -> Option<String> {
-    let rest = location.strip_prefix("https://")?;
-    let host = rest.split(['/', '?', '#']).next()?;
-    let plausible = !host.is_empty()
-        && host.len() <= 253
-        && host
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
-    plausible.then(|| host.to_ascii_lowercase())
+    matches!(reply.http_status, 301 | 302 | 303 | 307 | 308).then(|| announced::address(location))
 }
 
 #[cfg(test)]
@@ -192,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_names_the_new_host_and_drops_the_path() {
+    fn a_redirect_names_the_new_address_and_drops_the_path() {
         let moved = |location: &str| {
             let location = Some(location.to_owned());
             Answer::read(&Reply {
@@ -204,7 +193,13 @@ mod tests {
         assert_eq!(
             moved("https://New.bitrix24.com/rest/1/s3cret/x"),
             Err(CallError::Moved {
-                new_host: Some("new.bitrix24.com".to_owned())
+                new_address: Some("new.bitrix24.com".to_owned())
+            })
+        );
+        assert_eq!(
+            moved("http://127.0.0.1:8025/rest/1/s3cret/x"),
+            Err(CallError::Moved {
+                new_address: Some("http://127.0.0.1:8025".to_owned())
             })
         );
         for hidden in [
@@ -215,7 +210,7 @@ mod tests {
         ] {
             assert_eq!(
                 moved(hidden),
-                Err(CallError::Moved { new_host: None }),
+                Err(CallError::Moved { new_address: None }),
                 "{hidden}"
             );
         }

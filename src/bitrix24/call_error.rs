@@ -14,8 +14,9 @@ pub enum CallError {
     /// Source: page "change of the portal's domain".
     #[error("the portal has moved")]
     Moved {
-        /// The new host, if the answer named one that can be read.
-        new_host: Option<String>,
+        /// The new address, if the answer named one that can be read: a host name, or `http://127.0.0.1:PORT` for the
+        /// sandbox. Nobody has checked yet whether it may be called.
+        new_address: Option<String>,
     },
     /// A web server refused the request with a page: no portal of Bitrix24 is at the address.
     #[error("the web server at the portal's address refused the request with HTTP {http_status}")]
@@ -31,17 +32,17 @@ pub enum CallError {
     Unanswered(#[from] Unanswered),
 }
 
-/// Why a request never left.
+/// Why a request to a portal or an authorization server never left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
     /// The deadline passed before a connection was there.
-    #[error("the deadline passed before a connection to the portal was there")]
+    #[error("the deadline passed before a connection was there")]
     DeadlinePassed,
     /// No connection came about: name, network or TLS.
-    #[error("no connection to the portal came about")]
+    #[error("no connection came about")]
     Unreachable,
-    /// The portal's name leads to an address that must not be called.
-    #[error("the portal's name leads to an address that is not public")]
+    /// The name leads to an address that must not be called.
+    #[error("the name leads to an address that is not public")]
     AddressForbidden,
 }
 
@@ -83,6 +84,12 @@ pub enum Unanswered {
         /// The limit, in bytes.
         limit_bytes: usize,
     },
+    /// An authorization server answered that it failed itself.
+    #[error("the server answered that it failed, HTTP {http_status}")]
+    ServerFailed {
+        /// The HTTP status, 500 or more.
+        http_status: u16,
+    },
     /// The answer was JSON with neither a result nor an error, or with a result under a failing status.
     #[error("the answer held neither a result nor an error code, HTTP {http_status}")]
     NoResult {
@@ -100,6 +107,7 @@ impl Unanswered {
             | Self::CutOff { http_status }
             | Self::NotJson { http_status }
             | Self::Oversized { http_status, .. }
+            | Self::ServerFailed { http_status }
             | Self::NoResult { http_status } => Some(http_status),
         }
     }

@@ -11,12 +11,12 @@ use super::credential::Credential;
 use super::method::Method;
 use super::parameters::Parameters;
 use super::portal::PortalAddress;
-use super::transport::{Transport, TransportOptions, TransportUnusable};
+use super::transport::{Content, Transport, TransportOptions, TransportUnusable};
 
-/// Calls REST methods of any portal, through one pool of connections. Cheap to clone.
+/// Calls REST methods of any portal, and asks authorization servers for tokens, through one pool of connections. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
-    transport: Transport,
+    pub(super) transport: Transport,
 }
 
 impl Client {
@@ -41,7 +41,7 @@ impl Client {
         portal: &PortalAddress,
         credential: &Credential,
         method: Method,
-        parameters: Parameters,
+        parameters: &Parameters,
         deadline: Instant,
     ) -> Result<Answer, CallError> {
         let span = tracing::info_span!(
@@ -80,23 +80,23 @@ impl Client {
         portal: &PortalAddress,
         credential: &Credential,
         method: Method,
-        parameters: Parameters,
+        parameters: &Parameters,
         deadline: Instant,
     ) -> Result<Answer, CallError> {
         let (path, body) = match credential {
             Credential::Webhook { user_id, secret } => (
-                format!("{user_id}/{}/{method}", secret.expose_secret()),
-                parameters.into_body(),
+                format!("/rest/{user_id}/{}/{method}", secret.expose_secret()),
+                parameters.body(),
             ),
             Credential::Application { access_token } => (
-                method.name().to_owned(),
-                parameters.into_body_with_token(access_token),
+                format!("/rest/{method}"),
+                parameters.body_with_token(access_token),
             ),
         };
         let path = SecretString::from(path);
         let reply = self
             .transport
-            .post(&portal.base_url(), &path, body, deadline)
+            .post(&portal.base_url(), &path, Content::json(body), deadline)
             .await?;
         Answer::read(&reply)
     }

@@ -1,24 +1,24 @@
 //! The address of a portal: tenant data that decides where our secrets travel to.
 
 use std::fmt;
-use std::net::SocketAddr;
 
 use thiserror::Error;
 
 use crate::bitrix24::Suffix;
 use crate::bitrix24::{HostName, InvalidHostName};
 
-/// Scheme of the plain addresses that the sandbox has.
-const INSECURE_SCHEME: &str = "http://";
+use super::loopback;
 
-/// Which portals may be called. Only the operator sets it; a tenant cannot add to it.
+/// Which portals and authorization servers may be called. Only the operator sets it; a tenant cannot add to it.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// Names below one of these are portals in the Bitrix24 cloud.
     pub allowed_suffixes: Vec<Suffix>,
     /// Exactly these names are allowed besides; they may resolve to private addresses.
     pub self_hosted: Vec<HostName>,
-    /// Whether plain HTTP to a loopback address is allowed, for the sandbox portal.
+    /// Exactly these hosts grant tokens. They learn the secrets of applications.
+    pub authorization_servers: Vec<HostName>,
+    /// Whether plain HTTP to a loopback address is allowed, for the sandbox.
     pub dangerous_allow_insecure: bool,
 }
 
@@ -72,7 +72,7 @@ impl PortalAddress {
     ///
     /// Names the first rule that the text breaks, with the remedy.
     pub fn parse(text: &str, policy: &Policy) -> Result<Self, InvalidPortal> {
-        if let Some(authority) = text.strip_prefix(INSECURE_SCHEME) {
+        if let Some(authority) = text.strip_prefix(loopback::SCHEME) {
             return Self::parse_insecure(authority, policy);
         }
         let host = HostName::parse(text)?;
@@ -93,15 +93,7 @@ impl PortalAddress {
         if !policy.dangerous_allow_insecure {
             return Err(InvalidPortal::InsecureNotAllowed);
         }
-        let address: SocketAddr = authority
-            .parse()
-            .map_err(|_| InvalidPortal::InsecureNotLoopback)?;
-        // Written back it must be the same text: no scope, no leading zeros, nothing that two
-        // parsers could read differently.
-        let canonical = SocketAddr::new(address.ip(), address.port()).to_string() == authority;
-        if !canonical || !address.ip().is_loopback() || address.port() == 0 {
-            return Err(InvalidPortal::InsecureNotLoopback);
-        }
+        let address = loopback::parse(authority).ok_or(InvalidPortal::InsecureNotLoopback)?;
         Ok(Self(Kind::Insecure {
             host: address.ip().to_string().into(),
             authority: authority.into(),
@@ -130,7 +122,7 @@ impl PortalAddress {
     #[must_use]
     pub fn base_url(&self) -> String {
         let scheme = if self.is_insecure() {
-            INSECURE_SCHEME
+            loopback::SCHEME
         } else {
             "https://"
         };
@@ -170,6 +162,7 @@ mod tests {
             ],
             self_hosted: vec![HostName::parse("crm.acme.example").unwrap()],
             dangerous_allow_insecure,
+            ..Policy::default()
         }
     }
 

@@ -1,6 +1,6 @@
-//! The only part that speaks HTTP to portals: one pooled client for all of them.
+//! The only part that speaks HTTP to portals and authorization servers: one pooled client for all of them.
 //!
-//! A webhook's address is a secret. So the full address is built here, it dies here, and no error leaves here with an
+//! A webhook's address is a secret, and so are many bodies. So the full address is built here, it dies here, and no error leaves here with an
 //! address inside: the HTTP library's own errors, which print it, are sorted and dropped.
 
 use std::collections::HashSet;
@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use super::address_guard::{self, Forbidden, Reach};
 use super::call_error::{CallError, NotSent, Unanswered};
+use super::oauth::OAuthError;
 
 /// Limits of the connections to portals.
 #[derive(Clone, Debug)]
@@ -50,6 +51,67 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
 }
 
+/// A body and what it is.
+pub(super) struct Content {
+    media_type: &'static str,
+    body: Bytes,
+}
+
+impl Content {
+    /// A JSON document.
+    pub(super) fn json(body: Bytes) -> Self {
+        Self {
+            media_type: "application/json",
+            body,
+        }
+    }
+
+    /// A form.
+    pub(super) fn form(body: String) -> Self {
+        Self {
+            media_type: "application/x-www-form-urlencoded",
+            body: body.into(),
+        }
+    }
+}
+
+/// A request without a whole answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Failed {
+    NotSent(NotSent),
+    Unanswered(Unanswered),
+}
+
+impl From<NotSent> for Failed {
+    fn from(not_sent: NotSent) -> Self {
+        Self::NotSent(not_sent)
+    }
+}
+
+impl From<Unanswered> for Failed {
+    fn from(unanswered: Unanswered) -> Self {
+        Self::Unanswered(unanswered)
+    }
+}
+
+impl From<Failed> for CallError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::NotSent(not_sent) => not_sent.into(),
+            Failed::Unanswered(unanswered) => unanswered.into(),
+        }
+    }
+}
+
+impl From<Failed> for OAuthError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::NotSent(not_sent) => not_sent.into(),
+            Failed::Unanswered(unanswered) => unanswered.into(),
+        }
+    }
+}
+
 /// The pooled HTTP client.
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
@@ -60,7 +122,6 @@ pub(super) struct Transport {
 impl Transport {
     pub(super) fn new(options: TransportOptions) -> Result<Self, TransportUnusable> {
         let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let client = reqwest::Client::builder()
             .user_agent(concat!(
@@ -86,16 +147,16 @@ impl Transport {
         })
     }
 
-    /// Posts a JSON body to `{base_url}/rest/{path}` and reads the whole answer.
+    /// Posts a body to `{base_url}{path}` and reads the whole answer. Redirects are not followed.
     pub(super) async fn post(
         &self,
         base_url: &str,
         path: &SecretString,
-        body: Bytes,
+        content: Content,
         deadline: Instant,
-    ) -> Result<Reply, CallError> {
+    ) -> Result<Reply, Failed> {
         let handed_over = Arc::new(AtomicBool::new(false));
-        let exchange = self.exchange(base_url, path, body, Arc::clone(&handed_over));
+        let exchange = self.exchange(base_url, path, content, Arc::clone(&handed_over));
         match tokio::time::timeout_at(deadline, exchange).await {
             Ok(outcome) => outcome,
             Err(_elapsed) if handed_over.load(Ordering::Acquire) => {
@@ -109,9 +170,10 @@ impl Transport {
         &self,
         base_url: &str,
         path: &SecretString,
-        body: Bytes,
+        content: Content,
         handed_over: Arc<AtomicBool>,
-    ) -> Result<Reply, CallError> {
+    ) -> Result<Reply, Failed> {
+        let Content { media_type, body } = content;
         let length = body.len();
         let body = WatchedBody {
             bytes: Some(body),
@@ -119,7 +181,8 @@ impl Transport {
         };
         let sent = self
             .client
-            .post(format!("{base_url}/rest/{}", path.expose_secret()))
+            .post(format!("{base_url}{}", path.expose_secret()))
+            .header(CONTENT_TYPE, media_type)
             .header(CONTENT_LENGTH, length)
             .body(reqwest::Body::wrap(body))
             .send()
@@ -160,7 +223,7 @@ impl Transport {
 }
 
 /// Sorts an error of the HTTP library by the only question that counts: can the request have arrived?
-fn sort(error: &reqwest::Error, handed_over: &AtomicBool) -> CallError {
+fn sort(error: &reqwest::Error, handed_over: &AtomicBool) -> Failed {
     if is_forbidden_address(error) {
         NotSent::AddressForbidden.into()
     } else if error.is_connect() || !handed_over.load(Ordering::Acquire) {

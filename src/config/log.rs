@@ -13,6 +13,8 @@ pub struct Log {
     /// Which events are written, as directives of tracing's `EnvFilter`; they are known to parse.
     /// Default `info`.
     pub filter: String,
+    /// Whether the trail of changes to tenants is written, whatever the filter says. Default yes.
+    pub audit: bool,
 }
 
 /// How log events are written.
@@ -24,7 +26,7 @@ pub enum LogFormat {
     Text,
 }
 
-pub(super) const SETTINGS: &[&Setting] = &[&FORMAT, &FILTER];
+pub(super) const SETTINGS: &[&Setting] = &[&FORMAT, &FILTER, &AUDIT];
 
 static FORMAT: Setting = Setting {
     path: "log.format",
@@ -39,6 +41,13 @@ static FILTER: Setting = Setting {
     meaning: "Which events are written: a level, or levels by module, separated by commas.",
 };
 
+static AUDIT: Setting = Setting {
+    path: "log.audit",
+    form: Form::Flag,
+    default: Some("true"),
+    meaning: "Whether each change to a tenant is a log line with the target `openlines::audit`, whatever `log.filter` says.",
+};
+
 impl Log {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let format = reader.word(
@@ -49,9 +58,11 @@ impl Log {
             Ok(_) => Ok(text.to_owned()),
             Err(_) => Err("is no filter of log events".to_owned()),
         });
+        let audit = reader.flag(&AUDIT);
         Some(Self {
             format: format?,
             filter: filter?,
+            audit: audit?,
         })
     }
 }

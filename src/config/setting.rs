@@ -48,6 +48,14 @@ pub enum Form {
     Suffixes,
     /// A list of callers, which has a form of its own.
     Callers,
+    /// A list of applications, which has a form of its own.
+    Applications,
+    /// The address of a database. A secret: it may hold a password.
+    StoreUrl,
+    /// Sealing keys. A secret.
+    Keyring,
+    /// The host of an authorization server.
+    AuthorizationServer,
 }
 
 impl Setting {
@@ -55,7 +63,8 @@ impl Setting {
     #[must_use]
     pub fn variable(&self) -> Option<String> {
         let name = self.path.to_ascii_uppercase().replace('.', "_");
-        (self.form != Form::Callers).then(|| format!("{VARIABLE_PREFIX}{name}"))
+        (!matches!(self.form, Form::Callers | Form::Applications))
+            .then(|| format!("{VARIABLE_PREFIX}{name}"))
     }
 
     /// The first part of its path.
@@ -101,6 +110,17 @@ impl fmt::Display for Form {
                  environment, a list in the file",
             ),
             Self::Callers => f.write_str("a list of callers"),
+            Self::Applications => f.write_str("a list of applications"),
+            Self::StoreUrl => {
+                f.write_str("`sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`")
+            }
+            Self::Keyring => {
+                f.write_str("keys from `openlines keys new-sealing-key`, separated by commas")
+            }
+            Self::AuthorizationServer => f.write_str(
+                "one of `authorization.servers`, or `http://127.0.0.1:PORT` where \
+                 `portals.dangerous_allow_insecure` is set",
+            ),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where a secret of the tenants file comes from.
+//! Where a secret of the tenants file or of the settings comes from.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ const MAXIMUM_BYTES: usize = 4096;
 
 /// Which characters a secret may have.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Alphabet {
+pub(crate) enum Alphabet {
     /// ASCII letters and digits, so that it cannot change the path of the URL it becomes part of.
     LettersAndDigits,
     /// Visible ASCII characters, because nothing is known of the form of a token.
@@ -20,7 +20,7 @@ pub(super) enum Alphabet {
 
 /// Reads a secret from the one place that `node` names, and notes the environment variables that
 /// were named.
-pub(super) fn read(
+pub(crate) fn read(
     node: &Node<'_>,
     alphabet: Alphabet,
     environment: &Environment,

@@ -15,6 +15,7 @@ mod errors_page;
 mod faults;
 mod golden;
 mod metrics;
+mod oauth_client;
 mod operations;
 mod sandbox;
 mod secrets;

@@ -32,7 +32,7 @@ impl Captured {
     }
 }
 
-/// The portal. It answers each request with HTTP 200 and the same document.
+/// The portal. It answers each request with the same document.
 pub(crate) struct ScriptedPortal {
     pub(crate) address: SocketAddr,
     captured: Arc<Mutex<Vec<Captured>>>,
@@ -40,12 +40,17 @@ pub(crate) struct ScriptedPortal {
 
 impl ScriptedPortal {
     pub(crate) async fn answering(document: &str) -> Self {
+        Self::with_status(200, "", document).await
+    }
+
+    /// Answers with this status, with more header lines that each end in `\r\n`.
+    pub(crate) async fn with_status(status: u16, headers: &str, body: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let captured = Arc::<Mutex<Vec<Captured>>>::default();
         let answer = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{document}",
-            document.len()
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
         );
         let book = Arc::clone(&captured);
         tokio::spawn(async move {
@@ -64,6 +69,11 @@ impl ScriptedPortal {
         let captured = self.captured.lock().unwrap();
         assert_eq!(captured.len(), 1, "{captured:?}");
         captured[0].clone()
+    }
+
+    /// Whether nothing came.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.captured.lock().unwrap().is_empty()
     }
 
     /// Forgets what came.

@@ -1,0 +1,509 @@
+//! Refreshes and token checks, against the sandbox over HTTP and against servers that answer what the test says.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bitrix24_openlines::bitrix24::{
+    ApplicationInfo, AuthorizationServer, Client, ClientId, NotSent, OAuthError, Policy, Tokens,
+    TransportOptions, Unanswered, Verdict,
+};
+use bitrix24_openlines::sandbox::{
+    Fault, FaultKind, Moment, OAuthError as Refusal, Portal, Sandbox, demo,
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+
+use crate::support::portal::ScriptedPortal;
+
+/// Stands for every secret of a test whose server is scripted.
+const CANARY: &str = "s3cr3tcanary";
+/// Long enough for anything that is meant to be answered.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Short, for what is never answered.
+const IMPATIENCE: Duration = Duration::from_millis(300);
+
+fn client() -> Client {
+    Client::new(TransportOptions {
+        connect_timeout: Duration::from_secs(5),
+        idle_connection: Duration::from_secs(30),
+        maximum_answer_bytes: 100_000,
+        self_hosted: HashSet::new(),
+    })
+    .unwrap()
+}
+
+fn server(address: SocketAddr) -> AuthorizationServer {
+    let policy = Policy {
+        dangerous_allow_insecure: true,
+        ..Policy::default()
+    };
+    AuthorizationServer::parse(&format!("http://{address}/rest/"), &policy).unwrap()
+}
+
+fn within(patience: Duration) -> tokio::time::Instant {
+    (Instant::now() + patience).into()
+}
+
+fn client_id(text: &str) -> ClientId {
+    ClientId::parse(text).unwrap()
+}
+
+async fn sandbox() -> Sandbox {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    Sandbox::start(listener, vec![Portal::demo()]).unwrap()
+}
+
+/// Refreshes at the sandbox with the demonstration application.
+async fn refresh_demo(
+    sandbox: &Sandbox,
+    refresh_token: &str,
+    patience: Duration,
+) -> Result<Tokens, OAuthError> {
+    let secret = SecretString::from(demo::CLIENT_SECRET);
+    refresh(
+        sandbox.address(),
+        demo::CLIENT_ID,
+        &secret,
+        &refresh_token.into(),
+        patience,
+    )
+    .await
+}
+
+/// Refreshes at a scripted server with secrets that must show nowhere.
+async fn refresh_canary(address: SocketAddr, patience: Duration) -> Result<Tokens, OAuthError> {
+    let secret = SecretString::from(CANARY);
+    refresh(address, "local.1a.1", &secret, &secret, patience).await
+}
+
+async fn refresh(
+    address: SocketAddr,
+    id: &str,
+    client_secret: &SecretString,
+    refresh_token: &SecretString,
+    patience: Duration,
+) -> Result<Tokens, OAuthError> {
+    let answer = client()
+        .refresh(
+            &server(address),
+            &client_id(id),
+            client_secret,
+            refresh_token,
+            within(patience),
+        )
+        .await;
+    shows_no_secret(&answer, &[client_secret, refresh_token]);
+    answer
+}
+
+async fn info(
+    address: SocketAddr,
+    access_token: &str,
+    patience: Duration,
+) -> Result<ApplicationInfo, OAuthError> {
+    let token = SecretString::from(access_token);
+    let answer = client()
+        .application_info(&server(address), &token, within(patience))
+        .await;
+    shows_no_secret(&answer, &[&token]);
+    answer
+}
+
+/// No secret stands in any form in which an outcome could reach a log.
+fn shows_no_secret<T: std::fmt::Debug>(answer: &Result<T, OAuthError>, secrets: &[&SecretString]) {
+    let mut shown = format!("{answer:?}");
+    if let Err(error) = answer {
+        shown += &format!("{error}");
+    }
+    for secret in secrets {
+        assert!(!shown.contains(secret.expose_secret()), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_gives_the_pair_that_the_server_granted() {
+    let sandbox = sandbox().await;
+    let tokens = refresh_demo(&sandbox, demo::REFRESH_TOKEN, PATIENCE)
+        .await
+        .unwrap();
+    let address = format!("http://{}", sandbox.address());
+    assert_eq!(tokens.expires_in, Duration::from_secs(3600));
+    assert_eq!(tokens.portal.as_deref(), Some(address.as_str()));
+    assert_eq!(
+        tokens.authorization_server.as_deref(),
+        Some(address.as_str())
+    );
+    assert_eq!(tokens.scopes, ["imopenlines", "imconnector", "im", "crm"]);
+    assert_eq!(tokens.member_id.unwrap().as_str(), Portal::demo().member_id);
+    assert_eq!(sandbox.record().refreshes(), 1);
+    // The new pair is alive, the old one is not.
+    let (access, refresh) = (tokens.access_token, tokens.refresh_token);
+    assert!(
+        info(sandbox.address(), access.expose_secret(), PATIENCE)
+            .await
+            .is_ok()
+    );
+    let again = refresh_demo(&sandbox, demo::REFRESH_TOKEN, PATIENCE).await;
+    assert!(matches!(again, Err(OAuthError::Refused(refusal)) if refusal.is("invalid_grant")));
+    assert!(
+        refresh_demo(&sandbox, refresh.expose_secret(), PATIENCE)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_token_is_told_to_be_of_its_application_and_portal() {
+    let sandbox = sandbox().await;
+    let info = info(sandbox.address(), demo::ACCESS_TOKEN, PATIENCE)
+        .await
+        .unwrap();
+    assert_eq!(info.client_id, Some(client_id(demo::CLIENT_ID)));
+    assert_eq!(info.member_id.unwrap().as_str(), Portal::demo().member_id);
+    assert_eq!(info.portal, Some(format!("http://{}", sandbox.address())));
+    assert_eq!(
+        (info.installed, info.user_id),
+        (Some(true), Some(demo::OWNER))
+    );
+    assert_eq!(info.scopes, ["imopenlines", "imconnector", "im", "crm"]);
+}
+
+#[tokio::test]
+async fn a_token_that_is_unknown_or_expired_is_refused() {
+    let sandbox = sandbox().await;
+    let unknown = info(sandbox.address(), CANARY, PATIENCE).await.unwrap_err();
+    assert!(
+        matches!(&unknown, OAuthError::Refused(refusal) if refusal.is("invalid_token")),
+        "{unknown}"
+    );
+    sandbox.expire_token(demo::ACCESS_TOKEN);
+    let expired = info(sandbox.address(), demo::ACCESS_TOKEN, PATIENCE)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&expired, OAuthError::Refused(refusal) if refusal.is("expired_token")),
+        "{expired}"
+    );
+}
+
+#[tokio::test]
+async fn every_error_of_the_authorization_server_is_a_refusal_whatever_its_status() {
+    let sandbox = sandbox().await;
+    for error in Refusal::ALL {
+        sandbox.inject(Fault::once(FaultKind::oauth_error(*error)).for_oauth());
+        let told = refresh_demo(&sandbox, demo::REFRESH_TOKEN, PATIENCE)
+            .await
+            .unwrap_err();
+        let OAuthError::Refused(refusal) = told else {
+            panic!("{error:?}: {told:?}");
+        };
+        assert_eq!(
+            (refusal.code.as_str(), refusal.http_status),
+            (error.code, error.status)
+        );
+        assert_eq!(refusal.description, error.description.unwrap_or_default());
+        let dead = ["invalid_grant", "bad_verification_code"].contains(&error.code);
+        let expected = if dead {
+            Verdict::GrantDead
+        } else {
+            Verdict::NeedsPerson
+        };
+        assert_eq!(refusal.verdict(), expected, "{error:?}");
+    }
+    assert_eq!(sandbox.record().refreshes(), 0);
+    assert!(
+        refresh_demo(&sandbox, demo::REFRESH_TOKEN, PATIENCE)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn wrong_client_data_are_refused_by_the_sandbox_itself() {
+    let sandbox = sandbox().await;
+    let secret = SecretString::from(CANARY);
+    let (address, token) = (sandbox.address(), SecretString::from(demo::REFRESH_TOKEN));
+    let foreign = refresh(address, "local.other.1", &secret, &token, PATIENCE).await;
+    assert!(
+        matches!(foreign, Err(OAuthError::Refused(refusal)) if refusal.is("wrong_client") && refusal.http_status == 200)
+    );
+    let wrong = refresh(address, demo::CLIENT_ID, &secret, &token, PATIENCE).await;
+    assert!(matches!(wrong, Err(OAuthError::Refused(refusal)) if refusal.is("invalid_client")));
+}
+
+/// What the client is told under a fault of the server, and whether the server had granted the pair all the same.
+#[tokio::test]
+async fn faults_of_the_server_leave_the_outcome_open_and_name_their_kind() {
+    let lost = Unanswered::ConnectionLost;
+    let page = |http_status| Unanswered::NotJson { http_status };
+    let mut faults = vec![(
+        FaultKind::Redirect {
+            origin: "https://elsewhere.example".to_owned(),
+        },
+        Unanswered::NoResult { http_status: 302 },
+    )];
+    for moment in [Moment::Before, Moment::After] {
+        faults.extend([
+            (FaultKind::Reset(moment), lost),
+            (FaultKind::Close(moment), lost),
+            (FaultKind::Html(moment, 200), page(200)),
+            (FaultKind::Html(moment, 404), page(404)),
+            (FaultKind::Html(moment, 502), page(502)),
+            (FaultKind::PlainText(moment), page(500)),
+            (
+                FaultKind::Empty(moment),
+                Unanswered::Empty { http_status: 200 },
+            ),
+        ]);
+    }
+    for (kind, expected) in faults {
+        let sandbox = sandbox().await;
+        let (name, executes) = (kind.name(), kind.executes());
+        sandbox.inject(Fault::once(kind).for_oauth());
+        let told = refresh_demo(&sandbox, demo::REFRESH_TOKEN, PATIENCE)
+            .await
+            .unwrap_err();
+        assert_eq!(told, OAuthError::Unanswered(expected), "{name}");
+        assert_eq!(told.kind(), "unanswered");
+        assert_eq!(
+            sandbox.record().refreshes(),
+            usize::from(executes),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_given_up_at_the_deadline() {
+    for moment in [Moment::Before, Moment::After] {
+        let sandbox = sandbox().await;
+        sandbox.inject(Fault::always(FaultKind::Silence(moment)).for_oauth());
+        sandbox.inject(Fault::always(FaultKind::Silence(moment)).for_method("app.info"));
+        let begun = Instant::now();
+        let told = refresh_demo(&sandbox, demo::REFRESH_TOKEN, IMPATIENCE)
+            .await
+            .unwrap_err();
+        assert_eq!(told, OAuthError::Unanswered(Unanswered::DeadlinePassed));
+        let told = info(sandbox.address(), demo::ACCESS_TOKEN, IMPATIENCE)
+            .await
+            .unwrap_err();
+        assert_eq!(told, OAuthError::Unanswered(Unanswered::DeadlinePassed));
+        assert!(begun.elapsed() < PATIENCE);
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_before_there_is_a_connection_leaves_the_token_unused() {
+    let sandbox = sandbox().await;
+    let told = refresh_demo(&sandbox, demo::REFRESH_TOKEN, Duration::ZERO)
+        .await
+        .unwrap_err();
+    assert_eq!(told, OAuthError::NotSent(NotSent::DeadlinePassed));
+    assert_eq!((told.kind(), sandbox.record().refreshes()), ("not_sent", 0));
+}
+
+#[tokio::test]
+async fn a_server_that_nobody_runs_is_unreachable() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let told = refresh_canary(address, PATIENCE).await.unwrap_err();
+    assert_eq!(told, OAuthError::NotSent(NotSent::Unreachable));
+}
+
+/// A document of the token address with one field replaced, or taken out for an empty value.
+fn document(field: &str, value: &str) -> String {
+    let mut document = serde_json::json!({
+        "access_token": "a", "refresh_token": "r", "expires_in": 3600, "member_id": "b1",
+        "scope": "crm im", "client_endpoint": "https://New.bitrix24.com/rest/",
+        "server_endpoint": "https://oauth.bitrix.info/rest/", "domain": "oauth.bitrix.info",
+    });
+    let fields = document.as_object_mut().unwrap();
+    fields.remove(field);
+    if !value.is_empty() {
+        fields.insert(field.to_owned(), serde_json::from_str(value).unwrap());
+    }
+    document.to_string()
+}
+
+#[tokio::test]
+async fn an_answer_is_read_as_it_comes_and_judged_by_nobody_here() {
+    let answered = async |field: &str, value: &str| {
+        let portal = ScriptedPortal::answering(&document(field, value)).await;
+        refresh_canary(portal.address, PATIENCE).await
+    };
+    let tokens = answered("expires_in", r#""1800""#).await.unwrap();
+    assert_eq!(tokens.expires_in, Duration::from_secs(1800));
+    assert_eq!(tokens.scopes, ["crm", "im"]);
+    assert_eq!(tokens.portal.as_deref(), Some("new.bitrix24.com"));
+    assert_eq!(
+        tokens.authorization_server.as_deref(),
+        Some("oauth.bitrix.info")
+    );
+    assert_eq!(tokens.member_id.unwrap().as_str(), "b1");
+    let tokens = answered("expires_in", "").await.unwrap();
+    assert_eq!(tokens.expires_in, Duration::from_secs(3600));
+    // A foreign portal, and one that is none, are for the caller to refuse.
+    let tokens = answered("member_id", r#""foreign""#).await.unwrap();
+    assert_eq!(tokens.member_id.unwrap().as_str(), "foreign");
+    let tokens = answered("client_endpoint", r#""https://evil.example/rest/""#)
+        .await
+        .unwrap();
+    assert_eq!(tokens.portal.as_deref(), Some("evil.example"));
+    let tokens = answered("client_endpoint", r#""ftp://x/""#).await.unwrap();
+    assert_eq!(tokens.portal, None);
+    for (field, value) in [
+        ("refresh_token", ""),
+        ("access_token", ""),
+        ("refresh_token", r#""""#),
+        ("refresh_token", "null"),
+        ("refresh_token", "{}"),
+    ] {
+        let lost = answered(field, value).await.unwrap_err();
+        let expected = Unanswered::NoResult { http_status: 200 };
+        assert_eq!(lost, OAuthError::Unanswered(expected), "{field} {value}");
+    }
+}
+
+#[tokio::test]
+async fn only_json_with_an_error_below_500_is_a_refusal() {
+    let answered = async |status: u16, headers: &str, body: &str| {
+        let portal = ScriptedPortal::with_status(status, headers, body).await;
+        refresh_canary(portal.address, PATIENCE).await.unwrap_err()
+    };
+    for (status, body) in [
+        (200, r#"{"error":""}"#),
+        (400, r#"{"error":"x"}"#),
+        (404, r#"{"error":7}"#),
+    ] {
+        let told = answered(status, "", body).await;
+        assert!(
+            matches!(told, OAuthError::Refused(_)),
+            "{status} {body}: {told:?}"
+        );
+    }
+    let http_status = 503;
+    for (told, expected) in [
+        (
+            answered(503, "", r#"{"error":"invalid_grant"}"#).await,
+            Unanswered::ServerFailed { http_status },
+        ),
+        (
+            answered(503, "", &document("", "")).await,
+            Unanswered::ServerFailed { http_status },
+        ),
+        (
+            answered(400, "", &document("", "")).await,
+            Unanswered::NoResult { http_status: 400 },
+        ),
+        (
+            answered(200, "", "[]").await,
+            Unanswered::NoResult { http_status: 200 },
+        ),
+        (
+            answered(200, "", r#"{"error":"#).await,
+            Unanswered::CutOff { http_status: 200 },
+        ),
+        (
+            answered(200, "", " ").await,
+            Unanswered::Empty { http_status: 200 },
+        ),
+        (
+            answered(200, "", &"[".repeat(200_000)).await,
+            Unanswered::Oversized {
+                http_status: 200,
+                limit_bytes: 100_000,
+            },
+        ),
+    ] {
+        assert_eq!(told, OAuthError::Unanswered(expected));
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_takes_no_secret_along() {
+    let target = ScriptedPortal::answering(&document("", "")).await;
+    let location = format!("location: http://{}/oauth/token/\r\n", target.address);
+    for status in [301, 302, 303, 307, 308] {
+        let portal = ScriptedPortal::with_status(status, &location, r#"{"error":"x"}"#).await;
+        let told = refresh_canary(portal.address, PATIENCE).await.unwrap_err();
+        let expected = Unanswered::NoResult {
+            http_status: status,
+        };
+        assert_eq!(told, OAuthError::Unanswered(expected));
+    }
+    assert!(target.is_untouched());
+}
+
+#[tokio::test]
+async fn secrets_travel_in_the_body_only() {
+    let portal = ScriptedPortal::answering(&document("", "")).await;
+    refresh_canary(portal.address, PATIENCE).await.unwrap();
+    let request = portal.only_request();
+    assert_eq!(request.request_line(), "POST /oauth/token/ HTTP/1.1");
+    assert!(!request.head.contains(CANARY), "{}", request.head);
+    assert_eq!(
+        request.header("content-type"),
+        Some("application/x-www-form-urlencoded")
+    );
+    assert_eq!(
+        request.body,
+        format!(
+            "grant_type=refresh_token&client_id=local.1a.1&client_secret={CANARY}&refresh_token={CANARY}"
+        )
+    );
+    portal.forget();
+    let _ = info(portal.address, CANARY, PATIENCE).await;
+    let request = portal.only_request();
+    assert_eq!(request.request_line(), "POST /rest/app.info HTTP/1.1");
+    assert!(!request.head.contains(CANARY), "{}", request.head);
+    assert_eq!(request.body, format!("auth={CANARY}"));
+}
+
+#[tokio::test]
+async fn a_secret_that_the_server_echoes_is_taken_out_of_the_refusal() {
+    let echo = format!(
+        r#"{{"error":"no {CANARY}","error_description":"{CANARY}\n is unknown: {}"}}"#,
+        "x".repeat(1000)
+    );
+    let portal = ScriptedPortal::with_status(400, "", &echo).await;
+    let told = refresh_canary(portal.address, PATIENCE).await.unwrap_err();
+    let OAuthError::Refused(refusal) = told else {
+        panic!("{told:?}");
+    };
+    assert_eq!(refusal.code, "no [redacted]");
+    assert!(
+        refusal.description.starts_with("[redacted]  is unknown"),
+        "{}",
+        refusal.description
+    );
+    assert_eq!(refusal.description.chars().count(), 500);
+}
+
+#[tokio::test]
+async fn what_a_token_is_of_may_be_told_in_part() {
+    for (body, portal) in [
+        (
+            r#"{"result":{"install":{"domain":"Acme.bitrix24.com"}}}"#,
+            Some("acme.bitrix24.com"),
+        ),
+        (r#"{"result":{"install":[],"client_id":"no id"}}"#, None),
+    ] {
+        let scripted = ScriptedPortal::answering(body).await;
+        let told = info(scripted.address, CANARY, PATIENCE).await.unwrap();
+        assert_eq!(told.portal.as_deref(), portal);
+        assert_eq!(
+            (told.client_id, told.member_id, told.installed),
+            (None, None, None)
+        );
+    }
+    for body in ["{}", r#"{"result":[]}"#, r#"{"result":null}"#] {
+        let scripted = ScriptedPortal::answering(body).await;
+        let told = info(scripted.address, CANARY, PATIENCE).await.unwrap_err();
+        assert_eq!(
+            told,
+            OAuthError::Unanswered(Unanswered::NoResult { http_status: 200 })
+        );
+    }
+}
