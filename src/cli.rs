@@ -15,6 +15,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::config::Faults;
+use crate::telemetry::chain;
 
 /// The exit code for faults of settings and of the command line (`EX_USAGE` of sysexits).
 const EXIT_USAGE: u8 = 64;
@@ -94,18 +95,6 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 fn in_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     Runtime::new()?.block_on(command)
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        source = error.source();
-    }
-    line
 }
 
 /// Completes on SIGTERM and on Ctrl-C.

@@ -4,7 +4,7 @@ use super::name;
 use crate::auth::{Caller, Grants};
 use crate::error::{Administration, Error, Violations};
 use crate::server::CallContext;
-use crate::tenant::{NotPermitted, TenantId};
+use crate::tenant::{ResolveError, TenantId};
 
 /// Proof that the caller may manage tenants: those that it was granted.
 #[derive(Clone, Debug)]
@@ -23,6 +23,10 @@ impl Manager {
         }
     }
 
+    pub(super) fn caller(&self) -> &Caller {
+        &self.0
+    }
+
     pub(super) fn name(&self) -> &str {
         self.0.name()
     }
@@ -34,7 +38,7 @@ impl Manager {
     /// Whether the tenant is the caller's to manage is judged before anybody looks whether it exists.
     pub(super) fn manage(&self, id: TenantId, context: &CallContext) -> Result<Managed, Error> {
         if !self.0.may_act_for(&id) {
-            return Err(NotPermitted.into());
+            return Err(ResolveError::NotPermitted.into());
         }
         context.note_tenant(&id);
         Ok(Managed(id))

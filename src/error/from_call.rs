@@ -11,7 +11,7 @@ pub(super) const DESCRIPTION_BYTES: usize = 512;
 /// What of it goes into the status message, in bytes. The message travels percent-encoded, three times as long.
 pub(super) const QUOTED_BYTES: usize = 200;
 /// What of a code goes anywhere, in bytes. Documented ones are shorter than 50.
-const CODE_BYTES: usize = 128;
+pub(super) const CODE_BYTES: usize = 128;
 
 const MAYBE_DELIVERED: &str = "the message may or may not have been delivered";
 

@@ -15,6 +15,8 @@ use bitrix24_openlines::app::{self, AppError};
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::config::{Config, Environment};
 use bitrix24_openlines::sandbox::{Portal, Sandbox, demo};
+use bitrix24_openlines::tenant::sealing::Key;
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -188,12 +190,20 @@ fn config(folder: &Path, auth: &str, settings: &[(&str, &str)], tenants: &str) -
             "true".to_owned(),
         ),
         ("OPENLINES_SERVER_DRAIN_SECONDS".to_owned(), "2".to_owned()),
+        (
+            "OPENLINES_STORE_URL".to_owned(),
+            format!("sqlite:{}", folder.join("openlines.db").display()),
+        ),
+        (
+            "OPENLINES_STORE_KEYRING".to_owned(),
+            Key::generate().unwrap().expose().expose_secret().to_owned(),
+        ),
     ];
-    variables.extend(
-        settings
-            .iter()
-            .map(|(name, value)| (format!("OPENLINES_{name}"), (*value).to_owned())),
-    );
+    for (name, value) in settings {
+        let name = format!("OPENLINES_{name}");
+        variables.retain(|(known, _)| *known != name);
+        variables.push((name, (*value).to_owned()));
+    }
     let environment: Environment = variables.into_iter().collect();
     Config::load(Some(&settings_file), &environment).unwrap_or_else(|faults| panic!("{faults}"))
 }
