@@ -23,9 +23,9 @@ mod verification;
 mod view;
 
 use crate::auth::Callers;
-use crate::bitrix24::{AuthorizationServer, Client, Policy};
+use crate::bitrix24::Client;
 use crate::metrics::Metrics;
-use crate::tenant::{Applications, Store};
+use crate::tenant::{Directory, Judgement, PortalAccess, Store};
 
 /// The implementation of `bitrix24.tenants.v1.TenantService`.
 #[derive(Clone, Debug)]
@@ -34,12 +34,12 @@ pub struct Tenants {
     pub callers: Callers,
     /// Where the tenants are kept.
     pub store: Store,
-    /// What addresses of portals and of authorization servers are judged by.
-    pub policy: Policy,
-    /// The server that grants the tokens of tenants which name none.
-    pub default_authorization_server: AuthorizationServer,
-    /// The applications whose secrets stand in the settings.
-    pub applications: Applications,
+    /// What calls see of them: it learns of a change before its caller does.
+    pub directory: Directory,
+    /// What renews an access token that is to be tried.
+    pub access: PortalAccess,
+    /// What entered addresses and applications are judged by.
+    pub judgement: Judgement,
     /// What tries credentials.
     pub client: Client,
     /// What counts.

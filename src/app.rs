@@ -100,8 +100,15 @@ pub async fn run(
         default_server: authorization.default_server,
         applications,
     };
-    let (store, directory) =
-        open_tenants(store, tenants, judgement, &metrics, &tasks, &stopped).await?;
+    let (store, directory) = open_tenants(
+        store,
+        tenants,
+        judgement.clone(),
+        &metrics,
+        &tasks,
+        &stopped,
+    )
+    .await?;
     let access = PortalAccess::new(
         directory.clone(),
         store.clone(),
@@ -111,25 +118,23 @@ pub async fn run(
         metrics.clone(),
     );
     let callers = Callers::new(&auth);
-    let tenants = Tenants {
-        callers: callers.clone(),
-        store,
-        policy: directory.judgement().policy.clone(),
-        default_authorization_server: directory.judgement().default_server.clone(),
-        applications: directory.judgement().applications.clone(),
-        client: client.clone(),
-        metrics: metrics.clone(),
-    };
-    let open_lines = OpenLines {
-        callers,
-        directory,
-        rules: rules(&validation),
-        dispatcher: Dispatcher::new(client, access, metrics.clone()),
-        metrics,
-    };
     let services = Services {
-        open_lines,
-        tenants: Some(tenants),
+        tenants: Tenants {
+            callers: callers.clone(),
+            store,
+            directory: directory.clone(),
+            access: access.clone(),
+            judgement,
+            client: client.clone(),
+            metrics: metrics.clone(),
+        },
+        open_lines: OpenLines {
+            callers,
+            directory,
+            rules: rules(&validation),
+            dispatcher: Dispatcher::new(client, access, metrics.clone()),
+            metrics,
+        },
     };
     let served = tokio::select! {
         served = server::serve(listener, &server, services, &ready, stop) => served.map_err(AppError::from),

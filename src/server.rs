@@ -63,7 +63,7 @@ pub struct Services {
     /// Sends messages.
     pub open_lines: OpenLines,
     /// Manages tenants.
-    pub tenants: Option<Tenants>,
+    pub tenants: Tenants,
 }
 
 /// Limits of a connection. Each is what a peer could otherwise do without end.
@@ -113,14 +113,13 @@ pub async fn serve(
     let builder = builder(settings)?;
     let open_lines = OpenLinesServiceServer::new(services.open_lines)
         .max_decoding_message_size(settings.maximum_request_bytes);
-    let tenants = services.tenants.map(|tenants| {
-        TenantServiceServer::new(tenants).max_decoding_message_size(settings.maximum_request_bytes)
-    });
+    let tenants = TenantServiceServer::new(services.tenants)
+        .max_decoding_message_size(settings.maximum_request_bytes);
     let mut router = builder
         .layer(calls.clone())
         .add_service(health_service)
         .add_service(open_lines)
-        .add_optional_service(tenants);
+        .add_service(tenants);
     if settings.reflection {
         router = with_reflection(router)?;
     }

@@ -35,7 +35,11 @@ impl Tenants {
             .map(|id| manager.manage(id, &asked.context))
             .transpose()?;
         let entered = match request.tenant {
-            Some(tenant) => Some(Entered::read(tenant, &self.policy, &mut violations)),
+            Some(tenant) => Some(Entered::read(
+                tenant,
+                &self.judgement.policy,
+                &mut violations,
+            )),
             None => {
                 violations.add("tenant", "REQUIRED", "is required; it is missing");
                 None
@@ -49,7 +53,7 @@ impl Tenants {
             entered,
         };
         let mut tenant = blank(managed.id().clone());
-        if let Err(more) = change.apply(&mut tenant, &self.applications) {
+        if let Err(more) = change.apply(&mut tenant, &self.judgement.applications) {
             violations.extend(more);
         }
         if !violations.is_empty() {
@@ -58,7 +62,7 @@ impl Tenants {
 
         let (store, caller) = (self.store.clone(), manager.name().to_owned());
         asked.context.note_changing();
-        to_the_end(async move {
+        self.to_the_end(managed.id(), async move {
             let created = store.create(&tenant).await.map_err(|error| match error {
                 CreateError::AlreadyExists => Administration::AlreadyExists.into(),
                 CreateError::Store(error) => unwritten(error),
@@ -92,13 +96,13 @@ impl Tenants {
         let selection = Selection::of(update_mask.as_ref(), &tenant, &mut violations);
         let Tenant { etag, .. } = &tenant;
         let etag = etag.clone();
-        let entered = Entered::read(tenant, &self.policy, &mut violations);
+        let entered = Entered::read(tenant, &self.judgement.policy, &mut violations);
         let managed = match managed {
             Some(managed) if violations.is_empty() => managed,
             Some(_) | None => return Err(Error::InvalidRequest(violations)),
         };
         let change = Change { selection, entered };
-        let applications = self.applications.clone();
+        let applications = self.judgement.applications.clone();
         let modification = move |tenant: &mut StoredTenant| {
             etag::check(&etag, tenant)?;
             change
@@ -143,7 +147,7 @@ impl Tenants {
         let (store, id) = (self.store.clone(), managed.id().clone());
         let caller = asked.manager()?.name().to_owned();
         asked.context.note_changing();
-        to_the_end(async move {
+        self.to_the_end(managed.id(), async move {
             let mut changed = Changed::new();
             let mut portal = String::new();
             let modified = store
@@ -188,7 +192,7 @@ impl Tenants {
         let (store, id) = (self.store.clone(), managed.id().clone());
         let caller = manager.name().to_owned();
         asked.context.note_changing();
-        to_the_end(async move {
+        self.to_the_end(managed.id(), async move {
             store
                 .delete(&id, revision)
                 .await
@@ -202,18 +206,27 @@ impl Tenants {
         })
         .await
     }
-}
 
-/// Does the work in a task of its own, so that a caller that goes away leaves neither half a change nor a change without
-/// its line in the audit trail.
-async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    match tokio::spawn(work.in_current_span()).await {
-        Ok(done) => done,
-        Err(_panicked) => Err(Error::Internal {
-            outcome: Outcome::Unknown,
-        }),
+    /// Changes a tenant in a task of its own, so that a caller that goes away leaves neither half a change nor a change
+    /// without its line in the audit trail. When it is done, the caller's next message is sent for the changed tenant.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        id: &TenantId,
+        change: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (directory, id) = (self.directory.clone(), id.clone());
+        let work = async move {
+            let done = change.await;
+            // If the store does not answer just now, the feed of changes tells the directory later.
+            let _ = directory.reread(&id).await;
+            done
+        };
+        match tokio::spawn(work.in_current_span()).await {
+            Ok(done) => done,
+            Err(_panicked) => Err(Error::Internal {
+                outcome: Outcome::Unknown,
+            }),
+        }
     }
 }
 

@@ -23,6 +23,10 @@ impl Manager {
         }
     }
 
+    pub(super) fn caller(&self) -> &Caller {
+        &self.0
+    }
+
     pub(super) fn name(&self) -> &str {
         self.0.name()
     }

@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::Tenants;
 use super::asked::Asked;
-use super::verification::Verifier;
+use super::verification::Trial;
 use super::view;
 use crate::api::bitrix24::tenants::v1::tenant_service_server::TenantService;
 use crate::api::bitrix24::tenants::v1::{
@@ -110,19 +110,17 @@ impl Tenants {
     }
 
     async fn verify(&self, asked: &Asked, name: &str) -> Result<VerifyTenantResponse, Error> {
-        let managed = asked.manager()?.manage_named(name, &asked.context)?;
+        let manager = asked.manager()?;
+        let managed = manager.manage_named(name, &asked.context)?;
         let tenant = self.read(managed.id()).await?;
-        let verifier = Verifier {
-            client: self.client.clone(),
-            policy: self.policy.clone(),
-            default_server: self.default_authorization_server.clone(),
-            metrics: self.metrics.clone(),
+        let trial = Trial {
+            service: self,
+            tenant: &tenant,
+            caller: manager.caller(),
+            call: &asked.context.identity(),
+            deadline: asked.context.deadline(),
         };
-        let context = &asked.context;
-        let identity = context.identity();
-        Ok(verifier
-            .verify(&tenant, &identity, context.deadline())
-            .await)
+        Ok(trial.run().await)
     }
 
     pub(super) async fn read(&self, id: &TenantId) -> Result<StoredTenant, Error> {

@@ -27,7 +27,7 @@ use super::directory::{Directory, Tenant};
 use super::id::TenantId;
 use super::record::{Freshness, Record};
 use super::store::Store;
-use super::stored::{Reauthorization, StoredTenant};
+use super::stored::Reauthorization;
 use crate::bitrix24::{Client, Credential, PortalAddress};
 use crate::metrics::Metrics;
 
@@ -200,25 +200,22 @@ impl PortalAccess {
         self.open(renewed, deadline).await.ok()
     }
 
-    /// Renews a token that has expired, for a person who wants to know whether the tenant works: also where calls no longer try.
+    /// Gives a credential for a person who wants to know whether the tenant works: a renewal is tried even where calls no longer
+    /// try.
     ///
     /// # Errors
     ///
     /// [`AccessError`]; [`AccessError::NotRenewable`] if there is nothing to renew it with.
-    pub async fn make_current(
-        &self,
-        stored: &StoredTenant,
-        deadline: Instant,
-    ) -> Result<(), AccessError> {
-        let record = Record::judge(stored, self.parts.directory.judgement())?;
-        let tenant = Tenant::for_manager(record);
+    pub async fn verify(&self, tenant: Tenant, deadline: Instant) -> Result<Opened, AccessError> {
         let is_stale = tenant
             .grant()
             .is_some_and(|grant| grant.freshness() == Freshness::Stale);
-        if is_stale || tenant.record().reauthorization.is_some() {
-            self.renew(&tenant, deadline, Insistence::OfAPerson).await?;
-        }
-        Ok(())
+        let tenant = if is_stale || tenant.record().reauthorization.is_some() {
+            self.renew(&tenant, deadline, Insistence::OfAPerson).await?
+        } else {
+            tenant
+        };
+        self.open(tenant, deadline).await
     }
 
     /// Follows the portal to the address that it has redirected to, once that is verified and stored.

@@ -38,7 +38,7 @@ enum Known {
     Usable(Arc<Record>),
 }
 
-/// Proof that a caller may act for this tenant. Only [`Directory::resolve`] makes one that calls can be made with. Cheap to
+/// Proof that a caller may act for this tenant. Only [`Directory::resolve`] makes one. Cheap to
 /// clone.
 #[derive(Clone, Debug)]
 pub struct Tenant(Arc<Record>);
@@ -221,11 +221,6 @@ impl Tenant {
     #[must_use]
     pub fn is_application(&self) -> bool {
         self.0.grant().is_some()
-    }
-
-    /// A tenant for a person who manages it: the tenant service has checked that right.
-    pub(super) fn for_manager(record: Record) -> Self {
-        Self(Arc::new(record))
     }
 
     pub(super) fn record(&self) -> &Record {

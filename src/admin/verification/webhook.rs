@@ -5,73 +5,60 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::{Trial, Verifier};
+use super::{Report, Trial};
 use crate::bitrix24::{Answer, Credential, Method, Outcome, Parameters, PortalAddress};
 use crate::error::{CallIdentity, Error};
-use crate::tenant::StoredTenant;
 
-impl Verifier {
+/// What has no effect on a portal and works with any permission.
+const HARMLESS: Method = Method::ReadScopes;
+
+impl Trial<'_> {
     pub(super) async fn webhook(
         &self,
-        tenant: &StoredTenant,
+        portal: &PortalAddress,
         user_id: u64,
         secret: &SecretString,
-        call: &CallIdentity,
-        deadline: Instant,
-    ) -> Trial {
-        let portal = match PortalAddress::parse(&tenant.portal, &self.policy) {
-            Ok(portal) => portal,
-            Err(fault) => {
-                return Trial::unusable(format!("Nothing was asked: the tenant's portal {fault}."));
-            }
-        };
+    ) -> Report {
         let credential = Credential::Webhook {
             user_id,
             secret: secret.clone(),
         };
         let call = CallIdentity {
-            method: Some(Method::ReadScopes),
-            ..call.clone()
+            method: Some(HARMLESS),
+            ..self.call.clone()
         };
-        let answer = self.ask_portal(&portal, &credential, deadline).await;
-        let scopes = match answer.map(|answer| scopes(&answer)) {
-            Ok(Some(scopes)) => scopes,
-            Ok(None) => {
-                return Trial::failed(Error::AnswerNotUnderstood, &call, "The portal");
-            }
-            Err(error) => return Trial::failed(error, &call, "The portal"),
+        let answer = self.ask_portal(portal, &credential).await;
+        let scopes = answer.and_then(|answer| scopes(&answer).ok_or(Error::AnswerNotUnderstood));
+        let scopes = match scopes {
+            Ok(scopes) => scopes,
+            Err(error) => return Report::failed(error, &call, "The portal"),
         };
-        let mut trial = Trial::accepted(
-            format!("The portal {portal} accepted the webhook of user {user_id}."),
-            scopes,
-        );
-        trial.require_scopes("webhook", &["imopenlines"]);
-        trial
+        let explanation = format!("The portal {portal} accepted the webhook of user {user_id}.");
+        let mut report = Report::accepted(explanation, scopes);
+        report.require_scopes("webhook", &["imopenlines"]);
+        report
     }
 
     async fn ask_portal(
         &self,
         portal: &PortalAddress,
         credential: &Credential,
-        deadline: Instant,
     ) -> Result<Answer, Error> {
-        let parameters =
-            Parameters::of(&BTreeMap::<&str, &str>::new()).map_err(|_| Error::Internal {
-                outcome: Outcome::NotExecuted,
-            })?;
-        let method = Method::ReadScopes;
+        let none = BTreeMap::<&str, &str>::new();
+        let parameters = Parameters::of(&none).map_err(|_| Error::Internal {
+            outcome: Outcome::NotExecuted,
+        })?;
         let asked = Instant::now();
-        let answer = self
-            .client
-            .call(portal, credential, method, &parameters, deadline)
+        let client = &self.service.client;
+        let answer = client
+            .call(portal, credential, HARMLESS, &parameters, self.deadline)
             .await;
         let (http_status, error_type) = match &answer {
             Ok(answer) => (Some(answer.http_status), ""),
             Err(error) => (error.http_status(), error.kind()),
         };
-        let duration = asked.elapsed();
-        self.metrics
-            .portal_request_ended(method.name(), http_status, error_type, duration);
+        let metrics = &self.service.metrics;
+        metrics.portal_request_ended(HARMLESS.name(), http_status, error_type, asked.elapsed());
         answer.map_err(Error::from)
     }
 }
