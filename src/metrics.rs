@@ -79,6 +79,13 @@ pub const METRICS: &[Metric] = &[
         labels: &["bitrix24_method"],
         meaning: "Refusals of Bitrix24 with a code that is not documented. The log has the code.",
     },
+    Metric {
+        name: "openlines_installations_total",
+        kind: "counter",
+        labels: &["event", "result"],
+        meaning: "Events of portals that have installed or removed an application, by what became of them. \
+                  docs/installation.md lists the results.",
+    },
 ];
 
 /// The instruments. Cheap to clone.
@@ -92,6 +99,7 @@ pub struct Metrics {
     calls_in_hand: UpDownCounter<i64>,
     request_duration: Histogram<f64>,
     undocumented_codes: Counter<u64>,
+    installations: Counter<u64>,
 }
 
 /// How a call ended.
@@ -127,6 +135,13 @@ impl Metrics {
             .build()?;
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
         let meter = provider.meter("bitrix24-openlines");
+        let installations = meter.u64_counter("openlines.installations").build();
+        // Shown from the start, so that the first installation is an increase.
+        let first = [
+            KeyValue::new("event", "install"),
+            KeyValue::new("result", "created"),
+        ];
+        installations.add(0, &first);
         Ok(Self {
             call_duration: seconds(&meter, "rpc.server.call.duration", &CALL_SECONDS),
             calls: meter.u64_counter("openlines.calls").build(),
@@ -134,6 +149,7 @@ impl Metrics {
             calls_in_hand: meter.i64_up_down_counter("openlines.calls.in_hand").build(),
             request_duration: seconds(&meter, "http.client.request.duration", &CALL_SECONDS),
             undocumented_codes: meter.u64_counter("openlines.undocumented_codes").build(),
+            installations,
             registry,
             _provider: Arc::new(provider),
         })
@@ -185,6 +201,15 @@ impl Metrics {
     pub fn undocumented_code(&self, method: &'static str) {
         self.undocumented_codes
             .add(1, &[KeyValue::new("bitrix24.method", method)]);
+    }
+
+    /// Counts an installation event that has its outcome.
+    pub fn installation(&self, event: &'static str, result: &'static str) {
+        let attributes = [
+            KeyValue::new("event", event),
+            KeyValue::new("result", result),
+        ];
+        self.installations.add(1, &attributes);
     }
 
     /// All of it in Prometheus' text format.
