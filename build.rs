@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "bitrix24/openlines/v1/open_lines_service.proto",
         "bitrix24/openlines/v1/bitrix24_error.proto",
         "bitrix24/openlines/v1/error_reason.proto",
+        "bitrix24/tenants/v1/tenant_service.proto",
         "google/rpc/error_details.proto",
     ])?;
 
@@ -30,6 +31,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut prost = prost_build::Config::new();
     prost.enable_type_names();
+    // They carry secrets: src/api/redacted.rs has their Debug forms.
+    prost.skip_debug([
+        ".bitrix24.tenants.v1.WebhookCredentials",
+        ".bitrix24.tenants.v1.ApplicationCredentials",
+    ]);
     tonic_prost_build::configure()
         .build_client(true)
         .build_transport(false)

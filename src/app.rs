@@ -3,18 +3,30 @@
 use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use opentelemetry_sdk::error::OTelSdkError;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::admin::Tenants;
 use crate::auth::Callers;
 use crate::bitrix24::{Client, TransportOptions, TransportUnusable};
-use crate::config::{Config, NameRule};
+use crate::config;
+use crate::config::{Config, NameRule, Portals, Validation};
 use crate::dispatch::Dispatcher;
 use crate::metrics::Metrics;
 use crate::openlines::{OpenLines, Rules};
-use crate::server::{self, ServeError, admin};
+use crate::server::{self, ServeError, Services, admin};
+use crate::tenant::{
+    self, Directory, Judgement, OpenError, PortalAccess, ReconcileError, Store, StoreError,
+    WatchedKeyring, WatchedTenants,
+};
+
+/// How long renewals that nobody waits for may take when the service stops. What they have bought must be stored.
+const LAST_TASKS: Duration = Duration::from_secs(5);
 
 /// Why the service could not run.
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +37,21 @@ pub enum AppError {
     /// The metrics cannot be set up.
     #[error("metrics cannot be set up")]
     Metrics(#[from] OTelSdkError),
-    /// The admin port cannot be listened on.
-    #[error("cannot listen on {address} (admin.listen)")]
-    AdminListen {
-        /// The address of the settings.
+    /// The store cannot be opened.
+    #[error("the store cannot be opened (store.url)")]
+    OpenStore(#[from] OpenError),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// The tenants file cannot be taken over.
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
+    /// A port cannot be listened on.
+    #[error("cannot listen on {address} ({setting})")]
+    Listen {
+        /// The setting.
+        setting: &'static str,
+        /// Its address.
         address: SocketAddr,
         /// Why.
         source: io::Error,
@@ -55,6 +78,10 @@ pub async fn run(
         server,
         auth,
         tenants,
+        applications,
+        authorization,
+        installation: _,
+        store,
         portals,
         validation,
         telemetry,
@@ -64,7 +91,113 @@ pub async fn run(
     let metrics = Metrics::new()?;
     let (ready, readiness) = watch::channel(false);
     let admin = admin(telemetry.admin_listen, metrics.clone(), readiness).await?;
-    let client = Client::new(TransportOptions {
+    let client = client(&portals)?;
+
+    let tasks = TaskTracker::new();
+    let stopped = CancellationToken::new();
+    let judgement = Judgement {
+        policy: portals.addresses,
+        default_server: authorization.default_server,
+        applications,
+    };
+    let (store, directory) = open_tenants(
+        store,
+        tenants,
+        judgement.clone(),
+        &metrics,
+        &tasks,
+        &stopped,
+    )
+    .await?;
+    let access = PortalAccess::new(
+        directory.clone(),
+        store.clone(),
+        client.clone(),
+        authorization.timeout,
+        &tasks,
+        metrics.clone(),
+    );
+    let callers = Callers::new(&auth);
+    let services = Services {
+        tenants: Tenants {
+            callers: callers.clone(),
+            store,
+            directory: directory.clone(),
+            access: access.clone(),
+            judgement,
+            client: client.clone(),
+            metrics: metrics.clone(),
+        },
+        open_lines: OpenLines {
+            callers,
+            directory,
+            rules: rules(&validation),
+            dispatcher: Dispatcher::new(client, access, metrics.clone()),
+            metrics,
+        },
+    };
+    let served = tokio::select! {
+        served = server::serve(listener, &server, services, &ready, stop) => served.map_err(AppError::from),
+        failed = admin => Err(AppError::Admin(failed)),
+    };
+    stopped.cancel();
+    tasks.close();
+    if tokio::time::timeout(LAST_TASKS, tasks.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!("a renewal was still running at the end");
+    }
+    served
+}
+
+/// Opens the store, takes the tenants file over, and keeps both and the directory up to date in the background.
+async fn open_tenants(
+    settings: config::Store,
+    tenants: config::Tenants,
+    judgement: Judgement,
+    metrics: &Metrics,
+    tasks: &TaskTracker,
+    stopped: &CancellationToken,
+) -> Result<(Store, Directory), AppError> {
+    let keyring = settings.keyring;
+    let store = Store::open(&settings.url, keyring.clone(), tenant::Access::Service).await?;
+    let mut watched_tenants = None;
+    if let Some(file) = tenants.file {
+        tenant::reconcile(&store, &file.tenants, metrics).await?;
+        watched_tenants = Some(WatchedTenants::new(file.source, &file.tenants));
+    }
+    let watched_keyring = settings
+        .keyring_file
+        .map(|path| WatchedKeyring::new(keyring, path));
+    // Before the directory holds anything, so that no change is missed.
+    let seen = store.last_change().await?;
+    let directory = Directory::new(
+        store.clone(),
+        judgement,
+        tenants.maximum_cached,
+        metrics.clone(),
+    );
+    tasks.spawn(tenant::follow(
+        directory.clone(),
+        seen,
+        metrics.clone(),
+        stopped.clone(),
+    ));
+    if watched_tenants.is_some() || watched_keyring.is_some() {
+        tasks.spawn(tenant::watch(
+            store.clone(),
+            watched_tenants,
+            watched_keyring,
+            metrics.clone(),
+            stopped.clone(),
+        ));
+    }
+    Ok((store, directory))
+}
+
+fn client(portals: &Portals) -> Result<Client, TransportUnusable> {
+    Client::new(TransportOptions {
         connect_timeout: portals.connect_timeout,
         idle_connection: portals.idle_connection,
         maximum_answer_bytes: portals.maximum_answer_bytes,
@@ -74,23 +207,16 @@ pub async fn run(
             .iter()
             .map(ToString::to_string)
             .collect::<HashSet<_>>(),
-    })?;
-    let service = OpenLines {
-        callers: Callers::new(&auth),
-        directory: tenants.directory,
-        rules: Rules {
-            strict_names: validation.names == NameRule::Strict,
-            maximum_messages: validation.maximum_messages,
-            maximum_text_characters: validation.maximum_text_characters,
-            maximum_attachment_bytes: validation.maximum_attachment_bytes,
-            maximum_keyboard_bytes: validation.maximum_keyboard_bytes,
-        },
-        dispatcher: Dispatcher::new(client, metrics.clone()),
-        metrics,
-    };
-    tokio::select! {
-        served = server::serve(listener, &server, service, &ready, stop) => Ok(served?),
-        failed = admin => Err(AppError::Admin(failed)),
+    })
+}
+
+fn rules(validation: &Validation) -> Rules {
+    Rules {
+        strict_names: validation.names == NameRule::Strict,
+        maximum_messages: validation.maximum_messages,
+        maximum_text_characters: validation.maximum_text_characters,
+        maximum_attachment_bytes: validation.maximum_attachment_bytes,
+        maximum_keyboard_bytes: validation.maximum_keyboard_bytes,
     }
 }
 
@@ -102,10 +228,7 @@ async fn admin(
 ) -> Result<impl Future<Output = io::Error>, AppError> {
     let listener = match address {
         None => None,
-        Some(address) => {
-            let bound = TcpListener::bind(address).await;
-            Some(bound.map_err(|source| AppError::AdminListen { address, source })?)
-        }
+        Some(address) => Some(listen("admin.listen", address).await?),
     };
     Ok(async move {
         match listener {
@@ -115,5 +238,14 @@ async fn admin(
                 Err(error) => error,
             },
         }
+    })
+}
+
+async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| AppError::Listen {
+        setting,
+        address,
+        source,
     })
 }

@@ -93,6 +93,7 @@ impl Registered {
                 name: caller.name.as_str().into(),
                 key_id: Some(entry.id().clone()),
                 grants: caller.grants.clone(),
+                manages_tenants: caller.manages_tenants,
             };
             let registered = Self {
                 hash: entry.hash().clone(),
@@ -125,6 +126,7 @@ mod tests {
         Callers::new(&Auth::ApiKeys(vec![ConfiguredCaller {
             name: CallerName::parse("shop").unwrap(),
             grants: Grants::only([tenant("acme")]),
+            manages_tenants: false,
             keys: vec![key.entry()],
         }]))
     }
@@ -141,6 +143,7 @@ mod tests {
         assert_eq!(caller.key_id(), Some(key.entry().id()));
         assert!(caller.may_act_for(&tenant("acme")));
         assert!(!caller.may_act_for(&tenant("beta")));
+        assert!(!caller.manages_tenants());
     }
 
     #[test]
@@ -226,12 +229,14 @@ mod tests {
         let callers = Callers::new(&Auth::ApiKeys(vec![ConfiguredCaller {
             name: CallerName::parse("shop").unwrap(),
             grants: Grants::Every,
+            manages_tenants: true,
             keys: vec![old.entry(), new.entry()],
         }]));
         for key in [&old, &new] {
             let caller = callers.authenticate([bearer(key)]).unwrap();
             assert_eq!(caller.key_id(), Some(key.entry().id()));
             assert!(caller.may_act_for(&tenant("anybody")));
+            assert!(caller.manages_tenants());
         }
     }
 
@@ -243,6 +248,7 @@ mod tests {
         assert_eq!(caller.name(), "anonymous");
         assert_eq!(caller.key_id(), None);
         assert!(caller.may_act_for(&tenant("acme")));
+        assert!(caller.manages_tenants());
         assert!(callers.authenticate(["nonsense", "twice"]).is_ok());
     }
 

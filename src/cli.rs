@@ -5,6 +5,7 @@ mod health;
 pub mod keys;
 mod sandbox;
 mod serve;
+mod tenants;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::config::Faults;
+use crate::telemetry::chain;
 
 /// The exit code for faults of settings and of the command line (`EX_USAGE` of sysexits).
 const EXIT_USAGE: u8 = 64;
@@ -36,6 +38,8 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Ask a running service whether it serves.
     Health(health::Arguments),
+    /// Manage the tenants of a running service.
+    Tenants(Box<tenants::Arguments>),
     /// Make API keys for callers.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -65,6 +69,7 @@ impl Cli {
             Command::Demo(arguments) => in_runtime(demo::run(arguments)),
             Command::Sandbox(arguments) => in_runtime(sandbox::run(arguments)),
             Command::Health(arguments) => in_runtime(health::run(arguments)),
+            Command::Tenants(arguments) => in_runtime(tenants::run(*arguments)),
             Command::Keys(command) => keys::run(command).map_err(Into::into),
         };
         match done {
@@ -72,7 +77,9 @@ impl Cli {
             Err(error) => {
                 // There is nobody left to tell if standard error is closed.
                 let _ = writeln!(io::stderr(), "openlines: {}", chain(error.as_ref()));
-                let usage = error.is::<Faults>() || error.is::<sandbox::NotLoopback>();
+                let usage = error.is::<Faults>()
+                    || error.is::<sandbox::NotLoopback>()
+                    || error.is::<tenants::Usage>();
                 if usage {
                     ExitCode::from(EXIT_USAGE)
                 } else {
@@ -88,18 +95,6 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 fn in_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     Runtime::new()?.block_on(command)
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        source = error.source();
-    }
-    line
 }
 
 /// Completes on SIGTERM and on Ctrl-C.

@@ -6,9 +6,11 @@
 
 mod applications;
 mod auth;
+mod authorization;
 mod document;
 mod environment;
 mod fault;
+mod installation;
 mod log;
 mod node;
 mod portals;
@@ -16,6 +18,7 @@ mod reader;
 mod reference;
 mod server;
 mod setting;
+mod store;
 mod suggestion;
 mod telemetry;
 mod tenants;
@@ -31,10 +34,13 @@ use serde_json::Value;
 
 use crate::tenant::Applications;
 pub use auth::{Auth, ConfiguredCaller};
+pub use authorization::Authorization;
 pub(crate) use document::Document;
 pub use environment::{Environment, NotUnicode};
 pub use fault::{Fault, Faults};
+pub use installation::Installation;
 pub use log::{Log, LogFormat};
+pub(crate) use node::Fields;
 pub(crate) use node::Node;
 pub use portals::Portals;
 use reader::Reader;
@@ -42,8 +48,9 @@ pub use reader::{Effective, Origin};
 pub use reference::reference_tables;
 pub use server::{Server, Tls};
 pub use setting::{Form, Setting};
+pub use store::Store;
 pub use telemetry::Telemetry;
-pub use tenants::Tenants;
+pub use tenants::{ListedTenants, Tenants};
 pub use validation::{NameRule, Validation};
 
 /// Start of the name of every environment variable that is a setting.
@@ -51,6 +58,9 @@ const VARIABLE_PREFIX: &str = "OPENLINES_";
 
 /// Names the settings file, if the command line does not.
 const FILE_VARIABLE: &str = "OPENLINES_CONFIG";
+
+/// Holds the API key of the commands that call a running service. No setting: a service that finds it lets it be.
+pub(crate) const API_KEY_VARIABLE: &str = "OPENLINES_API_KEY";
 
 /// The settings of one process, free of faults.
 #[derive(Debug)]
@@ -63,6 +73,12 @@ pub struct Config {
     pub tenants: Tenants,
     /// The applications that the operator has registered.
     pub applications: Applications,
+    /// The servers that grant access tokens.
+    pub authorization: Authorization,
+    /// Where Bitrix24 reports installations.
+    pub installation: Installation,
+    /// Where tenants and their credentials are kept.
+    pub store: Store,
     /// Which portals may be called, and how patiently.
     pub portals: Portals,
     /// What is refused before Bitrix24 is asked.
@@ -92,36 +108,36 @@ impl Config {
         let server = Server::read(&mut reader, listen);
         let auth = Auth::read(&mut reader, listen);
         let policy = portals::policy(&mut reader);
-        let tenants = Tenants::read(&mut reader, policy.as_ref(), environment);
+        let store = Store::read(&mut reader);
         let applications = applications::read(&mut reader, environment);
+        let tenants = Tenants::read(&mut reader, policy.as_ref(), &applications, environment);
+        let authorization = Authorization::read(&mut reader, policy.as_ref());
+        let installation = Installation::read(&mut reader, &applications);
         let portals = Portals::read(&mut reader, policy);
         let validation = Validation::read(&mut reader);
         let log = Log::read(&mut reader);
         let telemetry = Telemetry::read(&mut reader);
         let (effective, faults) = reader.finish();
-
-        match (server, auth, tenants, portals, validation, log, telemetry) {
-            (
-                Some(server),
-                Some(auth),
-                Some(tenants),
-                Some(portals),
-                Some(validation),
-                Some(log),
-                Some(telemetry),
-            ) if faults.is_empty() => Ok(Self {
-                server,
-                auth,
-                tenants,
-                applications,
-                portals,
-                validation,
-                log,
-                telemetry,
-                effective,
-            }),
-            _ => Err(faults),
+        if !faults.is_empty() {
+            return Err(faults);
         }
+        let config = move || {
+            Some(Self {
+                server: server?,
+                auth: auth?,
+                tenants: tenants?,
+                applications,
+                authorization: authorization?,
+                installation: installation?,
+                store: store?,
+                portals: portals?,
+                validation: validation?,
+                log: log?,
+                telemetry: telemetry?,
+                effective,
+            })
+        };
+        config().ok_or(faults)
     }
 
     /// Every setting with the value in force and where it came from, for the log at start. Holds no
@@ -139,7 +155,10 @@ pub fn settings() -> Vec<&'static Setting> {
         server::SETTINGS,
         auth::SETTINGS,
         tenants::SETTINGS,
+        store::SETTINGS,
         applications::SETTINGS,
+        authorization::SETTINGS,
+        installation::SETTINGS,
         portals::SETTINGS,
         validation::SETTINGS,
         log::SETTINGS,

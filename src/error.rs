@@ -4,22 +4,26 @@
 //! the [table of reasons](reason), and Bitrix24's own codes one from the [table of codes](code). A [`Failure`] becomes a
 //! status with all its details, or one result among others.
 
+mod administration;
 pub mod code;
 mod failure;
+mod from_authorization;
 mod from_call;
+mod from_tenant;
 pub mod reason;
 mod retry;
 mod violations;
 
 use tonic::Status;
 
+pub use self::administration::Administration;
 pub use self::failure::{CallIdentity, DOMAIN, Failure};
 pub use self::violations::{Violation, Violations};
 use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
 use crate::auth::Rejected;
-use crate::bitrix24::{CallError, Outcome};
-use crate::dispatch::NotAdmitted;
-use crate::tenant::NotPermitted;
+use crate::bitrix24::{CallError, OAuthError, Outcome};
+use crate::dispatch::{NotAdmitted, SendError};
+use crate::tenant::{AccessError, ResolveError};
 
 /// Why a call, or one message of a call, fails.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -30,9 +34,12 @@ pub enum Error {
     /// The caller's own credentials are not accepted.
     #[error(transparent)]
     Caller(#[from] Rejected),
-    /// The tenant does not exist or is not the caller's.
+    /// The tenant does not exist, is not the caller's, or cannot be used.
     #[error(transparent)]
-    Tenant(#[from] NotPermitted),
+    Tenant(#[from] ResolveError),
+    /// The tenant's portal cannot be opened.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The operation needs application credentials and the tenant has a webhook.
     #[error("the tenant has a webhook, and the operation needs an application")]
     ApplicationRequired,
@@ -74,6 +81,12 @@ pub enum Error {
     /// There is no such operation.
     #[error("there is no such operation")]
     OperationNotServed,
+    /// Managing tenants failed.
+    #[error(transparent)]
+    Administration(#[from] Administration),
+    /// The authorization server did not say whose an access token is.
+    #[error(transparent)]
+    Authorization(#[from] OAuthError),
 }
 
 impl Error {
@@ -95,10 +108,10 @@ impl Error {
                 };
                 Failure::of_facade(reason, rejected.to_string())
             }
-            Self::Tenant(NotPermitted) => Failure::of_facade(
-                Reason::TenantNotPermitted,
-                "the tenant does not exist, or the caller may not act for it",
-            ),
+            Self::Tenant(error) => from_tenant::unresolved(error),
+            Self::Access(error) | Self::NotAdmitted(NotAdmitted::Access(error)) => {
+                from_tenant::not_opened(error)
+            }
             Self::ApplicationRequired => Failure::of_facade(
                 Reason::WrongAuthorizationType,
                 "the operation needs application (OAuth) credentials, and the tenant has a webhook; nothing was sent",
@@ -137,6 +150,17 @@ impl Error {
             Self::OperationNotServed => {
                 Failure::of_facade(Reason::OperationNotServed, "there is no such operation")
             }
+            Self::Administration(error) => administration::failure(error),
+            Self::Authorization(error) => from_authorization::failure(&error, "app.info"),
+        }
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Call(error) => Self::Call(error),
+            SendError::Access(error) => Self::Access(error),
         }
     }
 }

@@ -17,6 +17,7 @@
 //! Each proof is a type that only the step before can make, so that a forgotten check does not compile. Data flows down this list
 //! and back up. ARCHITECTURE.md says more.
 
+pub mod admin;
 pub mod api;
 pub mod app;
 pub mod audit;

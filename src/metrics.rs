@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider, UpDownCounter};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider, UpDownCounter};
 use opentelemetry_prometheus::ResourceSelector;
 use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -86,7 +86,128 @@ pub const METRICS: &[Metric] = &[
         meaning: "Events of portals that have installed or removed an application, by what became of them. \
                   docs/installation.md lists the results.",
     },
+    Metric {
+        name: "openlines_token_renewals_total",
+        kind: "counter",
+        labels: &["end"],
+        meaning: "Renewals of access tokens by how they ended. `adopted`: another replica was faster. `recovered`: the second attempt after a lost answer.",
+    },
+    Metric {
+        name: "openlines_token_renewal_duration_seconds",
+        kind: "histogram",
+        labels: &[],
+        meaning: "How long renewals of access tokens took, the wait for another replica included.",
+    },
+    Metric {
+        name: "openlines_token_answers_lost_total",
+        kind: "counter",
+        labels: &[],
+        meaning: "Answers of an authorization server that were lost, so that a pair of tokens may be lost too.",
+    },
+    Metric {
+        name: "openlines_token_store_failures_total",
+        kind: "counter",
+        labels: &[],
+        meaning: "Failed attempts to store a new pair of tokens. They are repeated; a pair that is not stored when the process ends is lost.",
+    },
+    Metric {
+        name: "openlines_portal_moves_total",
+        kind: "counter",
+        labels: &["end"],
+        meaning: "Redirects of portals to a new address by whether they were followed.",
+    },
+    Metric {
+        name: "openlines_tenant_loads_total",
+        kind: "counter",
+        labels: &["end"],
+        meaning: "Tenants that were looked up in the store because they were not in memory.",
+    },
+    Metric {
+        name: "openlines_tenants",
+        kind: "gauge",
+        labels: &["state"],
+        meaning: "Tenants in the store: `all`, and of these `disabled` and `reauthorization_required`.",
+    },
+    Metric {
+        name: "openlines_unlisted_tenants",
+        kind: "gauge",
+        labels: &[],
+        meaning: "Tenants that came from the tenants file and are no longer in it.",
+    },
+    Metric {
+        name: "openlines_directory_followed_timestamp_seconds",
+        kind: "gauge",
+        labels: &[],
+        meaning: "When the changes of other replicas were last taken over, in seconds since 1970.",
+    },
 ];
+
+/// How a renewal of an access token ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenewalEnd {
+    /// With a new pair, stored.
+    Renewed,
+    /// With a new pair at the second attempt, after a lost answer.
+    Recovered,
+    /// With a pair that somebody else had stored.
+    Adopted,
+    /// A person has to act.
+    ReauthorizationRequired,
+    /// The authorization server did not help.
+    ServerUnavailable,
+    /// The store did not answer.
+    StoreUnavailable,
+    /// The tenant was deleted or made unusable meanwhile.
+    GivenUp,
+}
+
+impl RenewalEnd {
+    const ALL: [Self; 7] = [
+        Self::Renewed,
+        Self::Recovered,
+        Self::Adopted,
+        Self::ReauthorizationRequired,
+        Self::ServerUnavailable,
+        Self::StoreUnavailable,
+        Self::GivenUp,
+    ];
+
+    /// Its word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Renewed => "renewed",
+            Self::Recovered => "recovered",
+            Self::Adopted => "adopted",
+            Self::ReauthorizationRequired => "reauthorization_required",
+            Self::ServerUnavailable => "server_unavailable",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
+/// What became of a portal's redirect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortalMoveEnd {
+    /// The new address was verified and stored.
+    Followed,
+    /// The new address was not proven to be the portal's.
+    Refused,
+    /// It could not be verified now.
+    Failed,
+}
+
+/// What the store said of a tenant that was not in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantLoad {
+    /// It is there.
+    Loaded,
+    /// It is not there.
+    Absent,
+    /// The store did not answer.
+    Failed,
+}
 
 /// The instruments. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -100,6 +221,15 @@ pub struct Metrics {
     request_duration: Histogram<f64>,
     undocumented_codes: Counter<u64>,
     installations: Counter<u64>,
+    token_renewals: Counter<u64>,
+    token_renewal_duration: Histogram<f64>,
+    token_answers_lost: Counter<u64>,
+    token_store_failures: Counter<u64>,
+    portal_moves: Counter<u64>,
+    tenant_loads: Counter<u64>,
+    tenants: Gauge<u64>,
+    tenants_unlisted: Gauge<u64>,
+    directory_followed: Gauge<f64>,
 }
 
 /// How a call ended.
@@ -135,24 +265,59 @@ impl Metrics {
             .build()?;
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
         let meter = provider.meter("bitrix24-openlines");
-        let installations = meter.u64_counter("openlines.installations").build();
-        // Shown from the start, so that the first installation is an increase.
-        let first = [
-            KeyValue::new("event", "install"),
-            KeyValue::new("result", "created"),
-        ];
-        installations.add(0, &first);
-        Ok(Self {
+        let metrics = Self {
             call_duration: seconds(&meter, "rpc.server.call.duration", &CALL_SECONDS),
             calls: meter.u64_counter("openlines.calls").build(),
             own_duration: seconds(&meter, "openlines.own.duration", &OWN_SECONDS),
             calls_in_hand: meter.i64_up_down_counter("openlines.calls.in_hand").build(),
             request_duration: seconds(&meter, "http.client.request.duration", &CALL_SECONDS),
             undocumented_codes: meter.u64_counter("openlines.undocumented_codes").build(),
-            installations,
+            installations: meter.u64_counter("openlines.installations").build(),
+            token_renewals: meter.u64_counter("openlines.token_renewals").build(),
+            token_renewal_duration: seconds(
+                &meter,
+                "openlines.token_renewal.duration",
+                &CALL_SECONDS,
+            ),
+            token_answers_lost: meter.u64_counter("openlines.token_answers_lost").build(),
+            token_store_failures: meter.u64_counter("openlines.token_store_failures").build(),
+            portal_moves: meter.u64_counter("openlines.portal_moves").build(),
+            tenant_loads: meter.u64_counter("openlines.tenant_loads").build(),
+            tenants: meter.u64_gauge("openlines.tenants").build(),
+            tenants_unlisted: meter.u64_gauge("openlines.unlisted_tenants").build(),
+            directory_followed: meter
+                .f64_gauge("openlines.directory.followed.timestamp")
+                .with_unit("s")
+                .build(),
             registry,
             _provider: Arc::new(provider),
-        })
+        };
+        metrics.begin_at_zero();
+        Ok(metrics)
+    }
+
+    /// Shows the counters that alerts watch from the start: what appears with its first count has no rate.
+    fn begin_at_zero(&self) {
+        for result in ["created", "busy", "gave_up"] {
+            let attributes = [
+                KeyValue::new("event", "install"),
+                KeyValue::new("result", result),
+            ];
+            self.installations.add(0, &attributes);
+        }
+        for end in RenewalEnd::ALL {
+            self.token_renewals
+                .add(0, &[KeyValue::new("end", end.as_str())]);
+        }
+        for end in ["followed", "refused", "failed"] {
+            self.portal_moves.add(0, &[KeyValue::new("end", end)]);
+        }
+        for end in ["loaded", "absent", "failed"] {
+            self.tenant_loads.add(0, &[KeyValue::new("end", end)]);
+        }
+        self.token_answers_lost.add(0, &[]);
+        self.token_store_failures.add(0, &[]);
+        self.tenants_unlisted.record(0, &[]);
     }
 
     /// Counts a call that has begun.
@@ -210,6 +375,67 @@ impl Metrics {
             KeyValue::new("result", result),
         ];
         self.installations.add(1, &attributes);
+    }
+
+    /// Counts a renewal of an access token that has ended.
+    pub fn token_renewal_ended(&self, end: RenewalEnd, duration: Duration) {
+        self.token_renewals
+            .add(1, &[KeyValue::new("end", end.as_str())]);
+        self.token_renewal_duration
+            .record(duration.as_secs_f64(), &[]);
+    }
+
+    /// Counts an answer of an authorization server that was lost.
+    pub fn token_answer_lost(&self) {
+        self.token_answers_lost.add(1, &[]);
+    }
+
+    /// Counts a failed attempt to store a new pair of tokens.
+    pub fn token_not_stored(&self) {
+        self.token_store_failures.add(1, &[]);
+    }
+
+    /// Counts a redirect of a portal.
+    pub fn portal_moved(&self, end: PortalMoveEnd) {
+        let end = match end {
+            PortalMoveEnd::Followed => "followed",
+            PortalMoveEnd::Refused => "refused",
+            PortalMoveEnd::Failed => "failed",
+        };
+        self.portal_moves.add(1, &[KeyValue::new("end", end)]);
+    }
+
+    /// Counts a tenant that was looked up in the store.
+    pub fn tenant_loaded(&self, end: TenantLoad) {
+        let end = match end {
+            TenantLoad::Loaded => "loaded",
+            TenantLoad::Absent => "absent",
+            TenantLoad::Failed => "failed",
+        };
+        self.tenant_loads.add(1, &[KeyValue::new("end", end)]);
+    }
+
+    /// Notes how many tenants there are.
+    pub fn tenants_counted(&self, all: u64, disabled: u64, reauthorization_required: u64) {
+        for (state, count) in [
+            ("all", all),
+            ("disabled", disabled),
+            ("reauthorization_required", reauthorization_required),
+        ] {
+            self.tenants.record(count, &[KeyValue::new("state", state)]);
+        }
+    }
+
+    /// Notes how many tenants the tenants file no longer names.
+    pub fn tenants_unlisted(&self, count: usize) {
+        self.tenants_unlisted
+            .record(u64::try_from(count).unwrap_or(u64::MAX), &[]);
+    }
+
+    /// Notes that the directory is up to date.
+    pub fn directory_followed(&self) {
+        let now = jiff::Timestamp::now().as_duration().as_secs_f64();
+        self.directory_followed.record(now, &[]);
     }
 
     /// All of it in Prometheus' text format.

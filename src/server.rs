@@ -21,9 +21,13 @@ use tonic_health::server::HealthReporter;
 use self::call::CallLayer;
 pub use self::context::CallContext;
 use self::deadline::Patience;
+use crate::admin::Tenants;
 use crate::api;
 use crate::api::bitrix24::openlines::v1::open_lines_service_server::{
-    OpenLinesServiceServer, SERVICE_NAME,
+    OpenLinesServiceServer, SERVICE_NAME as OPEN_LINES,
+};
+use crate::api::bitrix24::tenants::v1::tenant_service_server::{
+    SERVICE_NAME as TENANTS, TenantServiceServer,
 };
 use crate::config;
 use crate::openlines::OpenLines;
@@ -51,6 +55,15 @@ pub enum ServeError {
     /// The transport failed.
     #[error("the gRPC server failed")]
     Transport(#[source] tonic::transport::Error),
+}
+
+/// What is served beside health and reflection.
+#[derive(Debug)]
+pub struct Services {
+    /// Sends messages.
+    pub open_lines: OpenLines,
+    /// Manages tenants.
+    pub tenants: Tenants,
 }
 
 /// Limits of a connection. Each is what a peer could otherwise do without end.
@@ -81,7 +94,7 @@ mod limits {
 pub async fn serve(
     listener: TcpListener,
     settings: &config::Server,
-    service: OpenLines,
+    services: Services,
     ready: &watch::Sender<bool>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
@@ -94,16 +107,19 @@ pub async fn serve(
         patience,
         settings.maximum_concurrent_calls,
         settings.maximum_request_bytes,
-        service.metrics.clone(),
+        services.open_lines.metrics.clone(),
     );
 
     let builder = builder(settings)?;
-    let service = OpenLinesServiceServer::new(service)
+    let open_lines = OpenLinesServiceServer::new(services.open_lines)
+        .max_decoding_message_size(settings.maximum_request_bytes);
+    let tenants = TenantServiceServer::new(services.tenants)
         .max_decoding_message_size(settings.maximum_request_bytes);
     let mut router = builder
         .layer(calls.clone())
         .add_service(health_service)
-        .add_service(service);
+        .add_service(open_lines)
+        .add_service(tenants);
     if settings.reflection {
         router = with_reflection(router)?;
     }
@@ -191,15 +207,18 @@ async fn finish(
     }
 }
 
+/// What health is told of: the process as a whole, and each service.
+const SERVED: [&str; 3] = ["", OPEN_LINES, TENANTS];
+
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for service in ["", SERVICE_NAME] {
+    for service in SERVED {
         health.set_service_status(service, status).await;
     }
 }
 
 async fn drop_health(health: &HealthReporter) {
     let mut health = health.clone();
-    for service in ["", SERVICE_NAME] {
+    for service in SERVED {
         health.clear_service_status(service).await;
     }
 }

@@ -2,6 +2,7 @@
 
 mod trace;
 
+use std::error::Error;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
@@ -83,6 +84,19 @@ impl Telemetry {
             tracing::warn!(error = %error, "the last traces were lost");
         }
     }
+}
+
+/// An error with its causes, in one line.
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        source = error.source();
+    }
+    line
 }
 
 fn log_lines(settings: &config::Log) -> Box<dyn Layer<Registry> + Send + Sync> {

@@ -19,6 +19,7 @@ pub(super) struct Identity {
     /// Absent while authentication is switched off.
     pub(super) key_id: Option<KeyId>,
     pub(super) grants: Grants,
+    pub(super) manages_tenants: bool,
 }
 
 impl Identity {
@@ -28,6 +29,7 @@ impl Identity {
             name: ANONYMOUS.into(),
             key_id: None,
             grants: Grants::Every,
+            manages_tenants: true,
         }
     }
 }
@@ -55,5 +57,17 @@ impl Caller {
     #[must_use]
     pub fn may_act_for(&self, tenant: &TenantId) -> bool {
         self.0.grants.include(tenant)
+    }
+
+    /// The tenants that the caller was granted.
+    #[must_use]
+    pub fn grants(&self) -> &Grants {
+        &self.0.grants
+    }
+
+    /// Whether the caller may manage the tenants that it was granted.
+    #[must_use]
+    pub fn manages_tenants(&self) -> bool {
+        self.0.manages_tenants
     }
 }

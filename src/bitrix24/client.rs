@@ -41,7 +41,7 @@ impl Client {
         portal: &PortalAddress,
         credential: &Credential,
         method: Method,
-        parameters: Parameters,
+        parameters: &Parameters,
         deadline: Instant,
     ) -> Result<Answer, CallError> {
         let span = tracing::info_span!(
@@ -80,17 +80,17 @@ impl Client {
         portal: &PortalAddress,
         credential: &Credential,
         method: Method,
-        parameters: Parameters,
+        parameters: &Parameters,
         deadline: Instant,
     ) -> Result<Answer, CallError> {
         let (path, body) = match credential {
             Credential::Webhook { user_id, secret } => (
                 format!("/rest/{user_id}/{}/{method}", secret.expose_secret()),
-                parameters.into_body(),
+                parameters.body(),
             ),
             Credential::Application { access_token } => (
                 format!("/rest/{method}"),
-                parameters.into_body_with_token(access_token),
+                parameters.body_with_token(access_token),
             ),
         };
         let path = SecretString::from(path);

@@ -11,6 +11,10 @@ pub enum Method {
     AddCrmMessage,
     /// `imopenlines.network.message.add`
     AddNetworkMessage,
+    /// `scope`: tells the permissions of the credential, and has no effect.
+    ///
+    /// Source: method page `scope`: any credential may call it.
+    ReadScopes,
 }
 
 impl Method {
@@ -20,6 +24,7 @@ impl Method {
             Self::SendConnectorMessages => "imconnector.send.messages",
             Self::AddCrmMessage => "imopenlines.crm.message.add",
             Self::AddNetworkMessage => "imopenlines.network.message.add",
+            Self::ReadScopes => "scope",
         }
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// A method's parameters as a JSON object.
 #[derive(Clone, Debug)]
 pub struct Parameters {
-    json: Vec<u8>,
+    json: Bytes,
 }
 
 /// The parameters are no JSON object: a fault of the program.
@@ -24,35 +24,29 @@ impl Parameters {
     pub fn of(parameters: &impl Serialize) -> Result<Self, NotAnObject> {
         let json = serde_json::to_vec(parameters).map_err(|_| NotAnObject)?;
         if json.first() == Some(&b'{') {
-            Ok(Self { json })
+            Ok(Self { json: json.into() })
         } else {
             Err(NotAnObject)
         }
     }
 
     /// The JSON without credentials.
-    pub(super) fn into_body(self) -> Bytes {
-        self.json.into()
+    pub(super) fn body(&self) -> Bytes {
+        self.json.clone()
     }
 
     /// The JSON with the access token as the member `auth`.
     ///
     /// Source: page "general principles"; a token in the address would end up in access logs.
-    pub(super) fn into_body_with_token(self, access_token: &SecretString) -> Bytes {
-        let mut json = self.json;
-        json.pop();
-        json.extend_from_slice(if json.len() > 1 {
+    pub(super) fn body_with_token(&self, access_token: &SecretString) -> Bytes {
+        let token = serde_json::Value::from(access_token.expose_secret()).to_string();
+        let members = self.json.strip_suffix(b"}").unwrap_or(&self.json);
+        let key: &[u8] = if members.len() > 1 {
             b",\"auth\":"
         } else {
             b"\"auth\":"
-        });
-        json.extend_from_slice(
-            serde_json::Value::from(access_token.expose_secret())
-                .to_string()
-                .as_bytes(),
-        );
-        json.push(b'}');
-        json.into()
+        };
+        [members, key, token.as_bytes(), b"}"].concat().into()
     }
 }
 
@@ -70,7 +64,7 @@ mod tests {
             (json!({}), r#"{"auth":"a\"b"}"#),
         ] {
             let parameters = Parameters::of(&parameters).unwrap();
-            assert_eq!(parameters.into_body_with_token(&token), body);
+            assert_eq!(parameters.body_with_token(&token), body);
         }
     }
 

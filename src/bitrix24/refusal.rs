@@ -39,6 +39,19 @@ impl Refusal {
         self.code.eq_ignore_ascii_case(code)
     }
 
+    /// Whether the portal calls the access token expired, and therefore has not executed the call.
+    ///
+    /// Source: system errors, `expired_token`.
+    pub fn is_expired_token(&self) -> bool {
+        self.is("expired_token") && self.outcome() == Outcome::NotExecuted
+    }
+
+    /// Whether the portal does not know the access token, and therefore has not executed the call. A token that was replaced by a
+    /// newer one may be called so.
+    pub fn is_invalid_token(&self) -> bool {
+        self.is("invalid_token") && self.outcome() == Outcome::NotExecuted
+    }
+
     /// What the refusal says of the call's fate.
     ///
     /// A refusal comes before the method has done its work, with two exceptions: the codes of a failure inside the

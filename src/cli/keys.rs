@@ -86,6 +86,8 @@ mod tests {
     use crate::auth::{CallerName, Callers, Grants};
     use crate::config::{Config, Environment};
     use crate::tenant::TenantId;
+    use crate::tenant::sealing::Key;
+    use secrecy::ExposeSecret;
 
     #[test]
     fn the_printed_key_is_accepted_with_the_printed_settings() {
@@ -99,10 +101,17 @@ mod tests {
         std::fs::write(&tenants, "tenants: []\n").unwrap();
         let settings = folder.path().join("settings.yaml");
         std::fs::write(&settings, &output[output.find("auth:").unwrap()..]).unwrap();
-        let environment = Environment::from_iter([(
-            "OPENLINES_TENANTS_FILE".to_owned(),
-            tenants.to_str().unwrap().to_owned(),
-        )]);
+        let sealing_key = Key::generate().unwrap().expose();
+        let environment = Environment::from_iter([
+            (
+                "OPENLINES_TENANTS_FILE".to_owned(),
+                tenants.to_str().unwrap().to_owned(),
+            ),
+            (
+                "OPENLINES_STORE_KEYRING".to_owned(),
+                sealing_key.expose_secret().to_owned(),
+            ),
+        ]);
         let config = Config::load(Some(&settings), &environment).unwrap();
 
         let key = output

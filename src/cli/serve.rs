@@ -31,8 +31,19 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::load(arguments.config.as_deref(), &Environment::of_process())?;
     if arguments.check {
         server::check(&config.server)?;
-        let tenants = config.tenants.directory.len();
-        writeln!(io::stdout(), "The settings are sound: {tenants} tenants.")?;
+        match &config.tenants.file {
+            Some(file) => {
+                let tenants = file.tenants.len();
+                writeln!(
+                    io::stdout(),
+                    "The settings are sound; the tenants file has {tenants} tenants."
+                )?;
+            }
+            None => writeln!(
+                io::stdout(),
+                "The settings are sound; there is no tenants file."
+            )?,
+        }
         return Ok(());
     }
     let telemetry = Telemetry::start(&config.log, &config.telemetry)?;
@@ -56,7 +67,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
                 config.server.listen
             )
         })?;
-    tracing::info!(tenants = config.tenants.directory.len(), "starting");
+    tracing::info!(store = %config.store.url, "starting");
     let served = tokio::select! {
         served = app::run(config, listener, stop_signal()) => served.map_err(Failure::from),
         () = second_stop_signal() => Err("stopped at once by a second signal".into()),

@@ -28,6 +28,8 @@ pub struct ConfiguredCaller {
     pub name: CallerName,
     /// The tenants it may act for; at least one.
     pub grants: Grants,
+    /// Whether it may manage those tenants, too.
+    pub manages_tenants: bool,
     /// Ids and hashes of its keys; at least one, two during a rotation.
     pub keys: Vec<KeyEntry>,
 }
@@ -168,7 +170,7 @@ fn caller(
     key_ids: &mut BTreeSet<KeyId>,
     faults: &mut Faults,
 ) -> Option<ConfiguredCaller> {
-    let fields = item.fields(&["name", "tenants", "keys"], faults)?;
+    let fields = item.fields(&["name", "tenants", "manages_tenants", "keys"], faults)?;
     let name = fields
         .required("name", faults)
         .and_then(|node| name(&node, names, faults));
@@ -178,6 +180,10 @@ fn caller(
             .filter_map(|entry| grant(entry, faults))
             .collect::<Grants>()
     });
+    let manages_tenants = match fields.optional("manages_tenants") {
+        None => Some(false),
+        Some(node) => node.flag(faults),
+    };
     let keys = fields.required("keys", faults).map(|node| {
         entries(
             &node,
@@ -191,6 +197,7 @@ fn caller(
     Some(ConfiguredCaller {
         name: name?,
         grants: grants?,
+        manages_tenants: manages_tenants?,
         keys: keys?,
     })
 }

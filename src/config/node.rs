@@ -119,6 +119,15 @@ impl<'v> Node<'v> {
         None
     }
 
+    /// `true` or `false`.
+    pub(crate) fn flag(&self, faults: &mut Faults) -> Option<bool> {
+        let flag = self.value.as_bool();
+        if flag.is_none() {
+            faults.push(self.wrong_kind("true or false"));
+        }
+        flag
+    }
+
     fn wrong_kind(&self, expected: &str) -> Fault {
         self.fault(
             format!("is {}", kind(self.value)),

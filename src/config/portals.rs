@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::authorization;
 use super::reader::Reader;
 use super::setting::{Form, Setting};
 use crate::bitrix24::HostName;
@@ -94,11 +95,12 @@ pub(super) fn policy(reader: &mut Reader<'_>) -> Option<Policy> {
     let self_hosted = reader.list(&SELF_HOSTED, |text| {
         HostName::parse(text).map_err(|error| error.to_string())
     });
+    let authorization_servers = authorization::servers(reader);
     let dangerous_allow_insecure = reader.flag(&DANGEROUS_ALLOW_INSECURE);
     Some(Policy {
         allowed_suffixes: allowed_suffixes?,
         self_hosted: self_hosted?,
-        authorization_servers: Vec::new(),
+        authorization_servers: authorization_servers?,
         dangerous_allow_insecure: dangerous_allow_insecure?,
     })
 }

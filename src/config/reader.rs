@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::document::Document;
@@ -210,6 +211,47 @@ impl<'a> Reader<'a> {
                 )),
             }
         })
+    }
+
+    /// Reads a text that is a secret: its value is not recorded. `Some(None)` if none was given.
+    pub(super) fn secret<Parsed>(
+        &mut self,
+        setting: &'static Setting,
+        parse: impl Fn(&str) -> Result<Parsed, String>,
+    ) -> Option<Option<Parsed>> {
+        let parsed = self.optional(setting, |given| parse(text(given)?));
+        for effective in &mut self.effective {
+            if effective.path == setting.path && effective.origin != Origin::Default {
+                effective.value = "(secret)".to_owned();
+            }
+        }
+        parsed
+    }
+
+    /// Reads a secret out of the file that the setting names, and says which file it is. `Some(None)` if none was given.
+    pub(super) fn secret_file<Parsed>(
+        &mut self,
+        setting: &'static Setting,
+        parse: impl Fn(&str) -> Result<Parsed, String>,
+    ) -> Option<Option<(Parsed, PathBuf)>> {
+        let Some(path) = self.file(setting)? else {
+            return Some(None);
+        };
+        let parsed = match std::fs::read_to_string(&path).map(SecretString::from) {
+            Ok(text) => parse(text.expose_secret().trim()),
+            Err(error) => Err(format!("cannot be read ({})", error.kind())),
+        };
+        match parsed {
+            Ok(parsed) => Some(Some((parsed, path))),
+            Err(problem) => {
+                self.refuse(
+                    setting,
+                    &format!("names a file whose content {problem}"),
+                    "",
+                );
+                None
+            }
+        }
     }
 
     /// Takes a setting that is a structure of its own, if the file has it.

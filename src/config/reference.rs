@@ -59,8 +59,11 @@ fn row(setting: &Setting) -> String {
 mod tests {
     use std::path::Path;
 
+    use secrecy::ExposeSecret;
+
     use super::reference_tables;
     use crate::config::{Config, Environment};
+    use crate::tenant::sealing::Key;
 
     const START: &str = "<!-- tables -->\n";
     const END: &str = "<!-- end of tables -->\n";
@@ -108,6 +111,10 @@ mod tests {
         let mut variables = vec![
             variable("OPENLINES_TENANTS_FILE", tenants.to_str().unwrap()),
             variable("ACME_WEBHOOK", "abc123"),
+            variable(
+                "OPENLINES_STORE_KEYRING",
+                Key::generate().unwrap().expose().expose_secret(),
+            ),
         ];
         std::fs::write(&settings, example("settings")).unwrap();
         let environment = Environment::from_iter(variables.clone());

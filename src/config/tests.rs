@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Auth, Config, Environment, Faults, LogFormat, NameRule, Origin, settings};
+use crate::tenant::sealing::Key;
+use secrecy::ExposeSecret;
+
 mod callers;
 
 const CANARY: &str = "s3cr3tcanary";
@@ -23,7 +26,10 @@ impl Bench {
             variables: Vec::new(),
         };
         let tenants = bench.file("tenants.yaml", tenants);
-        bench.variable("OPENLINES_TENANTS_FILE", tenants.to_str().unwrap())
+        let key = Key::generate().unwrap().expose();
+        bench
+            .variable("OPENLINES_TENANTS_FILE", tenants.to_str().unwrap())
+            .variable("OPENLINES_STORE_KEYRING", key.expose_secret())
     }
 
     /// Without authentication, which needs no callers.
@@ -78,7 +84,7 @@ fn everything_but_tenants_and_callers_has_a_default() {
     assert_eq!(config.server.drain, Duration::from_secs(30));
     assert_eq!(config.server.shutdown_delay, Duration::ZERO);
     assert!(matches!(config.auth, Auth::DangerousNone));
-    assert!(config.tenants.directory.is_empty());
+    assert!(config.tenants.file.unwrap().tenants.is_empty());
     assert_eq!(config.portals.addresses.allowed_suffixes.len(), 21);
     assert!(config.portals.addresses.self_hosted.is_empty());
     assert!(!config.portals.addresses.dangerous_allow_insecure);
@@ -250,22 +256,125 @@ fn variables_that_tenants_take_secrets_from_are_no_misspelt_settings() {
     let tenants = "tenants:\n  - id: acme\n    portal: acme.bitrix24.com\n    webhook:\n      \
                    user_id: 1\n      secret: {environment: OPENLINES_ACME}\n";
     let bench = Bench::open(tenants).variable("OPENLINES_ACME", "abc123");
-    assert_eq!(bench.load("").unwrap().tenants.directory.len(), 1);
+    let file = bench.load("").unwrap().tenants.file.unwrap();
+    assert_eq!(file.tenants.len(), 1);
 }
 
 #[test]
-fn a_missing_tenants_file_is_a_fault() {
-    let environment = Environment::from_iter([(
+fn without_a_key_nothing_starts() {
+    let open = [(
         "OPENLINES_AUTH_MODE".to_owned(),
         "dangerous_none".to_owned(),
-    )]);
-    let faults = Config::load(None, &environment).unwrap_err();
+    )];
+    let faults = Config::load(None, &Environment::from_iter(open)).unwrap_err();
     assert_eq!(faults.len(), 1);
+    let report = faults.to_string();
     assert!(
-        faults
-            .to_string()
-            .contains("tenants.file (OPENLINES_TENANTS_FILE)"),
-        "{faults}"
+        report.contains("store.keyring_file (OPENLINES_STORE_KEYRING_FILE): is missing"),
+        "{report}"
+    );
+    assert!(
+        report.contains("openlines keys new-sealing-key"),
+        "{report}"
+    );
+}
+
+#[test]
+fn keys_and_the_address_of_the_database_are_secrets_from_one_place_each() {
+    let bench = Bench::open(NO_TENANTS);
+    let key = Key::generate().unwrap().expose();
+    let keys = bench.file("keyring", &format!("{}\n", key.expose_secret()));
+    let address = bench.file(
+        "address",
+        &format!("postgres://user:{CANARY}@database/openlines\n"),
+    );
+    let twice = format!(
+        "store: {{keyring_file: {}, url_file: {}}}\n",
+        keys.display(),
+        address.display()
+    );
+    assert_eq!(bench.faulty(&twice), ["store.keyring_file"]);
+
+    let mut bench = bench;
+    bench
+        .variables
+        .retain(|(name, _)| name != "OPENLINES_STORE_KEYRING");
+    let config = bench.load(&twice).unwrap();
+    assert_eq!(config.store.keyring_file, Some(keys));
+    let shown = format!("{config:?}");
+    assert!(
+        !shown.contains(CANARY) && !shown.contains(key.expose_secret()),
+        "{shown}"
+    );
+
+    let both =
+        format!("{twice}  # and\n").replace("}", &format!(", url: 'postgres://u:{CANARY}@d/o'}}"));
+    assert_eq!(bench.faulty(&both), ["store.url_file"]);
+    let bad = bench.file("bad", CANARY);
+    let bad = bad.display();
+    let report = bench.report(&format!(
+        "store: {{keyring_file: {bad}, url_file: {bad}}}\n"
+    ));
+    assert!(
+        report.contains("2 faults") && !report.contains(CANARY),
+        "{report}"
+    );
+}
+
+#[test]
+fn secrets_are_not_among_the_values_that_are_logged() {
+    let bench = Bench::open(NO_TENANTS);
+    let config = bench
+        .load(&format!("store: {{url: 'postgres://u:{CANARY}@d/o'}}\n"))
+        .unwrap();
+    let shown: Vec<(&str, &str)> = config
+        .effective()
+        .iter()
+        .filter(|setting| ["store.url", "store.keyring"].contains(&setting.path))
+        .map(|setting| (setting.path, setting.value.as_str()))
+        .collect();
+    assert_eq!(
+        shown,
+        [("store.url", "(secret)"), ("store.keyring", "(secret)")]
+    );
+}
+
+#[test]
+fn an_authorization_server_is_taken_from_the_allowed_ones() {
+    let bench = Bench::open(NO_TENANTS);
+    let east = bench
+        .load("authorization: {default_server: oauth.bitrix24.tech}\n")
+        .unwrap();
+    assert_eq!(
+        east.authorization.default_server.host(),
+        "oauth.bitrix24.tech"
+    );
+    let foreign = "authorization: {default_server: oauth.evil.example}\n";
+    assert_eq!(bench.faulty(foreign), ["authorization.default_server"]);
+}
+
+#[test]
+fn applications_have_names_ids_and_secrets_of_their_own() {
+    let bench = Bench::open(NO_TENANTS).variable("CHAT", "s");
+    let good =
+        "applications:\n- {name: chat, client_id: app.1.2, client_secret: {environment: CHAT}}\n";
+    let config = bench.load(good).unwrap();
+    assert!(config.applications.by_name("chat").is_some());
+    let twice =
+        format!("{good}- {{name: chat, client_id: app.1.2, client_secret: {{inline: s}}}}\n");
+    assert_eq!(
+        bench.faulty(&twice),
+        ["applications[1].name", "applications[1].client_id"]
+    );
+    assert_eq!(bench.faulty("applications: [{name: Chat}]\n").len(), 3);
+}
+
+#[test]
+fn installations_need_an_application() {
+    let bench = Bench::open(NO_TENANTS);
+    assert_eq!(
+        bench.faulty("installation: {listen: '127.0.0.1:0'}\n"),
+        ["installation.listen"]
     );
 }
 
@@ -303,11 +412,11 @@ fn certificate_and_key_are_given_together() {
 #[test]
 fn no_report_quotes_a_value_wherever_it_was_pasted() {
     for setting in settings() {
-        let (section, key) = setting.path.rsplit_once('.').unwrap();
-        let inline = section
+        let inline = setting
+            .path
             .split('.')
             .rev()
-            .fold(format!("{{{key}: {CANARY}}}"), |inner, name| {
+            .fold(CANARY.to_owned(), |inner, name| {
                 format!("{{{name}: {inner}}}")
             });
         if let Err(faults) = Bench::open(NO_TENANTS).load(&inline) {

@@ -8,7 +8,7 @@ use super::document::{Document, is_quotable};
 use super::environment::Environment;
 use super::fault::{Fault, Faults};
 use super::suggestion::closest;
-use super::{FILE_VARIABLE, VARIABLE_PREFIX, settings};
+use super::{API_KEY_VARIABLE, FILE_VARIABLE, VARIABLE_PREFIX, settings};
 
 /// The faults of keys in the settings file.
 pub(super) fn keys(document: &Document) -> Faults {
@@ -84,6 +84,7 @@ pub(super) fn variables(environment: &Environment, foreign: &BTreeSet<String>) -
     let mut faults = Faults::default();
     for name in environment.names_with(VARIABLE_PREFIX) {
         if name == FILE_VARIABLE
+            || name == API_KEY_VARIABLE
             || known.contains(name)
             || foreign.contains(name)
             || is_service_link(

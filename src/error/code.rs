@@ -39,6 +39,7 @@ pub fn of_method(method: Method) -> &'static [CodeRow] {
         Method::SendConnectorMessages => CONNECTOR,
         Method::AddCrmMessage => CRM,
         Method::AddNetworkMessage => NETWORK,
+        Method::ReadScopes => &[],
     }
 }
 

@@ -68,6 +68,17 @@ impl Failure {
         self.reason
     }
 
+    /// What happened, in a sentence.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The same failure in other words.
+    #[must_use]
+    pub fn with_message(self, message: String) -> Self {
+        Self { message, ..self }
+    }
+
     /// What is known of the call's fate.
     pub fn outcome(&self) -> Outcome {
         self.outcome
@@ -134,6 +145,17 @@ impl Failure {
                 resource_type: "bitrix24.openlines/Line".to_owned(),
                 resource_name: call.line.clone().unwrap_or_default(),
                 owner: tenant_name(call),
+                description: row.remedy.to_owned(),
+            }));
+        }
+        if matches!(
+            self.reason,
+            Reason::TenantNotFound | Reason::TenantAlreadyExists
+        ) {
+            details.push(any(&pb::ResourceInfo {
+                resource_type: "bitrix24.tenants/Tenant".to_owned(),
+                resource_name: tenant_name(call),
+                owner: String::new(),
                 description: row.remedy.to_owned(),
             }));
         }

@@ -7,11 +7,11 @@ use crate::bitrix24::{CallError, Method, NotSent, Outcome, Refusal, Unanswered};
 use crate::error::Violations;
 
 /// What of Bitrix24's description goes into the details, in bytes.
-const DESCRIPTION_BYTES: usize = 512;
+pub(super) const DESCRIPTION_BYTES: usize = 512;
 /// What of it goes into the status message, in bytes. The message travels percent-encoded, three times as long.
-const QUOTED_BYTES: usize = 200;
+pub(super) const QUOTED_BYTES: usize = 200;
 /// What of a code goes anywhere, in bytes. Documented ones are shorter than 50.
-const CODE_BYTES: usize = 128;
+pub(super) const CODE_BYTES: usize = 128;
 
 const MAYBE_DELIVERED: &str = "the message may or may not have been delivered";
 
@@ -146,7 +146,7 @@ fn refused(refusal: &Refusal, method: Option<Method>) -> Failure {
     }
 }
 
-fn of_bitrix24(reason: Reason, outcome: Outcome, message: String) -> Failure {
+pub(super) fn of_bitrix24(reason: Reason, outcome: Outcome, message: String) -> Failure {
     Failure {
         source: Source::Bitrix24,
         outcome,
@@ -155,7 +155,7 @@ fn of_bitrix24(reason: Reason, outcome: Outcome, message: String) -> Failure {
 }
 
 /// The longest beginning of `text` with at most `bytes` bytes that ends between two characters.
-fn cut(text: &str, bytes: usize) -> &str {
+pub(super) fn cut(text: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(text.len()))
         .rev()
         .find(|end| text.is_char_boundary(*end));

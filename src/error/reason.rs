@@ -149,7 +149,7 @@ pub const REASONS: &[ReasonRow] = reasons! {
     PortalAddressForbidden FailedPrecondition Operator AfterFix None,
         "Correct the tenant's portal, or add its host to portals.self_hosted.";
     PortalMoved FailedPrecondition Operator AfterFix None,
-        "Enter the portal's new address in the tenants file.";
+        "Enter the portal's new address, if it is the same portal's.";
     PortalNotFound FailedPrecondition Operator AfterFix None,
         "Check the tenant's portal address.";
     OutcomeUnknown Unknown CallerDeveloper MayDuplicate None,

@@ -12,10 +12,15 @@ pub(super) fn delay(reason: Reason) -> Option<Duration> {
         .map(|(_, delay)| *delay)
 }
 
-const REASONS_THAT_PASS: [(Reason, Duration); 5] = [
+const REASONS_THAT_PASS: [(Reason, Duration); 7] = [
     (Reason::Overloaded, Duration::from_secs(1)),
     (Reason::ShuttingDown, Duration::ZERO),
     (Reason::PortalUnreachable, Duration::from_secs(1)),
+    (Reason::StoreUnavailable, Duration::from_secs(1)),
+    (
+        Reason::AuthorizationServerUnavailable,
+        Duration::from_secs(1),
+    ),
     // The portal's counter falls by 2 or 5 each second (page "limits").
     (Reason::PortalRateLimited, Duration::from_secs(1)),
     // The refusal does not say when the oldest minute expires; it does within ten minutes (page "limits").

@@ -41,6 +41,13 @@ impl Violations {
         }
     }
 
+    /// Adds those of another check of the same request.
+    pub fn extend(&mut self, more: Self) {
+        self.found += more.found;
+        let room = Self::KEPT.saturating_sub(self.kept.len());
+        self.kept.extend(more.kept.into_iter().take(room));
+    }
+
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.found == 0

@@ -20,7 +20,7 @@ use crate::dispatch::Dispatcher;
 use crate::error::{CallIdentity, Error, Violations};
 use crate::metrics::Metrics;
 use crate::server::CallContext;
-use crate::tenant::{Directory, InvalidTenantId, Tenant, TenantId};
+use crate::tenant::{Directory, InvalidTenantId, ResolveError, Tenant, TenantId};
 
 /// The implementation of `bitrix24.openlines.v1.OpenLinesService`.
 #[derive(Debug)]
@@ -79,8 +79,21 @@ impl OpenLines {
                 .callers
                 .authenticate(authorization.map(|value| value.as_encoded_bytes()))?;
             context.note_caller(&caller);
-            let call = self.check::<O>(&caller, &request, &context, &mut identity)?;
-            let permit = self.dispatcher.admit(call, context.deadline())?;
+            let mut violations = Violations::default();
+            // The tenant comes first, so that a caller learns nothing about requests to portals that are not its own.
+            let tenant_id = O::tenant_id(&request);
+            let resolved = self.resolve(&caller, tenant_id, &mut violations).await;
+            if matches!(&resolved, Err(Error::Tenant(error)) if *error != ResolveError::NotPermitted)
+            {
+                identity.tenant_id = Some(tenant_id.to_owned());
+            }
+            let tenant = resolved?;
+            if let Some(tenant) = &tenant {
+                identity.tenant_id = Some(tenant.id().to_string());
+                context.note_tenant(tenant.id());
+            }
+            let call = self.check::<O>(tenant, &request, violations)?;
+            let permit = self.dispatcher.admit(call, context.deadline()).await?;
             context.note_sending();
             let (answer, portal_duration) = permit.send().await;
             context.note_portal_duration(portal_duration);
@@ -97,24 +110,18 @@ impl OpenLines {
         })
     }
 
-    /// Lets a request through that breaks no rule, for a tenant that the caller may act for.
-    ///
-    /// The tenant comes first, so that a caller learns nothing about requests to portals that are not its own.
+    /// Lets a request through that breaks no rule.
     fn check<O: Operation>(
         &self,
-        caller: &Caller,
+        tenant: Option<Tenant>,
         request: &O::Request,
-        context: &CallContext,
-        identity: &mut CallIdentity,
+        mut violations: Violations,
     ) -> Result<Call, Error> {
-        let mut violations = Violations::default();
-        let tenant = self.resolve(caller, O::tenant_id(request), &mut violations)?;
-        if let Some(tenant) = &tenant {
-            identity.tenant_id = Some(tenant.id().to_string());
-            context.note_tenant(tenant.id());
-            if O::METHOD.needs_application() && !tenant.credential().is_application() {
-                return Err(Error::ApplicationRequired);
-            }
+        if let Some(tenant) = &tenant
+            && O::METHOD.needs_application()
+            && !tenant.is_application()
+        {
+            return Err(Error::ApplicationRequired);
         }
         check_request_id(O::request_id(request), &mut violations);
         let mut check = Check {
@@ -140,14 +147,14 @@ impl OpenLines {
     }
 
     /// `None`, and a violation, if the text cannot be a tenant's id.
-    fn resolve(
+    async fn resolve(
         &self,
         caller: &Caller,
         tenant_id: &str,
         violations: &mut Violations,
     ) -> Result<Option<Tenant>, Error> {
         match TenantId::parse(tenant_id) {
-            Ok(id) => Ok(Some(self.directory.resolve(caller, &id)?)),
+            Ok(id) => Ok(Some(self.directory.resolve(caller, &id).await?)),
             Err(InvalidTenantId::Empty) => {
                 violations.add("tenant_id", "REQUIRED", "is required; it is empty");
                 Ok(None)

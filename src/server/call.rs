@@ -22,7 +22,7 @@ use super::deadline::Patience;
 use super::ending::{Ending, operation};
 use super::request_id::{self, REQUEST_ID};
 use crate::bitrix24::{CallError, NotSent, Outcome, Unanswered};
-use crate::error::{self, Error};
+use crate::error::{self, Administration, Error};
 use crate::metrics::Metrics;
 use crate::telemetry;
 
@@ -187,7 +187,8 @@ fn span(operation: &str, request_id: &str) -> Span {
 
 /// What became of a call that panicked. The panic itself was logged by its hook.
 fn internal(context: &CallContext) -> Error {
-    let outcome = if context.notes().sending {
+    let notes = context.notes();
+    let outcome = if notes.sending || notes.changing {
         Outcome::Unknown
     } else {
         Outcome::NotExecuted
@@ -197,7 +198,10 @@ fn internal(context: &CallContext) -> Error {
 
 /// What became of a call that nobody answered in time, for example because its request never arrived whole.
 fn late(context: &CallContext) -> Error {
-    if context.notes().sending {
+    let notes = context.notes();
+    if notes.changing {
+        Administration::ChangeUnknown { timed_out: true }.into()
+    } else if notes.sending {
         CallError::from(Unanswered::DeadlinePassed).into()
     } else {
         CallError::from(NotSent::DeadlinePassed).into()
@@ -206,7 +210,10 @@ fn late(context: &CallContext) -> Error {
 
 /// What became of a call that was cut because the service stops.
 fn cut_short(context: &CallContext) -> Error {
-    if context.notes().sending {
+    let notes = context.notes();
+    if notes.changing {
+        Administration::ChangeUnknown { timed_out: false }.into()
+    } else if notes.sending {
         CallError::from(Unanswered::Abandoned).into()
     } else {
         Error::ShuttingDown
@@ -241,7 +248,8 @@ fn translate(
         .filter(|status| status.details().is_empty())
         .and_then(|status| {
             // What the library has to say after the request was read is about the answer.
-            if context.notes().sending {
+            let notes = context.notes();
+            if notes.sending || notes.changing {
                 Some(internal(context))
             } else {
                 error::translate(&status, maximum_request_bytes)

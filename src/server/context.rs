@@ -31,6 +31,8 @@ pub(super) struct Notes {
     pub(super) portal_duration: Option<Duration>,
     /// Whether the call was handed to the client of the portal.
     pub(super) sending: bool,
+    /// Whether the store may have begun to change a tenant.
+    pub(super) changing: bool,
 }
 
 impl CallContext {
@@ -81,6 +83,11 @@ impl CallContext {
     /// Notes that from now on the request may have left.
     pub fn note_sending(&self) {
         self.note(|notes| notes.sending = true);
+    }
+
+    /// Notes that from now on a tenant may have been changed.
+    pub fn note_changing(&self) {
+        self.note(|notes| notes.changing = true);
     }
 
     /// Notes how long the portal took.

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::context::CallContext;
-use crate::api::bitrix24::openlines::v1::open_lines_service_server::SERVICE_NAME;
+use crate::api::bitrix24::openlines::v1::open_lines_service_server::SERVICE_NAME as OPEN_LINES;
+use crate::api::bitrix24::tenants::v1::tenant_service_server::SERVICE_NAME as TENANTS;
 use crate::metrics::{EndedCall, Metrics};
 
 /// The longest operation that is logged, in characters: anybody may call any path.
@@ -27,15 +28,23 @@ const SERVER_FAILURES: [&str; 6] = [
 pub(super) fn operation(path: &str) -> &str {
     let operation = path.trim_start_matches('/');
     let served = operation
-        .strip_prefix(SERVICE_NAME)
-        .is_some_and(|method| SERVED.contains(&method));
+        .split_once('/')
+        .is_some_and(|(service, method)| SERVED.contains(&(service, method)));
     if served { operation } else { "_OTHER" }
 }
 
-const SERVED: [&str; 3] = [
-    "/SendConnectorMessages",
-    "/SendCrmMessage",
-    "/SendNetworkMessage",
+const SERVED: [(&str, &str); 11] = [
+    (OPEN_LINES, "SendConnectorMessages"),
+    (OPEN_LINES, "SendCrmMessage"),
+    (OPEN_LINES, "SendNetworkMessage"),
+    (TENANTS, "CreateTenant"),
+    (TENANTS, "GetTenant"),
+    (TENANTS, "ListTenants"),
+    (TENANTS, "UpdateTenant"),
+    (TENANTS, "DisableTenant"),
+    (TENANTS, "EnableTenant"),
+    (TENANTS, "DeleteTenant"),
+    (TENANTS, "VerifyTenant"),
 ];
 
 /// The end of a running call, to be told. A call that is dropped before it is answered, because its caller has gone, has ended as
@@ -79,7 +88,7 @@ impl Ending {
         self.told = true;
         let notes = self.context.notes();
         let outcome = match notes.outcome {
-            None if code == "CANCELLED" => Some(if notes.sending {
+            None if code == "CANCELLED" => Some(if notes.sending || notes.changing {
                 "unknown"
             } else {
                 "not_executed"

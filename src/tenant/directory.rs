@@ -1,27 +1,41 @@
 //! All tenants, and the proof that a caller may act for one.
+//!
+//! The directory keeps the tenants that calls were made for; it reads each once and learns of changes from the [feed]. So a call
+//! touches no database, and tenants that nobody uses cost no memory.
 
-use std::collections::HashMap;
+mod feed;
+
 use std::fmt;
 use std::sync::Arc;
 
+pub use self::feed::follow;
+use moka::future::Cache;
+use moka::ops::compute::Op;
 use thiserror::Error;
 
 use super::id::TenantId;
+use super::record::{Grant, Judgement, Record, Unusable};
+use super::store::{Store, StoreError};
+use super::stored::StoredTenant;
 use crate::auth::Caller;
-use crate::bitrix24::{Credential, PortalAddress};
+use crate::bitrix24::PortalAddress;
+use crate::metrics::{Metrics, TenantLoad};
 
-/// All tenants this process serves. Cheap to clone; its content does not change.
-#[derive(Clone, Default)]
+/// All tenants this process serves. Cheap to clone.
+#[derive(Clone)]
 pub struct Directory {
-    tenants: Arc<HashMap<TenantId, Arc<Record>>>,
+    store: Store,
+    judgement: Arc<Judgement>,
+    known: Cache<TenantId, Known>,
+    metrics: Metrics,
 }
 
-/// A tenant as it stands in the directory: nobody's permission was checked yet.
-#[derive(Debug)]
-pub(super) struct Record {
-    pub(super) id: TenantId,
-    pub(super) portal: PortalAddress,
-    pub(super) credential: Credential,
+/// What is known of an id.
+#[derive(Clone, Debug)]
+enum Known {
+    Absent,
+    Unusable(Unusable),
+    Usable(Arc<Record>),
 }
 
 /// Proof that a caller may act for this tenant. Only [`Directory::resolve`] makes one. Cheap to
@@ -29,22 +43,31 @@ pub(super) struct Record {
 #[derive(Clone, Debug)]
 pub struct Tenant(Arc<Record>);
 
-/// The caller may not act for the tenant, or there is no such tenant.
-///
-/// One error for both, so that nobody can find out which tenants exist by asking.
+/// Why no call can be made for a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the caller may not act for this tenant, or there is no such tenant")]
-pub struct NotPermitted;
+pub enum ResolveError {
+    /// The caller may not act for the tenant, or there is no such tenant.
+    ///
+    /// One error for both, so that nobody can find out which tenants exist by asking.
+    #[error("the caller may not act for this tenant, or there is no such tenant")]
+    NotPermitted,
+    /// The tenant is there, and cannot be used.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+    /// The tenant is not among those in memory, and the store does not answer.
+    #[error("the store does not answer")]
+    StoreUnavailable,
+}
 
 impl Directory {
-    /// Takes over records whose ids all differ.
-    pub(super) fn new(records: impl IntoIterator<Item = Record>) -> Self {
-        let tenants = records
-            .into_iter()
-            .map(|record| (record.id.clone(), Arc::new(record)))
-            .collect();
+    /// Makes a directory that keeps at most `maximum_cached` tenants in memory.
+    #[must_use]
+    pub fn new(store: Store, judgement: Judgement, maximum_cached: u64, metrics: Metrics) -> Self {
         Self {
-            tenants: Arc::new(tenants),
+            store,
+            judgement: Arc::new(judgement),
+            known: Cache::new(maximum_cached),
+            metrics,
         }
     }
 
@@ -52,34 +75,132 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`NotPermitted`] if the tenant is unknown or not granted to the caller.
-    pub fn resolve(&self, caller: &Caller, id: &TenantId) -> Result<Tenant, NotPermitted> {
-        let permitted = caller.may_act_for(id);
-        match self.tenants.get(id) {
-            Some(record) if permitted => Ok(Tenant(Arc::clone(record))),
-            Some(_) | None => Err(NotPermitted),
+    /// [`ResolveError`].
+    pub async fn resolve(&self, caller: &Caller, id: &TenantId) -> Result<Tenant, ResolveError> {
+        // Before the store is asked, so that a caller's guesses cost nothing.
+        if !caller.may_act_for(id) {
+            return Err(ResolveError::NotPermitted);
+        }
+        match self.look_up(id).await? {
+            Known::Usable(record) => Ok(Tenant(record)),
+            Known::Unusable(why) => Err(why.into()),
+            Known::Absent => Err(ResolveError::NotPermitted),
         }
     }
 
-    /// Number of tenants.
+    /// By what stored tenants are judged.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.tenants.len()
+    pub fn judgement(&self) -> &Judgement {
+        &self.judgement
     }
 
-    /// Whether there is no tenant.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.tenants.is_empty()
+    /// Takes over a tenant as the store has just confirmed it, unless something newer is known.
+    ///
+    /// # Errors
+    ///
+    /// The tenant cannot be used.
+    pub(super) async fn put(&self, stored: &StoredTenant) -> Result<Arc<Record>, Unusable> {
+        let judged = Record::judge(stored, &self.judgement).map(Arc::new);
+        let known = Known::from(judged.clone());
+        let revision = stored.revision;
+        self.known
+            .entry_by_ref(&stored.id)
+            .and_compute_with(|held| async move {
+                match held.map(|held| held.into_value()) {
+                    Some(Known::Usable(held)) if held.revision >= revision => Op::Nop,
+                    // Deleted since: it must not come back.
+                    Some(Known::Absent) => Op::Nop,
+                    Some(Known::Usable(_) | Known::Unusable(_)) | None => Op::Put(known),
+                }
+            })
+            .await;
+        judged
+    }
+
+    /// The tenant's newest record in memory.
+    pub(super) async fn newest(&self, id: &TenantId) -> Option<Arc<Record>> {
+        match self.known.get(id).await {
+            Some(Known::Usable(record)) => Some(record),
+            Some(Known::Unusable(_) | Known::Absent) | None => None,
+        }
+    }
+
+    /// Reads the tenant again if it is in memory, because it was changed.
+    ///
+    /// # Errors
+    ///
+    /// The store does not answer; the old state stays.
+    pub async fn reread(&self, id: &TenantId) -> Result<(), StoreError> {
+        let read = self
+            .known
+            .entry_by_ref(id)
+            .and_try_compute_with(|held| async move {
+                match held {
+                    None => Ok(Op::Nop),
+                    Some(_) => self.read(id).await.map(Op::Put),
+                }
+            });
+        read.await.map(|_| ())
+    }
+
+    async fn look_up(&self, id: &TenantId) -> Result<Known, ResolveError> {
+        if let Some(known) = self.known.get(id).await {
+            return Ok(known);
+        }
+        // The same kind of entry operation as in `reread`: both wait for each other, so that what was read before a change
+        // cannot be kept after it.
+        let entered = self
+            .known
+            .entry_by_ref(id)
+            .and_try_compute_with(|held| async move {
+                match held {
+                    Some(_) => Ok(Op::Nop),
+                    None => self.read(id).await.map(Op::Put),
+                }
+            })
+            .await;
+        match entered {
+            Ok(entered) => {
+                let known = entered.into_entry().map(|entry| entry.into_value());
+                self.metrics.tenant_loaded(match known {
+                    Some(Known::Absent) | None => TenantLoad::Absent,
+                    Some(Known::Usable(_) | Known::Unusable(_)) => TenantLoad::Loaded,
+                });
+                Ok(known.unwrap_or(Known::Absent))
+            }
+            Err(error) => {
+                self.metrics.tenant_loaded(TenantLoad::Failed);
+                tracing::warn!(
+                    error = crate::telemetry::chain(&error),
+                    "a tenant cannot be read"
+                );
+                Err(ResolveError::StoreUnavailable)
+            }
+        }
+    }
+
+    async fn read(&self, id: &TenantId) -> Result<Known, StoreError> {
+        match self.store.tenant(id).await {
+            Ok(None) => Ok(Known::Absent),
+            Ok(Some(stored)) => Ok(Record::judge(&stored, &self.judgement).map(Arc::new).into()),
+            Err(StoreError::Sealed { .. }) => Ok(Known::Unusable(Unusable::Sealed)),
+            Err(error) => Err(error),
+        }
     }
 }
 
-/// Shows the number of tenants only: there may be many.
+impl From<Result<Arc<Record>, Unusable>> for Known {
+    fn from(judged: Result<Arc<Record>, Unusable>) -> Self {
+        judged.map_or_else(Self::Unusable, Self::Usable)
+    }
+}
+
+/// Shows how many tenants are in memory only: there may be many.
 impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Directory")
-            .field("tenants", &self.len())
-            .finish()
+            .field("in_memory", &self.known.entry_count())
+            .finish_non_exhaustive()
     }
 }
 
@@ -96,90 +217,23 @@ impl Tenant {
         &self.0.portal
     }
 
-    /// The credential for the portal.
+    /// Whether calls are made in the context of an application.
     #[must_use]
-    pub fn credential(&self) -> &Credential {
-        &self.0.credential
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Directory, NotPermitted, Record};
-    use crate::auth::{Caller, CallerName, Callers, Grants, NewKey};
-    use crate::bitrix24::Suffix;
-    use crate::bitrix24::{Credential, Policy, PortalAddress};
-    use crate::config::{Auth, ConfiguredCaller};
-    use crate::tenant::TenantId;
-
-    const CANARY: &str = "s3cr3tcanary";
-
-    fn id(text: &str) -> TenantId {
-        TenantId::parse(text).unwrap()
+    pub fn is_application(&self) -> bool {
+        self.0.grant().is_some()
     }
 
-    fn directory() -> Directory {
-        let policy = Policy {
-            allowed_suffixes: vec![Suffix::parse("bitrix24.com").unwrap()],
-            ..Policy::default()
-        };
-        Directory::new(["acme", "beta"].map(|name| Record {
-            id: id(name),
-            portal: PortalAddress::parse(&format!("{name}.bitrix24.com"), &policy).unwrap(),
-            credential: Credential::Webhook {
-                user_id: 1,
-                secret: CANARY.into(),
-            },
-        }))
+    pub(super) fn record(&self) -> &Record {
+        &self.0
     }
 
-    fn caller(grants: Grants) -> Caller {
-        let key = NewKey::generate().unwrap();
-        let keys = vec![key.entry()];
-        let callers = Callers::new(&Auth::ApiKeys(vec![ConfiguredCaller {
-            name: CallerName::parse("shop").unwrap(),
-            grants,
-            keys,
-        }]));
-        callers
-            .authenticate([format!("Bearer {}", key.expose())])
-            .unwrap()
+    pub(super) fn grant(&self) -> Option<&Grant> {
+        self.0.grant()
     }
 
-    #[test]
-    fn a_granted_tenant_is_found() {
-        let tenant = directory()
-            .resolve(&caller(Grants::only([id("acme")])), &id("acme"))
-            .unwrap();
-        assert_eq!(tenant.id(), &id("acme"));
-        assert_eq!(tenant.portal().host(), "acme.bitrix24.com");
-        assert!(!tenant.credential().is_application());
-    }
-
-    #[test]
-    fn an_unknown_and_a_forbidden_tenant_look_the_same() {
-        let caller = caller(Grants::only([id("acme"), id("ghost")]));
-        assert_eq!(
-            directory().resolve(&caller, &id("beta")).unwrap_err(),
-            NotPermitted
-        );
-        assert_eq!(
-            directory().resolve(&caller, &id("ghost")).unwrap_err(),
-            NotPermitted
-        );
-        assert_eq!(
-            directory().resolve(&caller, &id("nobody")).unwrap_err(),
-            NotPermitted
-        );
-    }
-
-    #[test]
-    fn no_debug_output_shows_a_credential() {
-        let directory = directory();
-        let tenant = directory
-            .resolve(&caller(Grants::Every), &id("acme"))
-            .unwrap();
-        let shown = format!("{directory:?} {tenant:?}");
-        assert!(!shown.contains(CANARY), "{shown}");
+    /// The same tenant in a newer state, for which the caller's right still stands.
+    pub(super) fn renewed(&self, record: Arc<Record>) -> Self {
+        debug_assert_eq!(self.0.id, record.id, "the proof is for one tenant");
+        Self(record)
     }
 }

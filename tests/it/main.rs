@@ -21,6 +21,7 @@ mod operations;
 mod sandbox;
 mod secrets;
 mod server;
+mod store;
 mod support;
 mod tls;
 mod traces;

@@ -4,11 +4,13 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use crate::auth::NewKey;
 use crate::config::{Config, Environment, Faults};
 use crate::sandbox::demo;
+use crate::tenant::sealing::Key;
 
 /// The tenant with application credentials.
 pub(super) const APPLICATION: &str = "demo";
@@ -24,6 +26,10 @@ impl Files {
     pub(super) fn write(portal: SocketAddr, key: &NewKey) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let tenants = folder.path().join("tenants.yaml");
+        let keyring = folder.path().join("keyring");
+        let database = format!("sqlite:{}", folder.path().join("openlines.db").display());
+        let sealing_key = Key::generate().map_err(io::Error::other)?;
+        fs::write(&keyring, sealing_key.expose().expose_secret())?;
         fs::write(
             &tenants,
             format!(
@@ -55,13 +61,19 @@ impl Files {
                  \x20     keys: [\"{entry}\"]\n\
                  tenants:\n\
                  \x20 file: {tenants}\n\
+                 store:\n\
+                 \x20 url: {database}\n\
+                 \x20 keyring_file: {keyring}\n\
                  portals:\n\
                  \x20 dangerous_allow_insecure: true\n\
                  log:\n\
                  \x20 format: text\n\
-                 \x20 filter: warn\n",
+                 \x20 filter: warn\n\
+                 \x20 audit: false\n",
                 entry = key.entry(),
                 tenants = serde_json::Value::from(tenants.to_string_lossy()),
+                database = serde_json::Value::from(database),
+                keyring = serde_json::Value::from(keyring.to_string_lossy()),
             ),
         )?;
         Ok(Self { folder })

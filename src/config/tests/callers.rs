@@ -92,6 +92,32 @@ fn every_fault_of_the_callers_is_found() {
 }
 
 #[test]
+fn a_caller_manages_tenants_only_if_its_entry_says_so() {
+    let entries: Vec<_> = (0..3)
+        .map(|_| NewKey::generate().unwrap().entry())
+        .collect();
+    let callers = format!(
+        "auth:\n  callers:\n\
+         \x20   - {{name: a, tenants: [x], keys: ['{}']}}\n\
+         \x20   - {{name: b, tenants: [x], manages_tenants: false, keys: ['{}']}}\n\
+         \x20   - {{name: c, tenants: [x], manages_tenants: true, keys: ['{}']}}\n",
+        entries[0], entries[1], entries[2]
+    );
+    let bench = Bench::new(NO_TENANTS);
+    let Auth::ApiKeys(read) = bench.load(&callers).unwrap().auth else {
+        panic!("API keys are the default")
+    };
+    let manages: Vec<bool> = read.iter().map(|caller| caller.manages_tenants).collect();
+    assert_eq!(manages, [false, false, true]);
+
+    for wrong in ["'true'", "1", "[]", "null"] {
+        let callers = callers.replace(": true", &format!(": {wrong}"));
+        let places = bench.faulty(&callers);
+        assert_eq!(places, ["auth.callers[2].manages_tenants"], "{wrong}");
+    }
+}
+
+#[test]
 fn callers_have_no_variable() {
     let bench = Bench::open(NO_TENANTS).variable("OPENLINES_AUTH_CALLERS", "[]");
     let report = bench.report("");

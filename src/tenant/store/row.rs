@@ -184,7 +184,7 @@ impl Row {
             disabled: tenant.disabled,
             reauthorization_cause: reauthorization.map(|reason| reason.cause.clone()),
             reauthorization_since: reauthorization.map(|reason| reason.since.as_millisecond()),
-            origin: name_of(tenant.origin).to_owned(),
+            origin: origin_name(tenant.origin).to_owned(),
             file_fingerprint: tenant.file_fingerprint.map(Vec::from),
             sealing_key: None,
             sealed_values: 0,
@@ -312,7 +312,7 @@ fn open(
 const WEBHOOK: &str = "webhook";
 const APPLICATION: &str = "application";
 
-fn name_of(origin: Origin) -> &'static str {
+pub(super) fn origin_name(origin: Origin) -> &'static str {
     match origin {
         Origin::File => "file",
         Origin::Api => "api",
@@ -323,5 +323,5 @@ fn name_of(origin: Origin) -> &'static str {
 fn origin_of(name: &str) -> Option<Origin> {
     [Origin::File, Origin::Api, Origin::Installation]
         .into_iter()
-        .find(|origin| name_of(*origin) == name)
+        .find(|origin| origin_name(*origin) == name)
 }

@@ -7,10 +7,10 @@ use super::changes::NEXT;
 use super::comparison::{same, same_tokens};
 use super::error::{CreateError, DeleteError, ModifyError, StoreError, UnreadableTenant};
 use super::pool::{with_connection, with_transaction};
-use super::row::{Row, Version, bound, columns, values};
+use super::row::{Row, Version, bound, columns, origin_name, values};
 use crate::bitrix24::{ClientId, MemberId};
 use crate::tenant::id::TenantId;
-use crate::tenant::stored::StoredTenant;
+use crate::tenant::stored::{Origin, StoredTenant};
 
 /// How many tenants there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,6 +95,25 @@ impl Store {
                 let id = row.tenant_id()?;
                 let opened = row.open(&self.keyring);
                 Ok(opened.map_err(|source| UnreadableTenant { id, source }))
+            })
+            .collect()
+    }
+
+    /// The ids of all tenants that somebody entered.
+    ///
+    /// # Errors
+    ///
+    /// The database.
+    pub async fn ids_of(&self, origin: Origin) -> Result<Vec<TenantId>, StoreError> {
+        let ids = with_connection!(&self.pool, reading, connection => {
+            let query = sqlx::query_scalar("SELECT id FROM tenants WHERE origin = $1 ORDER BY id");
+            Ok(query.bind(origin_name(origin)).fetch_all(connection).await?)
+        });
+        let ids: Vec<String> = ids.await?;
+        ids.iter()
+            .map(|id| {
+                TenantId::parse(id)
+                    .map_err(|_| StoreError::Corrupt("the id of a tenant".to_owned()))
             })
             .collect()
     }

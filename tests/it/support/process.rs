@@ -7,6 +7,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use bitrix24_openlines::tenant::sealing::Key;
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::until;
@@ -33,9 +35,12 @@ impl Files {
     pub(crate) fn write(settings: &str, tenants: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("tenants.yaml"), tenants).unwrap();
+        let key = Key::generate().unwrap().expose();
+        std::fs::write(folder.path().join("keyring"), key.expose_secret()).unwrap();
         let settings = format!(
-            "portals: {{dangerous_allow_insecure: true}}\ntenants: {{file: '{}'}}\n{settings}",
-            folder.path().join("tenants.yaml").display()
+            "portals: {{dangerous_allow_insecure: true}}\ntenants: {{file: '{0}/tenants.yaml'}}\n\
+             store: {{url: 'sqlite:{0}/openlines.db', keyring_file: '{0}/keyring'}}\n{settings}",
+            folder.path().display()
         );
         std::fs::write(folder.path().join("settings.yaml"), settings).unwrap();
         Self { folder }

@@ -1,0 +1,47 @@
+//! Management of tenants: the implementation of `bitrix24.tenants.v1.TenantService`.
+//!
+//! A call goes through proofs like one that sends: a [`Caller`](crate::auth::Caller) becomes a `Manager`, the manager
+//! and a tenant's name become `Managed`, and only with that the store is asked. What a request enters is checked field
+//! by field (`entered`), narrowed to the fields that it is about (`selection`), and applied to the stored tenant inside
+//! the store's compare-and-set (`change`), so that two changes at once cannot mix.
+//!
+//! No secret leaves: `view` makes the answers, and it has no field to put one into.
+
+mod asked;
+mod change;
+mod changes;
+mod entered;
+mod etag;
+mod list;
+mod manager;
+mod name;
+mod page;
+mod selection;
+mod service;
+mod time;
+mod verification;
+mod view;
+
+use crate::auth::Callers;
+use crate::bitrix24::Client;
+use crate::metrics::Metrics;
+use crate::tenant::{Directory, Judgement, PortalAccess, Store};
+
+/// The implementation of `bitrix24.tenants.v1.TenantService`.
+#[derive(Clone, Debug)]
+pub struct Tenants {
+    /// Who may call.
+    pub callers: Callers,
+    /// Where the tenants are kept.
+    pub store: Store,
+    /// What calls see of them: it learns of a change before its caller does.
+    pub directory: Directory,
+    /// What renews an access token that is to be tried.
+    pub access: PortalAccess,
+    /// What entered addresses and applications are judged by.
+    pub judgement: Judgement,
+    /// What tries credentials.
+    pub client: Client,
+    /// What counts.
+    pub metrics: Metrics,
+}

@@ -1,0 +1,329 @@
+//! What a request does to a tenant.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::entered::{Entered, EnteredApplication, EnteredCredentials, EnteredWebhook};
+use super::selection::{Field, How, Selection};
+use crate::error::Violations;
+use crate::tenant::{Applications, StoredApplication, StoredCredentials, StoredTenant};
+
+/// New values for some fields of a tenant.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) selection: Selection,
+    pub(super) entered: Entered,
+}
+
+/// The fields that a change gave another value, and every secret that was entered, be it the old one or not.
+pub(super) type Changed = Vec<&'static str>;
+
+impl Change {
+    /// Applies the change, and judges the fields together that it is about.
+    ///
+    /// The credentials of a tenant whose other fields are changed are not judged: that the settings have lost its
+    /// application must not keep anybody from renaming it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the tenant as it would be. It is half changed then, and must be thrown away.
+    pub(super) fn apply(
+        &self,
+        tenant: &mut StoredTenant,
+        applications: &Applications,
+    ) -> Result<Changed, Violations> {
+        let mut applying = Applying {
+            change: self,
+            applications,
+            changed: Changed::new(),
+            violations: Violations::default(),
+        };
+        applying.run(tenant);
+        if applying.violations.is_empty() {
+            Ok(applying.changed)
+        } else {
+            Err(applying.violations)
+        }
+    }
+}
+
+/// A change while it is applied.
+struct Applying<'a> {
+    change: &'a Change,
+    applications: &'a Applications,
+    changed: Changed,
+    violations: Violations,
+}
+
+impl Applying<'_> {
+    fn run(&mut self, tenant: &mut StoredTenant) {
+        let Entered {
+            display_name,
+            portal,
+            credentials,
+        } = &self.change.entered;
+        if self.is_selected(Field::DisplayName) && tenant.display_name != *display_name {
+            tenant.display_name.clone_from(display_name);
+            self.changed.push(Field::DisplayName.path());
+        }
+        let moved = match portal {
+            _ if !self.is_selected(Field::Portal) => false,
+            None => {
+                self.require(Field::Portal, "is required; it is empty");
+                false
+            }
+            Some(portal) => self.portal(portal, tenant),
+        };
+        self.credentials(credentials.as_ref(), moved, tenant);
+    }
+
+    /// Whether the tenant has another portal now.
+    fn portal(&mut self, portal: &str, tenant: &mut StoredTenant) -> bool {
+        // A tenant that is being created has none yet, and nothing that belonged to it.
+        let moved = !tenant.portal.is_empty() && tenant.portal != portal;
+        if tenant.portal != portal {
+            portal.clone_into(&mut tenant.portal);
+            self.changed.push(Field::Portal.path());
+        }
+        if moved {
+            tenant.member_id = None;
+            if !self.enters_secrets() {
+                self.violations.add(
+                    Field::Portal.in_request(),
+                    "CREDENTIALS_NEEDED",
+                    "is another portal than before; enter its webhook's secret or its application's tokens in the same \
+                     request, because the stored ones are not sent to another portal",
+                );
+            }
+        }
+        moved
+    }
+
+    /// Whether the request has what opens a portal.
+    fn enters_secrets(&self) -> bool {
+        match &self.change.entered.credentials {
+            None => false,
+            Some(EnteredCredentials::Webhook(webhook)) => {
+                webhook.secret.is_some() && self.is_selected(Field::WebhookSecret)
+            }
+            Some(EnteredCredentials::Application(application)) => {
+                (application.access_token.is_some() && self.is_selected(Field::AccessToken))
+                    || (application.refresh_token.is_some()
+                        && self.is_selected(Field::RefreshToken))
+            }
+        }
+    }
+
+    fn credentials(
+        &mut self,
+        entered: Option<&EnteredCredentials>,
+        moved: bool,
+        tenant: &mut StoredTenant,
+    ) {
+        let selection = &self.change.selection;
+        let (webhook, application) = (selection.webhook(), selection.application());
+        match entered {
+            Some(EnteredCredentials::Webhook(entered)) if webhook.is_some() => {
+                self.webhook(entered, moved, tenant);
+            }
+            Some(EnteredCredentials::Application(entered)) if application.is_some() => {
+                self.application(entered, moved, tenant);
+            }
+            // The mask names the credentials of one kind and the request has the other.
+            Some(EnteredCredentials::Webhook(_)) if application.is_some() => {
+                self.mistaken("webhook")
+            }
+            Some(EnteredCredentials::Application(_)) if webhook.is_some() => {
+                self.mistaken("application");
+            }
+            Some(_) => {}
+            None if [webhook, application].contains(&Some(How::Within)) => {
+                self.violations.add(
+                    "tenant.credentials",
+                    "REQUIRED",
+                    "is required; give webhook or application",
+                );
+            }
+            None if application.is_some() => {
+                self.application(&EnteredApplication::default(), moved, tenant);
+            }
+            None if webhook.is_some() => self.webhook(&EnteredWebhook::default(), moved, tenant),
+            None => {}
+        }
+    }
+
+    fn mistaken(&mut self, given: &str) {
+        self.violations.add(
+            "update_mask",
+            "CREDENTIALS_OF_ANOTHER_KIND",
+            format!("names no field of the credentials in tenant, which are of the kind {given}; name those"),
+        );
+    }
+
+    fn webhook(&mut self, entered: &EnteredWebhook, moved: bool, tenant: &mut StoredTenant) {
+        let (mut user_id, mut secret) = match &tenant.credentials {
+            StoredCredentials::Webhook { user_id, secret } if !moved => {
+                (Some(*user_id), Some(secret.clone()))
+            }
+            StoredCredentials::Webhook { user_id, .. } => (Some(*user_id), None),
+            StoredCredentials::Application(_) => (None, None),
+        };
+        let before = self.changed.len();
+        self.set(Field::WebhookUserId, entered.user_id.as_ref(), &mut user_id);
+        self.set_secret(Field::WebhookSecret, entered.secret.as_ref(), &mut secret);
+        // 0 stands for a webhook that has none: that of a tenant that is being created.
+        let user_id = user_id.filter(|user_id| *user_id > 0);
+        if user_id.is_none() {
+            self.require(Field::WebhookUserId, "is required, above 0");
+        }
+        let secret = secret.filter(|secret| !secret.expose_secret().is_empty());
+        if secret.is_none() {
+            self.require(
+                Field::WebhookSecret,
+                "is required; the service has none that belongs to this portal",
+            );
+        }
+        if let (Some(user_id), Some(secret)) = (user_id, secret) {
+            tenant.credentials = StoredCredentials::Webhook { user_id, secret };
+        }
+        if self.changed.len() > before {
+            tenant.reauthorization = None;
+        }
+    }
+
+    fn application(
+        &mut self,
+        entered: &EnteredApplication,
+        moved: bool,
+        tenant: &mut StoredTenant,
+    ) {
+        let mut stored = match &tenant.credentials {
+            StoredCredentials::Application(stored) => stored.clone(),
+            StoredCredentials::Webhook { .. } => StoredApplication::default(),
+        };
+        if moved {
+            stored = StoredApplication {
+                client_id: stored.client_id,
+                client_secret: stored.client_secret,
+                authorization_server: stored.authorization_server,
+                ..StoredApplication::default()
+            };
+        }
+        let before = self.changed.len();
+        self.set(
+            Field::ClientId,
+            entered.client_id.as_ref(),
+            &mut stored.client_id,
+        );
+        self.set_secret(
+            Field::ClientSecret,
+            entered.client_secret.as_ref(),
+            &mut stored.client_secret,
+        );
+        self.set(
+            Field::AuthorizationServer,
+            entered.authorization_server.as_ref(),
+            &mut stored.authorization_server,
+        );
+        self.tokens(entered, &mut stored);
+        let renewed = self.changed.len() > before;
+        // It proves where events come from and opens nothing: the grant stays the same.
+        self.set_secret(
+            Field::ApplicationToken,
+            entered.application_token.as_ref(),
+            &mut stored.application_token,
+        );
+        self.judge(&stored);
+        if renewed {
+            tenant.reauthorization = None;
+        }
+        tenant.credentials = StoredCredentials::Application(stored);
+    }
+
+    fn tokens(&mut self, entered: &EnteredApplication, stored: &mut StoredApplication) {
+        let refresh_token = entered.refresh_token.as_ref();
+        if refresh_token.is_some() && self.is_selected(Field::RefreshToken) {
+            // The stored access token is of another pair, and of another grant perhaps.
+            stored.access_token = None;
+            stored.access_token_expires_at = None;
+            stored.scopes = Vec::new();
+        }
+        self.set_secret(
+            Field::RefreshToken,
+            refresh_token,
+            &mut stored.refresh_token,
+        );
+        let access_token = entered.access_token.as_ref();
+        self.set_secret(Field::AccessToken, access_token, &mut stored.access_token);
+        if self.is_selected(Field::AccessToken) && access_token.is_some() {
+            stored.access_token_expires_at = entered.access_token_expires_at;
+        } else if stored.access_token.is_none() {
+            stored.access_token_expires_at = None;
+        }
+    }
+
+    /// Judges an application's credentials as a whole.
+    fn judge(&mut self, stored: &StoredApplication) {
+        if stored.access_token.is_none() && stored.refresh_token.is_none() {
+            self.violations.add(
+                "tenant.application",
+                "TOKEN_REQUIRED",
+                "has no token; give access_token, refresh_token or both",
+            );
+        }
+        let Some(client_id) = &stored.client_id else {
+            if stored.refresh_token.is_some() || stored.client_secret.is_some() {
+                let description =
+                    "is required with a refresh token or a client secret; it is empty";
+                self.require(Field::ClientId, description);
+            }
+            return;
+        };
+        let known =
+            stored.client_secret.is_some() || self.applications.by_client_id(client_id).is_some();
+        if stored.refresh_token.is_some() && !known {
+            self.require(
+                Field::ClientSecret,
+                "is required with a refresh token: the service's settings have no application with this client id",
+            );
+        }
+    }
+
+    fn is_selected(&self, field: Field) -> bool {
+        self.change.selection.how(field).is_some()
+    }
+
+    fn require(&mut self, field: Field, description: &str) {
+        self.violations
+            .add(field.in_request(), "REQUIRED", description);
+    }
+
+    fn set<T: Clone + PartialEq>(
+        &mut self,
+        field: Field,
+        entered: Option<&T>,
+        stored: &mut Option<T>,
+    ) {
+        if self.is_selected(field) && stored.as_ref() != entered {
+            *stored = entered.cloned();
+            self.changed.push(field.path());
+        }
+    }
+
+    /// A secret that was entered counts as changed even if it is the stored one: whoever enters it says that it is good.
+    fn set_secret(
+        &mut self,
+        field: Field,
+        entered: Option<&SecretString>,
+        stored: &mut Option<SecretString>,
+    ) {
+        let kept = match self.change.selection.how(field) {
+            None => true,
+            Some(How::Within) => entered.is_none(),
+            Some(How::Named) => entered.is_none() && stored.is_none(),
+        };
+        if !kept {
+            *stored = entered.cloned();
+            self.changed.push(field.path());
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The operations that change tenants. Each change is written into the audit trail.
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tracing::Instrument;
+
+use super::Tenants;
+use super::asked::Asked;
+use super::change::{Change, Changed};
+use super::entered::Entered;
+use super::manager::Managed;
+use super::selection::Selection;
+use super::service::unwritten;
+use super::{etag, name};
+use crate::api::bitrix24::tenants::v1::{
+    CreateTenantRequest, DeleteTenantRequest, Tenant, UpdateTenantRequest,
+};
+use crate::audit::{self, Action, Actor};
+use crate::bitrix24::Outcome;
+use crate::error::{Administration, Error, Violations};
+use crate::tenant::{
+    CreateError, DeleteError, ModifyError, Origin, StoredCredentials, StoredTenant, TenantId,
+};
+
+impl Tenants {
+    pub(super) async fn create(
+        &self,
+        asked: &Asked,
+        request: CreateTenantRequest,
+    ) -> Result<StoredTenant, Error> {
+        let manager = asked.manager()?;
+        let mut violations = Violations::default();
+        let id = name::read_id("tenant_id", &request.tenant_id, &mut violations);
+        let managed = id
+            .map(|id| manager.manage(id, &asked.context))
+            .transpose()?;
+        let entered = match request.tenant {
+            Some(tenant) => Some(Entered::read(
+                tenant,
+                &self.judgement.policy,
+                &mut violations,
+            )),
+            None => {
+                violations.add("tenant", "REQUIRED", "is required; it is missing");
+                None
+            }
+        };
+        let (Some(managed), Some(entered)) = (managed, entered) else {
+            return Err(Error::InvalidRequest(violations));
+        };
+        let change = Change {
+            selection: Selection::everything(),
+            entered,
+        };
+        let mut tenant = blank(managed.id().clone());
+        if let Err(more) = change.apply(&mut tenant, &self.judgement.applications) {
+            violations.extend(more);
+        }
+        if !violations.is_empty() {
+            return Err(Error::InvalidRequest(violations));
+        }
+
+        let (store, caller) = (self.store.clone(), manager.name().to_owned());
+        asked.context.note_changing();
+        self.to_the_end(managed.id(), async move {
+            let created = store.create(&tenant).await.map_err(|error| match error {
+                CreateError::AlreadyExists => Administration::AlreadyExists.into(),
+                CreateError::Store(error) => unwritten(error),
+            })?;
+            let facts = format!("portal {}", created.portal);
+            audit::record(Actor::Caller(&caller), Action::Created, &created.id, &facts);
+            Ok(created)
+        })
+        .await
+    }
+
+    pub(super) async fn update(
+        &self,
+        asked: &Asked,
+        request: UpdateTenantRequest,
+    ) -> Result<StoredTenant, Error> {
+        let manager = asked.manager()?;
+        let mut violations = Violations::default();
+        let UpdateTenantRequest {
+            tenant,
+            update_mask,
+        } = request;
+        let Some(tenant) = tenant else {
+            violations.add("tenant", "REQUIRED", "is required; it is missing");
+            return Err(Error::InvalidRequest(violations));
+        };
+        let id = name::read("tenant.name", &tenant.name, &mut violations);
+        let managed = id
+            .map(|id| manager.manage(id, &asked.context))
+            .transpose()?;
+        let selection = Selection::of(update_mask.as_ref(), &tenant, &mut violations);
+        let Tenant { etag, .. } = &tenant;
+        let etag = etag.clone();
+        let entered = Entered::read(tenant, &self.judgement.policy, &mut violations);
+        let managed = match managed {
+            Some(managed) if violations.is_empty() => managed,
+            Some(_) | None => return Err(Error::InvalidRequest(violations)),
+        };
+        let change = Change { selection, entered };
+        let applications = self.judgement.applications.clone();
+        let modification = move |tenant: &mut StoredTenant| {
+            etag::check(&etag, tenant)?;
+            change
+                .apply(tenant, &applications)
+                .map_err(Error::InvalidRequest)
+        };
+        self.modify(asked, &managed, Action::Updated, modification)
+            .await
+    }
+
+    /// Switches a tenant on or off.
+    pub(super) async fn switch(
+        &self,
+        asked: &Asked,
+        name: &str,
+        etag: String,
+        action: Action,
+    ) -> Result<StoredTenant, Error> {
+        let managed = asked.manager()?.manage_named(name, &asked.context)?;
+        let disabled = action == Action::Disabled;
+        let modification = move |tenant: &mut StoredTenant| {
+            etag::check(&etag, tenant)?;
+            let changed = tenant.disabled != disabled;
+            tenant.disabled = disabled;
+            Ok(if changed {
+                vec!["state"]
+            } else {
+                Changed::new()
+            })
+        };
+        self.modify(asked, &managed, action, modification).await
+    }
+
+    /// Changes a stored tenant. What changes nothing is not written and not audited.
+    async fn modify(
+        &self,
+        asked: &Asked,
+        managed: &Managed,
+        action: Action,
+        mut modification: impl FnMut(&mut StoredTenant) -> Result<Changed, Error> + Send + 'static,
+    ) -> Result<StoredTenant, Error> {
+        let (store, id) = (self.store.clone(), managed.id().clone());
+        let caller = asked.manager()?.name().to_owned();
+        asked.context.note_changing();
+        self.to_the_end(managed.id(), async move {
+            let mut changed = Changed::new();
+            let mut portal = String::new();
+            let modified = store
+                .modify(&id, |tenant| {
+                    portal.clone_from(&tenant.portal);
+                    changed = modification(tenant)?;
+                    Ok(())
+                })
+                .await
+                .map_err(|error| match error {
+                    ModifyError::NotFound => Administration::NotFound.into(),
+                    ModifyError::Refused(refused) => refused,
+                    ModifyError::Store(error) => unwritten(error),
+                })?;
+            if !changed.is_empty() {
+                let mut facts = changed.join(", ");
+                if portal != modified.portal {
+                    facts = format!("{facts}; portal from {portal} to {}", modified.portal);
+                }
+                audit::record(Actor::Caller(&caller), action, &id, &facts);
+            }
+            Ok(modified)
+        })
+        .await
+    }
+
+    pub(super) async fn delete(
+        &self,
+        asked: &Asked,
+        request: DeleteTenantRequest,
+    ) -> Result<(), Error> {
+        let manager = asked.manager()?;
+        let managed = manager.manage_named(&request.name, &asked.context)?;
+        // Without an etag the tenant is not read: one whose secrets do not open can be deleted, too.
+        let revision = if request.etag.is_empty() {
+            None
+        } else {
+            let tenant = self.read(managed.id()).await?;
+            etag::check(&request.etag, &tenant)?;
+            Some(tenant.revision)
+        };
+        let (store, id) = (self.store.clone(), managed.id().clone());
+        let caller = manager.name().to_owned();
+        asked.context.note_changing();
+        self.to_the_end(managed.id(), async move {
+            store
+                .delete(&id, revision)
+                .await
+                .map_err(|error| match error {
+                    DeleteError::NotFound => Administration::NotFound.into(),
+                    DeleteError::Changed => Administration::Changed.into(),
+                    DeleteError::Store(error) => unwritten(error),
+                })?;
+            audit::record(Actor::Caller(&caller), Action::Deleted, &id, "");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes a tenant in a task of its own, so that a caller that goes away leaves neither half a change nor a change
+    /// without its line in the audit trail. When it is done, the caller's next message is sent for the changed tenant.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        id: &TenantId,
+        change: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (directory, id) = (self.directory.clone(), id.clone());
+        let work = async move {
+            let done = change.await;
+            // If the store does not answer just now, the feed of changes tells the directory later.
+            let _ = directory.reread(&id).await;
+            done
+        };
+        match tokio::spawn(work.in_current_span()).await {
+            Ok(done) => done,
+            Err(_panicked) => Err(Error::Internal {
+                outcome: Outcome::Unknown,
+            }),
+        }
+    }
+}
+
+/// A tenant that nothing is known of yet.
+fn blank(id: TenantId) -> StoredTenant {
+    StoredTenant {
+        id,
+        display_name: String::new(),
+        portal: String::new(),
+        member_id: None,
+        credentials: StoredCredentials::Webhook {
+            user_id: 0,
+            secret: SecretString::from(""),
+        },
+        disabled: false,
+        reauthorization: None,
+        origin: Origin::Api,
+        file_fingerprint: None,
+        // The store sets these.
+        revision: 0,
+        created_at: Timestamp::UNIX_EPOCH,
+        updated_at: Timestamp::UNIX_EPOCH,
+    }
+}

@@ -1,0 +1,157 @@
+//! The operations of the service, one after the other.
+
+use tonic::{Request, Response, Status};
+
+use super::Tenants;
+use super::asked::Asked;
+use super::verification::Trial;
+use super::view;
+use crate::api::bitrix24::tenants::v1::tenant_service_server::TenantService;
+use crate::api::bitrix24::tenants::v1::{
+    CreateTenantRequest, CreateTenantResponse, DeleteTenantRequest, DeleteTenantResponse,
+    DisableTenantRequest, DisableTenantResponse, EnableTenantRequest, EnableTenantResponse,
+    GetTenantRequest, GetTenantResponse, ListTenantsRequest, ListTenantsResponse,
+    UpdateTenantRequest, UpdateTenantResponse, VerifyTenantRequest, VerifyTenantResponse,
+};
+use crate::audit::Action;
+use crate::bitrix24::Outcome;
+use crate::error::{Administration, Error};
+use crate::tenant::{StoreError, StoredTenant, TenantId};
+
+#[tonic::async_trait]
+impl TenantService for Tenants {
+    async fn create_tenant(
+        &self,
+        request: Request<CreateTenantRequest>,
+    ) -> Result<Response<CreateTenantResponse>, Status> {
+        let (asked, request) = Asked::open(request, &self.callers);
+        let created = self.create(&asked, request).await;
+        asked.answer(created.map(|tenant| CreateTenantResponse {
+            tenant: Some(view::of(&tenant)),
+        }))
+    }
+
+    async fn get_tenant(
+        &self,
+        request: Request<GetTenantRequest>,
+    ) -> Result<Response<GetTenantResponse>, Status> {
+        let (asked, request) = Asked::open(request, &self.callers);
+        let found = self.get(&asked, &request.name).await;
+        asked.answer(found.map(|tenant| GetTenantResponse {
+            tenant: Some(view::of(&tenant)),
+        }))
+    }
+
+    async fn list_tenants(
+        &self,
+        request: Request<ListTenantsRequest>,
+    ) -> Result<Response<ListTenantsResponse>, Status> {
+        let (asked, request) = Asked::open(request, &self.callers);
+        let page = self.list(&asked, request).await;
+        asked.answer(page)
+    }
+
+    async fn update_tenant(
+        &self,
+        request: Request<UpdateTenantRequest>,
+    ) -> Result<Response<UpdateTenantResponse>, Status> {
+        let (asked, request) = Asked::open(request, &self.callers);
+        let updated = self.update(&asked, request).await;
+        asked.answer(updated.map(|tenant| UpdateTenantResponse {
+            tenant: Some(view::of(&tenant)),
+        }))
+    }
+
+    async fn disable_tenant(
+        &self,
+        request: Request<DisableTenantRequest>,
+    ) -> Result<Response<DisableTenantResponse>, Status> {
+        let (asked, DisableTenantRequest { name, etag }) = Asked::open(request, &self.callers);
+        let disabled = self.switch(&asked, &name, etag, Action::Disabled).await;
+        asked.answer(disabled.map(|tenant| DisableTenantResponse {
+            tenant: Some(view::of(&tenant)),
+        }))
+    }
+
+    async fn enable_tenant(
+        &self,
+        request: Request<EnableTenantRequest>,
+    ) -> Result<Response<EnableTenantResponse>, Status> {
+        let (asked, EnableTenantRequest { name, etag }) = Asked::open(request, &self.callers);
+        let enabled = self.switch(&asked, &name, etag, Action::Enabled).await;
+        asked.answer(enabled.map(|tenant| EnableTenantResponse {
+            tenant: Some(view::of(&tenant)),
+        }))
+    }
+
+    async fn delete_tenant(
+        &self,
+        request: Request<DeleteTenantRequest>,
+    ) -> Result<Response<DeleteTenantResponse>, Status> {
+        let (asked, request) = Asked::open(request, &self.callers);
+        let deleted = self.delete(&asked, request).await;
+        asked.answer(deleted.map(|()| DeleteTenantResponse {}))
+    }
+
+    async fn verify_tenant(
+        &self,
+        request: Request<VerifyTenantRequest>,
+    ) -> Result<Response<VerifyTenantResponse>, Status> {
+        let (asked, request) = Asked::open(request, &self.callers);
+        let verified = self.verify(&asked, &request.name).await;
+        asked.answer(verified)
+    }
+}
+
+impl Tenants {
+    async fn get(&self, asked: &Asked, name: &str) -> Result<StoredTenant, Error> {
+        let managed = asked.manager()?.manage_named(name, &asked.context)?;
+        self.read(managed.id()).await
+    }
+
+    async fn verify(&self, asked: &Asked, name: &str) -> Result<VerifyTenantResponse, Error> {
+        let manager = asked.manager()?;
+        let managed = manager.manage_named(name, &asked.context)?;
+        let tenant = self.read(managed.id()).await?;
+        let trial = Trial {
+            service: self,
+            tenant: &tenant,
+            caller: manager.caller(),
+            call: &asked.context.identity(),
+            deadline: asked.context.deadline(),
+        };
+        Ok(trial.run().await)
+    }
+
+    pub(super) async fn read(&self, id: &TenantId) -> Result<StoredTenant, Error> {
+        let found = self.store.tenant(id).await.map_err(unread)?;
+        Ok(found.ok_or(Administration::NotFound)?)
+    }
+}
+
+/// What a caller is told when the store could not read.
+pub(super) fn unread(error: StoreError) -> Error {
+    failed(error, Outcome::NotExecuted)
+}
+
+/// What a caller is told when the store could not write. That the answer is missing does not mean that nothing was done.
+pub(super) fn unwritten(error: StoreError) -> Error {
+    failed(error, Outcome::Unknown)
+}
+
+fn failed(error: StoreError, outcome: Outcome) -> Error {
+    match error {
+        StoreError::Unavailable(source) => {
+            tracing::warn!(error = %source, "the store is not available");
+            Administration::StoreUnavailable { outcome }.into()
+        }
+        StoreError::Sealed { .. } => Administration::Sealed.into(),
+        StoreError::Corrupt(what) => {
+            tracing::error!(
+                what,
+                "the store holds something that this service did not write"
+            );
+            Error::Internal { outcome }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The trial of an application's access: the authorization server is asked whose the access token is.
+
+use secrecy::SecretString;
+
+use super::{Report, Trial};
+use crate::admin::Tenants;
+use crate::bitrix24::{
+    ApplicationInfo, AuthorizationServer, Credential, InvalidAuthorizationServer,
+};
+use crate::error::Error;
+use crate::tenant::{AccessError, ResolveError, StoredApplication};
+
+impl Trial<'_> {
+    pub(super) async fn application(&self, application: &StoredApplication) -> Report {
+        let server = match self.server(application) {
+            Ok(server) => server,
+            Err(fault) => {
+                return Report::unusable(format!(
+                    "Nothing was asked: the tenant's authorization server {fault}."
+                ));
+            }
+        };
+        if application.access_token.is_none() && application.refresh_token.is_none() {
+            return Report::unusable(
+                "Nothing was asked: the tenant has no token. Enter tokens, or let the portal's administrator install the \
+                 application again.",
+            );
+        }
+        let who = format!("The authorization server {server}");
+        let access_token = match self.access_token(application).await {
+            Ok(Some(access_token)) => access_token,
+            Ok(None) => {
+                return Report::unusable(
+                    "Nothing was asked: the tenant has no access token, and none is renewed for it in its present state.",
+                );
+            }
+            Err(error) => return Report::failed(error, self.call, &who),
+        };
+        let client = &self.service.client;
+        let answer = client
+            .application_info(&server, &access_token, self.deadline)
+            .await;
+        match answer {
+            Ok(info) => self.compare(&who, &info, application),
+            Err(error) => Report::failed(error.into(), self.call, &who),
+        }
+    }
+
+    fn server(
+        &self,
+        application: &StoredApplication,
+    ) -> Result<AuthorizationServer, InvalidAuthorizationServer> {
+        let judgement = &self.service.judgement;
+        match &application.authorization_server {
+            None => Ok(judgement.default_server.clone()),
+            Some(server) => AuthorizationServer::parse(server, &judgement.policy),
+        }
+    }
+
+    /// The token that is tried: that of the next call, renewed if it has expired. For a tenant that no calls are made for,
+    /// because it is disabled, nothing is renewed.
+    async fn access_token(
+        &self,
+        application: &StoredApplication,
+    ) -> Result<Option<SecretString>, Error> {
+        let Tenants {
+            directory, access, ..
+        } = self.service;
+        let tenant = match directory.resolve(self.caller, &self.tenant.id).await {
+            Ok(tenant) => tenant,
+            Err(ResolveError::Unusable(_)) => return Ok(application.access_token.clone()),
+            Err(error) => return Err(error.into()),
+        };
+        match access.verify(tenant, self.deadline).await {
+            Ok(opened) => Ok(match opened.credential() {
+                Credential::Application { access_token } => Some(access_token.clone()),
+                Credential::Webhook { .. } => None,
+            }),
+            // What cannot be renewed may still be tried: only the server knows whether it has really expired.
+            Err(AccessError::NotRenewable) => Ok(application.access_token.clone()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Compares what the authorization server says of the token with what is stored. What either does not know cannot
+    /// disagree.
+    fn compare(
+        &self,
+        who: &str,
+        info: &ApplicationInfo,
+        application: &StoredApplication,
+    ) -> Report {
+        let explanation = format!("{who} knows the access token.");
+        let mut report = Report::accepted(explanation, info.scopes.clone());
+        if let (Some(stored), Some(found)) = (&application.client_id, &info.client_id)
+            && stored != found
+        {
+            report.mismatch(
+                "application.client_id",
+                format!(
+                    "is {stored}, and the access token belongs to the application {found}; correct it, or enter the right \
+                     tokens"
+                ),
+            );
+        }
+        if let (Some(stored), Some(found)) = (&self.tenant.member_id, &info.member_id)
+            && stored != found
+        {
+            report.mismatch(
+                "member_id",
+                format!(
+                    "is {stored}, and the access token belongs to the portal {found}; enter the right tokens"
+                ),
+            );
+        }
+        let portal = &self.tenant.portal;
+        if let Some(found) = &info.portal
+            && found != portal
+        {
+            report.mismatch(
+                "portal",
+                format!("is {portal}, and the access token belongs to {found}; correct it, or enter the right tokens"),
+            );
+        }
+        if info.installed == Some(false) {
+            report.find(
+                "application",
+                "is not installed completely; let the portal's administrator finish the installation".to_owned(),
+            );
+        }
+        report.require_scopes("application.scopes", &["imopenlines", "imconnector"]);
+        report
+    }
+}

@@ -1,0 +1,113 @@
+//! What a trial showed.
+
+use crate::api::bitrix24::tenants::v1::verify_tenant_response::Verdict;
+use crate::api::bitrix24::tenants::v1::{Finding, VerifyTenantResponse};
+use crate::bitrix24::CallError;
+use crate::error::reason::{Repeat, row};
+use crate::error::{CallIdentity, Error, Failure};
+
+/// What a trial showed.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    verdict: Verdict,
+    explanation: String,
+    findings: Vec<Finding>,
+    failure: Option<Failure>,
+    scopes: Vec<String>,
+}
+
+impl Report {
+    /// The credentials were accepted.
+    pub(super) fn accepted(explanation: String, scopes: Vec<String>) -> Self {
+        Self {
+            verdict: Verdict::Working,
+            explanation,
+            findings: Vec::new(),
+            failure: None,
+            scopes,
+        }
+    }
+
+    /// There was nothing to try.
+    pub(super) fn unusable(explanation: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Unusable,
+            ..Self::accepted(explanation.into(), Vec::new())
+        }
+    }
+
+    /// The credentials were refused, or nobody answered: which of the two, the reason tells.
+    pub(super) fn failed(error: Error, call: &CallIdentity, who: &str) -> Self {
+        // Its usual words are about a message that may have been delivered.
+        let unanswered = if let Error::Call(CallError::Unanswered(unanswered)) = &error {
+            Some(unanswered.to_string())
+        } else {
+            None
+        };
+        let mut failure = error.into_failure(call);
+        if let Some(unanswered) = unanswered {
+            failure = failure.with_message(unanswered);
+        }
+        let row = row(failure.reason());
+        let (verdict, what) = match row.repeat {
+            Repeat::AfterFix => (Verdict::Refused, "did not accept the credentials"),
+            Repeat::Safe | Repeat::AfterWait | Repeat::SeeOutcome | Repeat::MayDuplicate => {
+                (Verdict::Unanswered, "gave no answer about the credentials")
+            }
+        };
+        let explanation = format!("{who} {what}: {}. {}", failure.message(), row.remedy);
+        Self {
+            verdict,
+            failure: Some(failure),
+            ..Self::accepted(explanation, Vec::new())
+        }
+    }
+
+    /// Something that was stored does not agree with what was answered.
+    pub(super) fn mismatch(&mut self, field: &str, description: String) {
+        self.verdict = Verdict::Mismatched;
+        self.find(field, description);
+    }
+
+    pub(super) fn find(&mut self, field: &str, description: String) {
+        self.findings.push(Finding {
+            field: field.to_owned(),
+            description,
+        });
+    }
+
+    /// Notes permissions that are missing, if anything is known of the permissions.
+    ///
+    /// Source: the method pages name `imopenlines`; the list of permissions has `imconnector` besides.
+    pub(super) fn require_scopes(&mut self, field: &str, required: &[&str]) {
+        if self.scopes.is_empty() {
+            return;
+        }
+        for scope in required {
+            if !self.scopes.iter().any(|granted| granted == scope) {
+                let description = format!(
+                    "lacks the permission `{scope}`, without which messages are refused; let the portal's administrator \
+                     add it"
+                );
+                self.find(field, description);
+            }
+        }
+    }
+
+    pub(super) fn into_response(self, call: &CallIdentity) -> VerifyTenantResponse {
+        let Self {
+            verdict,
+            explanation,
+            findings,
+            failure,
+            scopes,
+        } = self;
+        VerifyTenantResponse {
+            verdict: verdict.into(),
+            explanation,
+            findings,
+            error: failure.map(|failure| failure.to_rpc_status(call)),
+            scopes,
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! `openlines tenants`: manages the tenants of a running service, as any caller of its tenant service could.
+
+mod connection;
+mod entry;
+mod output;
+mod refusal;
+mod secret;
+
+use clap::{Args, Subcommand, ValueEnum};
+use thiserror::Error;
+
+use self::connection::{Client, Connection};
+use self::entry::{Cleared, Entry};
+use self::output::Output;
+use super::Failure;
+use crate::api::bitrix24::tenants::v1::tenant::State;
+use crate::api::bitrix24::tenants::v1::verify_tenant_response::Verdict;
+use crate::api::bitrix24::tenants::v1::{
+    CreateTenantRequest, DeleteTenantRequest, DisableTenantRequest, EnableTenantRequest,
+    GetTenantRequest, ListTenantsRequest, ListTenantsResponse, Tenant, UpdateTenantRequest,
+    VerifyTenantRequest,
+};
+
+/// Tenants that are asked for at once.
+const PAGE: i32 = 1000;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    connection: Connection,
+    /// How the answer is written.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORM",
+        default_value = "text"
+    )]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Enter a new tenant. Its credentials are tried only by `verify`.
+    Create {
+        /// The id: 1 to 63 lower-case letters, digits, `.`, `_` and `-`.
+        id: String,
+        #[command(flatten)]
+        entry: Entry,
+    },
+    /// Show a tenant, without its secrets.
+    Get {
+        /// The tenant.
+        id: String,
+    },
+    /// List the tenants that you manage.
+    List {
+        /// Only tenants in this state.
+        #[arg(long, value_enum, value_name = "STATE")]
+        state: Option<ShownState>,
+        /// Only tenants of the portal with this address.
+        #[arg(long, value_name = "HOST", default_value = "")]
+        portal: String,
+    },
+    /// Change a tenant: what is given is set, the rest stays.
+    Update {
+        /// The tenant.
+        id: String,
+        #[command(flatten)]
+        entry: Entry,
+        /// A field to be emptied; may be given several times.
+        #[arg(long, value_enum, value_name = "FIELD")]
+        clear: Vec<Cleared>,
+        #[command(flatten)]
+        version: Version,
+    },
+    /// Switch a tenant off: its calls are refused, its credentials are kept.
+    Disable(Named),
+    /// Switch a tenant on again.
+    Enable(Named),
+    /// Remove a tenant with its secrets.
+    Delete(Named),
+    /// Try a tenant's credentials, without any effect on its portal. Fails if they do not work.
+    Verify {
+        /// The tenant.
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Named {
+    /// The tenant.
+    id: String,
+    #[command(flatten)]
+    version: Version,
+}
+
+#[derive(Debug, Args)]
+struct Version {
+    /// The version that is meant, as `get` shows it. If the tenant was changed since, nothing is done.
+    #[arg(long, value_name = "ETAG", default_value = "")]
+    etag: String,
+}
+
+/// The states that a list can be narrowed to.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ShownState {
+    Active,
+    Disabled,
+    ReauthorizationRequired,
+}
+
+/// The command line is sound and asks for what cannot be done.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(super) struct Usage(String);
+
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments {
+        connection,
+        output,
+        command,
+    } = arguments;
+    // What the command line itself lacks is told before anybody is called.
+    let command = Prepared::of(command)?;
+    let mut client = connection.open().await?;
+    let done = command.run(&mut client, output).await;
+    done.map_err(|failure| match failure.downcast::<tonic::Status>() {
+        Ok(status) => refusal::of(&status, output),
+        Err(failure) => failure,
+    })
+}
+
+/// A command whose files have been read.
+enum Prepared {
+    Create(CreateTenantRequest),
+    Get(GetTenantRequest),
+    List(ListTenantsRequest),
+    Update(UpdateTenantRequest),
+    Disable(DisableTenantRequest),
+    Enable(EnableTenantRequest),
+    Delete(DeleteTenantRequest),
+    Verify(VerifyTenantRequest),
+}
+
+impl Prepared {
+    fn of(command: Command) -> Result<Self, Usage> {
+        Ok(match command {
+            Command::Create { id, entry } => {
+                let (tenant, _) = entry.read(&[])?;
+                let tenant_id = id.strip_prefix("tenants/").unwrap_or(&id).to_owned();
+                Self::Create(CreateTenantRequest {
+                    tenant_id,
+                    tenant: Some(tenant),
+                })
+            }
+            Command::Get { id } => Self::Get(GetTenantRequest { name: name(&id) }),
+            Command::List { state, portal } => Self::List(ListTenantsRequest {
+                page_size: PAGE,
+                page_token: String::new(),
+                state: state.map_or(State::Unspecified, State::from).into(),
+                portal,
+            }),
+            Command::Update {
+                id,
+                entry,
+                clear,
+                version,
+            } => {
+                let (tenant, mask) = entry.read(&clear)?;
+                if mask.paths.is_empty() {
+                    let problem =
+                        "nothing to change: give at least one option of the tenant, or --clear";
+                    return Err(Usage(problem.to_owned()));
+                }
+                Self::Update(UpdateTenantRequest {
+                    tenant: Some(Tenant {
+                        name: name(&id),
+                        etag: version.etag,
+                        ..tenant
+                    }),
+                    update_mask: Some(mask),
+                })
+            }
+            Command::Disable(Named { id, version }) => Self::Disable(DisableTenantRequest {
+                name: name(&id),
+                etag: version.etag,
+            }),
+            Command::Enable(Named { id, version }) => Self::Enable(EnableTenantRequest {
+                name: name(&id),
+                etag: version.etag,
+            }),
+            Command::Delete(Named { id, version }) => Self::Delete(DeleteTenantRequest {
+                name: name(&id),
+                etag: version.etag,
+            }),
+            Command::Verify { id } => Self::Verify(VerifyTenantRequest { name: name(&id) }),
+        })
+    }
+
+    async fn run(self, client: &mut Client, output: Output) -> Result<(), Failure> {
+        match self {
+            Self::Create(request) => {
+                let created = client.create_tenant(request).await?.into_inner();
+                output.tenant(created.tenant.unwrap_or_default())
+            }
+            Self::Get(request) => {
+                let found = client.get_tenant(request).await?.into_inner();
+                output.tenant(found.tenant.unwrap_or_default())
+            }
+            Self::List(request) => output.tenants(&every_page(client, request).await?),
+            Self::Update(request) => {
+                let updated = client.update_tenant(request).await?.into_inner();
+                output.tenant(updated.tenant.unwrap_or_default())
+            }
+            Self::Disable(request) => {
+                let disabled = client.disable_tenant(request).await?.into_inner();
+                output.tenant(disabled.tenant.unwrap_or_default())
+            }
+            Self::Enable(request) => {
+                let enabled = client.enable_tenant(request).await?.into_inner();
+                output.tenant(enabled.tenant.unwrap_or_default())
+            }
+            Self::Delete(request) => {
+                let name = request.name.clone();
+                let deleted = client.delete_tenant(request).await?.into_inner();
+                output.deleted(&name, &deleted)
+            }
+            Self::Verify(request) => {
+                let verified = client.verify_tenant(request).await?.into_inner();
+                output.verification(&verified)?;
+                if verified.verdict() == Verdict::Working {
+                    Ok(())
+                } else {
+                    Err("the credentials do not work".into())
+                }
+            }
+        }
+    }
+}
+
+/// All pages of a list as one.
+async fn every_page(
+    client: &mut Client,
+    mut request: ListTenantsRequest,
+) -> Result<ListTenantsResponse, Failure> {
+    let mut all = ListTenantsResponse::default();
+    loop {
+        let page = client.list_tenants(request.clone()).await?.into_inner();
+        all.tenants.extend(page.tenants);
+        all.unreachable.extend(page.unreachable);
+        if page.next_page_token.is_empty() {
+            return Ok(all);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+/// The name of a tenant that is given by its id or its name.
+fn name(id: &str) -> String {
+    format!("tenants/{}", id.strip_prefix("tenants/").unwrap_or(id))
+}
+
+impl From<ShownState> for State {
+    fn from(state: ShownState) -> Self {
+        match state {
+            ShownState::Active => Self::Active,
+            ShownState::Disabled => Self::Disabled,
+            ShownState::ReauthorizationRequired => Self::ReauthorizationRequired,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a caller is told when a tenant cannot be used, or its portal cannot be opened.
+
+use super::code;
+use super::failure::{Failure, Source};
+use super::from_call;
+use crate::api::bitrix24::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
+use crate::bitrix24::Outcome;
+use crate::tenant::{AccessError, ResolveError, Unusable};
+
+/// What stands as the method where the authorization server refused.
+const TOKEN_REQUEST: &str = "oauth/token";
+
+pub(super) fn unresolved(error: ResolveError) -> Failure {
+    match error {
+        ResolveError::NotPermitted => Failure::of_facade(
+            Reason::TenantNotPermitted,
+            "the tenant does not exist, or the caller may not act for it",
+        ),
+        ResolveError::Unusable(unusable) => unusable_tenant(unusable),
+        ResolveError::StoreUnavailable => store_unavailable(),
+    }
+}
+
+pub(super) fn not_opened(error: AccessError) -> Failure {
+    match error {
+        AccessError::ReauthorizationRequired { cause } => reauthorization_required(&cause),
+        AccessError::NotRenewable => Failure::of_facade(
+            Reason::ReauthorizationRequired,
+            "the tenant's access token has expired, and there is no refresh token and application to renew it with; \
+             nothing was sent",
+        ),
+        AccessError::AuthorizationServerUnavailable { failure } => Failure {
+            source: Source::Bitrix24,
+            ..Failure::of_facade(
+                Reason::AuthorizationServerUnavailable,
+                format!(
+                    "Bitrix24's authorization server has to be asked before the portal, and did not help: {failure}; \
+                     nothing was executed"
+                ),
+            )
+        },
+        AccessError::StoreUnavailable => store_unavailable(),
+        AccessError::Gone => unresolved(ResolveError::NotPermitted),
+        AccessError::Unusable(unusable) => unusable_tenant(unusable),
+        AccessError::DeadlinePassed => Failure::of_facade(
+            Reason::DeadlineBeforeSend,
+            "the deadline passed while the tenant's access token was being renewed; nothing was sent",
+        ),
+        AccessError::Crashed => Failure {
+            outcome: Outcome::NotExecuted,
+            ..Failure::of_facade(
+                Reason::Internal,
+                "the renewal of the tenant's access token failed; the service's log has the cause",
+            )
+        },
+        error @ AccessError::MoveRefused { .. } => Failure {
+            source: Source::Bitrix24,
+            ..Failure::of_facade(
+                Reason::PortalMoved,
+                format!("{error}; nothing was executed"),
+            )
+        },
+    }
+}
+
+fn reauthorization_required(cause: &str) -> Failure {
+    // The portal has a code of the same letters, which asks for HTTPS.
+    let documented = code::SYSTEM
+        .iter()
+        .find(|row| row.code.eq_ignore_ascii_case(cause))
+        .filter(|row| row.reason != Reason::PortalRequiresHttps)
+        .map(|row| row.documented);
+    let message = format!(
+        "the tenant's access was not renewed ({cause}), so a person has to authorize the service anew; nothing was sent"
+    );
+    let is_our_own_word = documented.is_none() && OUR_WORDS.contains(&cause);
+    let bitrix24 = (!is_our_own_word).then(|| Bitrix24Error {
+        method: TOKEN_REQUEST.to_owned(),
+        http_status: 0,
+        code: from_call::cut(cause, from_call::CODE_BYTES).to_owned(),
+        description: String::new(),
+        documented_code: documented,
+    });
+    Failure {
+        source: Source::Bitrix24,
+        bitrix24,
+        ..Failure::of_facade(Reason::ReauthorizationRequired, message)
+    }
+}
+
+/// Causes that no server has answered.
+const OUR_WORDS: [&str; 3] = ["answer_lost", "other_portal", "uninstalled"];
+
+fn unusable_tenant(unusable: Unusable) -> Failure {
+    let reason = match unusable {
+        Unusable::Disabled => Reason::TenantDisabled,
+        Unusable::Portal(_) | Unusable::AuthorizationServer(_) => Reason::PortalAddressForbidden,
+        Unusable::Sealed => Reason::TenantSealed,
+    };
+    Failure::of_facade(reason, format!("{unusable}; nothing was sent"))
+}
+
+fn store_unavailable() -> Failure {
+    Failure::of_facade(
+        Reason::StoreUnavailable,
+        "the service's database did not answer; nothing was sent",
+    )
+}

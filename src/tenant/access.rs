@@ -1,0 +1,307 @@
+//! What opens a tenant's portal now: the access token, renewed when a call needs it, and the portal's address after a rename.
+//!
+//! Bitrix24's refresh tokens work once, so two renewals at the same time would shut the tenant out. Here one runs at a time: in this
+//! process by [`Flights`], among replicas by a lease in the store. It runs in a task of its own, so that a caller that gives up
+//! breaks nothing, and the new pair is in the store before anybody uses it.
+
+mod error;
+mod flights;
+mod lease;
+mod portal_move;
+mod renewal;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use moka::sync::Cache;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+pub use self::error::{AccessError, MoveRefused};
+use self::flights::Flights;
+use self::portal_move::PortalMove;
+use self::renewal::Renewal;
+use super::directory::{Directory, Tenant};
+use super::id::TenantId;
+use super::record::{Freshness, Record};
+use super::store::Store;
+use super::stored::Reauthorization;
+use crate::bitrix24::{Client, Credential, PortalAddress};
+use crate::metrics::Metrics;
+
+/// How long after a failure for a passing cause the authorization server is left alone, so that hundreds of waiting calls do not
+/// each ask a server that is down.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a call waits for a new token while its old one still works.
+const PATIENCE_WHILE_VALID: Duration = Duration::from_secs(3);
+
+/// How long a mark stands before a call tries again, where the cause can go away without new credentials: a bill is paid, a client
+/// secret in the settings is corrected.
+const MARK_STANDS: Duration = Duration::from_secs(15 * 60);
+
+/// Causes that only new credentials remove.
+const FINAL_CAUSES: [&str; 5] = [
+    "invalid_grant",
+    "bad_verification_code",
+    renewal::ANSWER_LOST,
+    renewal::OTHER_PORTAL,
+    "uninstalled",
+];
+
+/// How often a call looks for a token that has not expired already: once for itself, and again where a token was short-lived.
+const ROUNDS: usize = 3;
+
+/// Gives calls what opens the portal. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct PortalAccess {
+    parts: Arc<Parts>,
+    running: Arc<Running>,
+}
+
+/// What renewals and moves work with.
+#[derive(Debug)]
+struct Parts {
+    directory: Directory,
+    store: Store,
+    client: Client,
+    /// How long an authorization server may take to answer.
+    timeout: Duration,
+    /// This process among all that use the store.
+    replica: Uuid,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct Running {
+    renewals: Flights<Result<Arc<Record>, AccessError>>,
+    moves: Flights<Result<Arc<Record>, AccessError>>,
+    /// Failures for a passing cause that are younger than [`PAUSE`].
+    recent_failures: Cache<TenantId, AccessError>,
+}
+
+/// Proof that the tenant has a credential that is not known to have expired. Only [`PortalAccess`] makes one.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    tenant: Tenant,
+    credential: Arc<Credential>,
+}
+
+impl Opened {
+    /// The tenant.
+    #[must_use]
+    pub fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// Where its portal is.
+    #[must_use]
+    pub fn portal(&self) -> &PortalAddress {
+        self.tenant.portal()
+    }
+
+    /// What opens the portal.
+    #[must_use]
+    pub fn credential(&self) -> &Credential {
+        &self.credential
+    }
+}
+
+impl PortalAccess {
+    /// Makes it. Renewals run as tasks of `tasks`, so that a stop can wait for them; `timeout` is how long an authorization server
+    /// may take to answer.
+    #[must_use]
+    pub fn new(
+        directory: Directory,
+        store: Store,
+        client: Client,
+        timeout: Duration,
+        tasks: &TaskTracker,
+        metrics: Metrics,
+    ) -> Self {
+        let parts = Parts {
+            directory,
+            store,
+            client,
+            timeout,
+            replica: Uuid::new_v4(),
+            metrics,
+        };
+        let running = Running {
+            renewals: Flights::new(tasks.clone()),
+            moves: Flights::new(tasks.clone()),
+            recent_failures: Cache::builder().time_to_live(PAUSE).build(),
+        };
+        Self {
+            parts: Arc::new(parts),
+            running: Arc::new(running),
+        }
+    }
+
+    /// Gives the tenant's credential, renewed if it has expired or is about to.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`]; nothing was sent to the portal.
+    pub async fn open(&self, tenant: Tenant, deadline: Instant) -> Result<Opened, AccessError> {
+        let mut tenant = tenant;
+        for _ in 0..ROUNDS {
+            let grant = match &tenant.record().access {
+                super::record::Access::Webhook(credential) => {
+                    let credential = Arc::clone(credential);
+                    return Ok(Opened { tenant, credential });
+                }
+                super::record::Access::Application(grant) => grant,
+            };
+            let token = grant.token.clone();
+            match (grant.freshness(), token) {
+                (Freshness::Fresh, Some(credential)) => return Ok(Opened { tenant, credential }),
+                (Freshness::Expiring, Some(credential)) => {
+                    let patience = deadline.min(Instant::now() + PATIENCE_WHILE_VALID);
+                    // Whatever hinders the renewal, the call can still be made.
+                    match self.renew(&tenant, patience, Insistence::None).await {
+                        Ok(renewed) => tenant = renewed,
+                        Err(_) => return Ok(Opened { tenant, credential }),
+                    }
+                }
+                (Freshness::Fresh | Freshness::Expiring | Freshness::Stale, _) => {
+                    tenant = self.renew(&tenant, deadline, Insistence::None).await?;
+                }
+            }
+        }
+        Err(AccessError::AuthorizationServerUnavailable {
+            failure: "it grants tokens that expire at once".to_owned(),
+        })
+    }
+
+    /// Gives the credential that comes after the one that the portal calls expired.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`]; [`AccessError::NotRenewable`] if there is nothing to renew it with.
+    pub async fn reopen(&self, opened: &Opened, deadline: Instant) -> Result<Opened, AccessError> {
+        let renewed = self
+            .renew(&opened.tenant, deadline, Insistence::None)
+            .await?;
+        self.open(renewed, deadline).await
+    }
+
+    /// Gives a newer credential than the one that the portal does not know, if there is one: another replica, or an administrator,
+    /// may have replaced it. Renews nothing.
+    pub async fn newer(&self, opened: &Opened, deadline: Instant) -> Option<Opened> {
+        let id = opened.tenant.id();
+        let reread = self.parts.directory.reread(id);
+        tokio::time::timeout_at(deadline, reread).await.ok()?.ok()?;
+        let newest = self.parts.directory.newest(id).await?;
+        let is_newer = newest.generation() > opened.tenant.record().generation();
+        let renewed = is_newer.then(|| opened.tenant.renewed(newest))?;
+        self.open(renewed, deadline).await.ok()
+    }
+
+    /// Gives a credential for a person who wants to know whether the tenant works: a renewal is tried even where calls no longer
+    /// try.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`]; [`AccessError::NotRenewable`] if there is nothing to renew it with.
+    pub async fn verify(&self, tenant: Tenant, deadline: Instant) -> Result<Opened, AccessError> {
+        let is_stale = tenant
+            .grant()
+            .is_some_and(|grant| grant.freshness() == Freshness::Stale);
+        let tenant = if is_stale || tenant.record().reauthorization.is_some() {
+            self.renew(&tenant, deadline, Insistence::OfAPerson).await?
+        } else {
+            tenant
+        };
+        self.open(tenant, deadline).await
+    }
+
+    /// Follows the portal to the address that it has redirected to, once that is verified and stored.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`]; [`AccessError::MoveRefused`] if the new address is not proven to be the same portal's.
+    pub async fn follow(
+        &self,
+        opened: &Opened,
+        new_address: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Opened, AccessError> {
+        let id = opened.tenant.id();
+        if let Some(newest) = self.parts.directory.newest(id).await
+            && newest.portal != *opened.portal()
+        {
+            return self.open(opened.tenant.renewed(newest), deadline).await;
+        }
+        let new_address = new_address
+            .ok_or_else(|| MoveRefused::Unreadable.of("an address that cannot be read"))?
+            .to_owned();
+        let work = || PortalMove::new(&self.parts, opened, new_address).run();
+        let record = self.running.moves.join(id, deadline, work).await??;
+        self.open(opened.tenant.renewed(record), deadline).await
+    }
+
+    async fn renew(
+        &self,
+        tenant: &Tenant,
+        deadline: Instant,
+        insistence: Insistence,
+    ) -> Result<Tenant, AccessError> {
+        let (id, stale) = (tenant.id(), tenant.record().generation());
+        if let Some(newest) = self.parts.directory.newest(id).await {
+            if newest.generation() > stale {
+                return Ok(tenant.renewed(newest));
+            }
+            if insistence == Insistence::None
+                && let Some(mark) = newest.reauthorization.as_ref().filter(|mark| mark.stands())
+            {
+                let cause = mark.cause.clone();
+                return Err(AccessError::ReauthorizationRequired { cause });
+            }
+        }
+        if !tenant.grant().is_some_and(|grant| grant.is_renewable) {
+            return Err(AccessError::NotRenewable);
+        }
+        if let Some(error) = self.running.recent_failures.get(id)
+            && insistence == Insistence::None
+        {
+            return Err(error);
+        }
+        let work = || {
+            let renewal = Renewal::new(&self.parts, id, stale, insistence);
+            let (id, recent_failures) = (id.clone(), self.running.recent_failures.clone());
+            async move {
+                let renewed = renewal.run().await;
+                if let Err(error) = &renewed
+                    && error.passes()
+                {
+                    recent_failures.insert(id, error.clone());
+                }
+                renewed
+            }
+        };
+        let record = self.running.renewals.join(id, deadline, work).await??;
+        Ok(tenant.renewed(record))
+    }
+}
+
+/// Whether a renewal is tried although the tenant is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Insistence {
+    None,
+    OfAPerson,
+}
+
+impl Reauthorization {
+    /// Whether calls need not try.
+    fn stands(&self) -> bool {
+        let age = Timestamp::now().duration_since(self.since);
+        let is_young = Duration::try_from(age).is_ok_and(|age| age < MARK_STANDS);
+        is_young
+            || FINAL_CAUSES
+                .iter()
+                .any(|cause| self.cause.eq_ignore_ascii_case(cause))
+    }
+}

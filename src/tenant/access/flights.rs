@@ -1,0 +1,153 @@
+//! Work that many callers wait for and that is done once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::tenant::TenantId;
+
+type Running<Outcome> = HashMap<TenantId, watch::Receiver<Option<Outcome>>>;
+
+/// Work that runs at most once at a time for each tenant, in tasks of its own: a caller that gives up breaks nothing.
+#[derive(Debug)]
+pub(super) struct Flights<Outcome> {
+    running: Arc<Mutex<Running<Outcome>>>,
+    tasks: TaskTracker,
+}
+
+/// Why a caller did not learn the outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotLanded {
+    /// Its deadline passed. The work goes on.
+    DeadlinePassed,
+    /// The work panicked.
+    Crashed,
+}
+
+impl<Outcome: Clone + Send + Sync + 'static> Flights<Outcome> {
+    pub(super) fn new(tasks: TaskTracker) -> Self {
+        Self {
+            running: Arc::default(),
+            tasks,
+        }
+    }
+
+    /// Waits for the tenant's running work, or starts it.
+    pub(super) async fn join<Work>(
+        &self,
+        id: &TenantId,
+        deadline: Instant,
+        work: impl FnOnce() -> Work,
+    ) -> Result<Outcome, NotLanded>
+    where
+        Work: Future<Output = Outcome> + Send + 'static,
+    {
+        let mut outcome = {
+            let mut running = lock(&self.running);
+            match running.get(id) {
+                Some(outcome) => outcome.clone(),
+                None => {
+                    let (landed, outcome) = watch::channel(None);
+                    running.insert(id.clone(), outcome.clone());
+                    let entry = Entry {
+                        id: id.clone(),
+                        running: Arc::clone(&self.running),
+                    };
+                    let work = work();
+                    self.tasks.spawn(async move {
+                        let outcome = work.await;
+                        // Before the outcome is told, so that whoever comes after it starts anew.
+                        drop(entry);
+                        landed.send_replace(Some(outcome));
+                    });
+                    outcome
+                }
+            }
+        };
+        let landed = tokio::time::timeout_at(deadline, outcome.wait_for(Option::is_some)).await;
+        match landed {
+            Err(_elapsed) => Err(NotLanded::DeadlinePassed),
+            Ok(Err(_gone)) => Err(NotLanded::Crashed),
+            Ok(Ok(outcome)) => outcome.clone().ok_or(NotLanded::Crashed),
+        }
+    }
+}
+
+/// A place among the running; given back even if the work panics.
+struct Entry<Outcome> {
+    id: TenantId,
+    running: Arc<Mutex<Running<Outcome>>>,
+}
+
+impl<Outcome> Drop for Entry<Outcome> {
+    fn drop(&mut self) {
+        lock(&self.running).remove(&self.id);
+    }
+}
+
+fn lock<Outcome>(running: &Mutex<Running<Outcome>>) -> MutexGuard<'_, Running<Outcome>> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn acme() -> TenantId {
+        TenantId::parse("acme").unwrap()
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    #[tokio::test]
+    async fn many_callers_share_one_run() {
+        static RUNS: AtomicUsize = AtomicUsize::new(0);
+        let flights = Arc::new(Flights::new(TaskTracker::new()));
+        let (id, deadline) = (acme(), soon());
+        let work = || async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            RUNS.fetch_add(1, Ordering::SeqCst)
+        };
+        let joined = (0..20).map(|_| flights.join(&id, deadline, work));
+        let outcomes = futures_util::future::join_all(joined).await;
+        assert!(
+            outcomes.iter().all(|outcome| *outcome == Ok(0)),
+            "{outcomes:?}"
+        );
+        assert_eq!(flights.join(&id, deadline, work).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn work_goes_on_when_its_caller_gives_up() {
+        static DONE: AtomicUsize = AtomicUsize::new(0);
+        let tasks = TaskTracker::new();
+        let flights = Flights::new(tasks.clone());
+        let work = || async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            DONE.fetch_add(1, Ordering::SeqCst)
+        };
+        let left = flights.join(&acme(), Instant::now(), work).await;
+        assert_eq!(left, Err(NotLanded::DeadlinePassed));
+        tasks.close();
+        tasks.wait().await;
+        assert_eq!(DONE.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_told_and_does_not_block_the_next_run() {
+        let flights = Flights::new(TaskTracker::new());
+        let id = acme();
+        let crashed = flights.join(&id, soon(), || async { panic!("on purpose") });
+        assert_eq!(crashed.await, Err(NotLanded::Crashed));
+        let works = flights.join(&id, soon(), || std::future::ready(7));
+        assert_eq!(works.await, Ok(7));
+    }
+}

@@ -1,0 +1,158 @@
+//! One move of a portal to a new address, after Bitrix24 has answered with a redirect.
+//!
+//! A redirect alone proves nothing: whoever can answer in the portal's place could lead our token to himself. So the token goes
+//! to the authorization server, which is known, and that says where the token's portal is.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+use super::error::{AccessError, MoveRefused};
+use super::{Opened, Parts};
+use crate::audit::{self, Action, Actor};
+use crate::bitrix24::{
+    ApplicationInfo, AuthorizationServer, Credential, MemberId, OAuthError, PortalAddress,
+};
+use crate::metrics::PortalMoveEnd;
+use crate::tenant::TenantId;
+use crate::tenant::record::Record;
+use crate::tenant::store::ModifyError;
+
+/// One move, to be run in a task of its own.
+#[derive(Debug)]
+pub(super) struct PortalMove {
+    parts: Arc<Parts>,
+    id: TenantId,
+    old: PortalAddress,
+    new: String,
+    member_id: Option<MemberId>,
+    token: Option<(AuthorizationServer, SecretString)>,
+}
+
+/// The stored address is not the one that the portal has left.
+struct MovedMeanwhile;
+
+impl PortalMove {
+    pub(super) fn new(parts: &Arc<Parts>, opened: &Opened, new: String) -> Self {
+        let token = match (opened.credential(), opened.tenant.grant()) {
+            (Credential::Application { access_token }, Some(grant)) => {
+                Some((grant.server.clone(), access_token.clone()))
+            }
+            (Credential::Application { .. } | Credential::Webhook { .. }, _) => None,
+        };
+        Self {
+            parts: Arc::clone(parts),
+            id: opened.tenant.id().clone(),
+            old: opened.portal().clone(),
+            new,
+            member_id: opened.tenant.record().member_id.clone(),
+            token,
+        }
+    }
+
+    /// Verifies and stores the new address.
+    pub(super) async fn run(self) -> Result<Arc<Record>, AccessError> {
+        let moved = self.verify_and_store().await;
+        let end = match &moved {
+            Ok(_) => PortalMoveEnd::Followed,
+            Err(AccessError::MoveRefused { .. }) => PortalMoveEnd::Refused,
+            Err(_) => PortalMoveEnd::Failed,
+        };
+        self.parts.metrics.portal_moved(end);
+        if let Err(error) = &moved {
+            let error = error.to_string();
+            tracing::warn!(tenant = %self.id, portal = %self.old, error, "the portal's new address is not followed");
+        }
+        moved
+    }
+
+    async fn verify_and_store(&self) -> Result<Arc<Record>, AccessError> {
+        let policy = &self.parts.directory.judgement().policy;
+        let refuse = |reason: MoveRefused| reason.of(&self.new);
+        let new = PortalAddress::parse(&self.new, policy)
+            .map_err(MoveRefused::from)
+            .map_err(refuse)?;
+        let token = self.token.as_ref();
+        let (server, token) = token.ok_or_else(|| refuse(MoveRefused::Webhook))?;
+        let deadline = Instant::now() + self.parts.timeout;
+        let info = self
+            .parts
+            .client
+            .application_info(server, token, deadline)
+            .await;
+        let info = info.map_err(|error| match error {
+            OAuthError::Refused(refusal) => refuse(MoveRefused::Unconfirmed(refusal.code)),
+            OAuthError::NotSent(not_sent) => unavailable(&not_sent.to_string()),
+            OAuthError::Unanswered(lost) => unavailable(&lost.to_string()),
+        })?;
+        self.confirm(&new, &info).map_err(refuse)?;
+        self.store(&new, info.member_id).await
+    }
+
+    fn confirm(&self, new: &PortalAddress, info: &ApplicationInfo) -> Result<(), MoveRefused> {
+        let policy = &self.parts.directory.judgement().policy;
+        let named = info
+            .portal
+            .as_deref()
+            .map(|text| PortalAddress::parse(text, policy));
+        if !matches!(&named, Some(Ok(named)) if named == new) {
+            return Err(MoveRefused::OtherAddress);
+        }
+        match (&self.member_id, &info.member_id) {
+            (Some(known), Some(told)) if known == told => Ok(()),
+            // Nothing was known to compare with: the token itself is bound to the portal at the new address.
+            (None, Some(_)) => Ok(()),
+            (Some(_) | None, _) => Err(MoveRefused::OtherPortal),
+        }
+    }
+
+    async fn store(
+        &self,
+        new: &PortalAddress,
+        member_id: Option<MemberId>,
+    ) -> Result<Arc<Record>, AccessError> {
+        let address = address(new);
+        let moved = self.parts.store.modify(&self.id, |tenant| {
+            if tenant.portal != self::address(&self.old) {
+                return Err(MovedMeanwhile);
+            }
+            tenant.portal.clone_from(&address);
+            if tenant.member_id.is_none() {
+                tenant.member_id.clone_from(&member_id);
+            }
+            Ok(())
+        });
+        let stored = match moved.await {
+            Ok(stored) => {
+                let facts = format!("from {} to {}", self.old, new);
+                audit::record(Actor::Service, Action::PortalMoved, &self.id, &facts);
+                stored
+            }
+            Err(ModifyError::Refused(MovedMeanwhile)) => {
+                let stored = self.parts.store.tenant(&self.id).await;
+                stored
+                    .map_err(|_| AccessError::StoreUnavailable)?
+                    .ok_or(AccessError::Gone)?
+            }
+            Err(ModifyError::NotFound) => return Err(AccessError::Gone),
+            Err(ModifyError::Store(_)) => return Err(AccessError::StoreUnavailable),
+        };
+        Ok(self.parts.directory.put(&stored).await?)
+    }
+}
+
+/// The address as the store keeps it.
+fn address(portal: &PortalAddress) -> String {
+    if portal.is_insecure() {
+        portal.base_url()
+    } else {
+        portal.authority().to_owned()
+    }
+}
+
+fn unavailable(failure: &str) -> AccessError {
+    AccessError::AuthorizationServerUnavailable {
+        failure: failure.to_owned(),
+    }
+}

@@ -1,0 +1,315 @@
+//! One renewal of a tenant's access token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+use super::error::AccessError;
+use super::lease::{self, Leased};
+use super::{Insistence, Parts};
+use crate::audit::{self, Action, Actor};
+use crate::bitrix24::{AuthorizationServer, ClientId, OAuthError, OAuthRefusal, Tokens, Verdict};
+use crate::metrics::RenewalEnd;
+use crate::telemetry::chain;
+use crate::tenant::TenantId;
+use crate::tenant::record::{Record, Unusable, client_secret};
+use crate::tenant::store::{ModifyError, StoreError};
+use crate::tenant::stored::{Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
+
+/// The cause of a mark: an answer of the authorization server was lost, and with it the new pair.
+pub(super) const ANSWER_LOST: &str = "answer_lost";
+/// The cause of a mark: the new pair is for another portal.
+pub(super) const OTHER_PORTAL: &str = "other_portal";
+
+/// The longest cause, in characters.
+const CAUSE: usize = 100;
+
+/// The waits between attempts to store a new pair: the first, and the longest.
+const STORE_AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// One renewal, to be run in a task of its own.
+#[derive(Debug)]
+pub(super) struct Renewal {
+    parts: Arc<Parts>,
+    id: TenantId,
+    /// The pair of tokens to be replaced.
+    stale: i64,
+    insistence: Insistence,
+}
+
+/// What a renewal needs of the tenant.
+struct Needed {
+    server: AuthorizationServer,
+    client_id: ClientId,
+    client_secret: SecretString,
+    refresh_token: SecretString,
+}
+
+type Renewed = Result<(RenewalEnd, Arc<Record>), AccessError>;
+
+/// The stored pair is not the one that was to be replaced.
+struct Superseded;
+
+impl Renewal {
+    pub(super) fn new(
+        parts: &Arc<Parts>,
+        id: &TenantId,
+        stale: i64,
+        insistence: Insistence,
+    ) -> Self {
+        Self {
+            parts: Arc::clone(parts),
+            id: id.clone(),
+            stale,
+            insistence,
+        }
+    }
+
+    /// Renews, or takes over what another replica has renewed.
+    pub(super) async fn run(self) -> Result<Arc<Record>, AccessError> {
+        let begun = Instant::now();
+        let renewed = self.lease_and_renew().await;
+        let end = match &renewed {
+            Ok((end, _)) => *end,
+            Err(AccessError::ReauthorizationRequired { .. } | AccessError::NotRenewable) => {
+                RenewalEnd::ReauthorizationRequired
+            }
+            Err(AccessError::AuthorizationServerUnavailable { .. }) => {
+                RenewalEnd::ServerUnavailable
+            }
+            Err(AccessError::StoreUnavailable) => RenewalEnd::StoreUnavailable,
+            Err(_) => RenewalEnd::GivenUp,
+        };
+        self.parts.metrics.token_renewal_ended(end, begun.elapsed());
+        match &renewed {
+            Ok(_) => tracing::debug!(tenant = %self.id, end = end.as_str(), "access renewed"),
+            Err(error) => {
+                let error = error.to_string();
+                tracing::warn!(tenant = %self.id, end = end.as_str(), error, "access not renewed");
+            }
+        }
+        renewed.map(|(_, record)| record)
+    }
+
+    async fn lease_and_renew(&self) -> Renewed {
+        let tenant = match lease::take(&self.parts, &self.id, self.stale).await? {
+            Leased::Mine(tenant) => tenant,
+            Leased::Newer(tenant) => return self.adopt(&tenant).await,
+        };
+        let renewed = tokio::select! {
+            renewed = Box::pin(self.renew(&tenant)) => renewed,
+            never = lease::keep(&self.parts, &self.id) => match never {},
+        };
+        lease::release(&self.parts, &self.id).await;
+        renewed
+    }
+
+    async fn renew(&self, tenant: &StoredTenant) -> Renewed {
+        if self.insistence == Insistence::None
+            && let Some(mark) = tenant.reauthorization.as_ref().filter(|mark| mark.stands())
+        {
+            let cause = mark.cause.clone();
+            return Err(AccessError::ReauthorizationRequired { cause });
+        }
+        let needed = self.needed(tenant)?;
+        match self.exchange(&needed).await {
+            Ok(tokens) => self.keep(tenant, &tokens, RenewalEnd::Renewed).await,
+            Err(OAuthError::Refused(refusal)) => self.refused(&refusal, false).await,
+            Err(OAuthError::NotSent(not_sent)) => Err(unavailable(&not_sent.to_string())),
+            // The pair may have been granted. Whether the refresh token still works, only another attempt can tell.
+            Err(OAuthError::Unanswered(lost)) => {
+                self.parts.metrics.token_answer_lost();
+                tracing::warn!(tenant = %self.id, error = %lost, "an answer of the authorization server was lost");
+                match self.exchange(&needed).await {
+                    Ok(tokens) => self.keep(tenant, &tokens, RenewalEnd::Recovered).await,
+                    Err(OAuthError::Refused(refusal)) => self.refused(&refusal, true).await,
+                    Err(OAuthError::NotSent(not_sent)) => Err(unavailable(&not_sent.to_string())),
+                    Err(OAuthError::Unanswered(lost)) => Err(unavailable(&lost.to_string())),
+                }
+            }
+        }
+    }
+
+    fn needed(&self, tenant: &StoredTenant) -> Result<Needed, AccessError> {
+        let judgement = self.parts.directory.judgement();
+        let application = tenant.application().ok_or(AccessError::NotRenewable)?;
+        let secret = client_secret(application, &judgement.applications);
+        let server = match &application.authorization_server {
+            Some(address) => {
+                AuthorizationServer::parse(address, &judgement.policy).map_err(Unusable::from)?
+            }
+            None => judgement.default_server.clone(),
+        };
+        Ok(Needed {
+            server,
+            client_id: application
+                .client_id
+                .clone()
+                .ok_or(AccessError::NotRenewable)?,
+            client_secret: secret.ok_or(AccessError::NotRenewable)?.clone(),
+            refresh_token: application
+                .refresh_token
+                .clone()
+                .ok_or(AccessError::NotRenewable)?,
+        })
+    }
+
+    async fn exchange(&self, needed: &Needed) -> Result<Tokens, OAuthError> {
+        let Needed {
+            server,
+            client_id,
+            client_secret,
+            refresh_token,
+        } = needed;
+        let deadline = Instant::now() + self.parts.timeout;
+        let client = &self.parts.client;
+        client
+            .refresh(server, client_id, client_secret, refresh_token, deadline)
+            .await
+    }
+
+    /// Stores the new pair. Nobody sees it before it is stored, and nothing but the end of the process keeps it from being
+    /// stored: the refresh token that bought it works no more.
+    async fn keep(&self, tenant: &StoredTenant, tokens: &Tokens, end: RenewalEnd) -> Renewed {
+        if let (Some(known), Some(told)) = (&tenant.member_id, &tokens.member_id)
+            && known != told
+        {
+            return self.mark(OTHER_PORTAL).await;
+        }
+        let expires_in = SignedDuration::try_from(tokens.expires_in).unwrap_or_default();
+        let expires_at = Timestamp::now()
+            .checked_add(expires_in)
+            .unwrap_or(Timestamp::MAX);
+        let mut wait = STORE_AGAIN.0;
+        loop {
+            let stored = self
+                .parts
+                .store
+                .modify(&self.id, |tenant| {
+                    let application = current(tenant, self.stale)?;
+                    application.access_token = Some(tokens.access_token.clone());
+                    application.access_token_expires_at = Some(expires_at);
+                    application.refresh_token = Some(tokens.refresh_token.clone());
+                    if !tokens.scopes.is_empty() {
+                        application.scopes.clone_from(&tokens.scopes);
+                    }
+                    tenant.reauthorization = None;
+                    if tenant.member_id.is_none() {
+                        tenant.member_id.clone_from(&tokens.member_id);
+                    }
+                    Ok(())
+                })
+                .await;
+            match stored {
+                Ok(stored) => return Ok((end, self.parts.directory.put(&stored).await?)),
+                Err(ModifyError::NotFound) => return Err(AccessError::Gone),
+                Err(ModifyError::Refused(Superseded)) => return self.adopt_what_is_stored().await,
+                Err(ModifyError::Store(error)) => {
+                    let error = chain(&error);
+                    tracing::error!(tenant = %self.id, error, "a new pair of tokens is not stored yet; trying again");
+                    self.parts.metrics.token_not_stored();
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(STORE_AGAIN.1);
+                }
+            }
+        }
+    }
+
+    async fn refused(&self, refusal: &OAuthRefusal, was_lost: bool) -> Renewed {
+        // Another replica, or an administrator, may have been faster.
+        match self.adopt_what_is_stored().await {
+            Err(AccessError::NotRenewable) => {}
+            decided => return decided,
+        }
+        match refusal.verdict() {
+            Verdict::Later => return Err(unavailable(&refusal.code)),
+            Verdict::GrantDead if was_lost => return self.mark(ANSWER_LOST).await,
+            Verdict::GrantDead | Verdict::NeedsPerson => {}
+        }
+        let cause: String = refusal.code.chars().take(CAUSE).collect();
+        self.mark(&cause).await
+    }
+
+    /// Marks the tenant: a person has to act.
+    async fn mark(&self, cause: &str) -> Renewed {
+        let marked = self
+            .parts
+            .store
+            .modify(&self.id, |tenant| {
+                current(tenant, self.stale)?;
+                let is_new = tenant
+                    .reauthorization
+                    .as_ref()
+                    .is_none_or(|mark| mark.cause != cause);
+                if is_new {
+                    audit::record(
+                        Actor::Service,
+                        Action::ReauthorizationRequired,
+                        &tenant.id,
+                        cause,
+                    );
+                }
+                tenant.reauthorization = Some(Reauthorization {
+                    cause: cause.to_owned(),
+                    since: Timestamp::now(),
+                });
+                Ok(())
+            })
+            .await;
+        match marked {
+            Ok(stored) => {
+                // The tenant may have become unusable for another reason, which the next call tells.
+                let _ = self.parts.directory.put(&stored).await;
+            }
+            Err(ModifyError::NotFound) => return Err(AccessError::Gone),
+            Err(ModifyError::Refused(Superseded)) => return self.adopt_what_is_stored().await,
+            Err(ModifyError::Store(error)) => {
+                tracing::warn!(tenant = %self.id, error = chain(&error), "a mark is not stored");
+            }
+        }
+        let cause = cause.to_owned();
+        Err(AccessError::ReauthorizationRequired { cause })
+    }
+
+    /// Takes over the stored pair if it is another one; [`AccessError::NotRenewable`] if it is still the same.
+    async fn adopt_what_is_stored(&self) -> Renewed {
+        match self.parts.store.tenant(&self.id).await {
+            Ok(Some(tenant)) => {
+                let application = tenant.application();
+                let is_same = application.is_some_and(|stored| stored.generation == self.stale);
+                if is_same {
+                    Err(AccessError::NotRenewable)
+                } else {
+                    self.adopt(&tenant).await
+                }
+            }
+            Ok(None) => Err(AccessError::Gone),
+            Err(StoreError::Sealed { .. }) => Err(Unusable::Sealed.into()),
+            Err(_) => Err(AccessError::StoreUnavailable),
+        }
+    }
+
+    async fn adopt(&self, tenant: &StoredTenant) -> Renewed {
+        let record = self.parts.directory.put(tenant).await?;
+        Ok((RenewalEnd::Adopted, record))
+    }
+}
+
+/// The application whose pair of tokens is still the one to be replaced.
+fn current(tenant: &mut StoredTenant, stale: i64) -> Result<&mut StoredApplication, Superseded> {
+    match &mut tenant.credentials {
+        StoredCredentials::Application(application) if application.generation == stale => {
+            Ok(application)
+        }
+        StoredCredentials::Application(_) | StoredCredentials::Webhook { .. } => Err(Superseded),
+    }
+}
+
+fn unavailable(failure: &str) -> AccessError {
+    AccessError::AuthorizationServerUnavailable {
+        failure: failure.to_owned(),
+    }
+}

@@ -1,0 +1,225 @@
+//! One tenant of the tenants file.
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use super::Reading;
+use super::fingerprint::fingerprint;
+use crate::bitrix24::{AuthorizationServer, ClientId, MemberId, PortalAddress};
+use crate::config::{Fields, Node};
+use crate::tenant::applications::Applications;
+use crate::tenant::id::TenantId;
+use crate::tenant::secret_source::{self, Alphabet};
+use crate::tenant::stored::{Origin, StoredApplication, StoredCredentials, StoredTenant};
+
+/// The longest display name, in characters.
+const DISPLAY_NAME: usize = 200;
+
+impl Reading<'_> {
+    pub(super) fn tenant(&mut self, item: &Node<'_>) -> Option<StoredTenant> {
+        let known = ["id", "display_name", "portal", "webhook", "application"];
+        let fields = item.fields(&known, &mut self.file.faults)?;
+        let id = fields
+            .required("id", &mut self.file.faults)
+            .and_then(|node| self.id(&node));
+        let display_name = match fields.optional("display_name") {
+            None => Some(String::new()),
+            Some(node) => self.display_name(&node),
+        };
+        let portal = fields
+            .required("portal", &mut self.file.faults)
+            .and_then(|node| self.portal(&node));
+        let credentials = fields
+            .exactly_one(&["webhook", "application"], &mut self.file.faults)
+            .and_then(|(kind, node)| match kind {
+                "webhook" => Some((self.webhook(&node)?, None)),
+                _ => self.application(&node),
+            });
+        let (credentials, member_id) = credentials?;
+        let mut tenant = StoredTenant {
+            id: id?,
+            display_name: display_name?,
+            portal: portal?,
+            member_id,
+            credentials,
+            disabled: false,
+            reauthorization: None,
+            origin: Origin::File,
+            file_fingerprint: None,
+            revision: 0,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        };
+        tenant.file_fingerprint = Some(fingerprint(&tenant));
+        Some(tenant)
+    }
+
+    fn id(&mut self, node: &Node<'_>) -> Option<TenantId> {
+        match TenantId::parse(node.text(&mut self.file.faults)?) {
+            Ok(id) if self.ids.insert(id.clone()) => Some(id),
+            Ok(id) => {
+                let problem = format!("is the id `{id}`, which another tenant has already");
+                let fault = node.fault(problem, "give each tenant its own id");
+                self.file.faults.push(fault);
+                None
+            }
+            Err(error) => {
+                let fault = node.fault("is no tenant id", error.to_string());
+                self.file.faults.push(fault);
+                None
+            }
+        }
+    }
+
+    fn display_name(&mut self, node: &Node<'_>) -> Option<String> {
+        let text = node.text(&mut self.file.faults)?;
+        if text.chars().count() > DISPLAY_NAME || text.contains(char::is_control) {
+            let remedy = format!("give at most {DISPLAY_NAME} characters in one line");
+            self.file
+                .faults
+                .push(node.fault("is no display name", remedy));
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    fn portal(&mut self, node: &Node<'_>) -> Option<String> {
+        let text = node.text(&mut self.file.faults)?;
+        match PortalAddress::parse(text, self.policy?) {
+            Ok(_) => Some(text.to_owned()),
+            Err(error) => self.refuse(node, &error.to_string()),
+        }
+    }
+
+    fn webhook(&mut self, node: &Node<'_>) -> Option<StoredCredentials> {
+        let fields = node.fields(&["user_id", "secret"], &mut self.file.faults)?;
+        let user_id = fields
+            .required("user_id", &mut self.file.faults)
+            .and_then(|node| node.whole(1, &mut self.file.faults));
+        let secret = fields
+            .required("secret", &mut self.file.faults)
+            .and_then(|node| self.secret(&node, Alphabet::LettersAndDigits));
+        Some(StoredCredentials::Webhook {
+            user_id: user_id?,
+            secret: secret?,
+        })
+    }
+
+    fn application(&mut self, node: &Node<'_>) -> Option<(StoredCredentials, Option<MemberId>)> {
+        let known = [
+            "client_id",
+            "client_secret",
+            "authorization_server",
+            "member_id",
+            "access_token",
+            "refresh_token",
+            "application_token",
+        ];
+        let fields = node.fields(&known, &mut self.file.faults)?;
+        let before = self.file.faults.len();
+        let client_id = self.optional(&fields, "client_id", |this, node| {
+            let text = node.text(&mut this.file.faults)?;
+            let client_id = ClientId::parse(text);
+            client_id
+                .map_err(|error| this.refuse::<()>(node, &error.to_string()))
+                .ok()
+        });
+        let member_id = self.optional(&fields, "member_id", |this, node| {
+            let text = node.text(&mut this.file.faults)?;
+            let member_id = MemberId::parse(text);
+            member_id
+                .map_err(|error| this.refuse::<()>(node, &error.to_string()))
+                .ok()
+        });
+        let authorization_server = self.optional(&fields, "authorization_server", |this, node| {
+            let text = node.text(&mut this.file.faults)?;
+            match AuthorizationServer::parse(text, this.policy?) {
+                Ok(server) => Some(server.authority().to_owned()),
+                Err(error) => this.refuse(node, &error.to_string()),
+            }
+        });
+        let mut secret = |key| {
+            self.optional(&fields, key, |this, node| {
+                this.secret(node, Alphabet::Visible)
+            })
+        };
+        let application = StoredApplication {
+            client_secret: secret("client_secret"),
+            access_token: secret("access_token"),
+            refresh_token: secret("refresh_token"),
+            application_token: secret("application_token"),
+            client_id,
+            authorization_server,
+            ..StoredApplication::default()
+        };
+        if self.file.faults.len() > before {
+            return None;
+        }
+        match problem(&application, self.applications) {
+            None => Some((StoredCredentials::Application(application), member_id)),
+            Some((problem, remedy)) => {
+                self.file.faults.push(node.fault(problem, remedy));
+                None
+            }
+        }
+    }
+
+    fn optional<T>(
+        &mut self,
+        fields: &Fields<'_>,
+        key: &str,
+        read: impl FnOnce(&mut Self, &Node<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let node = fields.optional(key)?;
+        read(self, &node)
+    }
+
+    fn secret(&mut self, node: &Node<'_>, alphabet: Alphabet) -> Option<SecretString> {
+        secret_source::read(
+            node,
+            alphabet,
+            self.environment,
+            &mut self.file.variables,
+            &mut self.file.faults,
+        )
+    }
+
+    fn refuse<T>(&mut self, node: &Node<'_>, problem: &str) -> Option<T> {
+        self.file.faults.push(node.fault(problem, ""));
+        None
+    }
+}
+
+/// What an application's entry lacks as a whole.
+fn problem(
+    application: &StoredApplication,
+    registered: &Applications,
+) -> Option<(&'static str, &'static str)> {
+    let StoredApplication {
+        client_id,
+        client_secret,
+        access_token,
+        refresh_token,
+        ..
+    } = application;
+    if access_token.is_none() && refresh_token.is_none() {
+        return Some((
+            "has neither `access_token` nor `refresh_token`",
+            "give the refresh token, or both; an access token alone works for an hour",
+        ));
+    }
+    match client_id {
+        None if refresh_token.is_some() || client_secret.is_some() => {
+            Some(("has no `client_id`", "add the application's client id"))
+        }
+        Some(client_id)
+            if client_secret.is_none() && registered.by_client_id(client_id).is_none() =>
+        {
+            Some((
+                "has no `client_secret`, and no application of the settings has its client id",
+                "add `client_secret`, or the application to `applications`",
+            ))
+        }
+        Some(_) | None => None,
+    }
+}

@@ -1,0 +1,75 @@
+//! By what an entry of the tenants file is known again.
+//!
+//! The tokens in the store change with every renewal, those in the file do not: so the file is compared with what was last taken
+//! over from it. One half stands for the tokens, the other for everything else, so that a changed name does not bring back
+//! tokens that are long used up.
+//!
+//! A fingerprint is no key to the secrets: they have far more than a hundred random bits.
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use crate::bitrix24::{ClientId, MemberId};
+use crate::tenant::stored::{StoredCredentials, StoredTenant};
+
+/// The bytes that stand for the tokens.
+const TOKENS: usize = 16;
+
+/// The fingerprint of an entry.
+pub(super) fn fingerprint(tenant: &StoredTenant) -> [u8; 32] {
+    let mut tokens = Fields::default();
+    let mut rest = Fields::default();
+    rest.text(tenant.id.as_str());
+    rest.text(&tenant.display_name);
+    rest.text(&tenant.portal);
+    rest.optional(tenant.member_id.as_ref().map(MemberId::as_str));
+    match &tenant.credentials {
+        StoredCredentials::Webhook { user_id, secret } => {
+            rest.text("webhook");
+            rest.text(&user_id.to_string());
+            rest.text(secret.expose_secret());
+        }
+        StoredCredentials::Application(application) => {
+            rest.text("application");
+            rest.optional(application.authorization_server.as_deref());
+            rest.secret(&application.client_secret);
+            rest.secret(&application.application_token);
+            tokens.optional(application.client_id.as_ref().map(ClientId::as_str));
+            tokens.secret(&application.access_token);
+            tokens.secret(&application.refresh_token);
+        }
+    }
+    let (tokens, rest) = (tokens.digest.finalize(), rest.digest.finalize());
+    let mut bytes = tokens.iter().take(TOKENS).chain(&rest);
+    std::array::from_fn(|_| bytes.next().copied().unwrap_or_default())
+}
+
+/// Whether two entries have the same tokens.
+pub(in crate::tenant) fn same_tokens(one: Option<[u8; 32]>, other: Option<[u8; 32]>) -> bool {
+    let half = |fingerprint: [u8; 32]| fingerprint.first_chunk::<TOKENS>().copied();
+    one.is_some() && one.and_then(half) == other.and_then(half)
+}
+
+/// Fields that cannot run into each other.
+#[derive(Default)]
+struct Fields {
+    digest: Sha256,
+}
+
+impl Fields {
+    fn text(&mut self, text: &str) {
+        self.optional(Some(text));
+    }
+
+    fn secret(&mut self, secret: &Option<SecretString>) {
+        self.optional(secret.as_ref().map(SecretString::expose_secret));
+    }
+
+    fn optional(&mut self, text: Option<&str>) {
+        let length = text.map_or(u64::MAX, |text| {
+            u64::try_from(text.len()).unwrap_or(u64::MAX)
+        });
+        self.digest.update(length.to_be_bytes());
+        self.digest.update(text.unwrap_or_default());
+    }
+}

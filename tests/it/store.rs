@@ -1,0 +1,10 @@
+//! The store, on SQLite and on PostgreSQL: every test is written once, and runs on both.
+
+mod changes;
+mod leases;
+mod opening;
+mod outage;
+mod proxy;
+mod secrets;
+mod tenants;
+mod writers;
