@@ -13,6 +13,8 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
+use crate::support::stores::{Stores, on_both_stores};
+
 use house::{APPLICATION, House, OTHER_PORTAL, SECOND, SECOND_ID, install, member_id};
 
 /// What the sandbox has put into an event.
@@ -215,9 +217,13 @@ async fn a_reinstallation_brings_the_new_address_of_a_renamed_portal() {
     assert_eq!(house.only_tenant().await.portal, format!("http://{new}"));
 }
 
-#[tokio::test]
-async fn the_same_event_many_times_at_once_makes_one_tenant() {
-    let house = House::open().await;
+on_both_stores!(
+    the_same_event_many_times_at_once_makes_one_tenant,
+    what_became_of_a_portal_is_stored,
+);
+
+async fn the_same_event_many_times_at_once_makes_one_tenant(stores: Stores) {
+    let house = House::on(stores, |_| {}).await;
     let form = house.form(demo::HOST, install());
     let posts = (0..30).map(|_| house.post(APPLICATION, &form));
     let statuses = futures_util::future::join_all(posts).await;
@@ -225,6 +231,37 @@ async fn the_same_event_many_times_at_once_makes_one_tenant() {
     house.comes_to("install", Outcome::AlreadyKnown, 29).await;
     house.comes_to("install", Outcome::Created, 1).await;
     assert_eq!(house.only_tenant().await.revision, 1);
+}
+
+async fn what_became_of_a_portal_is_stored(stores: Stores) {
+    let house = House::on(stores, |_| {}).await;
+    house.send(APPLICATION, demo::HOST, install()).await;
+    house.comes_to("install", Outcome::Created, 1).await;
+    assert_eq!(
+        house.only_tenant().await.application().unwrap().generation,
+        1
+    );
+    house
+        .send(APPLICATION, demo::HOST, house::uninstall())
+        .await;
+    house.comes_to("uninstall", Outcome::Uninstalled, 1).await;
+    let tenant = house.only_tenant().await;
+    assert_eq!(tenant.reauthorization.unwrap().cause, "uninstalled");
+    house.send(APPLICATION, demo::HOST, install()).await;
+    house.comes_to("install", Outcome::Reinstalled, 1).await;
+    let tenant = house.only_tenant().await;
+    assert_eq!(tenant.reauthorization, None);
+    let live = house
+        .sandbox
+        .current_pair(demo::HOST, demo::CLIENT_ID)
+        .unwrap();
+    let application = tenant.application().unwrap();
+    // The removal has taken the first pair away, which counts as another pair.
+    assert_eq!(application.generation, 3);
+    assert_eq!(
+        application.refresh_token.as_ref().unwrap().expose_secret(),
+        live.refresh_token.expose_secret()
+    );
 }
 
 #[tokio::test]

@@ -12,20 +12,18 @@ use bitrix24_openlines::metrics::Metrics;
 use bitrix24_openlines::sandbox::{
     Application as Defined, Event, EventKind, Portal, Sandbox, User, demo,
 };
-use bitrix24_openlines::tenant::sealing::{Key, Keyring};
 use bitrix24_openlines::tenant::{
-    Access, Application, ApplicationName, Applications, Reauthorization, Store, StoreUrl,
-    StoredTenant, TenantId,
+    Application, ApplicationName, Applications, Reauthorization, Store, StoredTenant, TenantId,
 };
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::EnvFilter;
+
+use crate::support::stores::{self, Stores};
 
 /// The demonstration application, as the operator calls it.
 pub(super) const APPLICATION: &str = "chat";
@@ -43,7 +41,7 @@ pub(super) struct House {
     pub(super) client: reqwest::Client,
     stop: CancellationToken,
     task: JoinHandle<()>,
-    _folder: TempDir,
+    _stores: Stores,
 }
 
 /// An event of the demonstration application.
@@ -102,13 +100,14 @@ impl House {
 
     /// With other settings.
     pub(super) async fn with(change: impl FnOnce(&mut InstallationEnds)) -> Self {
+        Self::on(Stores::sqlite(), change).await
+    }
+
+    /// With another store.
+    pub(super) async fn on(stores: Stores, change: impl FnOnce(&mut InstallationEnds)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, portals()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("store.db").display());
-        let keyring = Keyring::parse(Key::generate().unwrap().expose().expose_secret()).unwrap();
-        let url = StoreUrl::parse(&url).unwrap();
-        let store = Store::open(&url, keyring, Access::Service).await.unwrap();
+        let store = stores.open(&stores::keyring()).await;
         let metrics = Metrics::new().unwrap();
         let client = Client::new(TransportOptions {
             connect_timeout: Duration::from_secs(5),
@@ -150,7 +149,7 @@ impl House {
             client,
             stop,
             task,
-            _folder: folder,
+            _stores: stores,
         }
     }
 
