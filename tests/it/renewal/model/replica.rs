@@ -39,7 +39,7 @@ pub(super) const GIVEN_UP: &str = "the caller gave up";
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) struct Replica {
-    runtime: Runtime,
+    runtime: Option<Runtime>,
     service: Arc<OpenLines>,
 }
 
@@ -54,7 +54,10 @@ impl Replica {
         let (url, keyring) = (stores.url().to_owned(), keyring.clone());
         let built = runtime.spawn(async move { Self::build(&url, &keyring, sandbox).await });
         let service = Arc::new(built.await.unwrap());
-        Self { runtime, service }
+        Self {
+            runtime: Some(runtime),
+            service,
+        }
     }
 
     async fn build(url: &str, keyring: &Keyring, sandbox: SocketAddr) -> OpenLines {
@@ -116,7 +119,8 @@ impl Replica {
             ..crm_message(&text)
         };
         let service = Arc::clone(&self.service);
-        let answer = self.runtime.spawn(async move {
+        let runtime = self.runtime.as_ref().unwrap();
+        let answer = runtime.spawn(async move {
             let call = service.send_crm_message(Request::new(message));
             let Some(patience) = patience else {
                 return call.await.map(|_| ());
@@ -132,11 +136,14 @@ impl Replica {
             is_excused: false,
         }
     }
+}
 
-    /// Everything that runs here ends where it waits.
-    pub(super) fn crash(self) {
-        drop(self.service);
-        self.runtime.shutdown_background();
+/// A crash, or the end of the test: everything that runs here ends where it waits.
+impl Drop for Replica {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
