@@ -77,6 +77,11 @@ const BORDERS: &[Border] = &[
         ],
     },
     Border {
+        word: "tonic",
+        within: &["install.rs", "install/"],
+        except: &[],
+    },
+    Border {
         word: "crate::openlines",
         within: &[
             "bitrix24.rs",
