@@ -6,6 +6,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::tenant::sealing::Key as SealingKey;
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 /// The kernel counts processor time in hundredths of a second (`USER_HZ`).
@@ -60,6 +62,9 @@ impl Running {
             format!("tenants:\n- {{id: hook, portal: 'http://{portal}', webhook: {{user_id: 1, secret: {{inline: secret}}}}}}\n"),
         )
         .unwrap();
+        let keyring = files.path().join("keyring");
+        let sealing_key = SealingKey::generate().unwrap().expose();
+        std::fs::write(&keyring, sealing_key.expose_secret()).unwrap();
         let settings = files.path().join("settings.yaml");
         std::fs::write(
             &settings,
@@ -67,11 +72,14 @@ impl Running {
                 "server: {{listen: '{address}', reflection: true}}\n\
                  auth: {{callers: [{{name: bench, tenants: ['*'], keys: ['{}']}}]}}\n\
                  tenants: {{file: '{}'}}\n\
+                 store: {{url: 'sqlite:{}', keyring_file: '{}'}}\n\
                  portals: {{dangerous_allow_insecure: true}}\n\
                  admin: {{listen: '{}'}}\n\
                  {more}",
                 key.entry(),
                 tenants.display(),
+                files.path().join("openlines.db").display(),
+                keyring.display(),
                 free_address(),
             ),
         )

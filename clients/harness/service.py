@@ -62,8 +62,11 @@ class Service:
         # A settings file is YAML, and JSON is YAML.
         tenants = folder / "tenants.yaml"
         tenants.write_text(json.dumps({"tenants": _tenants(portal)}))
+        keyring = folder / "keyring"
+        keyring.write_text(run("keys", "new-sealing-key"))
+        store = {"url": f"sqlite:{folder / 'openlines.db'}", "keyring_file": str(keyring)}
         settings = folder / "settings.yaml"
-        settings.write_text(json.dumps(self._settings(tenants)))
+        settings.write_text(json.dumps({**self._settings(tenants), "store": store}))
         self._process = Process("serve", "--config", str(settings))
         self.address = self._process.wait_for(r'"serving","address":"([^"]+)"')
         self.channel = grpc.insecure_channel(self.address)
