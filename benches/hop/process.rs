@@ -10,6 +10,8 @@ use bitrix24_openlines::tenant::sealing::Key as SealingKey;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
+use super::tenants;
+
 /// The kernel counts processor time in hundredths of a second (`USER_HZ`).
 const TICK: Duration = Duration::from_millis(10);
 
@@ -53,6 +55,15 @@ impl Running {
 
     /// The program with API keys, metrics and an admin port, and with `more` settings.
     pub(crate) async fn start_service(portal: SocketAddr, more: &str) -> Service {
+        Self::start_service_with(portal, more, 0).await
+    }
+
+    /// The same with so many tenants in its store already.
+    pub(crate) async fn start_service_with(
+        portal: SocketAddr,
+        more: &str,
+        stored: usize,
+    ) -> Service {
         let files = tempfile::tempdir().unwrap();
         let key = NewKey::generate().unwrap();
         let address = free_address();
@@ -84,6 +95,7 @@ impl Running {
             ),
         )
         .unwrap();
+        tenants::fill(files.path(), portal, stored).await;
         let log = std::fs::File::create(files.path().join("log")).unwrap();
         let begun = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_openlines"))
