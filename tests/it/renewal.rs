@@ -8,6 +8,7 @@ mod success;
 mod trouble;
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
@@ -34,6 +35,8 @@ struct Office {
     stores: Stores,
     /// The store beside the service.
     store: Store,
+    /// The admin port of the service.
+    admin: SocketAddr,
 }
 
 impl Office {
@@ -45,7 +48,14 @@ impl Office {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
         let key = Key::generate().unwrap();
-        let service = service(&sandbox, &stores, &key, settings).await;
+        // Taken and let go, so that the settings can name it.
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let admin = free.local_addr().unwrap();
+        drop(free);
+        let admin_text = admin.to_string();
+        let mut all = vec![("ADMIN_LISTEN", admin_text.as_str())];
+        all.extend(settings);
+        let service = service(&sandbox, &stores, &key, &all).await;
         let keyring = keyring_of(&[&key]);
         // The service makes the tables and takes the tenants file over when it starts.
         let store = loop {
@@ -62,7 +72,32 @@ impl Office {
             service,
             stores,
             store,
+            admin,
         }
+    }
+
+    /// How many renewals ended so, by the service's own count.
+    async fn ended(&self, end: &str) -> u64 {
+        self.counted(&format!("openlines_token_renewals_total{{end=\"{end}\"}}"))
+            .await
+    }
+
+    /// A sample of the service's metrics.
+    async fn counted(&self, sample: &str) -> u64 {
+        let metrics = reqwest::Client::builder()
+            .build()
+            .unwrap()
+            .get(format!("http://{}/metrics", self.admin))
+            .send()
+            .await
+            .unwrap();
+        let text = metrics.text().await.unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(sample));
+        value
+            .unwrap_or_else(|| panic!("no {sample} in\n{text}"))
+            .trim()
+            .parse()
+            .unwrap()
     }
 
     /// Calls with a deadline, in seconds. What was sent is the text.

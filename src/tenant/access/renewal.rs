@@ -238,32 +238,23 @@ impl Renewal {
 
     /// Marks the tenant: a person has to act.
     async fn mark(&self, cause: &str) -> Renewed {
-        let marked = self
-            .parts
-            .store
-            .modify(&self.id, |tenant| {
-                current(tenant, self.stale)?;
-                let is_new = tenant
-                    .reauthorization
-                    .as_ref()
-                    .is_none_or(|mark| mark.cause != cause);
-                if is_new {
-                    audit::record(
-                        Actor::Service,
-                        Action::ReauthorizationRequired,
-                        &tenant.id,
-                        cause,
-                    );
-                }
-                tenant.reauthorization = Some(Reauthorization {
-                    cause: cause.to_owned(),
-                    since: Timestamp::now(),
-                });
-                Ok(())
-            })
-            .await;
-        match marked {
+        let mut is_new = false;
+        let marked = self.parts.store.modify(&self.id, |tenant| {
+            current(tenant, self.stale)?;
+            let mark = tenant.reauthorization.as_ref();
+            is_new = mark.is_none_or(|mark| mark.cause != cause);
+            tenant.reauthorization = Some(Reauthorization {
+                cause: cause.to_owned(),
+                since: Timestamp::now(),
+            });
+            Ok(())
+        });
+        match marked.await {
             Ok(stored) => {
+                if is_new {
+                    let action = Action::ReauthorizationRequired;
+                    audit::record(Actor::Service, action, &self.id, cause);
+                }
                 // The tenant may have become unusable for another reason, which the next call tells.
                 let _ = self.parts.directory.put(&stored).await;
             }

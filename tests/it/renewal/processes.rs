@@ -25,7 +25,7 @@ use crate::support::requests::crm_message;
 use crate::support::stores::{
     Stores, application_of, change, keyring_of, keyring_text, on_both_stores,
 };
-use crate::support::{RENEWABLE, Told, caller, renewable, with_key};
+use crate::support::{RENEWABLE, Told, caller, renewable, until, with_key};
 
 /// How many calls each process has at once.
 const CALLS: usize = 200;
@@ -180,9 +180,64 @@ async fn among_processes(count: usize) {
 }
 
 on_both_stores!(
+    after_a_crash_before_the_pair_is_stored_the_tenant_needs_a_person_or_a_server_that_forgives,
+    after_a_crash_behind_the_store_the_tenant_works_without_another_refresh,
     after_every_kill_the_tenant_works_if_the_server_takes_a_token_again,
     after_every_kill_the_tenant_works_or_says_that_its_pair_was_lost,
 );
+
+/// Kills the process while the answer with the new pair is on its way, and calls through the next one.
+async fn crash_before_the_pair_is_stored(site: &Site) -> Result<(), Status> {
+    let running = site.start().await;
+    let late = FaultKind::Slow(Moment::After, Duration::from_secs(5));
+    site.sandbox.inject(Fault::once(late).for_oauth());
+    site.expire();
+    let before = site.sandbox.record().refreshes();
+    let call = site.call(&running, "lost".to_owned());
+    let granted = until("the pair is granted", || {
+        site.sandbox.record().refreshes() > before
+    });
+    tokio::select! {
+        answer = call => panic!("answered before the crash: {answer:?}"),
+        () = granted => {}
+    }
+    running.process.kill();
+    site.sandbox.clear_faults();
+    let next = site.start().await;
+    site.call(&next, "after".to_owned()).await
+}
+
+async fn after_a_crash_before_the_pair_is_stored_the_tenant_needs_a_person_or_a_server_that_forgives(
+    stores: Stores,
+) {
+    let site = Site::build(stores).await;
+    site.sandbox
+        .switch(|switches| switches.refresh_grace_seconds = 600);
+    crash_before_the_pair_is_stored(&site).await.unwrap();
+
+    site.sandbox
+        .switch(|switches| switches.refresh_grace_seconds = 0);
+    let status = crash_before_the_pair_is_stored(&site).await.unwrap_err();
+    assert_eq!(status.reason(), "REAUTHORIZATION_REQUIRED");
+    assert_eq!(
+        status.metadata_value("bitrix24Code").as_deref(),
+        Some("invalid_grant")
+    );
+    assert_eq!(site.sandbox.record().times_delivered("lost"), 0);
+}
+
+async fn after_a_crash_behind_the_store_the_tenant_works_without_another_refresh(stores: Stores) {
+    let site = Site::build(stores).await;
+    let running = site.start().await;
+    site.expire();
+    site.call(&running, "first".to_owned()).await.unwrap();
+    running.process.kill();
+    let next = site.start().await;
+    site.call(&next, "second".to_owned()).await.unwrap();
+    let record = site.sandbox.record();
+    assert_eq!(record.refreshes(), 1);
+    assert_eq!(record.refused_with("expired_token"), 1);
+}
 
 async fn after_every_kill_the_tenant_works_if_the_server_takes_a_token_again(stores: Stores) {
     let site = Site::build(stores).await;
