@@ -179,6 +179,11 @@ impl Renewal {
         {
             return self.mark(OTHER_PORTAL).await;
         }
+        let policy = &self.parts.directory.judgement().policy;
+        let next_server = tokens
+            .authorization_server
+            .as_deref()
+            .and_then(|told| AuthorizationServer::parse(told, policy).ok());
         let expires_in = SignedDuration::try_from(tokens.expires_in).unwrap_or_default();
         let expires_at = Timestamp::now()
             .checked_add(expires_in)
@@ -193,6 +198,9 @@ impl Renewal {
                     application.access_token = Some(tokens.access_token.clone());
                     application.access_token_expires_at = Some(expires_at);
                     application.refresh_token = Some(tokens.refresh_token.clone());
+                    if let Some(server) = &next_server {
+                        application.authorization_server = Some(server.authority().to_owned());
+                    }
                     if !tokens.scopes.is_empty() {
                         application.scopes.clone_from(&tokens.scopes);
                     }

@@ -33,7 +33,12 @@ async fn an_expired_token_is_renewed_once_for_concurrent_calls(stores: Stores) {
         assert_eq!(record.times_delivered(text), 1, "{text}");
     }
     assert!(office.has_the_live_pair().await);
-    assert_eq!(office.tenant().await.application().unwrap().generation, 2);
+    let tenant = office.tenant().await;
+    let application = tenant.application().unwrap();
+    assert_eq!(application.generation, 2);
+    // The server that the answer names is asked next time.
+    let server = format!("http://{}", office.sandbox.address());
+    assert_eq!(application.authorization_server, Some(server));
     assert_eq!(office.ended("renewed").await, 1);
 }
 
