@@ -21,6 +21,7 @@ mod sandbox;
 mod secrets;
 mod server;
 mod support;
+mod tenants;
 mod tls;
 mod traces;
 mod validation;
