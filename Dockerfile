@@ -13,6 +13,7 @@ RUN mkdir src \
 
 COPY build.rs ./
 COPY third_party third_party
+COPY migrations migrations
 COPY proto proto
 COPY src src
 # Files keep their times from the checkout, which may be older than the empty crate's.

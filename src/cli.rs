@@ -40,7 +40,7 @@ enum Command {
     Health(health::Arguments),
     /// Manage the tenants of a running service.
     Tenants(Box<tenants::Arguments>),
-    /// Make API keys for callers.
+    /// Make API keys for callers, and make and change the keys that seal the store.
     #[command(subcommand)]
     Keys(keys::Command),
 }
@@ -70,7 +70,7 @@ impl Cli {
             Command::Sandbox(arguments) => in_runtime(sandbox::run(arguments)),
             Command::Health(arguments) => in_runtime(health::run(arguments)),
             Command::Tenants(arguments) => in_runtime(tenants::run(*arguments)),
-            Command::Keys(command) => keys::run(command).map_err(Into::into),
+            Command::Keys(command) => in_runtime(keys::run(command)),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -79,7 +79,8 @@ impl Cli {
                 let _ = writeln!(io::stderr(), "openlines: {}", chain(error.as_ref()));
                 let usage = error.is::<Faults>()
                     || error.is::<sandbox::NotLoopback>()
-                    || error.is::<tenants::Usage>();
+                    || error.is::<tenants::Usage>()
+                    || error.is::<keys::Misused>();
                 if usage {
                     ExitCode::from(EXIT_USAGE)
                 } else {

@@ -122,7 +122,7 @@ pub const METRICS: &[Metric] = &[
         meaning: "Tenants in the store: `all`, and of these `disabled` and `reauthorization_required`.",
     },
     Metric {
-        name: "openlines_tenants_unlisted",
+        name: "openlines_unlisted_tenants",
         kind: "gauge",
         labels: &[],
         meaning: "Tenants that came from the tenants file and are no longer in it.",
@@ -151,10 +151,20 @@ pub enum RenewalEnd {
     /// The store did not answer.
     StoreUnavailable,
     /// The tenant was deleted or made unusable meanwhile.
-    Given,
+    GivenUp,
 }
 
 impl RenewalEnd {
+    const ALL: [Self; 7] = [
+        Self::Renewed,
+        Self::Recovered,
+        Self::Adopted,
+        Self::ReauthorizationRequired,
+        Self::ServerUnavailable,
+        Self::StoreUnavailable,
+        Self::GivenUp,
+    ];
+
     /// Its word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -165,7 +175,7 @@ impl RenewalEnd {
             Self::ReauthorizationRequired => "reauthorization_required",
             Self::ServerUnavailable => "server_unavailable",
             Self::StoreUnavailable => "store_unavailable",
-            Self::Given => "given_up",
+            Self::GivenUp => "given_up",
         }
     }
 }
@@ -247,7 +257,7 @@ impl Metrics {
             .build()?;
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
         let meter = provider.meter("bitrix24-openlines");
-        Ok(Self {
+        let metrics = Self {
             call_duration: seconds(&meter, "rpc.server.call.duration", &CALL_SECONDS),
             calls: meter.u64_counter("openlines.calls").build(),
             own_duration: seconds(&meter, "openlines.own.duration", &OWN_SECONDS),
@@ -265,14 +275,33 @@ impl Metrics {
             portal_moves: meter.u64_counter("openlines.portal_moves").build(),
             tenant_loads: meter.u64_counter("openlines.tenant_loads").build(),
             tenants: meter.u64_gauge("openlines.tenants").build(),
-            tenants_unlisted: meter.u64_gauge("openlines.tenants_unlisted").build(),
+            tenants_unlisted: meter.u64_gauge("openlines.unlisted_tenants").build(),
             directory_followed: meter
                 .f64_gauge("openlines.directory.followed.timestamp")
                 .with_unit("s")
                 .build(),
             registry,
             _provider: Arc::new(provider),
-        })
+        };
+        metrics.begin_at_zero();
+        Ok(metrics)
+    }
+
+    /// Shows the counters that alerts watch from the start: what appears with its first count has no rate.
+    fn begin_at_zero(&self) {
+        for end in RenewalEnd::ALL {
+            self.token_renewals
+                .add(0, &[KeyValue::new("end", end.as_str())]);
+        }
+        for end in ["followed", "refused", "failed"] {
+            self.portal_moves.add(0, &[KeyValue::new("end", end)]);
+        }
+        for end in ["loaded", "absent", "failed"] {
+            self.tenant_loads.add(0, &[KeyValue::new("end", end)]);
+        }
+        self.token_answers_lost.add(0, &[]);
+        self.token_store_failures.add(0, &[]);
+        self.tenants_unlisted.record(0, &[]);
     }
 
     /// Counts a call that has begun.

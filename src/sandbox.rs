@@ -30,6 +30,7 @@
 //! [`Switches`] and its default is the observed behaviour.
 
 mod answer;
+mod applications;
 mod asked;
 mod auth;
 mod baskets;
@@ -70,7 +71,7 @@ pub use brackets::decode as decode_form;
 pub use event::{Event, EventKind};
 pub use fault::{Damage, Fault, FaultKind, Moment, Schedule};
 pub use limits::{Intensity, Limits};
-pub use oauth::OAuthError;
+pub use oauth::{GrantedPair, OAuthError};
 pub use portal::{
     AccessToken, Application, BrowserSession, Connector, CrmChat, CrmItem, Grant, Line,
     NetworkLine, Portal, TokenState, User, Webhook,
@@ -80,9 +81,9 @@ pub use server::Sandbox;
 pub use state::MessageRule;
 pub use switches::{
     AnswerGeneration, BatchCharging, BatchReferences, ConnectorResult, DateForm, ErrorDialect,
-    ExtraForm, IdForm, IntensityKey, InvalidName, RefreshRotation, RepeatedMessage, ReplacedToken,
-    ResultForm, SenderOutsideChat, StatusTable, SuccessForm, Switches, TimeForm, UnknownCrmType,
-    Week,
+    EventScope, ExtraForm, IdForm, IntensityKey, InvalidName, RefreshRotation, RepeatedMessage,
+    ReplacedToken, ResultForm, SenderOutsideChat, StatusTable, SuccessForm, Switches, TimeForm,
+    UnknownCrmType, Week,
 };
 pub use system_error::SystemError;
 pub use tls::Identity;

@@ -4,9 +4,12 @@ use jiff::Timestamp;
 
 /// A time of the store in the API's form.
 pub(super) fn of_stored(time: Timestamp) -> prost_types::Timestamp {
+    // The API counts nanoseconds forward, also before 1970.
+    let nanos = time.subsec_nanosecond();
+    let before = i64::from(nanos < 0);
     prost_types::Timestamp {
-        seconds: time.as_second(),
-        nanos: time.subsec_nanosecond(),
+        seconds: time.as_second() - before,
+        nanos: nanos + if nanos < 0 { 1_000_000_000 } else { 0 },
     }
 }
 

@@ -1,17 +1,31 @@
-//! `openlines keys`: keys for callers.
+//! `openlines keys`: keys for callers, and keys that seal the store.
+
+mod reseal;
+mod sealing;
+mod sealing_keys;
+mod store;
 
 use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 use thiserror::Error;
 
+use super::Failure;
 use crate::auth::{CallerName, GrantedTo, Grants, NewKey};
+pub(super) use store::Misused;
+pub use store::StoreArguments;
 
 /// What can be done with keys.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a key and print it once, with its entry for the settings.
+    /// Make an API key for a caller and print it once, with its entry for the settings.
     New(NewArguments),
+    /// Make a key that seals the secrets in the store, and print it once, with how to use it.
+    NewSealingKey,
+    /// Show which keys seal how much in the store, and which may be removed from the keyring.
+    SealingKeys(StoreArguments),
+    /// Seal with the first key of the keyring what other keys seal, beside the running service.
+    Reseal(StoreArguments),
 }
 
 /// For whom a key is made.
@@ -33,12 +47,18 @@ fn granted_to(text: &str) -> Result<GrantedTo, String> {
     })
 }
 
-pub(super) fn run(command: Command) -> Result<(), Error> {
+pub(super) async fn run(command: Command) -> Result<(), Failure> {
+    let mut output = io::stdout();
     match command {
         Command::New(NewArguments { caller, tenants }) => {
-            new(&caller, &tenants.into_iter().collect(), &mut io::stdout())
+            let grants = tenants.into_iter().collect();
+            new(&caller, &grants, &mut output)?;
         }
+        Command::NewSealingKey => sealing::new(&mut output)?,
+        Command::SealingKeys(arguments) => sealing_keys::show(arguments, &mut output).await?,
+        Command::Reseal(arguments) => reseal::reseal(arguments, &mut output).await?,
     }
+    Ok(())
 }
 
 /// Why no key was printed.

@@ -34,8 +34,8 @@ pub(super) fn not_opened(error: AccessError) -> Failure {
             ..Failure::of_facade(
                 Reason::AuthorizationServerUnavailable,
                 format!(
-                    "the tenant's access token has to be renewed, and the authorization server did not help: {failure}; \
-                     nothing was sent to the portal"
+                    "Bitrix24's authorization server has to be asked before the portal, and did not help: {failure}; \
+                     nothing was executed"
                 ),
             )
         },
@@ -53,11 +53,11 @@ pub(super) fn not_opened(error: AccessError) -> Failure {
                 "the renewal of the tenant's access token failed; the service's log has the cause",
             )
         },
-        AccessError::MoveRefused(refused) => Failure {
+        error @ AccessError::MoveRefused { .. } => Failure {
             source: Source::Bitrix24,
             ..Failure::of_facade(
                 Reason::PortalMoved,
-                format!("the portal answers under a new address, which is not followed: {refused}"),
+                format!("{error}; nothing was executed"),
             )
         },
     }

@@ -32,6 +32,11 @@ impl Asked {
             .map_or(Self::Nothing, Self::Call)
     }
 
+    /// Whether the authorization server is asked, which stays where it is when a portal is renamed.
+    pub(super) fn is_for_authorization_server(&self) -> bool {
+        oauth::METHODS.contains(&self.method())
+    }
+
     /// The method as the record has it.
     pub(super) fn method(&self) -> &str {
         match self {

@@ -13,9 +13,13 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn now(&self) -> Timestamp {
-        let ahead = *self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Timestamp::now();
-        now.checked_add(ahead).unwrap_or(now)
+        now.checked_add(self.ahead()).unwrap_or(now)
+    }
+
+    /// How far it is ahead of the machine's clock.
+    pub(super) fn ahead(&self) -> Duration {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn advance(&self, by: Duration) {

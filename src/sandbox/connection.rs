@@ -1,7 +1,8 @@
 //! One TCP connection: reads whole requests, writes answers, and cuts the connection where a fault asks.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,15 +18,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::{SockRef, Socket};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::control;
 use super::reply::{Reply, Written};
 use super::tls::Identity;
 use super::world::{Arrived, Place, World};
+
+/// How long accepting pauses when the machine has no more sockets to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Largest request body in bytes; far above what any client of the three methods sends.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
@@ -52,6 +56,8 @@ struct Peer {
 #[derive(Clone, Debug)]
 pub(super) struct Listening {
     pub(super) world: Arc<World>,
+    /// The address of the listener.
+    pub(super) address: SocketAddr,
     /// The portal that this listener belongs to. `None`: the `Host` header chooses.
     pub(super) place: Option<Arc<Place>>,
     /// The certificate for clients that speak TLS; the others are answered in plain text all the same.
@@ -61,8 +67,45 @@ pub(super) struct Listening {
 }
 
 impl Listening {
+    /// Accepts connections until the simulator stops.
+    pub(super) fn start(self, listener: TcpListener) {
+        let (tasks, stop) = (self.tasks.clone(), self.stop.clone());
+        let accepting = async move {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => {
+                        self.tasks.spawn(self.clone().serve(stream));
+                    }
+                    Err(error) => {
+                        warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        };
+        tasks.spawn(stop.run_until_cancelled_owned(accepting));
+    }
+
+    /// Renames a portal: it answers on this listener only.
+    pub(super) fn rename(
+        &self,
+        listener: TcpListener,
+        place: &Arc<Place>,
+    ) -> io::Result<SocketAddr> {
+        let address = listener.local_addr()?;
+        let listening = Self {
+            address,
+            place: Some(Arc::clone(place)),
+            ..self.clone()
+        };
+        listening.start(listener);
+        place.rename(address);
+        info!(%address, host = place.host, "sandbox portal was renamed");
+        Ok(address)
+    }
+
     /// Serves one connection until the client or a fault ends it, or the simulator stops.
-    pub(super) async fn serve(self, stream: TcpStream) {
+    async fn serve(self, stream: TcpStream) {
         let prepared = stream
             .set_nodelay(true)
             .and_then(|()| SockRef::from(&stream).try_clone());
@@ -119,11 +162,12 @@ impl Listening {
             uri: head.uri,
             headers: head.headers,
             body: body.to_bytes(),
+            at: self.address,
             peer: from.address,
             secure,
         };
         if arrived.uri.path().starts_with(control::PREFIX) {
-            return Ok(response(control::answer(&self.world, &arrived).await));
+            return Ok(response(control::answer(self, &arrived).await));
         }
         let Some(place) = self.place(&arrived) else {
             return Ok(response(Written::page(StatusCode::NOT_FOUND.as_u16())));

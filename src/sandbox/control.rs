@@ -7,12 +7,13 @@
 //! | `faults` | GET, POST, DELETE | `{"fault": "html_after", "status": 502, "next": 3, "method": "…"}` |
 //! | `message-rules` | POST, DELETE | `{"message_id": "m1", "text": "…", "error": "…"}` |
 //! | `switches` | GET, POST, DELETE | `{"error_dialect": "old"}`: the given ones change |
-//! | `clock` | GET, POST | `{"advance_seconds": 604800}` |
+//! | `clock` | GET, POST | `{"advance_seconds": 604800, "portal": "…"}` |
 //! | `tokens` | POST | `{"token": "…", "state": "expired"}` |
 //! | `limits` | GET, POST, DELETE | `{"portal": "…", "intensity": "standard", "command_latency_ms": 20}`: the given ones change |
 //! | `oauth` | GET | |
 //! | `oauth/codes`, `oauth/grants` | POST | `{"client_id": "…", "user_id": 1}` |
 //! | `oauth/revocations` | POST | `{"client_id": "…"}` or `{"token": "…"}` |
+//! | `renames` | POST | `{"portal": "…", "listen": "127.0.0.1:8025"}` |
 //! | `events` | POST | `{"event": "ONAPPINSTALL", "handler": "http://127.0.0.1:9000/install"}` |
 //!
 //! A wrong body is answered 400 with the name of the field, and changes nothing.
@@ -20,6 +21,7 @@
 mod events;
 mod limits;
 mod oauth;
+mod renames;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +32,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::connection::Listening;
 use super::fault_request;
 use super::fields::{BadField, Fields};
 use super::portal::TokenState;
@@ -65,7 +68,8 @@ impl From<BadField> for Problem {
 }
 
 /// Obeys a control request. It is not recorded and no fault hits it.
-pub(super) async fn answer(world: &World, arrived: &Arrived) -> Written {
+pub(super) async fn answer(listening: &Listening, arrived: &Arrived) -> Written {
+    let world = &listening.world;
     let address = arrived.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let outcome = match address {
         "record" => record(world, arrived),
@@ -79,6 +83,7 @@ pub(super) async fn answer(world: &World, arrived: &Arrived) -> Written {
         "oauth/codes" => oauth::codes(world, arrived),
         "oauth/grants" => oauth::grants(world, arrived),
         "oauth/revocations" => oauth::revocations(world, arrived),
+        "renames" => renames::answer(listening, arrived).await,
         "events" => events::answer(world, arrived).await,
         _ => Err(Problem::NotFound),
     };
@@ -164,9 +169,15 @@ fn clock(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
         Method::GET => {}
         Method::POST => {
             let mut fields = Fields::read(&arrived.body)?;
-            let seconds = fields.require("advance_seconds")?;
+            let by = Duration::from_secs(fields.require("advance_seconds")?);
+            if fields.peek("portal").is_some() {
+                let place = portal(world, &mut fields)?;
+                fields.finish()?;
+                place.clock.advance(by);
+                return Ok(json!({"now": world.now(place).to_string()}));
+            }
             fields.finish()?;
-            world.clock.advance(Duration::from_secs(seconds));
+            world.clock.advance(by);
         }
         _ => return Err(Problem::MethodNotAllowed),
     }

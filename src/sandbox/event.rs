@@ -12,10 +12,13 @@ use http::header::{CONTENT_TYPE, HOST};
 use http::{Request, Uri};
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpStream;
+use uuid::Uuid;
 
 use super::origin::Origin;
+use super::portal::Application;
+use super::state::PortalState;
 use super::world::{Place, World};
 
 /// How long a handler may take to answer.
@@ -59,6 +62,8 @@ pub struct Event {
     pub client_id: Option<String>,
     /// The user who installs it.
     pub user_id: i64,
+    /// Whether the application gets another application token with this installation.
+    pub renews_application_token: bool,
     /// Fields by their name on the wire that get another value, or none: `auth[application_token]`.
     pub replace: BTreeMap<String, Option<String>>,
 }
@@ -72,21 +77,51 @@ impl Event {
             handler: handler.into(),
             client_id: None,
             user_id: 1,
+            renews_application_token: false,
             replace: BTreeMap::new(),
         }
     }
+
+    /// The same event of this application.
+    #[must_use]
+    pub fn of(self, client_id: &str) -> Self {
+        Self {
+            client_id: Some(client_id.to_owned()),
+            ..self
+        }
+    }
+
+    /// The same event with another value of a field, or without it.
+    #[must_use]
+    pub fn with(mut self, field: &str, value: Option<&str>) -> Self {
+        self.replace
+            .insert(field.to_owned(), value.map(str::to_owned));
+        self
+    }
 }
 
-/// Lets the event happen on the portal and writes its form. `None` if there is no such application.
+/// Lets the event happen on the portal and writes its form. `None` if there is no such application anywhere.
 pub(super) fn form(world: &World, place: &Place, event: &Event, origin: &Origin) -> Option<String> {
-    let (endpoint, now) = (world.endpoint(place, origin), world.clock.now());
-    let mut state = place.state();
-    let mut applications = state.portal.applications.iter_mut();
-    let application = applications.find(|known| match &event.client_id {
+    let (endpoint, now) = (world.endpoint(place, origin), world.now(place));
+    let switches = world.switches().clone();
+    let is_it = |known: &Application| match &event.client_id {
         Some(client_id) => known.client_id == *client_id,
         None => true,
-    })?;
+    };
+    let from_market = match (&event.client_id, event.kind) {
+        (Some(client_id), EventKind::AppInstall) => world.market_application(client_id),
+        (None, _) | (_, EventKind::AppUninstall) => None,
+    };
+    let mut state = place.state();
+    if !state.portal.applications.iter().any(is_it) {
+        state.portal.applications.extend(from_market);
+    }
+    let mut applications = state.portal.applications.iter_mut();
+    let application = applications.find(|known| is_it(known))?;
     application.installed = event.kind == EventKind::AppInstall;
+    if event.renews_application_token {
+        application.application_token = new_application_token();
+    }
     let application = application.clone();
     let domain = endpoint.split('/').nth(2).unwrap_or_default().to_owned();
     let mut fields = vec![
@@ -95,10 +130,9 @@ pub(super) fn form(world: &World, place: &Place, event: &Event, origin: &Origin)
     ];
     match event.kind {
         EventKind::AppInstall => {
-            let issued = state
-                .grants
-                .issue(&application.client_id, event.user_id, now);
-            let expires_in = issued.expires.as_second() - now.as_second();
+            let grants = &mut state.grants;
+            let issued = grants.issue(&application.client_id, event.user_id, now, &switches);
+            let scope = application.scopes.join(switches.event_scope.separator());
             let (access, refresh) = (issued.access_token, issued.refresh_token);
             fields.extend([
                 ("data[VERSION]", "1".to_owned()),
@@ -108,16 +142,19 @@ pub(super) fn form(world: &World, place: &Place, event: &Event, origin: &Origin)
                 ("auth[access_token]", access.expose_secret().to_owned()),
                 ("auth[refresh_token]", refresh.expose_secret().to_owned()),
                 ("auth[expires]", issued.expires.as_second().to_string()),
-                ("auth[expires_in]", expires_in.to_string()),
-                ("auth[scope]", application.scopes.join(",")),
+                ("auth[expires_in]", issued.seconds.to_string()),
+                ("auth[scope]", scope),
                 ("auth[status]", application.status.clone()),
                 ("auth[user_id]", event.user_id.to_string()),
             ]);
         }
         EventKind::AppUninstall => {
-            state
-                .grants
-                .revoke(|client_id, _, _| client_id == application.client_id);
+            let PortalState { portal, grants, .. } = &mut *state;
+            portal.tokens.retain(|listed| {
+                let granted = grants.by_access(listed.token.expose_secret());
+                granted.is_none_or(|pair| pair.client_id != application.client_id)
+            });
+            grants.revoke(|client_id, _, _| client_id == application.client_id);
             fields.extend([
                 ("data[LANGUAGE_ID]", "en".to_owned()),
                 ("data[CLEAN]", "1".to_owned()),
@@ -134,6 +171,11 @@ pub(super) fn form(world: &World, place: &Place, event: &Event, origin: &Origin)
         ("auth[application_token]", token),
     ]);
     Some(write(&fields, &event.replace))
+}
+
+/// What proves the origin of events: 32 hexadecimal digits.
+pub(super) fn new_application_token() -> SecretString {
+    SecretString::from(Uuid::new_v4().simple().to_string())
 }
 
 fn write(fields: &[(&str, String)], replace: &BTreeMap<String, Option<String>>) -> String {

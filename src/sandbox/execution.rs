@@ -114,7 +114,7 @@ impl Execution<'_> {
             .amend(self.sequence, |entry| entry.executed = true);
         // Nothing is said of the operating time of a batch whose commands are charged.
         let operating = (charging == BatchCharging::Batch).then(|| {
-            let now = self.world.clock.now();
+            let now = self.world.now(self.place);
             let mut state = self.place.state();
             state.baskets.used(caller.account, batch::NAME, now)
         });
@@ -142,7 +142,7 @@ impl Execution<'_> {
     ) -> Result<(Value, Span), Refusal> {
         command.allowed()?;
         let method = dispatch::method(&command.method)?;
-        self.circumstances.now = self.world.clock.now();
+        self.circumstances.now = self.world.now(self.place);
         let ran = self
             .command(method, caller, &command.parameters, Some(batch::NAME))
             .await;

@@ -14,8 +14,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Which of the requests in question it hits.
     pub schedule: Schedule,
-    /// Only requests of this method, in lower case; `oauth.token` is the authorization server. `None`: of
-    /// every method of the portals.
+    /// Only requests of this method, in lower case; `oauth.token` and `app.info` are the authorization server's.
+    /// `None`: of every other method.
     pub method: Option<String>,
     /// Only requests to the portal of this host. `None`: to every portal.
     pub portal: Option<String>,
@@ -70,7 +70,7 @@ impl Fault {
         }
     }
 
-    /// The same fault for requests to the authorization server, which others do not hit.
+    /// The same fault for token requests to the authorization server, which others do not hit.
     #[must_use]
     pub fn for_oauth(self) -> Self {
         self.for_method(oauth::METHOD)

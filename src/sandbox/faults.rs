@@ -60,7 +60,7 @@ impl Faults {
         for waiting in waiting.iter_mut() {
             let fault = &mut waiting.fault;
             // A fault of every method is one of the portals, not of the authorization server.
-            let of_all = method != oauth::METHOD;
+            let of_all = !oauth::METHODS.contains(&method);
             let is_meant = fault
                 .method
                 .as_deref()

@@ -1,12 +1,13 @@
 //! The authorization server, on the same listener as the portals. Source: pages "oauth" and "auto-renewal".
 //!
-//! In the record its requests have the method [`METHOD`], and only faults that name it hit them.
+//! In the record its requests have the methods [`METHODS`], and only faults that name one of these hit them.
 
 mod error;
 mod grants;
 mod token_request;
 
 pub use error::OAuthError;
+pub use grants::GrantedPair;
 pub(super) use grants::{CODE_SECONDS, Grants, Issued};
 pub(super) use token_request::{GrantType, TokenRequest};
 
@@ -20,6 +21,8 @@ use super::world::{Place, World};
 
 /// The name of token requests in the record and for faults.
 pub(super) const METHOD: &str = "oauth.token";
+/// What it is asked: for tokens, and whose a token is. Portals answer the second too.
+pub(super) const METHODS: [&str; 2] = [METHOD, "app.info"];
 
 /// The host part of an address that names the authorization server rather than a portal.
 const HOST_PREFIX: &str = "oauth.";
@@ -40,7 +43,7 @@ pub(super) fn answer(
     let client_id = request.require("client_id")?;
     let client_secret = request.require("client_secret")?;
     let proof = request.require(grant_type.parameter())?;
-    let (switches, now) = (world.switches().clone(), world.clock.now());
+    let (switches, now) = (world.switches().clone(), world.now(place));
 
     let client_endpoint = world.endpoint(place, origin);
     let mut state = place.state();
@@ -57,7 +60,7 @@ pub(super) fn answer(
         return Err(OAuthError::NOT_INSTALLED);
     }
     let issued = match grant_type {
-        GrantType::AuthorizationCode => state.grants.exchange(&client_id, &proof, now),
+        GrantType::AuthorizationCode => state.grants.exchange(&client_id, &proof, now, &switches),
         GrantType::RefreshToken => state.grants.refresh(&client_id, &proof, now, &switches),
     };
     let issued = issued.ok_or(OAuthError::INVALID_GRANT)?;
@@ -86,7 +89,7 @@ pub(super) fn document(
         "access_token": issued.access_token.expose_secret(),
         "refresh_token": issued.refresh_token.expose_secret(),
         "expires": issued.expires.as_second(),
-        "expires_in": grants::ACCESS_SECONDS,
+        "expires_in": issued.seconds,
         "scope": application.scopes.join(","),
         // The authorization server's, not the portal's.
         "domain": origin.host,

@@ -59,6 +59,14 @@ impl Written {
         }
     }
 
+    /// A redirect without a body.
+    pub(super) fn redirect(location: &str) -> Self {
+        Self {
+            location: Some(location.to_owned()),
+            ..Self::new(302, HTML, Bytes::new())
+        }
+    }
+
     /// A page of the web server in front of the portal.
     pub(super) fn page(status: u16) -> Self {
         let title = http::StatusCode::from_u16(status)
@@ -77,9 +85,7 @@ impl Reply {
     pub(super) fn instead(fault: &FaultKind, target: &str, table: StatusTable) -> Self {
         match fault {
             FaultKind::Redirect { origin } => {
-                let mut written = Written::new(302, HTML, Bytes::new());
-                written.location = Some(format!("{origin}{target}"));
-                Self::Written(written)
+                Self::Written(Written::redirect(&format!("{origin}{target}")))
             }
             FaultKind::Refuse { error, status } => {
                 let face = Face::system(*error, table);

@@ -6,33 +6,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::connection::Listening;
-use super::event::{self, Event};
 use super::fault::Fault;
 use super::limits::Limits;
-use super::origin::Origin;
-use super::portal::{Portal, TokenState};
+use super::portal::Portal;
 use super::record::Record;
 use super::state::MessageRule;
 use super::switches::{AnswerGeneration, ErrorDialect, Switches};
 use super::tls::Identity;
 use super::world::{Place, World};
 
-/// How long accepting pauses when the machine has no more sockets to give.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 /// A running simulator. It stops when [`Sandbox::shutdown`] is called or when it is dropped.
 #[derive(Debug)]
 pub struct Sandbox {
-    address: SocketAddr,
-    world: Arc<World>,
-    identity: Option<Identity>,
+    pub(super) address: SocketAddr,
+    pub(super) world: Arc<World>,
+    pub(super) identity: Option<Identity>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -80,7 +74,7 @@ impl Sandbox {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        sandbox.accept(listener, None);
+        sandbox.listening(sandbox.address, None).start(listener);
         info!(address = %sandbox.address, "sandbox portal listens");
         Ok(sandbox)
     }
@@ -98,10 +92,21 @@ impl Sandbox {
             .ok_or(io::ErrorKind::NotFound)?;
         let address = listener.local_addr()?;
         // A second listener of the same portal leaves the first one's address in answers.
-        place.address.get_or_init(|| address);
-        self.accept(listener, Some(place));
+        place.settle(address);
+        self.listening(address, Some(place)).start(listener);
         info!(%address, host, "sandbox portal listens");
         Ok(address)
+    }
+
+    /// Renames a portal: from now on it answers on this listener only. Under every address that it had before, each
+    /// request is answered with a redirect to this one, those to the authorization server excepted.
+    ///
+    /// # Errors
+    ///
+    /// When the listener has no address, or when no portal has this host.
+    pub fn rename(&self, listener: TcpListener, host: &str) -> io::Result<SocketAddr> {
+        let place = self.world.portal(host).ok_or(io::ErrorKind::NotFound)?;
+        self.listening(self.address, None).rename(listener, place)
     }
 
     /// The address of the first listener.
@@ -158,47 +163,6 @@ impl Sandbox {
         self.switch(|switches| switches.answer_generation = generation);
     }
 
-    /// Lets an access token expire on every portal that knows it. Whether one did.
-    pub fn expire_token(&self, token: &str) -> bool {
-        self.world.set_token_state(token, TokenState::Expired)
-    }
-
-    /// Makes a code for a user, as the authorization page does. `None` if there is no such application.
-    pub fn authorize(&self, host: &str, client_id: &str, user_id: i64) -> Option<SecretString> {
-        let mut state = self.world.portal(host)?.state();
-        let mut applications = state.portal.applications.iter();
-        applications.find(|known| known.client_id == client_id)?;
-        let now = self.world.clock.now();
-        Some(state.grants.new_code(client_id, user_id, now))
-    }
-
-    /// Forgets the pair of tokens that has this access or refresh token. Whether there was one.
-    pub fn revoke(&self, token: &str) -> bool {
-        self.world.revoke(None, Some(token)) > 0
-    }
-
-    /// Lets an event happen and sends it to its handler, once. Gives the handler's status.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such portal or application, when the handler is not plain HTTP on loopback, and
-    /// when no answer came.
-    pub async fn send_event(&self, host: &str, event: &Event) -> io::Result<u16> {
-        let place = self.world.portal(host).ok_or(io::ErrorKind::NotFound)?;
-        let origin = Origin {
-            scheme: if self.identity.is_some() {
-                "https"
-            } else {
-                "http"
-            },
-            host: self.address.to_string(),
-        };
-        let handler = event::handler(&event.handler).ok_or(io::ErrorKind::InvalidInput)?;
-        let form =
-            event::form(&self.world, place, event, &origin).ok_or(io::ErrorKind::NotFound)?;
-        event::send(&handler, form).await
-    }
-
     /// Changes a portal's definition. `None` if no portal has this host.
     ///
     /// The portal answers nothing until the change is done, so the closure must not call it.
@@ -228,6 +192,15 @@ impl Sandbox {
         self.world.clock.advance(by);
     }
 
+    /// Moves the clock of one portal forward, the life of its tokens with it. Whether there is such a portal.
+    pub fn advance_clock_of(&self, host: &str, by: Duration) -> bool {
+        let place = self.world.portal(host);
+        place.is_some_and(|place| {
+            place.clock.advance(by);
+            true
+        })
+    }
+
     /// Stops listening, cuts every connection, and waits until nothing runs any more.
     pub async fn shutdown(self) {
         self.stop.cancel();
@@ -235,66 +208,21 @@ impl Sandbox {
         self.tasks.wait().await;
     }
 
-    fn accept(&self, listener: TcpListener, place: Option<Arc<Place>>) {
-        let listening = Listening {
+    /// What the connections of a listener share; `None`: the `Host` header chooses the portal.
+    fn listening(&self, address: SocketAddr, place: Option<Arc<Place>>) -> Listening {
+        Listening {
             world: Arc::clone(&self.world),
+            address,
             place,
             identity: self.identity.clone(),
             tasks: self.tasks.clone(),
             stop: self.stop.clone(),
-        };
-        let accepting = async move {
-            loop {
-                match listener.accept().await {
-                    Ok((stream, _)) => {
-                        listening.tasks.spawn(listening.clone().serve(stream));
-                    }
-                    Err(error) => {
-                        warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                }
-            }
-        };
-        self.tasks
-            .spawn(self.stop.clone().run_until_cancelled_owned(accepting));
+        }
     }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.stop.cancel();
-    }
-}
-
-impl World {
-    /// Sets the state of a token on every portal that knows it. Whether one did.
-    pub(super) fn set_token_state(&self, token: &str, state: TokenState) -> bool {
-        let (mut known, now) = (false, self.clock.now());
-        for place in self.portals() {
-            let mut place = place.state();
-            known |= place.grants.set_state(token, state, now);
-            for held in &mut place.portal.tokens {
-                if held.token.expose_secret() == token {
-                    held.state = state;
-                    known = true;
-                }
-            }
-        }
-        known
-    }
-
-    /// Forgets the pairs of tokens of an application, or with this token. Gives their number.
-    pub(super) fn revoke(&self, client_id: Option<&str>, token: Option<&str>) -> usize {
-        let places = self.portals().iter();
-        places
-            .map(|place| {
-                let mut state = place.state();
-                state.grants.revoke(|client, access, refresh| {
-                    client_id.is_none_or(|wanted| wanted == client)
-                        && token.is_none_or(|wanted| wanted == access || wanted == refresh)
-                })
-            })
-            .sum()
     }
 }

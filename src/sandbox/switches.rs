@@ -42,12 +42,16 @@ pub struct Switches {
     pub batch_charging: BatchCharging,
     /// When references to results are filled in a command of a batch.
     pub batch_references: BatchReferences,
+    /// How long an access token lives, in seconds.
+    pub access_token_seconds: u32,
     /// What a refresh does to the pair of tokens that it used.
     pub refresh_rotation: RefreshRotation,
     /// How long a used refresh token works again under strict rotation, in seconds.
     pub refresh_grace_seconds: u64,
     /// What an access token gets that a refresh has replaced.
     pub replaced_token: ReplacedToken,
+    /// What stands between the permissions in `auth[scope]` of an event.
+    pub event_scope: EventScope,
     /// Whether an access token is accepted in the header `Authorization: Bearer`.
     pub bearer: bool,
     /// What a `name` or `last_name` gets that has digits or more than 25 characters.
@@ -92,9 +96,11 @@ impl Default for Switches {
             intensity_key: IntensityKey::default(),
             batch_charging: BatchCharging::default(),
             batch_references: BatchReferences::default(),
+            access_token_seconds: 3600,
             refresh_rotation: RefreshRotation::default(),
             refresh_grace_seconds: 0,
             replaced_token: ReplacedToken::default(),
+            event_scope: EventScope::default(),
             bearer: true,
             invalid_name: InvalidName::default(),
             messages_limit: None,
@@ -284,6 +290,17 @@ choices! {
         Invalid,
     }
 
+    /// What stands between the permissions in an event.
+    EventScope {
+        /// A comma, as in most samples.
+        #[default]
+        Comma,
+        /// A space, as the pages say.
+        Space,
+        /// A comma and a space, as in other samples.
+        CommaSpace,
+    }
+
     /// What an invalid `name` or `last_name` gets.
     InvalidName {
         /// The message is delivered. Whether the name is cut does not show in an answer.
@@ -309,5 +326,16 @@ choices! {
         Rolling,
         /// With the next Monday of the portal.
         Calendar,
+    }
+}
+
+impl EventScope {
+    /// The separator itself.
+    pub(super) fn separator(self) -> &'static str {
+        match self {
+            Self::Comma => ",",
+            Self::Space => " ",
+            Self::CommaSpace => ", ",
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Everything that the requests of one simulator share, and the way of one request through it.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, Method, Uri};
+use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use tracing::info;
 
@@ -30,6 +32,7 @@ use super::system_error::SystemError;
 #[derive(Debug, Default)]
 pub(super) struct World {
     portals: Vec<Arc<Place>>,
+    by_host: HashMap<String, Arc<Place>>,
     pub(super) book: Book,
     pub(super) faults: Faults,
     pub(super) clock: Clock,
@@ -41,12 +44,49 @@ pub(super) struct World {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) host: String,
-    /// The listener of its own, if it has one.
-    pub(super) address: OnceLock<SocketAddr>,
+    address: Mutex<Address>,
+    /// What is added to the clock of the world.
+    pub(super) clock: Clock,
     state: Mutex<PortalState>,
 }
 
+/// Where a portal is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Address {
+    /// Under the first listener, by its host.
+    Shared,
+    /// Under a listener of its own as well.
+    Own(SocketAddr),
+    /// Under this listener only: it was renamed.
+    Moved(SocketAddr),
+}
+
 impl Place {
+    /// Names a listener of its own in answers, unless it has one already.
+    pub(super) fn settle(&self, at: SocketAddr) {
+        let mut address = self.address();
+        if *address == Address::Shared {
+            *address = Address::Own(at);
+        }
+    }
+
+    /// Renames the portal: it answers at this address only, and elsewhere names it.
+    pub(super) fn rename(&self, to: SocketAddr) {
+        *self.address() = Address::Moved(to);
+    }
+
+    /// Where a request has to go that came in at another address.
+    fn moved_from(&self, at: SocketAddr) -> Option<SocketAddr> {
+        match *self.address() {
+            Address::Moved(to) if to != at => Some(to),
+            Address::Moved(_) | Address::Own(_) | Address::Shared => None,
+        }
+    }
+
+    fn address(&self) -> MutexGuard<'_, Address> {
+        self.address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, PortalState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -59,6 +99,8 @@ pub(super) struct Arrived {
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
     pub(super) body: bytes::Bytes,
+    /// The address of the listener it came to.
+    pub(super) at: SocketAddr,
     /// The address it came from.
     pub(super) peer: Option<IpAddr>,
     /// Whether it came over TLS.
@@ -72,13 +114,22 @@ impl World {
             let host = portal.host.to_ascii_lowercase();
             Arc::new(Place {
                 host,
-                address: OnceLock::new(),
+                address: Mutex::new(Address::Shared),
+                clock: Clock::default(),
                 state: Mutex::new(PortalState::new(portal, clock.now())),
             })
         };
-        let portals = portals.into_iter().map(place).collect();
+        let portals: Vec<Arc<Place>> = portals.into_iter().map(place).collect();
+        let mut by_host = HashMap::new();
+        for place in &portals {
+            // Of two portals with one host the first is found, as the last resort is the first portal too.
+            by_host
+                .entry(place.host.clone())
+                .or_insert_with(|| Arc::clone(place));
+        }
         Self {
             portals,
+            by_host,
             clock,
             ..Self::default()
         }
@@ -90,10 +141,17 @@ impl World {
 
     /// The portal of this host name; a port in the name does not matter.
     pub(super) fn portal(&self, host: &str) -> Option<&Arc<Place>> {
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        self.portals.iter().find(|place| {
-            place.host.eq_ignore_ascii_case(host) || place.host.eq_ignore_ascii_case(name)
-        })
+        let host = host.to_ascii_lowercase();
+        let name = host
+            .rsplit_once(':')
+            .map_or(host.as_str(), |(name, _)| name);
+        self.by_host.get(&host).or_else(|| self.by_host.get(name))
+    }
+
+    /// The time by the clock of a portal.
+    pub(super) fn now(&self, place: &Place) -> Timestamp {
+        let now = self.clock.now();
+        now.checked_add(place.clock.ahead()).unwrap_or(now)
     }
 
     pub(super) fn switches(&self) -> MutexGuard<'_, Switches> {
@@ -108,10 +166,14 @@ impl World {
     pub(super) fn endpoint(&self, place: &Place, origin: &Origin) -> String {
         let by_host = self.portal(&origin.host);
         let reached = by_host.or_else(|| self.portals.first());
-        match place.address.get() {
-            Some(address) => format!("{}://{address}/rest/", origin.scheme),
-            None if reached.is_some_and(|reached| reached.host == place.host) => origin.endpoint(),
-            None => origin.with_name(&place.host).endpoint(),
+        match *place.address() {
+            Address::Own(address) | Address::Moved(address) => {
+                format!("{}://{address}/rest/", origin.scheme)
+            }
+            Address::Shared if reached.is_some_and(|reached| reached.host == place.host) => {
+                origin.endpoint()
+            }
+            Address::Shared => origin.with_name(&place.host).endpoint(),
         }
     }
 
@@ -120,14 +182,18 @@ impl World {
         let asked = Asked::read(arrived, &self.switches());
         let place = &self.meant(place, &asked);
         let (method, auth) = (asked.method(), asked.auth());
-        // The limit of intensity stands in front of everything: a fault waits for a request that passes.
-        let is_admitted = self.admits(place, arrived, &asked);
-        let fault = is_admitted
+        // A web server in front knows the new address, so that the portal sees nothing of the request.
+        let moved_to = (!asked.is_for_authorization_server())
+            .then(|| place.moved_from(arrived.at))
+            .flatten();
+        // The limit of intensity stands in front of everything else: a fault waits for a request that passes.
+        let is_admitted = moved_to.is_some() || self.admits(place, arrived, &asked);
+        let fault = (is_admitted && moved_to.is_none())
             .then(|| self.faults.draw(&place.host, method))
             .flatten();
         let sequence = self.book.open(Entry {
             sequence: 0,
-            time: self.clock.now(),
+            time: self.now(place),
             portal: place.host.clone(),
             method: method.to_owned(),
             auth,
@@ -139,19 +205,23 @@ impl World {
             status: None,
             error: None,
         });
-        let reply = match &fault {
+        let target = arrived.uri.path_and_query();
+        let target = target.map_or("/", |target| target.as_str());
+        let reply = match (&fault, moved_to) {
+            (_, Some(address)) => {
+                let scheme = if arrived.secure { "https" } else { "http" };
+                Reply::Written(Written::redirect(&format!("{scheme}://{address}{target}")))
+            }
             _ if !is_admitted => {
                 let refusal = Refusal::System(SystemError::QUERY_LIMIT_EXCEEDED);
                 let answer = Answer::refusal(refusal.face(&self.switches()));
                 Reply::Written(Written::json(&answer))
             }
-            Some(fault) if !fault.executes() => {
-                let target = arrived.uri.path_and_query();
-                let target = target.map_or("/", |target| target.as_str());
+            (Some(fault), None) if !fault.executes() => {
                 let table = self.switches().status_table;
                 Reply::instead(fault, target, table)
             }
-            fault => {
+            (fault, None) => {
                 delay(fault.as_ref(), Moment::Before).await;
                 let answer = self.answer(place, &asked, arrived, sequence).await;
                 delay(fault.as_ref(), Moment::After).await;
@@ -210,7 +280,7 @@ impl World {
                     circumstances: Circumstances {
                         switches: self.switches().clone(),
                         rules: self.rules().clone(),
-                        now: self.clock.now(),
+                        now: self.now(place),
                         client_endpoint: self.endpoint(place, &origin),
                     },
                     secure: arrived.secure,
@@ -228,7 +298,8 @@ impl World {
 
     /// The portal that a request is about: for the authorization server that of the tokens.
     fn meant(&self, place: &Arc<Place>, asked: &Asked) -> Arc<Place> {
-        let mut places = self.portals.iter();
+        // Mostly it is the portal that was reached; the others are many.
+        let mut places = std::iter::once(place).chain(&self.portals);
         let of_token = match asked {
             Asked::Tokens(request) => {
                 let proof = request.get("refresh_token").or_else(|| request.get("code"));
@@ -264,7 +335,7 @@ impl World {
         if matches!(asked, Asked::Tokens(_)) {
             return true;
         }
-        let (key, now) = (self.switches().intensity_key, self.clock.now());
+        let (key, now) = (self.switches().intensity_key, self.now(place));
         let mut state = place.state();
         let Some(intensity) = state.portal.limits.intensity else {
             return true;

@@ -200,17 +200,17 @@ impl PortalAccess {
         self.open(renewed, deadline).await.ok()
     }
 
-    /// Gives a credential for a check by a person: a renewal is tried even where calls no longer try.
+    /// Gives a credential for a person who wants to know whether the tenant works: a renewal is tried even where calls no longer
+    /// try.
     ///
     /// # Errors
     ///
-    /// [`AccessError`].
+    /// [`AccessError`]; [`AccessError::NotRenewable`] if there is nothing to renew it with.
     pub async fn verify(&self, tenant: Tenant, deadline: Instant) -> Result<Opened, AccessError> {
         let is_stale = tenant
             .grant()
             .is_some_and(|grant| grant.freshness() == Freshness::Stale);
-        let is_marked = tenant.record().reauthorization.is_some();
-        let tenant = if is_stale || is_marked {
+        let tenant = if is_stale || tenant.record().reauthorization.is_some() {
             self.renew(&tenant, deadline, Insistence::OfAPerson).await?
         } else {
             tenant
@@ -235,7 +235,9 @@ impl PortalAccess {
         {
             return self.open(opened.tenant.renewed(newest), deadline).await;
         }
-        let new_address = new_address.ok_or(MoveRefused::Unreadable)?.to_owned();
+        let new_address = new_address
+            .ok_or_else(|| MoveRefused::Unreadable.of("an address that cannot be read"))?
+            .to_owned();
         let work = || PortalMove::new(&self.parts, opened, new_address).run();
         let record = self.running.moves.join(id, deadline, work).await??;
         self.open(opened.tenant.renewed(record), deadline).await

@@ -151,7 +151,7 @@ fn serve_without_any_settings_says_what_is_missing() {
     assert_eq!(output.status.code(), Some(EX_USAGE));
     let said = stderr(&output);
     assert!(
-        said.contains("tenants.file") && said.contains("auth.callers"),
+        said.contains("store.keyring_file") && said.contains("auth.callers"),
         "{said}"
     );
 }
@@ -177,7 +177,7 @@ fn good_settings_pass_the_check() {
     assert_eq!(
         (stdout(&output), stderr(&output)),
         (
-            "The settings are sound: 0 tenants.\n".to_owned(),
+            "The settings are sound; the tenants file has 0 tenants.\n".to_owned(),
             String::new()
         )
     );

@@ -20,6 +20,7 @@ mod operations;
 mod sandbox;
 mod secrets;
 mod server;
+mod store;
 mod support;
 mod tenants;
 mod tls;

@@ -3,12 +3,13 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
 use bitrix24_openlines::metrics::METRICS;
-use bitrix24_openlines::sandbox::{Fault, FaultKind};
+use bitrix24_openlines::sandbox::{Fault, FaultKind, demo};
 use tokio::net::TcpListener;
 
-use crate::support::World;
 use crate::support::requests::crm_message;
+use crate::support::{RENEWABLE, World, renewable};
 
 #[test]
 fn the_page_of_metrics_says_what_the_code_says() {
@@ -54,6 +55,16 @@ async fn every_metric_of_the_page_is_served_with_its_labels_and_no_other() {
         .send_crm_message(world.request(crm_message("Hello")))
         .await
         .unwrap_err();
+
+    world.sandbox.expire_token(demo::ACCESS_TOKEN);
+    let renewed = api::SendCrmMessageRequest {
+        tenant_id: RENEWABLE.to_owned(),
+        ..crm_message("Hello")
+    };
+    client
+        .send_crm_message(world.request(renewed))
+        .await
+        .unwrap();
 
     let (status, text) = get(&admin, "/metrics").await;
     assert_eq!(status, 200);
@@ -136,7 +147,7 @@ async fn world_with_admin_port() -> (World, String) {
         ("ADMIN_LISTEN", admin.as_str()),
         ("SERVER_SHUTDOWN_DELAY_SECONDS", "30"),
     ];
-    let world = World::with_settings(&settings).await;
+    let world = World::with_tenants(&settings, &renewable(RENEWABLE)).await;
     // A served call proves that the service has started.
     let _connected = world.client().await;
     (world, admin)

@@ -1,5 +1,6 @@
 //! The sandbox portal by itself, over real HTTP: every answer is compared with the record.
 
+mod applications;
 mod batch;
 mod connector;
 mod control;
@@ -14,4 +15,5 @@ mod https;
 mod limits;
 mod network;
 mod oauth;
+mod renames;
 mod unknowns;

@@ -4,6 +4,7 @@ pub(crate) mod portal;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod requests;
+pub(crate) mod stores;
 mod told;
 
 use std::net::SocketAddr;
@@ -28,6 +29,8 @@ pub(crate) use told::Told;
 
 /// The tenant with application credentials for the sandbox.
 pub(crate) const APPLICATION: &str = "app";
+/// The usual id of the tenant whose token can be renewed.
+pub(crate) const RENEWABLE: &str = "renewable";
 /// The tenant with a webhook of the sandbox.
 pub(crate) const WEBHOOK: &str = "hook";
 
@@ -47,12 +50,21 @@ impl World {
         Self::with_tenants(settings, "").await
     }
 
-    /// With more tenants: items of the list in the tenants file.
+    /// With more tenants: items of the list in the tenants file, with `PORTAL` for the sandbox's address.
     pub(crate) async fn with_tenants(settings: &[(&str, &str)], more_tenants: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
-        let tenants = tenants(sandbox.address()) + more_tenants;
-        let service = Service::start(settings, &tenants).await;
+        let more_tenants = more_tenants.replace("PORTAL", &sandbox.address().to_string());
+        let tenants = tenants(sandbox.address()) + &more_tenants;
+        let server = (
+            "AUTHORIZATION_DEFAULT_SERVER",
+            &*format!("http://{}", sandbox.address()),
+        );
+        let settings: Vec<(&str, &str)> = [server]
+            .into_iter()
+            .chain(settings.iter().copied())
+            .collect();
+        let service = Service::start(&settings, &tenants).await;
         Self { sandbox, service }
     }
 
@@ -78,6 +90,19 @@ pub(crate) fn tenants_with(portal: SocketAddr, token: &str, secret: &str) -> Str
          - {{id: {APPLICATION}, portal: 'http://{portal}', application: {{access_token: {{inline: '{token}'}}}}}}\n\
          - {{id: {WEBHOOK}, portal: 'http://{portal}', webhook: {{user_id: {user}, secret: {{inline: '{secret}'}}}}}}\n",
         user = demo::OWNER,
+    )
+}
+
+/// One more item of a tenants file: the application of the demonstration portal, with all that a renewal needs.
+pub(crate) fn renewable(id: &str) -> String {
+    format!(
+        "- id: {id}\n  portal: 'http://PORTAL'\n  application:\n    client_id: {client_id}\n\
+         \x20   client_secret: {{inline: '{client_secret}'}}\n    access_token: {{inline: '{access_token}'}}\n\
+         \x20   refresh_token: {{inline: '{refresh_token}'}}\n",
+        client_id = demo::CLIENT_ID,
+        client_secret = demo::CLIENT_SECRET,
+        access_token = demo::ACCESS_TOKEN,
+        refresh_token = demo::REFRESH_TOKEN,
     )
 }
 

@@ -23,6 +23,7 @@ pub(super) async fn answer(world: &World, arrived: &Arrived) -> Result<Value, Pr
         handler: fields.require("handler")?,
         client_id: fields.take("client_id")?,
         user_id: fields.take("user_id")?.unwrap_or(1),
+        renews_application_token: fields.take("renews_application_token")?.unwrap_or_default(),
         replace: fields.take("replace")?.unwrap_or_default(),
     };
     fields.finish()?;

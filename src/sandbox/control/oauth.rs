@@ -39,7 +39,7 @@ pub(super) fn codes(world: &World, arrived: &Arrived) -> Result<Value, Problem> 
     let place = portal(world, &mut fields)?;
     let mut state = place.state();
     let (application, user_id) = user_of(&mut fields, &state.portal.applications)?;
-    let now = world.clock.now();
+    let now = world.now(place);
     let code = state.grants.new_code(&application.client_id, user_id, now);
     Ok(json!({"code": code.expose_secret(), "expires_in": oauth::CODE_SECONDS}))
 }
@@ -49,11 +49,12 @@ pub(super) fn grants(world: &World, arrived: &Arrived) -> Result<Value, Problem>
     let mut fields = posted(arrived)?;
     let place = portal(world, &mut fields)?;
     let origin = Origin::of(arrived);
-    let endpoint = world.endpoint(place, &origin);
+    let (endpoint, switches) = (world.endpoint(place, &origin), world.switches().clone());
     let mut state = place.state();
     let (application, user_id) = user_of(&mut fields, &state.portal.applications)?;
-    let now = world.clock.now();
-    let issued = state.grants.issue(&application.client_id, user_id, now);
+    let now = world.now(place);
+    let grants = &mut state.grants;
+    let issued = grants.issue(&application.client_id, user_id, now, &switches);
     let member_id = state.portal.member_id.clone();
     Ok(oauth::document(
         &application,

@@ -1,14 +1,17 @@
 //! The tokens that the authorization server has granted for one portal, and how they follow each other.
 
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
+use crate::sandbox::auth::fingerprint;
 use crate::sandbox::portal::{Portal, TokenState};
 use crate::sandbox::switches::{RefreshRotation, Switches};
 
-/// How long an access token lives, in seconds (documented).
-pub(super) const ACCESS_SECONDS: i64 = 3600;
+/// How long the access tokens of a portal's definition live, and those that are made valid again (documented).
+const ACCESS_LIFE: SignedDuration = SignedDuration::from_hours(1);
 /// How long a refresh token lives (documented; the older figure was 28 days).
 const REFRESH_LIFE: SignedDuration = SignedDuration::from_hours(180 * 24);
 /// How long a code lives (documented).
@@ -18,6 +21,9 @@ pub(in crate::sandbox) const CODE_SECONDS: i64 = 30;
 #[derive(Debug, Default)]
 pub(in crate::sandbox) struct Grants {
     pairs: Vec<Pair>,
+    /// Places in `pairs` by fingerprints of access and refresh tokens, which may show in `Debug`.
+    by_access: HashMap<u64, usize>,
+    by_refresh: HashMap<u64, usize>,
     codes: Vec<Code>,
 }
 
@@ -33,6 +39,24 @@ pub(in crate::sandbox) struct Pair {
     access_token: SecretString,
     refresh_token: SecretString,
     refresh_expires: Timestamp,
+    refreshes: u32,
+}
+
+/// A pair of tokens as the authorization server knows it.
+#[derive(Clone, Debug)]
+pub struct GrantedPair {
+    /// The access token.
+    pub access_token: SecretString,
+    /// The refresh token.
+    pub refresh_token: SecretString,
+    /// The user for whom the application acts.
+    pub user_id: i64,
+    /// When the access token expires, by the portal's clock.
+    pub expires: Timestamp,
+    /// Whether no refresh has replaced the pair.
+    pub is_current: bool,
+    /// How many refreshes with this refresh token were executed, whether or not their answers arrived.
+    pub refreshes: u32,
 }
 
 #[derive(Debug)]
@@ -50,6 +74,8 @@ pub(in crate::sandbox) struct Issued {
     pub(in crate::sandbox) refresh_token: SecretString,
     pub(in crate::sandbox) expires: Timestamp,
     pub(in crate::sandbox) user_id: i64,
+    /// How long the access token lives, in seconds.
+    pub(in crate::sandbox) seconds: i64,
     /// The access token that stopped working with this.
     pub(in crate::sandbox) replaced: Option<SecretString>,
 }
@@ -61,7 +87,15 @@ impl Grants {
         for application in &portal.applications {
             for grant in &application.grants {
                 let (access, refresh) = (grant.access_token.clone(), grant.refresh_token.clone());
-                grants.add(&application.client_id, grant.user_id, access, refresh, now);
+                let life = ACCESS_LIFE;
+                grants.add(
+                    &application.client_id,
+                    grant.user_id,
+                    access,
+                    refresh,
+                    now,
+                    life,
+                );
             }
         }
         grants
@@ -73,8 +107,10 @@ impl Grants {
         client_id: &str,
         user_id: i64,
         now: Timestamp,
+        switches: &Switches,
     ) -> Issued {
-        self.add(client_id, user_id, new_token(), new_token(), now)
+        let life = SignedDuration::from_secs(switches.access_token_seconds.into());
+        self.add(client_id, user_id, new_token(), new_token(), now, life)
     }
 
     /// Makes a code, as the authorization page does.
@@ -100,12 +136,13 @@ impl Grants {
         client_id: &str,
         code: &str,
         now: Timestamp,
+        switches: &Switches,
     ) -> Option<Issued> {
         let is_it =
             |known: &Code| known.client_id == client_id && known.code.expose_secret() == code;
         let at = self.codes.iter().position(is_it)?;
         let code = self.codes.swap_remove(at);
-        (now < code.expires).then(|| self.issue(client_id, code.user_id, now))
+        (now < code.expires).then(|| self.issue(client_id, code.user_id, now, switches))
     }
 
     /// Refreshes. `None`: the refresh token is unknown, used or expired.
@@ -116,10 +153,11 @@ impl Grants {
         now: Timestamp,
         switches: &Switches,
     ) -> Option<Issued> {
-        let is_it = |pair: &&mut Pair| {
-            pair.client_id == client_id && pair.refresh_token.expose_secret() == refresh_token
-        };
-        let pair = self.pairs.iter_mut().find(is_it)?;
+        let at = *self.by_refresh.get(&fingerprint(refresh_token))?;
+        let pair = self.pairs.get_mut(at)?;
+        if pair.client_id != client_id || pair.refresh_token.expose_secret() != refresh_token {
+            return None;
+        }
         let grace = i64::try_from(switches.refresh_grace_seconds).unwrap_or(i64::MAX);
         let is_used = pair.replaced.is_some_and(|at| {
             now.duration_since(at) > SignedDuration::from_secs(grace) || grace == 0
@@ -127,6 +165,7 @@ impl Grants {
         if is_used || pair.refresh_expires <= now {
             return None;
         }
+        pair.refreshes += 1;
         let user_id = pair.user_id;
         let replaced = match switches.refresh_rotation {
             RefreshRotation::Strict => {
@@ -135,21 +174,19 @@ impl Grants {
             }
             RefreshRotation::Lenient => None,
         };
-        let issued = self.issue(client_id, user_id, now);
+        let issued = self.issue(client_id, user_id, now, switches);
         Some(Issued { replaced, ..issued })
     }
 
     /// The pair with this access token.
     pub(in crate::sandbox) fn by_access(&self, token: &str) -> Option<&Pair> {
-        let mut pairs = self.pairs.iter();
-        pairs.find(|pair| pair.access_token.expose_secret() == token)
+        let pair = self.pairs.get(*self.by_access.get(&fingerprint(token))?)?;
+        (pair.access_token.expose_secret() == token).then_some(pair)
     }
 
     /// Whether this refresh token or code was granted here, whatever became of it.
     pub(in crate::sandbox) fn knows(&self, proof: &str) -> bool {
-        self.pairs
-            .iter()
-            .any(|pair| pair.refresh_token.expose_secret() == proof)
+        self.by_refresh.contains_key(&fingerprint(proof))
             || self
                 .codes
                 .iter()
@@ -163,13 +200,13 @@ impl Grants {
         state: TokenState,
         now: Timestamp,
     ) -> bool {
-        let mut pairs = self.pairs.iter_mut();
-        let Some(pair) = pairs.find(|pair| pair.access_token.expose_secret() == token) else {
+        let at = self.by_access.get(&fingerprint(token));
+        let Some(pair) = at.and_then(|at| self.pairs.get_mut(*at)) else {
             return false;
         };
         pair.state = state;
         if state == TokenState::Valid {
-            pair.expires = later(now, SignedDuration::from_secs(ACCESS_SECONDS));
+            pair.expires = later(now, ACCESS_LIFE);
         }
         true
     }
@@ -184,7 +221,34 @@ impl Grants {
                 pair.refresh_token.expose_secret(),
             )
         });
+        self.by_access.clear();
+        self.by_refresh.clear();
+        for (at, pair) in self.pairs.iter().enumerate() {
+            let (access, refresh) = (&pair.access_token, &pair.refresh_token);
+            self.by_access
+                .insert(fingerprint(access.expose_secret()), at);
+            self.by_refresh
+                .insert(fingerprint(refresh.expose_secret()), at);
+        }
         before - self.pairs.len()
+    }
+
+    /// The pairs of an application, in the order in which they were granted.
+    pub(in crate::sandbox) fn of_application(
+        &self,
+        client_id: &str,
+    ) -> impl DoubleEndedIterator<Item = GrantedPair> {
+        let pairs = self.pairs.iter();
+        pairs
+            .filter(move |pair| pair.client_id == client_id)
+            .map(|pair| GrantedPair {
+                access_token: pair.access_token.clone(),
+                refresh_token: pair.refresh_token.clone(),
+                user_id: pair.user_id,
+                expires: pair.expires,
+                is_current: pair.replaced.is_none(),
+                refreshes: pair.refreshes,
+            })
     }
 
     /// Number of pairs of an application that no refresh has replaced.
@@ -202,8 +266,14 @@ impl Grants {
         access_token: SecretString,
         refresh_token: SecretString,
         now: Timestamp,
+        life: SignedDuration,
     ) -> Issued {
-        let expires = later(now, SignedDuration::from_secs(ACCESS_SECONDS));
+        let expires = later(now, life);
+        let at = self.pairs.len();
+        self.by_access
+            .insert(fingerprint(access_token.expose_secret()), at);
+        self.by_refresh
+            .insert(fingerprint(refresh_token.expose_secret()), at);
         self.pairs.push(Pair {
             client_id: client_id.to_owned(),
             user_id,
@@ -213,12 +283,14 @@ impl Grants {
             access_token: access_token.clone(),
             refresh_token: refresh_token.clone(),
             refresh_expires: later(now, REFRESH_LIFE),
+            refreshes: 0,
         });
         Issued {
             access_token,
             refresh_token,
             expires,
             user_id,
+            seconds: life.as_secs(),
             replaced: None,
         }
     }

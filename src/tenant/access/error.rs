@@ -46,8 +46,13 @@ pub enum AccessError {
     #[error("the renewal crashed")]
     Crashed,
     /// The portal has redirected to an address that is not followed.
-    #[error("the portal answers under a new address, which is not followed: {0}")]
-    MoveRefused(#[from] MoveRefused),
+    #[error("the portal answers under {new_address}, which is not followed: {reason}")]
+    MoveRefused {
+        /// The address, without path or query; or words if it cannot be read.
+        new_address: String,
+        /// Why.
+        reason: MoveRefused,
+    },
 }
 
 /// Why the new address of a portal is not followed.
@@ -73,6 +78,15 @@ pub enum MoveRefused {
     Unconfirmed(String),
 }
 
+impl MoveRefused {
+    pub(super) fn of(self, new_address: &str) -> AccessError {
+        AccessError::MoveRefused {
+            new_address: new_address.to_owned(),
+            reason: self,
+        }
+    }
+}
+
 impl AccessError {
     /// Whether the same may succeed in a moment.
     pub(super) fn passes(&self) -> bool {
@@ -85,7 +99,7 @@ impl AccessError {
             | Self::Gone
             | Self::Unusable(_)
             | Self::DeadlinePassed
-            | Self::MoveRefused(_) => false,
+            | Self::MoveRefused { .. } => false,
         }
     }
 }

@@ -56,7 +56,7 @@ impl PortalMove {
         let moved = self.verify_and_store().await;
         let end = match &moved {
             Ok(_) => PortalMoveEnd::Followed,
-            Err(AccessError::MoveRefused(_)) => PortalMoveEnd::Refused,
+            Err(AccessError::MoveRefused { .. }) => PortalMoveEnd::Refused,
             Err(_) => PortalMoveEnd::Failed,
         };
         self.parts.metrics.portal_moved(end);
@@ -69,8 +69,12 @@ impl PortalMove {
 
     async fn verify_and_store(&self) -> Result<Arc<Record>, AccessError> {
         let policy = &self.parts.directory.judgement().policy;
-        let new = PortalAddress::parse(&self.new, policy).map_err(MoveRefused::from)?;
-        let (server, token) = self.token.as_ref().ok_or(MoveRefused::Webhook)?;
+        let refuse = |reason: MoveRefused| reason.of(&self.new);
+        let new = PortalAddress::parse(&self.new, policy)
+            .map_err(MoveRefused::from)
+            .map_err(refuse)?;
+        let token = self.token.as_ref();
+        let (server, token) = token.ok_or_else(|| refuse(MoveRefused::Webhook))?;
         let deadline = Instant::now() + self.parts.timeout;
         let info = self
             .parts
@@ -78,11 +82,11 @@ impl PortalMove {
             .application_info(server, token, deadline)
             .await;
         let info = info.map_err(|error| match error {
-            OAuthError::Refused(refusal) => MoveRefused::Unconfirmed(refusal.code).into(),
+            OAuthError::Refused(refusal) => refuse(MoveRefused::Unconfirmed(refusal.code)),
             OAuthError::NotSent(not_sent) => unavailable(&not_sent.to_string()),
             OAuthError::Unanswered(lost) => unavailable(&lost.to_string()),
         })?;
-        self.confirm(&new, &info)?;
+        self.confirm(&new, &info).map_err(refuse)?;
         self.store(&new, info.member_id).await
     }
 

@@ -81,7 +81,7 @@ impl Renewal {
                 RenewalEnd::ServerUnavailable
             }
             Err(AccessError::StoreUnavailable) => RenewalEnd::StoreUnavailable,
-            Err(_) => RenewalEnd::Given,
+            Err(_) => RenewalEnd::GivenUp,
         };
         self.parts.metrics.token_renewal_ended(end, begun.elapsed());
         match &renewed {

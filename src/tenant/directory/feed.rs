@@ -25,13 +25,9 @@ pub async fn follow(
     stop: CancellationToken,
 ) {
     let mut is_away = false;
-    let mut counted: Option<Instant> = None;
     let mut has_news = true;
-    while stop
-        .run_until_cancelled(tokio::time::sleep(INTERVAL))
-        .await
-        .is_some()
-    {
+    let mut counted: Option<Instant> = None;
+    loop {
         match catch_up(&directory, &mut seen).await {
             Ok(changes) => {
                 has_news |= changes > 0;
@@ -40,16 +36,14 @@ pub async fn follow(
                     tracing::info!("the store answers again");
                 }
             }
-            Err(error) => {
-                if !std::mem::replace(&mut is_away, true) {
-                    let error = chain(&error);
-                    tracing::warn!(
-                        error,
-                        "the store does not answer; tenants in memory are used as they were"
-                    );
-                }
-                continue;
+            Err(error) if !std::mem::replace(&mut is_away, true) => {
+                let error = chain(&error);
+                tracing::warn!(
+                    error,
+                    "the store does not answer; tenants in memory are used as they were"
+                );
             }
+            Err(_) => {}
         }
         let is_due = counted.is_none_or(|counted| counted.elapsed() >= COUNT_INTERVAL);
         if has_news
@@ -63,6 +57,13 @@ pub async fn follow(
             );
             counted = Some(Instant::now());
             has_news = false;
+        }
+        if stop
+            .run_until_cancelled(tokio::time::sleep(INTERVAL))
+            .await
+            .is_none()
+        {
+            return;
         }
     }
 }

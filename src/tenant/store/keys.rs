@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::error::{StoreError, UnreadableTenant};
-use super::pool::with_connection;
+use super::pool::{with_connection, with_transaction};
 use super::row::{Row, columns};
 use crate::tenant::sealing::KeyId;
 
@@ -19,7 +19,7 @@ pub struct Resealed {
     pub unreadable: Vec<UnreadableTenant>,
 }
 
-/// Rows that are read at once.
+/// Tenants that are sealed anew at once.
 const PAGE: i64 = 100;
 
 const SELECT_SEALED_OTHERWISE: &str = concat!(
@@ -52,7 +52,7 @@ impl Store {
             .ok_or_else(|| StoreError::Corrupt("the id of a sealing key".to_owned()))
     }
 
-    /// Seals with the keyring's first key what is sealed with another one, tenant by tenant, beside running services.
+    /// Seals with the keyring's first key what is sealed with another one, beside running services.
     ///
     /// # Errors
     ///
@@ -68,23 +68,17 @@ impl Store {
                 return Ok(done);
             };
             after.clone_from(&last.id);
+            let mut sealed = Vec::new();
             for row in &rows {
-                let id = row.tenant_id()?;
-                let sealed = match row.open(&keyring) {
-                    Ok(tenant) => Row::seal(&tenant, row.version(), &keyring)?,
+                match row.open(&keyring) {
+                    Ok(tenant) => sealed.push(Row::seal(&tenant, row.version(), &keyring)?),
                     Err(source) => {
+                        let id = row.tenant_id()?;
                         done.unreadable.push(UnreadableTenant { id, source });
-                        continue;
                     }
-                };
-                let values = u64::try_from(sealed.sealed_values).unwrap_or_default();
-                if self.replace_seals(sealed).await? {
-                    done.tenants = done.tenants.saturating_add(1);
-                    done.values = done.values.saturating_add(values);
-                } else {
-                    done.changed_meanwhile = done.changed_meanwhile.saturating_add(1);
                 }
             }
+            self.replace_seals(&sealed, &mut done).await?;
         }
     }
 
@@ -97,20 +91,36 @@ impl Store {
         rows.await
     }
 
-    /// False if the tenant was changed since it was read.
-    async fn replace_seals(&self, row: Row) -> Result<bool, StoreError> {
-        let replaced = with_connection!(&self.pool, writing, connection => {
-            let query = sqlx::query(RESEAL)
-                .bind(&row.id)
-                .bind(row.revision)
-                .bind(&row.webhook_secret)
-                .bind(&row.client_secret)
-                .bind(&row.application_token)
-                .bind(&row.access_token)
-                .bind(&row.refresh_token)
-                .bind(&row.sealing_key);
-            Ok(query.execute(connection).await?.rows_affected())
+    /// A page in one transaction: each has its price, and a service on the same file waits for each.
+    async fn replace_seals(&self, rows: &[Row], done: &mut Resealed) -> Result<(), StoreError> {
+        let replaced = with_transaction!(&self.pool, transaction => {
+            let mut replaced = Vec::new();
+            for row in rows {
+                let query = sqlx::query(RESEAL)
+                    .bind(&row.id)
+                    .bind(row.revision)
+                    .bind(&row.webhook_secret)
+                    .bind(&row.client_secret)
+                    .bind(&row.application_token)
+                    .bind(&row.access_token)
+                    .bind(&row.refresh_token)
+                    .bind(&row.sealing_key);
+                let touched = query.execute(&mut *transaction).await?.rows_affected();
+                replaced.push((touched > 0).then_some(row.sealed_values));
+            }
+            transaction.commit().await?;
+            Ok(replaced)
         });
-        Ok(replaced.await? > 0)
+        for values in replaced.await? {
+            match values {
+                Some(values) => {
+                    let values = u64::try_from(values).unwrap_or_default();
+                    done.tenants = done.tenants.saturating_add(1);
+                    done.values = done.values.saturating_add(values);
+                }
+                None => done.changed_meanwhile = done.changed_meanwhile.saturating_add(1),
+            }
+        }
+        Ok(())
     }
 }

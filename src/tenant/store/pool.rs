@@ -36,6 +36,9 @@ pub(super) struct Postgresql {
     /// As many as there are connections. Whoever waits for its turn waits here, so that the pool's own limit is one for
     /// connecting only.
     pub(super) turns: Arc<Semaphore>,
+    /// One. All writing transactions hold the counter of changes, so a second one of this process would only wait in the
+    /// server, where the order is not that of coming.
+    pub(super) writing: Arc<Semaphore>,
 }
 
 /// A connection that goes back into the pool if what it was taken for came to its end, and is closed if that was left in
@@ -71,12 +74,16 @@ impl<DB: Database> Drop for Lent<DB> {
 }
 
 /// Limits one method in time.
-pub(super) async fn in_time<T>(
+pub(super) fn in_time<T>(
     method: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    tokio::time::timeout(OPERATION, method)
-        .await
-        .unwrap_or_else(|_| Err(StoreError::timeout()))
+) -> impl Future<Output = Result<T, StoreError>> {
+    // Both kinds' statements make it large, too large to be part of every caller's future.
+    let method = Box::pin(method);
+    async {
+        tokio::time::timeout(OPERATION, method)
+            .await
+            .unwrap_or_else(|_| Err(StoreError::timeout()))
+    }
 }
 
 /// `with_connection!(pool, reading, connection => { statements })`: runs statements that end in a
@@ -94,7 +101,7 @@ macro_rules! with_connection {
                     done
                 }
                 Pool::Postgresql(postgresql) => {
-                    // Nobody closes the semaphore; without a turn the pool itself would make us wait.
+                    // Nobody closes the semaphore. Without a turn the pool itself would make us wait.
                     let _turn = postgresql.turns.acquire().await;
                     let mut lent = Lent::new(postgresql.pool.acquire().await?);
                     let $connection = lent.connection();
@@ -128,6 +135,7 @@ macro_rules! with_transaction {
                     done
                 }
                 Pool::Postgresql(postgresql) => {
+                    let _writing = postgresql.writing.acquire().await;
                     let _turn = postgresql.turns.acquire().await;
                     let mut lent = Lent::new(postgresql.pool.acquire().await?);
                     let done = async {

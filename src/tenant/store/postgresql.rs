@@ -19,6 +19,9 @@ const TURNS: usize = 10;
 /// How long to try for a connection: a server that restarts is back in about that time.
 const CONNECTING: Duration = Duration::from_secs(3);
 
+/// How long to try a connection that has lain idle. A new one is made instead of one that does not answer.
+const PING: Duration = Duration::from_millis(500);
+
 /// How long a replica waits at its start for another one that migrates.
 const MIGRATING: Duration = Duration::from_secs(60);
 
@@ -47,6 +50,8 @@ pub(super) async fn open(url: &PostgresqlUrl, access: Access) -> Result<Postgres
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(CONNECTING)
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(answers(connection)))
         .after_connect(|connection, _| {
             Box::pin(async move { connection.execute(LIMITS).await.map(drop) })
         })
@@ -54,7 +59,14 @@ pub(super) async fn open(url: &PostgresqlUrl, access: Access) -> Result<Postgres
     Ok(Postgresql {
         pool,
         turns: Arc::new(Semaphore::new(TURNS)),
+        writing: Arc::new(Semaphore::new(1)),
     })
+}
+
+/// Whether the server still answers on a connection. The library's own test would wait for a silent one without limit.
+async fn answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let ping = tokio::time::timeout(PING, connection.ping()).await;
+    ping.map_err(|_| sqlx::Error::PoolTimedOut)?.map(|()| true)
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {

@@ -44,6 +44,13 @@ impl Answered {
         (self.status, text("error"), text("error_description"))
     }
 
+    /// The code in `error`.
+    pub(crate) fn error_code(&self) -> String {
+        let json = self.json();
+        let code = json["error"].as_str();
+        code.unwrap_or_else(|| panic!("{json}")).to_owned()
+    }
+
     pub(crate) fn result(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.body);
         assert!(

@@ -1,0 +1,48 @@
+//! `openlines keys new-sealing-key`.
+
+use std::io::Write;
+
+use secrecy::ExposeSecret;
+
+use super::Error;
+use crate::tenant::sealing::Key;
+
+/// Makes a sealing key and writes it, with what to do with it. Lines that are no key are comments, so that the whole
+/// output may become a keyring file.
+pub(super) fn new(output: &mut impl Write) -> Result<(), Error> {
+    let key = Key::generate()?;
+    write!(
+        output,
+        "# Sealing key {id}, shown only this once. A file with it, readable by the service only, is the keyring:\n\
+         # name the file in store.keyring_file (OPENLINES_STORE_KEYRING_FILE). The first key in it seals, all of them open.\n\
+         # Keep a copy apart from the backups of the store: what it seals is lost without it.\n\
+         # How to put it in the place of another key: docs/keys.md.\n\
+         {key}\n",
+        id = key.id(),
+        key = key.expose().expose_secret(),
+    )?;
+    output.flush()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::new;
+    use crate::tenant::Keyring;
+
+    #[test]
+    fn what_is_printed_is_a_keyring_file() {
+        let mut output = Vec::new();
+        new(&mut output).unwrap();
+        let output = String::from_utf8(output).unwrap();
+        let ids = Keyring::parse(&output).unwrap().ids();
+        assert_eq!(ids.len(), 1);
+        assert!(output.starts_with(&format!("# Sealing key {}", ids[0])));
+    }
+
+    #[test]
+    fn an_output_that_is_closed_is_an_error() {
+        let mut full: &mut [u8] = &mut [0; 8];
+        assert!(new(&mut full).is_err());
+    }
+}

@@ -1,0 +1,182 @@
+//! `openlines keys`, as the operator uses it beside a running service.
+
+use std::path::Path;
+use std::process::Output;
+
+use bitrix24_openlines::tenant::sealing::{Key, Keyring};
+
+use crate::support::process::{openlines, run};
+use crate::support::stores::{
+    Stores, application, keyring_of, keyring_text, on_both_stores, webhook,
+};
+
+on_both_stores!(
+    an_operator_changes_the_key_beside_a_running_service,
+    a_tenant_that_cannot_be_read_is_named_and_the_others_are_sealed_anew,
+);
+
+const EX_USAGE: i32 = 64;
+
+fn told(output: &Output) -> String {
+    let told = [output.stdout.clone(), output.stderr.clone()].concat();
+    String::from_utf8(told).unwrap()
+}
+
+/// A file of a test.
+fn write(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+async fn an_operator_changes_the_key_beside_a_running_service(stores: Stores) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = write(folder.path(), "url", &format!("{}\n", stores.url()));
+    let old = Key::generate().unwrap();
+    let service_keys = keyring_of(&[&old]);
+    let store = stores.open(&service_keys).await;
+    store.create(&application("acme")).await.unwrap();
+    store.create(&webhook("hook")).await.unwrap();
+
+    // A new key, and the keyring that every replica gets first: the new key only opens.
+    let made = run(&["keys", "new-sealing-key"]);
+    assert!(made.status.success(), "{}", told(&made));
+    let new = Keyring::parse(&told(&made)).unwrap();
+    let second = keyring_text(&[&old]) + &told(&made);
+    let keyring = write(folder.path(), "keyring", &second);
+    service_keys.replace(Keyring::parse(&second).unwrap());
+    let options = ["--store-url-file", &url, "--keyring-file", &keyring];
+    let keys = |command: &str| run(&[&["keys", command], &options[..]].concat());
+
+    let shown = keys("sealing-keys");
+    assert!(shown.status.success(), "{}", told(&shown));
+    let shown = told(&shown);
+    assert!(
+        shown.contains(&format!("{}          5  first, seals", old.id())),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(&format!("{}          0  opens", new.first())),
+        "{shown}"
+    );
+
+    // Then the one in which it is first.
+    let first = told(&made) + &keyring_text(&[&old]);
+    write(folder.path(), "keyring", &first);
+    service_keys.replace(Keyring::parse(&first).unwrap());
+    let resealed = keys("reseal");
+    assert!(resealed.status.success(), "{}", told(&resealed));
+    let expected = format!(
+        "Sealed 5 secrets of 2 tenants with the key {0}.\nNothing is left under another key than {0}.\n",
+        new.first()
+    );
+    assert_eq!(told(&resealed), expected);
+    let shown = told(&keys("sealing-keys"));
+    assert!(
+        shown.contains("May be removed") && shown.contains(&format!("first: {}", old.id())),
+        "{shown}"
+    );
+
+    // Then the old one goes.
+    service_keys.replace(new.clone());
+    assert_eq!(
+        store
+            .tenants(None, 10)
+            .await
+            .unwrap()
+            .into_iter()
+            .flatten()
+            .count(),
+        2
+    );
+    drop(store);
+    stores.open(&new).await;
+}
+
+async fn a_tenant_that_cannot_be_read_is_named_and_the_others_are_sealed_anew(stores: Stores) {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (Key::generate().unwrap(), Key::generate().unwrap());
+    let store = stores.open(&keyring_of(&[&old])).await;
+    for name in ["good", "spoilt"] {
+        store.create(&webhook(name)).await.unwrap();
+    }
+    let spoil = "UPDATE tenants SET webhook_secret = (SELECT webhook_secret FROM tenants WHERE id = 'good') \
+         WHERE id = 'spoilt'";
+    assert_eq!(stores.execute(spoil).await, 1);
+    let keyring = write(folder.path(), "keyring", &keyring_text(&[&new, &old]));
+    let resealed = openlines(&["keys", "reseal"])
+        .env("OPENLINES_STORE_URL", stores.url())
+        .env("OPENLINES_STORE_KEYRING_FILE", keyring)
+        .output()
+        .unwrap();
+    let told = told(&resealed);
+    assert_eq!(resealed.status.code(), Some(1), "{told}");
+    assert!(told.contains("Sealed 1 secrets of 1 tenants"), "{told}");
+    assert!(told.contains("tenant spoilt cannot be read"), "{told}");
+    assert!(
+        told.contains("1 tenants cannot be read and stay as they are"),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_the_command_lacks_or_does_not_understand_is_told_and_never_quoted() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::generate().unwrap();
+    let keyring = write(folder.path(), "keyring", &keyring_text(&[&key]));
+    let wrong = write(folder.path(), "wrong", "b24s_s3cr3tcanary");
+    let url = format!("sqlite:{}/openlines.db", folder.path().display());
+    let database = "postgres://me:s3cr3tcanary@db:port/x";
+    for (arguments, code, expected) in [
+        (vec![], EX_USAGE, "the store is not named"),
+        (
+            vec!["--store-url", &url],
+            EX_USAGE,
+            "the keyring is not named",
+        ),
+        (
+            vec!["--store-url", &url, "--keyring-file", &wrong],
+            EX_USAGE,
+            "entry 1 is no sealing key",
+        ),
+        (
+            vec!["--store-url", &url, "--keyring-file", "/none"],
+            EX_USAGE,
+            "cannot be read",
+        ),
+        (
+            vec!["--store-url", database, "--keyring-file", &keyring],
+            EX_USAGE,
+            "--store-url is no sound URL",
+        ),
+        (
+            vec!["--store-url", &url, "--store-url-file", &wrong],
+            EX_USAGE,
+            "cannot be used with",
+        ),
+        (
+            vec!["--store-url", &url, "--keyring-file", &keyring],
+            1,
+            "there is no store in",
+        ),
+    ] {
+        for command in ["sealing-keys", "reseal"] {
+            let output = run(&[&["keys", command], &arguments[..]].concat());
+            let told = told(&output);
+            assert_eq!(output.status.code(), Some(code), "{told}");
+            assert!(told.contains(expected), "{arguments:?}: {told}");
+            assert!(!told.contains("s3cr3tcanary"), "{told}");
+        }
+    }
+    let output = openlines(&["keys", "reseal"])
+        .env("OPENLINES_STORE_URL", database)
+        .env("OPENLINES_STORE_KEYRING", keyring_text(&[&key]))
+        .output()
+        .unwrap();
+    let told = told(&output);
+    assert_eq!(output.status.code(), Some(EX_USAGE), "{told}");
+    assert!(
+        told.contains("OPENLINES_STORE_URL is no sound URL"),
+        "{told}"
+    );
+}

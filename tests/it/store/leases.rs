@@ -1,0 +1,199 @@
+//! Who may refresh.
+
+use std::time::Duration;
+
+use bitrix24_openlines::tenant::Lease;
+use futures_util::future::join_all;
+use uuid::Uuid;
+
+use crate::support::stores::{
+    Stores, application, application_of, change, everything, id, keyring, on_both_stores, webhook,
+};
+
+on_both_stores!(
+    one_at_a_time_has_the_lease,
+    of_many_who_ask_at_once_exactly_one_gets_the_lease,
+    a_lease_that_nobody_gives_back_expires,
+    a_lease_is_prolonged_by_its_owner_only,
+    who_comes_late_learns_what_was_stored_meanwhile,
+    there_is_no_lease_on_what_cannot_be_refreshed,
+    the_leases_of_tenants_are_their_own,
+);
+
+const LONG: Duration = Duration::from_secs(60);
+
+async fn one_at_a_time_has_the_lease(stores: Stores) {
+    let keyring = keyring();
+    let store = stores.open(&keyring).await;
+    let other = stores.replica(&store, &keyring).await;
+    let created = store.create(&application("acme")).await.unwrap();
+    let (mine, theirs) = (Uuid::new_v4(), Uuid::new_v4());
+
+    let lease = store.lease_refresh(&created.id, 1, mine, LONG).await;
+    let Ok(Lease::Taken(tenant)) = lease else {
+        panic!("{lease:?}")
+    };
+    assert_eq!(everything(&tenant), everything(&created));
+    let held = other.lease_refresh(&created.id, 1, theirs, LONG).await;
+    assert!(matches!(held, Ok(Lease::Held)), "{held:?}");
+    // Asking twice takes nothing from oneself.
+    let again = store.lease_refresh(&created.id, 1, mine, LONG).await;
+    assert!(matches!(again, Ok(Lease::Taken(_))), "{again:?}");
+
+    // What is somebody else's cannot be given back.
+    other.release_lease(&created.id, theirs).await.unwrap();
+    let held = other.lease_refresh(&created.id, 1, theirs, LONG).await;
+    assert!(matches!(held, Ok(Lease::Held)), "{held:?}");
+    store.release_lease(&created.id, mine).await.unwrap();
+    let taken = other.lease_refresh(&created.id, 1, theirs, LONG).await;
+    assert!(matches!(taken, Ok(Lease::Taken(_))), "{taken:?}");
+}
+
+async fn of_many_who_ask_at_once_exactly_one_gets_the_lease(stores: Stores) {
+    let keyring = keyring();
+    let store = stores.open(&keyring).await;
+    let other = stores.replica(&store, &keyring).await;
+    store.create(&application("acme")).await.unwrap();
+    let asking = (0..40).map(|number| {
+        let store = if number % 2 == 0 { &store } else { &other }.clone();
+        tokio::spawn(async move {
+            let acme = id("acme");
+            let lease = store.lease_refresh(&acme, 1, Uuid::new_v4(), LONG);
+            match lease.await.unwrap() {
+                Lease::Taken(_) => true,
+                Lease::Held => false,
+                told @ (Lease::Superseded(_) | Lease::Gone) => panic!("{told:?}"),
+            }
+        })
+    });
+    let taken = join_all(asking).await;
+    assert_eq!(
+        taken
+            .iter()
+            .filter(|taken| *taken.as_ref().unwrap())
+            .count(),
+        1
+    );
+}
+
+async fn a_lease_that_nobody_gives_back_expires(stores: Stores) {
+    let store = stores.open(&keyring()).await;
+    store.create(&application("acme")).await.unwrap();
+    let (dead, alive) = (Uuid::new_v4(), Uuid::new_v4());
+    let short = Duration::from_millis(400);
+    let taken = store.lease_refresh(&id("acme"), 1, dead, short).await;
+    assert!(matches!(taken, Ok(Lease::Taken(_))), "{taken:?}");
+    let begun = std::time::Instant::now();
+    while let Lease::Held = store
+        .lease_refresh(&id("acme"), 1, alive, LONG)
+        .await
+        .unwrap()
+    {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The answer about the lease came later than the lease itself.
+    assert!(begun.elapsed() >= Duration::from_millis(300), "{begun:?}");
+    // Whoever slept over it learns that it is lost.
+    assert!(!store.renew_lease(&id("acme"), dead, LONG).await.unwrap());
+}
+
+async fn a_lease_is_prolonged_by_its_owner_only(stores: Stores) {
+    let store = stores.open(&keyring()).await;
+    store.create(&application("acme")).await.unwrap();
+    let (mine, theirs) = (Uuid::new_v4(), Uuid::new_v4());
+    assert!(!store.renew_lease(&id("acme"), mine, LONG).await.unwrap());
+    let short = Duration::from_millis(300);
+    store
+        .lease_refresh(&id("acme"), 1, mine, short)
+        .await
+        .unwrap();
+    assert!(!store.renew_lease(&id("acme"), theirs, LONG).await.unwrap());
+    assert!(store.renew_lease(&id("acme"), mine, LONG).await.unwrap());
+    tokio::time::sleep(short * 2).await;
+    let held = store.lease_refresh(&id("acme"), 1, theirs, LONG).await;
+    assert!(matches!(held, Ok(Lease::Held)), "{held:?}");
+}
+
+async fn who_comes_late_learns_what_was_stored_meanwhile(stores: Stores) {
+    let store = stores.open(&keyring()).await;
+    store.create(&application("acme")).await.unwrap();
+    let owner = Uuid::new_v4();
+    store
+        .lease_refresh(&id("acme"), 1, owner, LONG)
+        .await
+        .unwrap();
+    let modify = change(&store, "acme", |tenant| {
+        application_of(tenant).access_token = Some("new".into());
+    });
+    let stored = modify.await;
+    store.release_lease(&id("acme"), owner).await.unwrap();
+
+    let late = store
+        .lease_refresh(&id("acme"), 1, Uuid::new_v4(), LONG)
+        .await;
+    let Ok(Lease::Superseded(tenant)) = late else {
+        panic!("{late:?}")
+    };
+    assert_eq!(everything(&tenant), everything(&stored));
+    // Being told so takes nothing: the next one need not wait.
+    let next = store
+        .lease_refresh(&id("acme"), 2, Uuid::new_v4(), LONG)
+        .await;
+    assert!(matches!(next, Ok(Lease::Taken(_))), "{next:?}");
+}
+
+async fn there_is_no_lease_on_what_cannot_be_refreshed(stores: Stores) {
+    let store = stores.open(&keyring()).await;
+    let gone = store
+        .lease_refresh(&id("none"), 1, Uuid::new_v4(), LONG)
+        .await;
+    assert!(matches!(gone, Ok(Lease::Gone)), "{gone:?}");
+    store.create(&webhook("hook")).await.unwrap();
+    let webhook = store
+        .lease_refresh(&id("hook"), 1, Uuid::new_v4(), LONG)
+        .await;
+    assert!(matches!(webhook, Ok(Lease::Superseded(_))), "{webhook:?}");
+
+    // A deleted tenant takes its lease with it.
+    store.create(&application("acme")).await.unwrap();
+    store
+        .lease_refresh(&id("acme"), 1, Uuid::new_v4(), LONG)
+        .await
+        .unwrap();
+    store.delete(&id("acme"), None).await.unwrap();
+    store.create(&application("acme")).await.unwrap();
+    let taken = store
+        .lease_refresh(&id("acme"), 2, Uuid::new_v4(), LONG)
+        .await;
+    assert!(matches!(taken, Ok(Lease::Taken(_))), "{taken:?}");
+}
+
+async fn the_leases_of_tenants_are_their_own(stores: Stores) {
+    let store = stores.open(&keyring()).await;
+    for name in ["one", "two"] {
+        store.create(&application(name)).await.unwrap();
+        let taken = store
+            .lease_refresh(&id(name), 1, Uuid::new_v4(), LONG)
+            .await;
+        assert!(matches!(taken, Ok(Lease::Taken(_))), "{taken:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_starts_on_a_file_forgets_the_leases_of_the_one_before() {
+    let stores = Stores::sqlite();
+    let keyring = keyring();
+    let store = stores.open(&keyring).await;
+    store.create(&application("acme")).await.unwrap();
+    store
+        .lease_refresh(&id("acme"), 1, Uuid::new_v4(), LONG)
+        .await
+        .unwrap();
+    drop(store);
+    let store = stores.open(&keyring).await;
+    let taken = store
+        .lease_refresh(&id("acme"), 1, Uuid::new_v4(), LONG)
+        .await;
+    assert!(matches!(taken, Ok(Lease::Taken(_))), "{taken:?}");
+}
