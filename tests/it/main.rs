@@ -17,6 +17,7 @@ mod golden;
 mod metrics;
 mod oauth_client;
 mod operations;
+mod renewal;
 mod sandbox;
 mod secrets;
 mod server;

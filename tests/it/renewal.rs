@@ -1,0 +1,218 @@
+//! The renewal of access tokens: every outcome, on both stores, through the gRPC socket and against the sandbox.
+
+mod failures;
+mod store_trouble;
+mod success;
+mod trouble;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::bitrix24::{
+    AuthorizationServer, Client, ClientId, Policy, TransportOptions,
+};
+use bitrix24_openlines::sandbox::{Portal, Sandbox, demo};
+use bitrix24_openlines::tenant::sealing::Key;
+use bitrix24_openlines::tenant::{Access, Store, StoredApplication, StoredTenant};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tonic::Status;
+
+use crate::support::requests::crm_message;
+use crate::support::stores::{Stores, change, id, keyring_of, keyring_text};
+use crate::support::{RENEWABLE, Service, renewable};
+
+/// A service on a store of the test, whose tenant [`RENEWABLE`] has a pair of tokens that the sandbox has granted.
+struct Office {
+    sandbox: Sandbox,
+    service: Service,
+    stores: Stores,
+    /// The store beside the service.
+    store: Store,
+}
+
+impl Office {
+    async fn open(stores: Stores) -> Self {
+        Self::with_settings(stores, &[]).await
+    }
+
+    async fn with_settings(stores: Stores, settings: &[(&str, &str)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
+        let key = Key::generate().unwrap();
+        let service = service(&sandbox, &stores, &key, settings).await;
+        let keyring = keyring_of(&[&key]);
+        // The service makes the tables and takes the tenants file over when it starts.
+        let store = loop {
+            let opened = stores.try_open(&keyring, Access::Maintenance).await;
+            if let Ok(store) = opened
+                && let Ok(Some(_)) = store.tenant(&id(RENEWABLE)).await
+            {
+                break store;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        Self {
+            sandbox,
+            service,
+            stores,
+            store,
+        }
+    }
+
+    /// Calls with a deadline, in seconds. What was sent is the text.
+    async fn call_within(&self, text: &str, seconds: f64) -> Result<(), Status> {
+        let mut client = self.service.client().await;
+        let message = api::SendCrmMessageRequest {
+            tenant_id: RENEWABLE.to_owned(),
+            ..crm_message(text)
+        };
+        let mut request = self.service.request(message);
+        request.set_timeout(Duration::from_secs_f64(seconds));
+        client.send_crm_message(request).await.map(|_| ())
+    }
+
+    async fn call(&self, text: &str) -> Result<(), Status> {
+        self.call_within(text, 20.0).await
+    }
+
+    /// Lets the tenant's token expire at the portal, without the service knowing.
+    fn expire(&self) {
+        assert!(
+            self.sandbox
+                .expire_current_token(demo::HOST, demo::CLIENT_ID)
+        );
+    }
+
+    /// Lets the service know when the token expires.
+    async fn expires_in(&self, seconds: i64) {
+        let expires = Timestamp::now() + SignedDuration::from_secs(seconds);
+        change(&self.store, RENEWABLE, |tenant| {
+            application(tenant).access_token_expires_at = Some(expires);
+        })
+        .await;
+        self.told().await;
+    }
+
+    /// Waits until a failed renewal is tried again.
+    async fn after_the_pause(&self) {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+
+    /// Takes the mark away, as new credentials do, and waits until the directory knows.
+    async fn lift_the_mark(&self) {
+        change(&self.store, RENEWABLE, |tenant| {
+            tenant.reauthorization = None
+        })
+        .await;
+        self.told().await;
+    }
+
+    /// Waits until the directory has followed a change: it asks every second.
+    async fn told(&self) {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+    }
+
+    async fn tenant(&self) -> StoredTenant {
+        self.store.tenant(&id(RENEWABLE)).await.unwrap().unwrap()
+    }
+
+    /// Renews as another replica does: at the authorization server, and then in the store.
+    async fn renew_past_the_service(&self) {
+        let (access_token, refresh_token) = self.refresh_at_the_server().await;
+        change(&self.store, RENEWABLE, |tenant| {
+            let application = application(tenant);
+            application.access_token = Some(access_token.clone());
+            application.refresh_token = Some(refresh_token.clone());
+        })
+        .await;
+    }
+
+    /// Uses the live refresh token up, and gives the new pair.
+    async fn refresh_at_the_server(&self) -> (SecretString, SecretString) {
+        let live = self
+            .sandbox
+            .current_pair(demo::HOST, demo::CLIENT_ID)
+            .unwrap();
+        let policy = Policy {
+            dangerous_allow_insecure: true,
+            ..Policy::default()
+        };
+        let server = format!("http://{}", self.sandbox.address());
+        let server = AuthorizationServer::parse(&server, &policy).unwrap();
+        let client = Client::new(TransportOptions {
+            connect_timeout: Duration::from_secs(5),
+            idle_connection: Duration::from_secs(5),
+            maximum_answer_bytes: 100_000,
+            self_hosted: HashSet::new(),
+        });
+        let client_id = ClientId::parse(demo::CLIENT_ID).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let secret = SecretString::from(demo::CLIENT_SECRET);
+        let tokens = client
+            .unwrap()
+            .refresh(&server, &client_id, &secret, &live.refresh_token, deadline)
+            .await
+            .unwrap();
+        (tokens.access_token, tokens.refresh_token)
+    }
+
+    /// Why the tenant is marked, if it is.
+    async fn mark(&self) -> Option<String> {
+        self.tenant().await.reauthorization.map(|mark| mark.cause)
+    }
+
+    fn refreshes(&self) -> usize {
+        self.sandbox.record().refreshes()
+    }
+
+    /// How many token requests came, whatever became of them.
+    fn token_requests(&self) -> usize {
+        let record = self.sandbox.record();
+        let requests = record.entries.iter().filter(|entry| entry.grant.is_some());
+        requests.count()
+    }
+
+    /// Whether the stored pair is the one that works at the portal.
+    async fn has_the_live_pair(&self) -> bool {
+        let tenant = self.tenant().await;
+        let stored = tenant.application().unwrap();
+        let live = self
+            .sandbox
+            .current_pair(demo::HOST, demo::CLIENT_ID)
+            .unwrap();
+        let is = |stored: &Option<SecretString>, live: &SecretString| {
+            let stored = stored.as_ref().map(ExposeSecret::expose_secret);
+            stored == Some(live.expose_secret())
+        };
+        is(&stored.access_token, &live.access_token)
+            && is(&stored.refresh_token, &live.refresh_token)
+    }
+}
+
+/// Starts a service on the store.
+async fn service(
+    sandbox: &Sandbox,
+    stores: &Stores,
+    key: &Key,
+    settings: &[(&str, &str)],
+) -> Service {
+    let keyring = keyring_text(&[key]);
+    let server = format!("http://{}", sandbox.address());
+    let mut all = vec![
+        ("STORE_URL", stores.url()),
+        ("STORE_KEYRING", keyring.as_str()),
+        ("AUTHORIZATION_DEFAULT_SERVER", server.as_str()),
+        ("AUTHORIZATION_TIMEOUT_SECONDS", "1"),
+    ];
+    all.extend(settings);
+    let tenants = renewable(RENEWABLE).replace("PORTAL", &sandbox.address().to_string());
+    Service::start(&all, &format!("tenants:\n{tenants}")).await
+}
+
+fn application(tenant: &mut StoredTenant) -> &mut StoredApplication {
+    crate::support::stores::application_of(tenant)
+}

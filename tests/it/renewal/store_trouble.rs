@@ -1,0 +1,79 @@
+//! Renewals while the store is slow, locked or away.
+
+use std::time::Duration;
+
+use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment};
+
+use super::Office;
+use super::trouble::{lock_for_writing, take_away};
+use crate::support::Told;
+use crate::support::stores::{Stores, on_both_stores};
+
+on_both_stores!(
+    a_new_pair_is_used_by_nobody_before_it_is_stored,
+    a_store_that_is_locked_delays_a_renewal_and_loses_nothing,
+    calls_with_a_valid_token_need_no_store,
+    a_tenant_that_is_not_in_memory_needs_the_store,
+);
+
+async fn a_new_pair_is_used_by_nobody_before_it_is_stored(stores: Stores) {
+    let office = Office::open(stores).await;
+    office.call("first").await.unwrap();
+    // The answer comes while nobody can write to the store.
+    let slow = FaultKind::Slow(Moment::After, Duration::from_millis(600));
+    office.sandbox.inject(Fault::once(slow).for_oauth());
+    office.expire();
+    let locked = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let lock = lock_for_writing(&office.stores).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert_eq!(office.refreshes(), 1, "the server has granted the pair");
+        let delivered = office.sandbox.record().times_delivered("second");
+        assert_eq!(delivered, 0, "nobody has used it");
+        lock.release().await;
+    };
+    let (answer, ()) = tokio::join!(office.call("second"), locked);
+    answer.unwrap();
+    assert!(office.has_the_live_pair().await);
+    assert_eq!(office.refreshes(), 1);
+}
+
+async fn a_store_that_is_locked_delays_a_renewal_and_loses_nothing(stores: Stores) {
+    let office = Office::open(stores).await;
+    office.call("first").await.unwrap();
+    office.expire();
+    let lock = lock_for_writing(&office.stores).await;
+    let status = office.call_within("locked", 2.0).await.unwrap_err();
+    assert_eq!(status.outcome(), "not_executed", "{status:?}");
+    assert_eq!(
+        office.token_requests(),
+        0,
+        "without the lease nobody is asked"
+    );
+    lock.release().await;
+    office.after_the_pause().await;
+    office.call("unlocked").await.unwrap();
+    assert_eq!(office.refreshes(), 1);
+}
+
+async fn calls_with_a_valid_token_need_no_store(stores: Stores) {
+    let office = Office::open(stores).await;
+    office.call("first").await.unwrap();
+    take_away(&office.stores).await;
+    for _ in 0..20 {
+        office.call("next").await.unwrap();
+    }
+    assert_eq!(office.sandbox.record().times_delivered("next"), 20);
+}
+
+async fn a_tenant_that_is_not_in_memory_needs_the_store(stores: Stores) {
+    let office = Office::open(stores).await;
+    take_away(&office.stores).await;
+    let status = office.call("first").await.unwrap_err();
+    assert_eq!(status.reason(), "STORE_UNAVAILABLE");
+    assert_eq!(status.code(), tonic::Code::Unavailable);
+    assert_eq!(
+        status.metadata_value("tenantId").as_deref(),
+        Some("renewable")
+    );
+}
