@@ -1,11 +1,13 @@
 //! What updates do to portals, credentials and tokens.
 
+use std::time::Duration;
+
 use bitrix24_openlines::api::bitrix24::tenants::v1 as api;
 use bitrix24_openlines::api::bitrix24::tenants::v1::tenant::{Credentials, Origin, State};
-use bitrix24_openlines::sandbox::demo;
+use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, demo};
 
 use super::office::{Desk, Office, application, application_of, webhook};
-use crate::support::{APPLICATION, Told, WEBHOOK};
+use crate::support::{APPLICATION, Told, WEBHOOK, until};
 
 fn portal(address: &str) -> api::Tenant {
     api::Tenant {
@@ -244,4 +246,41 @@ async fn credentials_that_the_settings_no_longer_complete_do_not_keep_a_tenant_f
     desk.update(APPLICATION, named, &["display_name"])
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn credentials_that_are_entered_while_a_renewal_is_under_way_stay() {
+    let office = Office::open().await;
+    let mut desk = office.manager().await;
+    let to_webhook = || webhook("", demo::OWNER, demo::WEBHOOK_SECRET);
+    let to_tokens = || {
+        tokens(api::ApplicationCredentials {
+            access_token: "entered".to_owned(),
+            refresh_token: "entered".to_owned(),
+            ..Default::default()
+        })
+    };
+    for (id, entered) in [("acme", to_tokens()), ("beta", to_webhook())] {
+        let credentials = api::ApplicationCredentials {
+            access_token: String::new(),
+            ..application_of(&office.application()).clone()
+        };
+        desk.create(id, application(&office.portal(), credentials))
+            .await
+            .unwrap();
+        let slow = FaultKind::Slow(Moment::After, Duration::from_millis(500));
+        office.sandbox.inject(Fault::once(slow).for_oauth());
+        let change = async {
+            until("the renewal has reached the server", || {
+                !office.sandbox.record().entries.is_empty()
+            })
+            .await;
+            desk.update(id, entered, &[]).await.unwrap()
+        };
+        let (_sent, entered) = tokio::join!(office.send(id), change);
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        let after = desk.get(id).await.unwrap();
+        assert_eq!(after, entered, "{id}");
+        office.sandbox.clear_record();
+    }
 }
