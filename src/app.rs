@@ -17,6 +17,7 @@ use crate::bitrix24::{Client, TransportOptions, TransportUnusable};
 use crate::config;
 use crate::config::{Config, NameRule, Portals, Validation};
 use crate::dispatch::Dispatcher;
+use crate::install::{self, InstallationEnds, Patience};
 use crate::metrics::Metrics;
 use crate::openlines::{OpenLines, Rules};
 use crate::server::{self, ServeError, Services, admin};
@@ -25,8 +26,9 @@ use crate::tenant::{
     WatchedKeyring, WatchedTenants,
 };
 
-/// How long renewals that nobody waits for may take when the service stops. What they have bought must be stored.
-const LAST_TASKS: Duration = Duration::from_secs(5);
+/// How long renewals that nobody waits for, and installations that were taken, may go on when the service stops, beside what an
+/// authorization server may take to answer. What they have bought must be stored.
+const LAST_TASKS: Duration = Duration::from_secs(8);
 
 /// Why the service could not run.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +82,7 @@ pub async fn run(
         tenants,
         applications,
         authorization,
-        installation: _,
+        installation,
         store,
         portals,
         validation,
@@ -109,6 +111,23 @@ pub async fn run(
         &stopped,
     )
     .await?;
+    if let Some(address) = installation.listen {
+        let listener = listen("installation.listen", address).await?;
+        let ends = InstallationEnds {
+            applications: directory.judgement().applications.clone(),
+            store: store.clone(),
+            client: client.clone(),
+            policy: directory.judgement().policy.clone(),
+            metrics: metrics.clone(),
+            timeout: authorization.timeout,
+            patience: Patience::default(),
+        };
+        tasks.spawn(install::serve(
+            listener,
+            ends,
+            stopped.clone().cancelled_owned(),
+        ));
+    }
     let access = PortalAccess::new(
         directory.clone(),
         store.clone(),
@@ -142,11 +161,11 @@ pub async fn run(
     };
     stopped.cancel();
     tasks.close();
-    if tokio::time::timeout(LAST_TASKS, tasks.wait())
+    if tokio::time::timeout(authorization.timeout + LAST_TASKS, tasks.wait())
         .await
         .is_err()
     {
-        tracing::warn!("a renewal was still running at the end");
+        tracing::warn!("a renewal or an installation was still running at the end");
     }
     served
 }

@@ -36,6 +36,7 @@ pub use credential::Credential;
 pub use host_name::{HostName, InvalidHostName};
 pub use identity::{ClientId, InvalidIdentity, MemberId};
 pub use method::Method;
+pub(crate) use oauth::token_life;
 pub use oauth::{ApplicationInfo, OAuthError, OAuthRefusal, Tokens, Verdict};
 pub use outcome::Outcome;
 pub use parameters::{NotAnObject, Parameters};

@@ -27,6 +27,7 @@ pub mod cli;
 pub mod config;
 pub mod dispatch;
 pub mod error;
+pub mod install;
 pub mod metrics;
 pub mod openlines;
 pub mod sandbox;

@@ -80,6 +80,13 @@ pub const METRICS: &[Metric] = &[
         meaning: "Refusals of Bitrix24 with a code that is not documented. The log has the code.",
     },
     Metric {
+        name: "openlines_installations_total",
+        kind: "counter",
+        labels: &["event", "result"],
+        meaning: "Events of portals that have installed or removed an application, by what became of them. \
+                  docs/installation.md lists the results.",
+    },
+    Metric {
         name: "openlines_token_renewals_total",
         kind: "counter",
         labels: &["end"],
@@ -213,6 +220,7 @@ pub struct Metrics {
     calls_in_hand: UpDownCounter<i64>,
     request_duration: Histogram<f64>,
     undocumented_codes: Counter<u64>,
+    installations: Counter<u64>,
     token_renewals: Counter<u64>,
     token_renewal_duration: Histogram<f64>,
     token_answers_lost: Counter<u64>,
@@ -264,6 +272,7 @@ impl Metrics {
             calls_in_hand: meter.i64_up_down_counter("openlines.calls.in_hand").build(),
             request_duration: seconds(&meter, "http.client.request.duration", &CALL_SECONDS),
             undocumented_codes: meter.u64_counter("openlines.undocumented_codes").build(),
+            installations: meter.u64_counter("openlines.installations").build(),
             token_renewals: meter.u64_counter("openlines.token_renewals").build(),
             token_renewal_duration: seconds(
                 &meter,
@@ -289,6 +298,13 @@ impl Metrics {
 
     /// Shows the counters that alerts watch from the start: what appears with its first count has no rate.
     fn begin_at_zero(&self) {
+        for result in ["created", "busy", "gave_up"] {
+            let attributes = [
+                KeyValue::new("event", "install"),
+                KeyValue::new("result", result),
+            ];
+            self.installations.add(0, &attributes);
+        }
         for end in RenewalEnd::ALL {
             self.token_renewals
                 .add(0, &[KeyValue::new("end", end.as_str())]);
@@ -350,6 +366,15 @@ impl Metrics {
     pub fn undocumented_code(&self, method: &'static str) {
         self.undocumented_codes
             .add(1, &[KeyValue::new("bitrix24.method", method)]);
+    }
+
+    /// Counts an installation event that has its outcome.
+    pub fn installation(&self, event: &'static str, result: &'static str) {
+        let attributes = [
+            KeyValue::new("event", event),
+            KeyValue::new("result", result),
+        ];
+        self.installations.add(1, &attributes);
     }
 
     /// Counts a renewal of an access token that has ended.

@@ -12,6 +12,7 @@ mod tokens;
 pub use application_info::ApplicationInfo;
 pub use error::{OAuthError, OAuthRefusal, Verdict};
 pub use tokens::Tokens;
+pub(crate) use tokens::token_life;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;

@@ -155,6 +155,10 @@ impl Transport {
         content: Content,
         deadline: Instant,
     ) -> Result<Reply, Failed> {
+        // The clock of deadlines is coarse: within its tick a whole request could leave.
+        if deadline <= Instant::now() {
+            return Err(NotSent::DeadlinePassed.into());
+        }
         let handed_over = Arc::new(AtomicBool::new(false));
         let exchange = self.exchange(base_url, path, content, Arc::clone(&handed_over));
         match tokio::time::timeout_at(deadline, exchange).await {

@@ -48,8 +48,11 @@ const FINAL_CAUSES: [&str; 5] = [
     "bad_verification_code",
     renewal::ANSWER_LOST,
     renewal::OTHER_PORTAL,
-    "uninstalled",
+    UNINSTALLED,
 ];
+
+/// The cause of a mark: the portal's administrator has removed the application.
+const UNINSTALLED: &str = "uninstalled";
 
 /// How often a call looks for a token that has not expired already: once for itself, and again where a token was short-lived.
 const ROUNDS: usize = 3;

@@ -94,6 +94,11 @@ const BORDERS: &[Border] = &[
         except: &[],
     },
     Border {
+        word: "tonic",
+        within: &["install.rs", "install/"],
+        except: &[],
+    },
+    Border {
         word: "crate::openlines",
         within: &[
             "admin.rs",

@@ -14,6 +14,7 @@ mod cli;
 mod errors_page;
 mod faults;
 mod golden;
+mod installation;
 mod metrics;
 mod oauth_client;
 mod operations;

@@ -1,6 +1,7 @@
 //! The renewal of access tokens: every outcome, on both stores, through the gRPC socket and against the sandbox.
 
 mod failures;
+mod model;
 mod store_trouble;
 mod success;
 mod trouble;

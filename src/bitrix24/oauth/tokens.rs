@@ -62,7 +62,7 @@ impl Tokens {
         Ok(Self {
             access_token,
             refresh_token,
-            expires_in: life(document.get("expires_in").and_then(loose::integer)),
+            expires_in: token_life(document.get("expires_in").and_then(loose::integer)),
             member_id: text("member_id").and_then(|id| MemberId::parse(&id).ok()),
             portal: text("client_endpoint").and_then(|url| announced::address(&url)),
             authorization_server: text("server_endpoint").and_then(|url| announced::address(&url)),
@@ -72,7 +72,7 @@ impl Tokens {
 }
 
 /// How long an access token lives, from what is told of it.
-pub(crate) fn life(expires_in_seconds: Option<i64>) -> Duration {
+pub(crate) fn token_life(expires_in_seconds: Option<i64>) -> Duration {
     let seconds = expires_in_seconds.and_then(|seconds| u64::try_from(seconds).ok());
     match seconds {
         None | Some(0) => DEFAULT_LIFE,
@@ -84,14 +84,14 @@ pub(crate) fn life(expires_in_seconds: Option<i64>) -> Duration {
 mod tests {
     use std::time::Duration;
 
-    use super::life;
+    use super::token_life;
 
     #[test]
     fn a_life_that_makes_no_sense_is_the_documented_hour() {
         for told in [None, Some(0), Some(-5)] {
-            assert_eq!(life(told), Duration::from_secs(3600), "{told:?}");
+            assert_eq!(token_life(told), Duration::from_secs(3600), "{told:?}");
         }
-        assert_eq!(life(Some(60)), Duration::from_secs(60));
-        assert_eq!(life(Some(i64::MAX)), Duration::from_secs(15_552_000));
+        assert_eq!(token_life(Some(60)), Duration::from_secs(60));
+        assert_eq!(token_life(Some(i64::MAX)), Duration::from_secs(15_552_000));
     }
 }

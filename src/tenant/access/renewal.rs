@@ -196,7 +196,10 @@ impl Renewal {
                     if !tokens.scopes.is_empty() {
                         application.scopes.clone_from(&tokens.scopes);
                     }
-                    tenant.reauthorization = None;
+                    // A portal that has removed the application meanwhile stays marked: its next call tells.
+                    tenant
+                        .reauthorization
+                        .take_if(|mark| mark.cause != super::UNINSTALLED);
                     if tenant.member_id.is_none() {
                         tenant.member_id.clone_from(&tokens.member_id);
                     }

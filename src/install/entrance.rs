@@ -1,0 +1,94 @@
+//! The door: what is no event is turned away here, what is one gets a place in the queue.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+
+use super::PATH;
+use super::form::Form;
+use super::notice::Notice;
+use super::outcome::{Outcome, What};
+use super::work::{QueueFull, Work};
+use crate::tenant::Application;
+
+/// The largest body, in bytes. Events have fewer than two thousand.
+const BODY_BYTES: usize = 64 * 1024;
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Answers a request. The answers tell form from nonsense and nothing else.
+pub(super) async fn answer<B>(request: Request<B>, work: &Arc<Work>) -> Response<Empty<Bytes>>
+where
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    let status = match accept(request, work).await {
+        Ok((application, notice)) => {
+            let what = notice.what();
+            match Arc::clone(work).take(application, notice) {
+                Ok(()) => StatusCode::OK,
+                Err(QueueFull) => {
+                    work.count(what, Outcome::Busy);
+                    tracing::warn!("too many installation events wait: one is lost");
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
+            }
+        }
+        Err(status) => {
+            work.count(What::Other, Outcome::Malformed);
+            tracing::info!(status = status.as_u16(), "a request is no event");
+            status
+        }
+    };
+    let mut response = Response::new(Empty::new());
+    *response.status_mut() = status;
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        let post = HeaderValue::from_static("POST");
+        response.headers_mut().insert(ALLOW, post);
+    }
+    response
+}
+
+/// Reads the event, or says with which status it is turned away.
+async fn accept<B>(request: Request<B>, work: &Work) -> Result<(Application, Notice), StatusCode>
+where
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    let (head, body) = request.into_parts();
+    let name = head.uri.path().strip_prefix(PATH);
+    let application = name
+        .and_then(|name| work.application(name))
+        .ok_or(StatusCode::NOT_FOUND)?;
+    if head.method != Method::POST {
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let content_type = head.headers.get(CONTENT_TYPE);
+    if !content_type.is_some_and(is_form) {
+        return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    let limit = u64::try_from(BODY_BYTES).unwrap_or(u64::MAX);
+    if body.size_hint().lower() > limit {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let body = std::pin::pin!(Limited::new(body, BODY_BYTES));
+    let body = body.collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            StatusCode::PAYLOAD_TOO_LARGE
+        } else {
+            StatusCode::BAD_REQUEST
+        }
+    })?;
+    let form = Form::read(&body.to_bytes()).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let notice = Notice::read(&form).map_err(|_| StatusCode::BAD_REQUEST)?;
+    Ok((application.clone(), notice))
+}
+
+/// Whether a content type is that of a form, whatever its parameters.
+fn is_form(value: &HeaderValue) -> bool {
+    value.to_str().is_ok_and(|value| {
+        let media_type = value.split(';').next().unwrap_or_default();
+        media_type.trim().eq_ignore_ascii_case(FORM)
+    })
+}

@@ -1,0 +1,88 @@
+//! A removal: its only proof is the application token that the installation brought.
+
+use jiff::Timestamp;
+
+use super::installation::same;
+use super::notice::Removed;
+use super::outcome::Outcome;
+use super::work::{Trouble, Work};
+use crate::audit::{self, Action, Actor};
+use crate::tenant::{Application, ModifyError, Reauthorization, StoredCredentials, StoredTenant};
+
+/// Why a person is needed then.
+const CAUSE: &str = "uninstalled";
+
+impl Work {
+    /// Marks the tenant of a portal that has removed the application. It is not deleted: an installation brings it back.
+    pub(super) async fn removal(
+        &self,
+        application: &Application,
+        removed: &Removed,
+    ) -> Result<Outcome, Trouble> {
+        let (client_id, member_id) = (&application.client_id, &removed.member_id);
+        let known = self.ends.store.of_member(client_id, member_id).await?;
+        let Some(known) = known else {
+            return Ok(Outcome::UnknownPortal);
+        };
+        let modified = self.ends.store.modify(&known.id, |tenant| {
+            removed.is_proven_to(tenant)?;
+            if !self.newest.enter(client_id, member_id, removed.sent_at) {
+                return Err(Outcome::OutOfTime);
+            }
+            removed.mark(tenant)
+        });
+        match modified.await {
+            Ok(tenant) => {
+                let facts = if removed.clean {
+                    "tokens removed"
+                } else {
+                    "tokens kept"
+                };
+                let actor = Actor::Portal(application.name.as_str());
+                audit::record(actor, Action::Uninstalled, &tenant.id, facts);
+                Ok(Outcome::Uninstalled)
+            }
+            Err(ModifyError::Refused(outcome)) => Ok(outcome),
+            Err(ModifyError::NotFound) => Ok(Outcome::UnknownPortal),
+            Err(ModifyError::Store(error)) => Err(error.into()),
+        }
+    }
+}
+
+impl Removed {
+    fn is_proven_to(&self, tenant: &StoredTenant) -> Result<(), Outcome> {
+        let application = tenant.application().ok_or(Outcome::UnknownPortal)?;
+        same(
+            application.application_token.as_ref(),
+            &self.application_token,
+        )
+        .then_some(())
+        .ok_or(Outcome::WrongApplicationToken)
+    }
+
+    fn mark(&self, tenant: &mut StoredTenant) -> Result<(), Outcome> {
+        let StoredCredentials::Application(application) = &mut tenant.credentials else {
+            return Err(Outcome::UnknownPortal);
+        };
+        let is_marked = tenant
+            .reauthorization
+            .as_ref()
+            .is_some_and(|known| known.cause == CAUSE);
+        let has_tokens = application.access_token.is_some() || application.refresh_token.is_some();
+        if is_marked && !(self.clean && has_tokens) {
+            return Err(Outcome::AlreadyKnown);
+        }
+        if !is_marked {
+            tenant.reauthorization = Some(Reauthorization {
+                cause: CAUSE.to_owned(),
+                since: Timestamp::now(),
+            });
+        }
+        if self.clean {
+            application.access_token = None;
+            application.access_token_expires_at = None;
+            application.refresh_token = None;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,184 @@
+//! A replica of the service that can be killed: all of it but the listening socket, in a runtime of its own.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_server::OpenLinesService;
+use bitrix24_openlines::auth::Callers;
+use bitrix24_openlines::bitrix24::{
+    AuthorizationServer, Client, ClientId, Policy, TransportOptions,
+};
+use bitrix24_openlines::config::Auth;
+use bitrix24_openlines::dispatch::Dispatcher;
+use bitrix24_openlines::metrics::Metrics;
+use bitrix24_openlines::openlines::{OpenLines, Rules};
+use bitrix24_openlines::sandbox::demo;
+use bitrix24_openlines::tenant::sealing::Keyring;
+use bitrix24_openlines::tenant::{
+    self, Access, Applications, Directory, Judgement, Origin, PortalAccess, StoredApplication,
+    StoredCredentials, StoredTenant,
+};
+use jiff::Timestamp;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Status};
+
+use super::Begun;
+use crate::support::RENEWABLE;
+use crate::support::requests::crm_message;
+use crate::support::stores::{Stores, id};
+
+/// What a caller that gives up leaves behind in place of an answer.
+pub(super) const GIVEN_UP: &str = "the caller gave up";
+
+/// How long an authorization server may take, in these schedules: longer than any fault delays it.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) struct Replica {
+    runtime: Option<Runtime>,
+    service: Arc<OpenLines>,
+}
+
+impl Replica {
+    /// Starts a replica. On SQLite it waits until a killed one has let go of the file.
+    pub(super) async fn start(stores: &Stores, keyring: &Keyring, sandbox: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (url, keyring) = (stores.url().to_owned(), keyring.clone());
+        let built = runtime.spawn(async move { Self::build(&url, &keyring, sandbox).await });
+        let service = Arc::new(built.await.unwrap());
+        Self {
+            runtime: Some(runtime),
+            service,
+        }
+    }
+
+    async fn build(url: &str, keyring: &Keyring, sandbox: SocketAddr) -> OpenLines {
+        let url = tenant::StoreUrl::parse(url).unwrap();
+        let store = loop {
+            match tenant::Store::open(&url, keyring.clone(), Access::Service).await {
+                Ok(store) => break store,
+                Err(tenant::OpenError::Taken(_)) => {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                Err(error) => panic!("{error:?}"),
+            }
+        };
+        let metrics = Metrics::new().unwrap();
+        let judgement = judgement(sandbox);
+        let seen = store.last_change().await.unwrap();
+        let directory = Directory::new(store.clone(), judgement, 1000, metrics.clone());
+        let stop = CancellationToken::new();
+        tokio::spawn(tenant::follow(
+            directory.clone(),
+            seen,
+            metrics.clone(),
+            stop,
+        ));
+        let client = Client::new(TransportOptions {
+            connect_timeout: Duration::from_secs(5),
+            idle_connection: Duration::from_secs(30),
+            maximum_answer_bytes: 1 << 20,
+            self_hosted: HashSet::new(),
+        })
+        .unwrap();
+        let access = PortalAccess::new(
+            directory.clone(),
+            store,
+            client.clone(),
+            TIMEOUT,
+            &TaskTracker::new(),
+            metrics.clone(),
+        );
+        OpenLines {
+            callers: Callers::new(&Auth::DangerousNone),
+            directory,
+            rules: Rules {
+                strict_names: false,
+                maximum_messages: 100,
+                maximum_text_characters: 20_000,
+                maximum_attachment_bytes: 30_000,
+                maximum_keyboard_bytes: 30_000,
+            },
+            dispatcher: Dispatcher::new(client, access, metrics.clone()),
+            metrics,
+        }
+    }
+
+    /// Begins a call; its caller gives up after `patience`.
+    pub(super) fn call(&self, text: String, patience: Option<Duration>) -> Begun {
+        let message = api::SendCrmMessageRequest {
+            tenant_id: RENEWABLE.to_owned(),
+            ..crm_message(&text)
+        };
+        let service = Arc::clone(&self.service);
+        let runtime = self.runtime.as_ref().unwrap();
+        let answer = runtime.spawn(async move {
+            let call = service.send_crm_message(Request::new(message));
+            let Some(patience) = patience else {
+                return call.await.map(|_| ());
+            };
+            match tokio::time::timeout(patience, call).await {
+                Ok(answer) => answer.map(|_| ()),
+                Err(_) => Err(Status::cancelled(GIVEN_UP)),
+            }
+        });
+        Begun {
+            text,
+            answer,
+            is_excused: false,
+        }
+    }
+}
+
+/// A crash, or the end of the test: everything that runs here ends where it waits.
+impl Drop for Replica {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn judgement(sandbox: SocketAddr) -> Judgement {
+    let policy = Policy {
+        dangerous_allow_insecure: true,
+        ..Policy::default()
+    };
+    Judgement {
+        default_server: AuthorizationServer::parse(&format!("http://{sandbox}"), &policy).unwrap(),
+        policy,
+        applications: Applications::default(),
+    }
+}
+
+/// The tenant of all calls, with the first pair of the demonstration portal.
+pub(super) fn tenant(sandbox: SocketAddr) -> StoredTenant {
+    StoredTenant {
+        id: id(RENEWABLE),
+        display_name: String::new(),
+        portal: format!("http://{sandbox}"),
+        member_id: None,
+        credentials: StoredCredentials::Application(StoredApplication {
+            client_id: Some(ClientId::parse(demo::CLIENT_ID).unwrap()),
+            client_secret: Some(demo::CLIENT_SECRET.into()),
+            access_token: Some(demo::ACCESS_TOKEN.into()),
+            refresh_token: Some(demo::REFRESH_TOKEN.into()),
+            ..StoredApplication::default()
+        }),
+        disabled: false,
+        reauthorization: None,
+        origin: Origin::Api,
+        file_fingerprint: None,
+        revision: 0,
+        created_at: Timestamp::UNIX_EPOCH,
+        updated_at: Timestamp::UNIX_EPOCH,
+    }
+}
