@@ -14,9 +14,9 @@ use crate::metrics::Metrics;
 use crate::openlines::Call;
 use crate::tenant::{AccessError, Opened, PortalAccess};
 
-/// How often a call is sent anew with another token, at most. The first covers a token that has expired, the second one that
-/// another replica replaced at the same moment.
-const NEW_TOKENS: usize = 2;
+/// How often a call is sent anew with another token, at most. The first covers a token that has expired, the others those that
+/// were replaced, by this replica or another one, while the call was on its way.
+const NEW_TOKENS: usize = 3;
 
 /// How often a call follows a portal to a new address, at most.
 const MOVES: usize = 1;

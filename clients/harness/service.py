@@ -64,16 +64,17 @@ class Service:
         # A settings file is YAML, and JSON is YAML.
         tenants = folder / "tenants.yaml"
         tenants.write_text(json.dumps({"tenants": _tenants(portal)}))
+        keyring = folder / "keyring"
+        keyring.write_text(run("keys", "new-sealing-key"))
+        store = {"url": f"sqlite:{folder / 'openlines.db'}", "keyring_file": str(keyring)}
         settings = folder / "settings.yaml"
-        settings.write_text(json.dumps(self._settings(tenants, folder)))
+        settings.write_text(json.dumps({**self._settings(tenants), "store": store}))
         self._process = Process("serve", "--config", str(settings))
         self.address = self._process.wait_for(r'"serving","address":"([^"]+)"')
         self.channel = grpc.insecure_channel(self.address)
         self._wait_until_serving()
 
-    def _settings(self, tenants: Path, folder: Path) -> dict[str, Any]:
-        keyring = folder / "keyring"
-        keyring.write_text(run("keys", "new-sealing-key"))
+    def _settings(self, tenants: Path) -> dict[str, Any]:
         callers = [
             {"name": "every", "tenants": ["*"], "keys": [self.key.entry]},
             {"name": "narrow", "tenants": [WEBHOOK], "keys": [self.narrow_key.entry]},
@@ -89,7 +90,6 @@ class Service:
             "server": {"listen": "127.0.0.1:0", "reflection": True, "default_deadline_seconds": 2},
             "auth": {"callers": callers},
             "tenants": {"file": str(tenants)},
-            "store": {"url": f"sqlite:{folder}/openlines.db", "keyring_file": str(keyring)},
             "portals": {"dangerous_allow_insecure": True},
         }
 

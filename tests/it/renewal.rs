@@ -2,6 +2,7 @@
 
 mod failures;
 mod model;
+mod processes;
 mod store_trouble;
 mod success;
 mod trouble;
