@@ -24,6 +24,7 @@ mod secrets;
 mod server;
 mod store;
 mod support;
+mod tenants;
 mod tls;
 mod traces;
 mod validation;
