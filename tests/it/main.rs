@@ -11,11 +11,13 @@
 mod borders;
 mod callers;
 mod cli;
+mod directory;
 mod errors_page;
 mod faults;
 mod golden;
 mod installation;
 mod metrics;
+mod moves;
 mod oauth_client;
 mod operations;
 mod renewal;
@@ -27,3 +29,4 @@ mod support;
 mod tls;
 mod traces;
 mod validation;
+mod without_hands;

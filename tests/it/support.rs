@@ -1,7 +1,10 @@
 //! A service with a sandbox portal behind it, and a client in front.
 
+pub(crate) mod admin;
+pub(crate) mod log;
 pub(crate) mod portal;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod requests;
 pub(crate) mod stores;
