@@ -232,6 +232,13 @@ fn config(folder: &Path, auth: &str, settings: &[(&str, &str)], tenants: &str) -
         variables.retain(|(known, _)| *known != name);
         variables.push((name, (*value).to_owned()));
     }
+    // The two exclude each other.
+    if settings
+        .iter()
+        .any(|(name, _)| *name == "STORE_KEYRING_FILE")
+    {
+        variables.retain(|(name, _)| name != "OPENLINES_STORE_KEYRING");
+    }
     let environment: Environment = variables.into_iter().collect();
     Config::load(Some(&settings_file), &environment).unwrap_or_else(|faults| panic!("{faults}"))
 }
