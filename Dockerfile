@@ -35,9 +35,13 @@ LABEL org.opencontainers.image.title="bitrix24-openlines" \
 COPY --from=builder /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=builder /build/target/release/openlines /usr/local/bin/openlines
 
+# Where the default store, `sqlite:openlines.db`, lands: mount a volume here. With PostgreSQL nothing is written.
+RUN mkdir /var/lib/openlines && chown 65532:65532 /var/lib/openlines
+WORKDIR /var/lib/openlines
+
 # A number, so that Kubernetes can tell that it is not root.
 USER 65532:65532
-# gRPC; live, ready and metrics over HTTP.
-EXPOSE 50051 9464
+# gRPC; live, ready and metrics over HTTP; installations over HTTP.
+EXPOSE 50051 9464 8080
 ENTRYPOINT ["openlines"]
 CMD ["serve"]

@@ -10,6 +10,7 @@ from harness import stubs
 from harness.calls import Client
 from harness.sandbox import Sandbox
 from harness.service import Service
+from harness.tenants import TenantClient
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -46,6 +47,12 @@ def sandbox(shared_sandbox: Sandbox) -> Sandbox:
     """The portal behind the service, as new."""
     shared_sandbox.reset()
     return shared_sandbox
+
+
+@pytest.fixture(scope="session")
+def tenants(service: Service, generated: None) -> TenantClient:
+    """A client of the tenant service, for a caller that manages every tenant."""
+    return TenantClient(service)
 
 
 @pytest.fixture(scope="session")

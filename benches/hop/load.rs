@@ -1,6 +1,7 @@
 //! The load: a closed loop of so many calls in flight, over eight connections.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
@@ -16,6 +17,8 @@ const CONNECTIONS: usize = 8;
 pub(crate) struct Load {
     clients: Vec<OpenLinesServiceClient<Channel>>,
     authorization: MetadataValue<Ascii>,
+    /// Every caller goes round all of them.
+    tenants: Arc<[String]>,
 }
 
 /// What one round gave.
@@ -31,6 +34,10 @@ pub(crate) struct Round {
 
 impl Load {
     pub(crate) async fn new(server: SocketAddr, key: &str) -> Self {
+        Self::of_tenants(server, key, vec!["hook".to_owned()]).await
+    }
+
+    pub(crate) async fn of_tenants(server: SocketAddr, key: &str, tenants: Vec<String>) -> Self {
         let mut clients = Vec::new();
         for _ in 0..CONNECTIONS {
             let endpoint = Endpoint::from_shared(format!("http://{server}")).unwrap();
@@ -41,6 +48,7 @@ impl Load {
         Self {
             clients,
             authorization: format!("Bearer {key}").parse().unwrap(),
+            tenants: tenants.into(),
         }
     }
 
@@ -49,7 +57,16 @@ impl Load {
         let mut callers = JoinSet::new();
         for number in 0..in_flight {
             let client = self.clients[number % CONNECTIONS].clone();
-            callers.spawn(calls(client, self.authorization.clone(), begun + duration));
+            let tenants = Arc::clone(&self.tenants);
+            let first = number * tenants.len() / in_flight;
+            let authorization = self.authorization.clone();
+            callers.spawn(calls(
+                client,
+                authorization,
+                tenants,
+                first,
+                begun + duration,
+            ));
         }
         let mut latencies: Vec<Duration> = callers.join_all().await.into_iter().flatten().collect();
         latencies.sort_unstable();
@@ -66,12 +83,15 @@ impl Load {
 async fn calls(
     mut client: OpenLinesServiceClient<Channel>,
     authorization: MetadataValue<Ascii>,
+    tenants: Arc<[String]>,
+    first: usize,
     end: Instant,
 ) -> Vec<Duration> {
     let mut latencies = Vec::new();
+    let mut ids = tenants.iter().cycle().skip(first);
     while Instant::now() < end {
         let mut request = Request::new(api::SendCrmMessageRequest {
-            tenant_id: "hook".to_owned(),
+            tenant_id: ids.next().unwrap().clone(),
             crm_entity_type: api::CrmEntityType::Lead.into(),
             crm_entity_id: 1195,
             user_id: 27,

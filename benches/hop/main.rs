@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench hop` starts an upstream stub, the real program with everything on, and a bare tonic + reqwest hop, each as a
 //! process of its own, and loads the two in alternating rounds of one run. It prints Markdown for docs/performance.md.
-//! `cargo bench --bench hop -- --short` takes a few seconds.
+//! `cargo bench --bench hop -- --short` takes a few seconds; `cargo bench --bench hop -- --tenants` compares ten stored tenants with
+//! 100,000.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,6 +19,7 @@ mod load;
 mod process;
 mod report;
 mod stub;
+mod tenants;
 
 use std::time::Duration;
 
@@ -44,6 +46,7 @@ fn main() {
     match mode.map(String::as_str) {
         Some("stub") => stub::run(),
         Some("bare") => bare::run(arguments.last().unwrap()),
+        Some("--tenants") => tenants::measure(),
         Some("--short") => measure(&Plan {
             rounds: 3,
             round: Duration::from_millis(700),
@@ -52,7 +55,7 @@ fn main() {
             rounds: 9,
             round: Duration::from_secs(3),
         }),
-        Some(other) => panic!("{other}: give --short or nothing"),
+        Some(other) => panic!("{other}: give --short, --tenants or nothing"),
     }
 }
 

@@ -6,7 +6,11 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::tenant::sealing::Key as SealingKey;
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
+
+use super::tenants;
 
 /// The kernel counts processor time in hundredths of a second (`USER_HZ`).
 const TICK: Duration = Duration::from_millis(10);
@@ -51,6 +55,15 @@ impl Running {
 
     /// The program with API keys, metrics and an admin port, and with `more` settings.
     pub(crate) async fn start_service(portal: SocketAddr, more: &str) -> Service {
+        Self::start_service_with(portal, more, 0).await
+    }
+
+    /// The same with so many tenants in its store already.
+    pub(crate) async fn start_service_with(
+        portal: SocketAddr,
+        more: &str,
+        stored: usize,
+    ) -> Service {
         let files = tempfile::tempdir().unwrap();
         let key = NewKey::generate().unwrap();
         let address = free_address();
@@ -60,6 +73,9 @@ impl Running {
             format!("tenants:\n- {{id: hook, portal: 'http://{portal}', webhook: {{user_id: 1, secret: {{inline: secret}}}}}}\n"),
         )
         .unwrap();
+        let keyring = files.path().join("keyring");
+        let sealing_key = SealingKey::generate().unwrap().expose();
+        std::fs::write(&keyring, sealing_key.expose_secret()).unwrap();
         let settings = files.path().join("settings.yaml");
         std::fs::write(
             &settings,
@@ -67,15 +83,19 @@ impl Running {
                 "server: {{listen: '{address}', reflection: true}}\n\
                  auth: {{callers: [{{name: bench, tenants: ['*'], keys: ['{}']}}]}}\n\
                  tenants: {{file: '{}'}}\n\
+                 store: {{url: 'sqlite:{}', keyring_file: '{}'}}\n\
                  portals: {{dangerous_allow_insecure: true}}\n\
                  admin: {{listen: '{}'}}\n\
                  {more}",
                 key.entry(),
                 tenants.display(),
+                files.path().join("openlines.db").display(),
+                keyring.display(),
                 free_address(),
             ),
         )
         .unwrap();
+        tenants::fill(files.path(), portal, stored).await;
         let log = std::fs::File::create(files.path().join("log")).unwrap();
         let begun = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_openlines"))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-PACKAGE = "bitrix24.openlines.v1."
+PACKAGES = ("bitrix24.openlines.v1.", "bitrix24.tenants.v1.")
 BOUNDS = (("gt", "gte"), ("lt", "lte"))
 
 
@@ -28,7 +28,7 @@ def declared(root: Descriptor) -> set[Rule]:
 
 
 def _reachable(message: Descriptor, found: dict[str, Descriptor]) -> dict[str, Descriptor]:
-    if message.full_name.startswith(PACKAGE) and message.full_name not in found:
+    if message.full_name.startswith(PACKAGES) and message.full_name not in found:
         found[message.full_name] = message
         for field in message.fields:
             if field.message_type is not None:

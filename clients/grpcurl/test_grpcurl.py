@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness.calls import Json, connector_request, crm_request, network_request
-from harness.sandbox import Sandbox
-from harness.service import SERVICE, Service
+from harness.sandbox import OWNER, WEBHOOK_SECRET, Sandbox
+from harness.service import SERVICE, TENANT_SERVICE, Service
 
 FAILED = 64
 
@@ -58,7 +58,7 @@ def grpcurl(service: Service, sandbox: Sandbox) -> Grpcurl:
 
 
 def test_it_lists_services_and_operations(grpcurl: Grpcurl) -> None:
-    assert {SERVICE, "grpc.health.v1.Health"} <= set(grpcurl.output("ADDRESS", "list").split())
+    assert {SERVICE, TENANT_SERVICE, "grpc.health.v1.Health"} <= set(grpcurl.output("ADDRESS", "list").split())
     operations = grpcurl.output("ADDRESS", "list", SERVICE).split()
     assert operations == [
         f"{SERVICE}.{name}"
@@ -95,7 +95,7 @@ def test_it_calls_an_operation(
     assert json.loads(done.stdout)[field]
 
 
-@pytest.mark.parametrize("name", ["", SERVICE])
+@pytest.mark.parametrize("name", ["", SERVICE, TENANT_SERVICE])
 def test_it_asks_for_health(grpcurl: Grpcurl, name: str) -> None:
     data = json.dumps({"service": name})
     answer = grpcurl.output("-d", data, "ADDRESS", "grpc.health.v1.Health/Check")
@@ -120,3 +120,30 @@ def test_it_names_every_wrong_field(grpcurl: Grpcurl) -> None:
     done = grpcurl.call("SendCrmMessage", crm_request() | {"text": "", "user_id": 0})
     assert done.returncode == FAILED + 3
     assert '"field": "text"' in done.stderr and '"field": "user_id"' in done.stderr
+
+
+def test_it_manages_tenants(grpcurl: Grpcurl, service: Service, sandbox: Sandbox) -> None:
+    """The commands of docs/tenants.md."""
+    key = f"authorization: Bearer {service.manager_key.key}"
+
+    def call(operation: str, request: Json) -> subprocess.CompletedProcess[str]:
+        data = json.dumps(request)
+        return grpcurl.run("-H", key, "-d", data, "ADDRESS", f"{TENANT_SERVICE}/{operation}")
+
+    webhook = {"user_id": OWNER, "secret": WEBHOOK_SECRET}
+    tenant = {"display_name": "Acme", "portal": sandbox.url, "webhook": webhook}
+    created = call("CreateTenant", {"tenant_id": "by-grpcurl", "tenant": tenant})
+    assert created.returncode == 0, created.stderr
+    assert json.loads(created.stdout)["tenant"]["webhook"]["hasSecret"]
+    assert WEBHOOK_SECRET not in created.stdout
+
+    change = {"name": "tenants/by-grpcurl", "display_name": "Acme GmbH"}
+    updated = call("UpdateTenant", {"tenant": change, "update_mask": {"paths": ["display_name"]}})
+    assert json.loads(updated.stdout)["tenant"]["displayName"] == "Acme GmbH"
+    verified = call("VerifyTenant", {"name": "tenants/by-grpcurl"})
+    assert json.loads(verified.stdout)["verdict"] == "VERDICT_WORKING"
+    deleted = call("DeleteTenant", {"name": "tenants/by-grpcurl"})
+    assert deleted.returncode == 0, deleted.stderr
+    gone = call("GetTenant", {"name": "tenants/by-grpcurl"})
+    assert gone.returncode == FAILED + 5
+    assert "ERROR_REASON_TENANT_NOT_FOUND" in gone.stderr

@@ -17,6 +17,7 @@ from .process import START_SECONDS, Process, run
 from .sandbox import Sandbox
 
 SERVICE = "bitrix24.openlines.v1.OpenLinesService"
+TENANT_SERVICE = "bitrix24.tenants.v1.TenantService"
 
 # Tenants. The odd ones exist so that ids at the edge of the rule lead to a portal too.
 APPLICATION = "demo"
@@ -54,16 +55,20 @@ def unused_address() -> str:
 
 
 class Service:
-    """The service with a caller for every tenant and one for the webhook tenant alone."""
+    """The service with a caller for every tenant, one for the webhook tenant alone, and one that manages tenants."""
 
     def __init__(self, portal: Sandbox, folder: Path) -> None:
         self.key = Key.new()
         self.narrow_key = Key.new()
+        self.manager_key = Key.new()
         # A settings file is YAML, and JSON is YAML.
         tenants = folder / "tenants.yaml"
         tenants.write_text(json.dumps({"tenants": _tenants(portal)}))
+        keyring = folder / "keyring"
+        keyring.write_text(run("keys", "new-sealing-key"))
+        store = {"url": f"sqlite:{folder / 'openlines.db'}", "keyring_file": str(keyring)}
         settings = folder / "settings.yaml"
-        settings.write_text(json.dumps(self._settings(tenants)))
+        settings.write_text(json.dumps({**self._settings(tenants), "store": store}))
         self._process = Process("serve", "--config", str(settings))
         self.address = self._process.wait_for(r'"serving","address":"([^"]+)"')
         self.channel = grpc.insecure_channel(self.address)
@@ -73,6 +78,12 @@ class Service:
         callers = [
             {"name": "every", "tenants": ["*"], "keys": [self.key.entry]},
             {"name": "narrow", "tenants": [WEBHOOK], "keys": [self.narrow_key.entry]},
+            {
+                "name": "manager",
+                "tenants": ["*"],
+                "manages_tenants": True,
+                "keys": [self.manager_key.entry],
+            },
         ]
         return {
             # The deadline of a call without one is short, so that a test of it is.

@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from harness.sandbox import Sandbox
-from harness.service import SERVICE, Service
+from harness.service import SERVICE, TENANT_SERVICE, Service
 
 Status = health_pb2.HealthCheckResponse
 
@@ -23,7 +23,7 @@ def own_service(shared_sandbox: Sandbox, tmp_path: Path) -> Iterator[Service]:
     service.close()
 
 
-@pytest.mark.parametrize("name", ["", SERVICE])
+@pytest.mark.parametrize("name", ["", SERVICE, TENANT_SERVICE])
 def test_the_whole_and_the_service_are_serving(service: Service, name: str) -> None:
     health = health_pb2_grpc.HealthStub(service.channel)
     answer = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=20)
@@ -37,7 +37,7 @@ def test_a_service_that_is_not_there_is_not_found(service: Service) -> None:
     assert raised.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-@pytest.mark.parametrize("name", ["", SERVICE])
+@pytest.mark.parametrize("name", ["", SERVICE, TENANT_SERVICE])
 def test_a_watcher_hears_of_the_stop_and_the_process_ends_well(
     own_service: Service, name: str
 ) -> None:

@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 from harness.calls import connector_request, crm_request, network_request
 from harness.sandbox import Sandbox
-from harness.service import SERVICE, Service
+from harness.service import SERVICE, TENANT_SERVICE, Service
 
 
 class Reflected:
@@ -56,7 +56,7 @@ def reflected(service: Service, sandbox: Sandbox) -> Reflected:
 
 
 def test_reflection_lists_the_services(reflected: Reflected) -> None:
-    assert {SERVICE, "grpc.health.v1.Health"} <= set(reflected.database.get_services())
+    assert {SERVICE, TENANT_SERVICE, "grpc.health.v1.Health"} <= set(reflected.database.get_services())
 
 
 @pytest.mark.parametrize(

@@ -45,20 +45,22 @@ impl Tenants {
                 None
             }
         };
-        let (Some(managed), Some(entered)) = (managed, entered) else {
-            return Err(Error::InvalidRequest(violations));
-        };
-        let change = Change {
-            selection: Selection::everything(),
-            entered,
-        };
-        let mut tenant = blank(managed.id().clone());
-        if let Err(more) = change.apply(&mut tenant, &self.judgement.applications) {
-            violations.extend(more);
+        // Without a sound id the rest is judged all the same, so that everything is told at once.
+        let id = managed.as_ref().map(|managed| managed.id().clone());
+        let mut tenant = id.or_else(|| TenantId::parse("unnamed").ok()).map(blank);
+        if let (Some(entered), Some(tenant)) = (entered, &mut tenant) {
+            let change = Change {
+                selection: Selection::everything(),
+                entered,
+            };
+            if let Err(later) = change.apply(tenant, &self.judgement.applications) {
+                violations.extend(later);
+            }
         }
-        if !violations.is_empty() {
-            return Err(Error::InvalidRequest(violations));
-        }
+        let (managed, tenant) = match (managed, tenant) {
+            (Some(managed), Some(tenant)) if violations.is_empty() => (managed, tenant),
+            _ => return Err(Error::InvalidRequest(violations)),
+        };
 
         let (store, caller) = (self.store.clone(), manager.name().to_owned());
         asked.context.note_changing();

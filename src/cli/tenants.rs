@@ -272,3 +272,40 @@ impl From<ShownState> for State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::Cli;
+
+    /// The words of a command line as a shell would split them, as far as the manual needs it.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+        for character in line.chars() {
+            match character {
+                '"' => quoted = !quoted,
+                ' ' if !quoted => words.push(std::mem::take(&mut word)),
+                other => word.push(other),
+            }
+        }
+        words.push(word);
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    #[test]
+    fn the_commands_of_the_manual_are_commands() {
+        let manual = include_str!("../../docs/tenants.md").replace("\\\n", " ");
+        let commands: Vec<&str> = manual
+            .lines()
+            .filter(|line| line.starts_with("openlines tenants "))
+            .collect();
+        assert!(commands.len() >= 10, "{commands:?}");
+        for command in commands {
+            if let Err(fault) = Cli::try_parse_from(words(command)) {
+                panic!("{command}: {fault}");
+            }
+        }
+    }
+}

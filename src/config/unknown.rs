@@ -139,8 +139,21 @@ fn is_service_link(name: &str, value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_service_link;
-    use crate::config::settings;
+    use std::collections::BTreeSet;
+
+    use super::{is_service_link, variables};
+    use crate::config::{Environment, settings};
+
+    #[test]
+    fn the_key_of_the_command_line_is_no_misspelt_setting() {
+        let environment = Environment::from_iter(
+            ["OPENLINES_API_KEY", "OPENLINES_API_KEYS"]
+                .map(|name| (name.to_owned(), "x".to_owned())),
+        );
+        let faults = variables(&environment, &BTreeSet::new()).to_string();
+        assert!(faults.contains("OPENLINES_API_KEYS"), "{faults}");
+        assert_eq!(faults.matches("OPENLINES_API_KEY").count(), 1, "{faults}");
+    }
 
     #[test]
     fn variables_that_kubernetes_makes_up_for_a_service_of_our_name_are_no_faults() {

@@ -41,11 +41,24 @@ impl Violations {
         }
     }
 
-    /// Adds those of another check of the same request.
-    pub fn extend(&mut self, more: Self) {
-        self.found += more.found;
-        let room = Self::KEPT.saturating_sub(self.kept.len());
-        self.kept.extend(more.kept.into_iter().take(room));
+    /// Adds those of a later check of the same request. A field that was wrong before counts as empty there, so what is
+    /// found of it, or of the message around it, is left out.
+    pub fn extend(&mut self, later: Self) {
+        let earlier = self.kept.len();
+        for violation in later.kept {
+            let Violation {
+                field,
+                rule,
+                description,
+            } = violation;
+            let is_told = |told: &Violation| {
+                let inside = told.field.strip_prefix(&field);
+                inside.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            if !self.kept.iter().take(earlier).any(is_told) {
+                self.add(field, rule, description);
+            }
+        }
     }
 
     /// Whether nothing is wrong.

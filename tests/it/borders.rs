@@ -32,6 +32,8 @@ const BORDERS: &[Border] = &[
     Border {
         word: "Code::",
         within: &[
+            "admin.rs",
+            "admin/",
             "openlines.rs",
             "openlines/",
             "auth.rs",
@@ -77,6 +79,21 @@ const BORDERS: &[Border] = &[
         ],
     },
     Border {
+        word: "crate::admin",
+        within: &[
+            "bitrix24.rs",
+            "bitrix24/",
+            "auth.rs",
+            "auth/",
+            "tenant.rs",
+            "tenant/",
+            "openlines.rs",
+            "openlines/",
+            "dispatch.rs",
+        ],
+        except: &[],
+    },
+    Border {
         word: "tonic",
         within: &["install.rs", "install/"],
         except: &[],
@@ -84,6 +101,8 @@ const BORDERS: &[Border] = &[
     Border {
         word: "crate::openlines",
         within: &[
+            "admin.rs",
+            "admin/",
             "bitrix24.rs",
             "bitrix24/",
             "auth.rs",

@@ -35,15 +35,13 @@ const SEEN: Duration = Duration::from_millis(2500);
 
 /// An office with an admin port.
 async fn office(stores: Stores, settings: &[(&str, &str)]) -> (Office, SocketAddr) {
-    let admin = free_address().await;
-    let address = admin.to_string();
-    let mut all = vec![("ADMIN_LISTEN", address.as_str())];
-    all.extend(settings);
     let opening = Opening {
-        settings: &all,
+        settings,
         ..Opening::default()
     };
-    (Office::begin(stores, opening).await, admin)
+    let office = Office::begin(stores, opening).await;
+    let admin = office.admin;
+    (office, admin)
 }
 
 impl Office {

@@ -26,6 +26,7 @@ mod secrets;
 mod server;
 mod store;
 mod support;
+mod tenants;
 mod tenants_file;
 mod tls;
 mod traces;

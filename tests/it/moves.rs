@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::renewal::{Office, Opening};
-use crate::support::admin::{free_address, sample};
+use crate::support::admin::sample;
 use crate::support::log::Log;
 use crate::support::stores::{Stores, on_both_stores};
 use crate::support::{RENEWABLE, WEBHOOK};
@@ -25,18 +25,18 @@ on_both_stores!(
 
 /// An office with an admin port and a tenant with a webhook.
 async fn office(stores: Stores) -> (Office, SocketAddr) {
-    let admin = free_address().await;
     let hook = format!(
         "- {{id: {WEBHOOK}, portal: 'http://PORTAL', webhook: {{user_id: {}, secret: {{inline: '{}'}}}}}}\n",
         demo::OWNER,
         demo::WEBHOOK_SECRET
     );
     let opening = Opening {
-        settings: &[("ADMIN_LISTEN", &admin.to_string())],
         more_tenants: &hook,
         ..Opening::default()
     };
-    (Office::begin(stores, opening).await, admin)
+    let office = Office::begin(stores, opening).await;
+    let admin = office.admin;
+    (office, admin)
 }
 
 impl Office {

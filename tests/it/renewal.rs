@@ -2,11 +2,13 @@
 
 mod failures;
 mod model;
+mod processes;
 mod store_trouble;
 mod success;
 mod trouble;
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
@@ -23,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tonic::Status;
 
+use crate::support::admin::free_address;
 use crate::support::requests::crm_message;
 use crate::support::stores::{Stores, change, id, keyring_of, keyring_text};
 use crate::support::{RENEWABLE, Service, renewable};
@@ -34,6 +37,8 @@ pub(crate) struct Office {
     pub(crate) stores: Stores,
     /// The store beside the service.
     pub(crate) store: Store,
+    /// The admin port of the service.
+    pub(crate) admin: SocketAddr,
     key: Key,
     tenants: String,
 }
@@ -76,7 +81,11 @@ impl Office {
         let portal = sandbox.address().to_string();
         let tenants = format!("tenants:\n{}{}", renewable(RENEWABLE), opening.more_tenants)
             .replace("PORTAL", &portal);
-        let service = service(&sandbox, &stores, &key, opening.settings, &tenants).await;
+        let admin = free_address().await;
+        let admin_text = admin.to_string();
+        let mut all = vec![("ADMIN_LISTEN", admin_text.as_str())];
+        all.extend(opening.settings);
+        let service = service(&sandbox, &stores, &key, &all, &tenants).await;
         let keyring = keyring_of(&[&key]);
         // The service makes the tables and takes the tenants file over when it starts.
         let store = loop {
@@ -93,6 +102,7 @@ impl Office {
             service,
             stores,
             store,
+            admin,
             key,
             tenants,
         }
@@ -119,6 +129,30 @@ impl Office {
             .send_crm_message(service.request(message))
             .await
             .map(|_| ())
+    }
+
+    /// How many renewals ended so, by the service's own count.
+    async fn ended(&self, end: &str) -> u64 {
+        self.counted(&format!("openlines_token_renewals_total{{end=\"{end}\"}}"))
+            .await
+    }
+
+    /// A sample of the service's metrics.
+    async fn counted(&self, sample: &str) -> u64 {
+        let metrics = reqwest::Client::builder()
+            .build()
+            .unwrap()
+            .get(format!("http://{}/metrics", self.admin))
+            .send()
+            .await
+            .unwrap();
+        let text = metrics.text().await.unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(sample));
+        value
+            .unwrap_or_else(|| panic!("no {sample} in\n{text}"))
+            .trim()
+            .parse()
+            .unwrap()
     }
 
     /// Calls with a deadline, in seconds. What was sent is the text.

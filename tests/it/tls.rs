@@ -72,6 +72,32 @@ async fn a_client_that_trusts_the_certificate_is_served() {
     assert_eq!(sandbox.record().times_delivered("over TLS"), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_trusts_the_certificates_that_it_is_given() {
+    let pair = Pair::make();
+    let (_sandbox, service) = start(&pair.certificate(), &pair.private_key()).await;
+    let address = format!("https://localhost:{}", service.address.port());
+    let certificate = pair.certificate().to_str().unwrap().to_owned();
+    // The caller manages nothing: that it is told so shows that it was heard.
+    let list = |more: Vec<String>| {
+        let mut command = openlines(&["tenants", "--address", &address, "list"]);
+        command
+            .args(more)
+            .env("OPENLINES_API_KEY", service.key.expose());
+        async {
+            let done = tokio::task::spawn_blocking(move || command.output().unwrap());
+            let done = done.await.unwrap();
+            assert_eq!(done.status.code(), Some(1));
+            String::from_utf8(done.stderr).unwrap()
+        }
+    };
+    let told = list(vec!["--ca-file".to_owned(), certificate]).await;
+    assert!(told.contains("ADMINISTRATION_NOT_PERMITTED"), "{told}");
+    // The system does not know the certificate.
+    let told = list(Vec::new()).await;
+    assert!(told.contains("cannot reach https://localhost"), "{told}");
+}
+
 #[tokio::test]
 async fn clear_text_and_an_unknown_certificate_do_not_come_through() {
     let pair = Pair::make();

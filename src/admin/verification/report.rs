@@ -38,24 +38,26 @@ impl Report {
 
     /// The credentials were refused, or nobody answered: which of the two, the reason tells.
     pub(super) fn failed(error: Error, call: &CallIdentity, who: &str) -> Self {
-        // Its usual words are about a message that may have been delivered.
+        // Its usual words and remedy are about a message that may have been delivered.
         let unanswered = if let Error::Call(CallError::Unanswered(unanswered)) = &error {
             Some(unanswered.to_string())
         } else {
             None
         };
         let mut failure = error.into_failure(call);
+        let row = row(failure.reason());
+        let mut remedy = row.remedy;
         if let Some(unanswered) = unanswered {
             failure = failure.with_message(unanswered);
+            remedy = "A trial has no effect: try again.";
         }
-        let row = row(failure.reason());
         let (verdict, what) = match row.repeat {
             Repeat::AfterFix => (Verdict::Refused, "did not accept the credentials"),
             Repeat::Safe | Repeat::AfterWait | Repeat::SeeOutcome | Repeat::MayDuplicate => {
                 (Verdict::Unanswered, "gave no answer about the credentials")
             }
         };
-        let explanation = format!("{who} {what}: {}. {}", failure.message(), row.remedy);
+        let explanation = format!("{who} {what}: {}. {remedy}", failure.message());
         Self {
             verdict,
             failure: Some(failure),

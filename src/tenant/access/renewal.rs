@@ -179,6 +179,11 @@ impl Renewal {
         {
             return self.mark(OTHER_PORTAL).await;
         }
+        let policy = &self.parts.directory.judgement().policy;
+        let next_server = tokens
+            .authorization_server
+            .as_deref()
+            .and_then(|told| AuthorizationServer::parse(told, policy).ok());
         let expires_in = SignedDuration::try_from(tokens.expires_in).unwrap_or_default();
         let expires_at = Timestamp::now()
             .checked_add(expires_in)
@@ -193,6 +198,9 @@ impl Renewal {
                     application.access_token = Some(tokens.access_token.clone());
                     application.access_token_expires_at = Some(expires_at);
                     application.refresh_token = Some(tokens.refresh_token.clone());
+                    if let Some(server) = &next_server {
+                        application.authorization_server = Some(server.authority().to_owned());
+                    }
                     if !tokens.scopes.is_empty() {
                         application.scopes.clone_from(&tokens.scopes);
                     }
@@ -238,32 +246,23 @@ impl Renewal {
 
     /// Marks the tenant: a person has to act.
     async fn mark(&self, cause: &str) -> Renewed {
-        let marked = self
-            .parts
-            .store
-            .modify(&self.id, |tenant| {
-                current(tenant, self.stale)?;
-                let is_new = tenant
-                    .reauthorization
-                    .as_ref()
-                    .is_none_or(|mark| mark.cause != cause);
-                if is_new {
-                    audit::record(
-                        Actor::Service,
-                        Action::ReauthorizationRequired,
-                        &tenant.id,
-                        cause,
-                    );
-                }
-                tenant.reauthorization = Some(Reauthorization {
-                    cause: cause.to_owned(),
-                    since: Timestamp::now(),
-                });
-                Ok(())
-            })
-            .await;
-        match marked {
+        let mut is_new = false;
+        let marked = self.parts.store.modify(&self.id, |tenant| {
+            current(tenant, self.stale)?;
+            let mark = tenant.reauthorization.as_ref();
+            is_new = mark.is_none_or(|mark| mark.cause != cause);
+            tenant.reauthorization = Some(Reauthorization {
+                cause: cause.to_owned(),
+                since: Timestamp::now(),
+            });
+            Ok(())
+        });
+        match marked.await {
             Ok(stored) => {
+                if is_new {
+                    let action = Action::ReauthorizationRequired;
+                    audit::record(Actor::Service, action, &self.id, cause);
+                }
                 // The tenant may have become unusable for another reason, which the next call tells.
                 let _ = self.parts.directory.put(&stored).await;
             }

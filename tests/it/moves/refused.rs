@@ -9,7 +9,6 @@ use tonic::{Code, Status};
 
 use super::{moves, office};
 use crate::renewal::{Office, Opening};
-use crate::support::admin::free_address;
 use crate::support::portal::ScriptedPortal;
 use crate::support::stores::{Stores, on_both_stores};
 use crate::support::{Told, WEBHOOK};
@@ -113,7 +112,6 @@ async fn an_address_that_cannot_be_read_is_not_followed(stores: Stores) {
 }
 
 async fn a_redirect_to_another_portal_is_not_followed(stores: Stores) {
-    let admin = free_address().await;
     let other = Portal {
         host: "other.bitrix24.test".to_owned(),
         member_id: "00000000000000000000000000000001".to_owned(),
@@ -121,10 +119,10 @@ async fn a_redirect_to_another_portal_is_not_followed(stores: Stores) {
     };
     let opening = Opening {
         portals: vec![Portal::demo(), other],
-        settings: &[("ADMIN_LISTEN", &admin.to_string())],
         ..Opening::default()
     };
     let office = Office::begin(stores, opening).await;
+    let admin = office.admin;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = office
         .sandbox

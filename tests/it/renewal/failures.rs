@@ -58,6 +58,11 @@ async fn a_lost_answer_of_a_server_that_takes_a_token_once_needs_a_person(stores
     assert_needs_a_person(&office.call("Hello").await.unwrap_err());
     assert_eq!(office.token_requests(), 2);
     assert_eq!(office.mark().await.as_deref(), Some("answer_lost"));
+    assert_eq!(office.ended("reauthorization_required").await, 1);
+    assert_eq!(
+        office.counted("openlines_token_answers_lost_total").await,
+        1
+    );
     assert_eq!(office.sandbox.record().times_delivered("Hello"), 0);
 }
 
@@ -75,6 +80,7 @@ async fn a_dead_grant_needs_a_person_and_is_not_asked_for_again(stores: Stores) 
         );
     }
     assert_eq!(office.token_requests(), 1);
+    assert_eq!(office.ended("reauthorization_required").await, 1);
     assert_eq!(office.mark().await.as_deref(), Some("invalid_grant"));
 }
 
@@ -103,7 +109,6 @@ async fn every_refusal_of_the_server_marks_the_tenant_with_its_code(stores: Stor
 
 async fn a_refusal_is_forgotten_where_another_replica_has_won(stores: Stores) {
     let office = Office::open(stores).await;
-    let refusal = FaultKind::oauth_error(OAuthError::INVALID_GRANT);
     let slow = FaultKind::Slow(Moment::Before, Duration::from_millis(500));
     office.sandbox.inject(Fault::once(slow).for_oauth());
     office.expire();
@@ -117,7 +122,8 @@ async fn a_refusal_is_forgotten_where_another_replica_has_won(stores: Stores) {
     assert_eq!(office.mark().await, None);
     assert!(office.has_the_live_pair().await);
     let refused = office.sandbox.record().refused_with("invalid_grant");
-    assert_eq!(refused, 1, "{refusal:?}");
+    assert_eq!(refused, 1);
+    assert_eq!(office.ended("adopted").await, 1);
 }
 
 async fn a_server_that_hangs_is_unavailable_and_the_tenant_works_afterwards(stores: Stores) {
@@ -150,6 +156,7 @@ async fn a_server_that_answers_pages_is_unavailable_and_the_tenant_works_afterwa
         office.after_the_pause().await;
     }
     office.call("Hello").await.unwrap();
+    assert_eq!(office.ended("server_unavailable").await, 3);
 }
 
 async fn a_server_that_cannot_be_reached_is_unavailable(stores: Stores) {

@@ -36,6 +36,7 @@ async fn a_new_pair_is_used_by_nobody_before_it_is_stored(stores: Stores) {
     answer.unwrap();
     assert!(office.has_the_live_pair().await);
     assert_eq!(office.refreshes(), 1);
+    assert_eq!(office.ended("renewed").await, 1);
 }
 
 async fn a_store_that_is_locked_delays_a_renewal_and_loses_nothing(stores: Stores) {

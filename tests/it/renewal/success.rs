@@ -33,7 +33,13 @@ async fn an_expired_token_is_renewed_once_for_concurrent_calls(stores: Stores) {
         assert_eq!(record.times_delivered(text), 1, "{text}");
     }
     assert!(office.has_the_live_pair().await);
-    assert_eq!(office.tenant().await.application().unwrap().generation, 2);
+    let tenant = office.tenant().await;
+    let application = tenant.application().unwrap();
+    assert_eq!(application.generation, 2);
+    // The server that the answer names is asked next time.
+    let server = format!("http://{}", office.sandbox.address());
+    assert_eq!(application.authorization_server, Some(server));
+    assert_eq!(office.ended("renewed").await, 1);
 }
 
 async fn calls_that_know_of_the_expiry_wait_and_cause_no_refusal(stores: Stores) {
@@ -75,6 +81,7 @@ async fn a_caller_that_gives_up_breaks_nothing(stores: Stores) {
     assert!(hung_up.is_err());
     office.call("next").await.unwrap();
     assert_eq!(office.token_requests(), 1, "the first renewal went on");
+    assert_eq!(office.ended("renewed").await, 1);
     assert!(office.has_the_live_pair().await);
     assert_eq!(office.sandbox.record().times_delivered("next"), 1);
 }
@@ -116,6 +123,11 @@ async fn a_lost_answer_is_asked_for_once_more(stores: Stores) {
         assert!(office.has_the_live_pair().await, "{lost:?}");
         assert_eq!(office.mark().await, None, "{lost:?}");
     }
+    assert_eq!(office.ended("recovered").await, 6);
+    assert_eq!(
+        office.counted("openlines_token_answers_lost_total").await,
+        6
+    );
 }
 
 async fn a_token_that_another_replica_replaced_is_renewed_by_no_second_refresh(stores: Stores) {
@@ -125,5 +137,6 @@ async fn a_token_that_another_replica_replaced_is_renewed_by_no_second_refresh(s
     office.renew_past_the_service().await;
     office.call("second").await.unwrap();
     assert_eq!(office.token_requests(), 1, "the stored pair was taken over");
+    assert_eq!(office.ended("renewed").await, 0);
     assert!(office.has_the_live_pair().await);
 }

@@ -3,6 +3,7 @@
 mod deeds;
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -15,8 +16,7 @@ use bitrix24_openlines::api::bitrix24::tenants::v1::tenant::Credentials;
 use bitrix24_openlines::api::bitrix24::tenants::v1::tenant_service_client::TenantServiceClient;
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::sandbox::{
-    AccessToken, Application, Event, EventKind, Fault, FaultKind, Grant, Moment, OAuthError,
-    Portal, Sandbox, Webhook, demo,
+    AccessToken, Application, Event, EventKind, Grant, Portal, Sandbox, Webhook, demo,
 };
 use prost::Message;
 use prost_types::FieldMask;
@@ -225,7 +225,11 @@ impl Search {
     }
 
     /// Takes up what came over gRPC, and gives the reason of a refusal.
-    fn note<T: Message>(&mut self, place: &str, answer: &Result<Response<T>, Status>) -> String {
+    fn note<T: Message + Debug>(
+        &mut self,
+        place: &str,
+        answer: &Result<Response<T>, Status>,
+    ) -> String {
         match answer {
             Ok(response) => {
                 self.haystack

@@ -98,6 +98,12 @@ impl Process {
         assert!(sent.success());
     }
 
+    /// Kills it without any warning, and waits until it is gone.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits for the end. All output has been collected then.
     pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
         tokio::task::spawn_blocking(move || {

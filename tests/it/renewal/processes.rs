@@ -1,0 +1,310 @@
+//! Renewals among real processes: several on one PostgreSQL, and processes that are killed.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
+use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::config::Environment;
+use bitrix24_openlines::sandbox::{
+    Event, EventKind, Fault, FaultKind, Moment, Portal, Sandbox, demo,
+};
+use bitrix24_openlines::tenant::Access;
+use bitrix24_openlines::tenant::sealing::Key;
+use futures_util::future::join_all;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::support::process::{Process, openlines};
+use crate::support::requests::crm_message;
+use crate::support::stores::{
+    Stores, application_of, change, keyring_of, keyring_text, on_both_stores,
+};
+use crate::support::{RENEWABLE, Told, caller, renewable, until, with_key};
+
+/// How many calls each process has at once.
+const CALLS: usize = 200;
+
+/// A store, a sandbox, and the settings of processes between them.
+struct Site {
+    sandbox: Sandbox,
+    stores: Stores,
+    key: NewKey,
+    sealing_key: Key,
+    folder: TempDir,
+}
+
+/// A running process with a connection to it.
+struct Running {
+    process: Process,
+    client: OpenLinesServiceClient<Channel>,
+}
+
+impl Site {
+    async fn build(stores: Stores) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
+        let site = Self {
+            sandbox,
+            stores,
+            key: NewKey::generate().unwrap(),
+            sealing_key: Key::generate().unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        site.write_settings(site.folder.path());
+        site
+    }
+
+    fn write_settings(&self, folder: &Path) {
+        let portal = self.sandbox.address().to_string();
+        let tenants = format!(
+            "tenants:\n{}",
+            renewable(RENEWABLE).replace("PORTAL", &portal)
+        );
+        std::fs::write(folder.join("tenants.yaml"), tenants).unwrap();
+        std::fs::write(folder.join("keyring"), keyring_text(&[&self.sealing_key])).unwrap();
+        std::fs::write(folder.join("url"), self.stores.url()).unwrap();
+        let settings = format!(
+            "server: {{listen: '127.0.0.1:0'}}\n\
+             portals: {{dangerous_allow_insecure: true}}\n\
+             tenants: {{file: '{0}/tenants.yaml'}}\n\
+             authorization: {{default_server: 'http://{portal}'}}\n\
+             store: {{url_file: '{0}/url', keyring_file: '{0}/keyring'}}\n{1}",
+            folder.display(),
+            caller(&self.key),
+        );
+        std::fs::write(folder.join("settings.yaml"), settings).unwrap();
+    }
+
+    async fn start(&self) -> Running {
+        let settings = self.folder.path().join("settings.yaml");
+        let process = Process::start(openlines(&[
+            "serve",
+            "--config",
+            settings.to_str().unwrap(),
+        ]));
+        let address = process.address().await;
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let client = OpenLinesServiceClient::new(endpoint.connect().await.unwrap());
+        Running { process, client }
+    }
+
+    async fn call(&self, running: &Running, text: String) -> Result<(), Status> {
+        let message = api::SendCrmMessageRequest {
+            tenant_id: RENEWABLE.to_owned(),
+            ..crm_message(&text)
+        };
+        let mut request = with_key(message, self.key.expose());
+        request.set_timeout(Duration::from_secs(25));
+        let mut client = running.client.clone();
+        client.send_crm_message(request).await.map(|_| ())
+    }
+
+    fn expire(&self) {
+        assert!(
+            self.sandbox
+                .expire_current_token(demo::HOST, demo::CLIENT_ID)
+        );
+    }
+
+    /// The portal's administrator installs the application again, and the pair is entered.
+    async fn authorize_anew(&self) {
+        let install = Event::new(EventKind::AppInstall, "http://127.0.0.1:9/").of(demo::CLIENT_ID);
+        self.sandbox.event_form(demo::HOST, &install).unwrap();
+        let pair = self
+            .sandbox
+            .current_pair(demo::HOST, demo::CLIENT_ID)
+            .unwrap();
+        let keyring = keyring_of(&[&self.sealing_key]);
+        let store = self
+            .stores
+            .try_open(&keyring, Access::Maintenance)
+            .await
+            .unwrap();
+        change(&store, RENEWABLE, |tenant| {
+            application_of(tenant).access_token = Some(pair.access_token.clone());
+            application_of(tenant).refresh_token = Some(pair.refresh_token.clone());
+            tenant.reauthorization = None;
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_refresh_once_for_each_expiry_and_no_call_fails() {
+    among_processes(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_processes_refresh_once_for_each_expiry_and_no_call_fails() {
+    among_processes(3).await;
+}
+
+async fn among_processes(count: usize) {
+    let Some(stores) = Stores::postgresql().await else {
+        return;
+    };
+    let site = Site::build(stores).await;
+    // At the same time: they migrate and take the tenants file over together.
+    let processes = join_all((0..count).map(|_| site.start())).await;
+    for expiry in 1..=3 {
+        site.expire();
+        let calls = processes.iter().enumerate().flat_map(|(number, process)| {
+            let site = &site;
+            (0..CALLS).map(move |call| site.call(process, format!("{expiry}.{number}.{call}")))
+        });
+        let answers = join_all(calls).await;
+        let failed: Vec<&Status> = answers
+            .iter()
+            .filter_map(|answer| answer.as_ref().err())
+            .collect();
+        assert!(
+            failed.is_empty(),
+            "{} of {} failed: {:?}",
+            failed.len(),
+            answers.len(),
+            failed[0]
+        );
+        assert_eq!(site.sandbox.record().refreshes(), expiry);
+    }
+    let record = site.sandbox.record();
+    let delivered = record.delivered_by_text();
+    assert_eq!(delivered.len(), 3 * count * CALLS);
+    assert!(delivered.values().all(|times| *times == 1));
+}
+
+on_both_stores!(
+    after_a_crash_before_the_pair_is_stored_the_tenant_needs_a_person_or_a_server_that_forgives,
+    after_a_crash_behind_the_store_the_tenant_works_without_another_refresh,
+    after_every_kill_the_tenant_works_if_the_server_takes_a_token_again,
+    after_every_kill_the_tenant_works_or_says_that_its_pair_was_lost,
+);
+
+/// Kills the process while the answer with the new pair is on its way, and calls through the next one.
+async fn crash_before_the_pair_is_stored(site: &Site) -> Result<(), Status> {
+    let running = site.start().await;
+    let late = FaultKind::Slow(Moment::After, Duration::from_secs(5));
+    site.sandbox.inject(Fault::once(late).for_oauth());
+    site.expire();
+    let before = site.sandbox.record().refreshes();
+    let call = site.call(&running, "lost".to_owned());
+    let granted = until("the pair is granted", || {
+        site.sandbox.record().refreshes() > before
+    });
+    tokio::select! {
+        answer = call => panic!("answered before the crash: {answer:?}"),
+        () = granted => {}
+    }
+    running.process.kill();
+    site.sandbox.clear_faults();
+    let next = site.start().await;
+    site.call(&next, "after".to_owned()).await
+}
+
+async fn after_a_crash_before_the_pair_is_stored_the_tenant_needs_a_person_or_a_server_that_forgives(
+    stores: Stores,
+) {
+    let site = Site::build(stores).await;
+    site.sandbox
+        .switch(|switches| switches.refresh_grace_seconds = 600);
+    crash_before_the_pair_is_stored(&site).await.unwrap();
+
+    site.sandbox
+        .switch(|switches| switches.refresh_grace_seconds = 0);
+    let status = crash_before_the_pair_is_stored(&site).await.unwrap_err();
+    assert_eq!(status.reason(), "REAUTHORIZATION_REQUIRED");
+    assert_eq!(
+        status.metadata_value("bitrix24Code").as_deref(),
+        Some("invalid_grant")
+    );
+    assert_eq!(site.sandbox.record().times_delivered("lost"), 0);
+}
+
+async fn after_a_crash_behind_the_store_the_tenant_works_without_another_refresh(stores: Stores) {
+    let site = Site::build(stores).await;
+    let running = site.start().await;
+    site.expire();
+    site.call(&running, "first".to_owned()).await.unwrap();
+    running.process.kill();
+    let next = site.start().await;
+    site.call(&next, "second".to_owned()).await.unwrap();
+    let record = site.sandbox.record();
+    assert_eq!(record.refreshes(), 1);
+    assert_eq!(record.refused_with("expired_token"), 1);
+}
+
+async fn after_every_kill_the_tenant_works_if_the_server_takes_a_token_again(stores: Stores) {
+    let site = Site::build(stores).await;
+    site.sandbox
+        .switch(|switches| switches.refresh_grace_seconds = 600);
+    let lost = kill_again_and_again(&site).await;
+    assert_eq!(lost, 0);
+}
+
+async fn after_every_kill_the_tenant_works_or_says_that_its_pair_was_lost(stores: Stores) {
+    let site = Site::build(stores).await;
+    kill_again_and_again(&site).await;
+}
+
+/// Kills the process at random moments of a renewal. Gives how often a pair was lost.
+async fn kill_again_and_again(site: &Site) -> usize {
+    let mut random = StdRng::seed_from_u64(4);
+    let mut running = site.start().await;
+    let mut lost = 0;
+    for kill in 0..kills(site) {
+        let slow = Duration::from_millis(random.random_range(0..15));
+        let moment = [Moment::Before, Moment::After][random.random_range(0..2)];
+        site.sandbox
+            .inject(Fault::once(FaultKind::Slow(moment, slow)).for_oauth());
+        site.expire();
+        let calls = join_all((0..5).map(|call| site.call(&running, format!("{kill}.{call}"))));
+        let until_kill = Duration::from_millis(random.random_range(0..60));
+        let _ = tokio::time::timeout(until_kill, calls).await;
+        running.process.kill();
+        site.sandbox.clear_faults();
+
+        running = site.start().await;
+        let Err(status) = site.call(&running, format!("{kill}.after")).await else {
+            continue;
+        };
+        assert_eq!(
+            status.reason(),
+            "REAUTHORIZATION_REQUIRED",
+            "kill {kill}: {status:?}"
+        );
+        lost += 1;
+        site.authorize_anew().await;
+        site.call(&running, format!("{kill}.anew")).await.unwrap();
+    }
+    let record = site.sandbox.record();
+    assert!(record.delivered_by_text().values().all(|times| *times == 1));
+    tell(&format!("{} kills, {lost} pairs lost", kills(site)));
+    lost
+}
+
+/// How often a process is killed: OPENLINES_TEST_KILLS times, or 10; on PostgreSQL a fifth, because there the next process may wait
+/// until the lease of the dead one has ended.
+fn kills(site: &Site) -> usize {
+    let environment = Environment::of_process();
+    let given = environment.get("OPENLINES_TEST_KILLS");
+    let kills = given.map_or(10, |given| given.unwrap().parse().unwrap());
+    if site.stores.is_shared() {
+        kills / 5
+    } else {
+        kills
+    }
+}
+
+/// Says it past the harness, which keeps the output of tests that pass.
+fn tell(line: &str) {
+    use std::io::Write;
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let line = format!("{test}: {line}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}

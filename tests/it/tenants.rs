@@ -1,0 +1,15 @@
+//! Management of tenants, through the gRPC socket and through the command line.
+
+mod command_line;
+mod creation;
+mod listing;
+mod masks;
+mod office;
+mod rights;
+mod secrecy;
+mod store;
+mod switching;
+mod trail;
+mod updates;
+mod verification;
+mod versions;

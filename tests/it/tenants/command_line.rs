@@ -1,0 +1,419 @@
+//! `openlines tenants`, as an operator types it.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use bitrix24_openlines::sandbox::demo;
+use serde_json::Value;
+
+use super::office::Office;
+use crate::support::process::openlines;
+
+/// Somebody with a key at a terminal.
+struct Terminal {
+    address: SocketAddr,
+    key: String,
+}
+
+/// What a command did.
+struct Done {
+    code: i32,
+    output: String,
+    error: String,
+}
+
+impl Terminal {
+    fn of(office: &Office) -> Self {
+        Self {
+            address: office.service.address,
+            key: office.keys.manager.clone(),
+        }
+    }
+
+    /// Runs a command with text on its standard input.
+    async fn type_in(&self, arguments: &[&str], input: &str) -> Done {
+        let mut command = openlines(&["tenants", "--address", &format!("http://{}", self.address)]);
+        command
+            .args(arguments)
+            .env("OPENLINES_API_KEY", &self.key)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let input = input.to_owned();
+        let output = tokio::task::spawn_blocking(move || {
+            let mut child = command.spawn().unwrap();
+            let mut pipe = child.stdin.take().unwrap();
+            // The program may have ended without reading.
+            let _ = pipe.write_all(input.as_bytes());
+            drop(pipe);
+            child.wait_with_output().unwrap()
+        });
+        Done::of(output.await.unwrap())
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Done {
+        self.type_in(arguments, "").await
+    }
+
+    /// Runs a command that must succeed, and returns what it wrote.
+    async fn done(&self, arguments: &[&str]) -> String {
+        let done = self.run(arguments).await;
+        assert_eq!(done.code, 0, "{arguments:?} {}", done.error);
+        assert_eq!(done.error, "");
+        done.output
+    }
+}
+
+impl Done {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap(),
+            output: String::from_utf8(output.stdout).unwrap(),
+            error: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+fn file(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// The value of a line in the output of `get`.
+fn line<'t>(shown: &'t str, title: &str) -> &'t str {
+    let lines = shown.lines();
+    let of_title = |line: &'t str| line.strip_prefix(title)?.strip_prefix("  ");
+    lines.filter_map(of_title).next().unwrap_or_default().trim()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_lives_its_whole_life_at_the_terminal() {
+    let office = Office::open().await;
+    let terminal = Terminal::of(&office);
+    let portal = office.portal();
+    let create = [
+        "create",
+        "acme",
+        "--portal",
+        &portal,
+        "--display-name",
+        "Acme",
+        "--webhook-user-id",
+        "1",
+        "--webhook-secret-file",
+        "-",
+    ];
+    let created = terminal.type_in(&create, "wrong\n").await;
+    assert_eq!(created.code, 0, "{}", created.error);
+    assert_eq!(line(&created.output, "id"), "acme");
+    assert_eq!(line(&created.output, "state"), "active");
+    assert_eq!(line(&created.output, "credentials"), "webhook");
+    let etag = line(&created.output, "etag").to_owned();
+
+    let refused = terminal.run(&["verify", "acme"]).await;
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.output.starts_with("refused: "),
+        "{}",
+        refused.output
+    );
+    assert!(
+        refused.output.contains("INVALID_CREDENTIALS"),
+        "{}",
+        refused.output
+    );
+
+    let secret = file(
+        office.folder.path(),
+        "secret",
+        &format!("{}\r\n", demo::WEBHOOK_SECRET),
+    );
+    let update = [
+        "update",
+        "tenants/acme",
+        "--webhook-secret-file",
+        &secret,
+        "--etag",
+        &etag,
+    ];
+    terminal.done(&update).await;
+    let verified = terminal.done(&["verify", "acme"]).await;
+    assert!(verified.starts_with("working: "), "{verified}");
+    assert!(verified.contains("permissions: "), "{verified}");
+
+    let old = terminal.run(&["disable", "acme", "--etag", &etag]).await;
+    assert_eq!(old.code, 1);
+    assert!(
+        old.error
+            .starts_with("openlines: ABORTED, TENANT_CHANGED: "),
+        "{}",
+        old.error
+    );
+    let disabled = terminal.done(&["disable", "acme"]).await;
+    assert_eq!(line(&disabled, "state"), "disabled");
+    let listed = terminal.done(&["list", "--state", "disabled"]).await;
+    assert!(listed.starts_with("ID "), "{listed}");
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    assert!(
+        listed.contains("acme  disabled  http://127.0.0.1:"),
+        "{listed}"
+    );
+    let enabled = terminal.done(&["enable", "acme"]).await;
+    assert_eq!(line(&enabled, "state"), "active");
+    assert_eq!(terminal.done(&["list"]).await.lines().count(), 4);
+
+    let cleared = terminal
+        .done(&["update", "acme", "--clear", "display-name"])
+        .await;
+    assert_eq!(line(&cleared, "name"), "");
+    assert_eq!(
+        terminal.done(&["delete", "acme"]).await,
+        "acme is deleted.\n"
+    );
+    let gone = terminal.run(&["get", "acme"]).await;
+    assert_eq!(gone.code, 1);
+    assert!(
+        gone.error.contains("NOT_FOUND, TENANT_NOT_FOUND"),
+        "{}",
+        gone.error
+    );
+    assert!(
+        gone.error.contains("Check the tenant's name."),
+        "{}",
+        gone.error
+    );
+    assert!(gone.error.contains("Request id: "), "{}", gone.error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_is_entered_from_files() {
+    let office = Office::open().await;
+    let terminal = Terminal::of(&office);
+    let folder = office.folder.path();
+    let client_secret = file(folder, "client", demo::CLIENT_SECRET);
+    let refresh_token = file(folder, "refresh", demo::REFRESH_TOKEN);
+    let access_token = file(folder, "access", demo::ACCESS_TOKEN);
+    let portal = office.portal();
+    let created = terminal
+        .done(&[
+            "create",
+            "acme",
+            "--portal",
+            &portal,
+            "--client-id",
+            demo::CLIENT_ID,
+            "--client-secret-file",
+            &client_secret,
+            "--refresh-token-file",
+            &refresh_token,
+            "--access-token-file",
+            &access_token,
+            "--access-token-expires",
+            "2100-01-01T00:00:00Z",
+        ])
+        .await;
+    assert_eq!(line(&created, "client id"), demo::CLIENT_ID);
+    assert_eq!(line(&created, "client secret"), "yes");
+    assert_eq!(
+        line(&created, "access token"),
+        "yes, until 2100-01-01T00:00:00Z"
+    );
+    assert_eq!(line(&created, "refresh token"), "yes");
+    assert_eq!(line(&created, "event token"), "no");
+    office.send("acme").await.unwrap();
+    let cleared = terminal
+        .done(&["update", "acme", "--clear", "access-token"])
+        .await;
+    assert_eq!(line(&cleared, "access token"), "no");
+    assert!(
+        terminal
+            .done(&["verify", "acme"])
+            .await
+            .starts_with("working: ")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_is_the_answer_of_the_service() {
+    let office = Office::open().await;
+    let terminal = Terminal::of(&office);
+    let listed: Value =
+        serde_json::from_str(&terminal.done(&["--output", "json", "list"]).await).unwrap();
+    let names: Vec<&str> = listed["tenants"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tenant| tenant["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["tenants/app", "tenants/hook"]);
+    let shown: Value =
+        serde_json::from_str(&terminal.done(&["get", "hook", "--output", "json"]).await).unwrap();
+    assert_eq!(shown["webhook"]["hasSecret"], true);
+    assert_eq!(shown["origin"], "ORIGIN_FILE");
+
+    let refused = terminal.run(&["get", "ghost", "--output", "json"]).await;
+    assert_eq!(refused.code, 1);
+    let json = refused.error.trim_start_matches("openlines: ");
+    let status: Value = serde_json::from_str(json).unwrap();
+    assert_eq!(
+        status["details"][0]["reason"],
+        "ERROR_REASON_TENANT_NOT_FOUND"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_violation_is_told_in_a_line_of_its_own() {
+    let office = Office::open().await;
+    let terminal = Terminal::of(&office);
+    let create = [
+        "create",
+        "Acme",
+        "--portal",
+        "https://acme.example/",
+        "--webhook-user-id",
+        "0",
+    ];
+    let refused = terminal.run(&create).await;
+    assert_eq!(refused.code, 1);
+    let mut lines = refused.error.lines();
+    assert!(
+        lines
+            .next()
+            .unwrap()
+            .starts_with("openlines: INVALID_ARGUMENT, INVALID_REQUEST: ")
+    );
+    let fields: Vec<&str> = lines
+        .map(|line| line.split(": ").next().unwrap().trim())
+        .collect();
+    let expected = [
+        "tenant_id",
+        "tenant.portal",
+        "tenant.webhook.user_id",
+        "tenant.webhook.secret",
+    ];
+    assert_eq!(fields[..expected.len()], expected, "{}", refused.error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_command_line_lacks_is_told_before_anybody_is_called() {
+    let nobody = Terminal {
+        address: "127.0.0.1:1".parse().unwrap(),
+        key: "b24f_x".to_owned(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let empty = file(folder.path(), "empty", "\n");
+    let secret = file(folder.path(), "secret", "x");
+    for (arguments, told) in [
+        (&["update", "a"][..], "nothing to change"),
+        (
+            &["create", "a", "--webhook-secret-file", "/does/not/exist"],
+            "cannot be read",
+        ),
+        (
+            &["create", "a", "--webhook-secret-file", &empty],
+            "is empty",
+        ),
+        (
+            &[
+                "create",
+                "a",
+                "--client-secret-file",
+                "-",
+                "--refresh-token-file",
+                "-",
+            ],
+            "standard input already",
+        ),
+        (
+            &[
+                "create",
+                "a",
+                "--webhook-user-id",
+                "1",
+                "--client-id",
+                "local.1.2",
+            ],
+            "options of one of the two",
+        ),
+        (
+            &[
+                "update",
+                "a",
+                "--display-name",
+                "x",
+                "--clear",
+                "display-name",
+            ],
+            "display_name is given, too",
+        ),
+        (
+            &["get", "a", "--address", "127.0.0.1:1"],
+            "http://HOST:PORT",
+        ),
+        (
+            &["get", "a", "--ca-file", &secret],
+            "--ca-file is for https://",
+        ),
+        (
+            &["get", "a", "--api-key-file", "/does/not/exist"],
+            "--api-key-file",
+        ),
+        (&["list", "--state", "gone"], "invalid value"),
+        (&["rename", "a"], "unrecognized subcommand"),
+        (
+            &["create", "a", "--webhook-secret", "x"],
+            "unexpected argument",
+        ),
+    ] {
+        let done = nobody.type_in(arguments, "from-input\n").await;
+        assert_eq!(done.code, 64, "{arguments:?} {}", done.error);
+        assert!(done.error.contains(told), "{arguments:?} {}", done.error);
+        assert_eq!(done.output, "");
+    }
+    let done = nobody.run(&["get", "a"]).await;
+    assert_eq!(done.code, 1);
+    assert!(
+        done.error.contains("cannot reach http://127.0.0.1:1"),
+        "{}",
+        done.error
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_comes_from_a_file_or_from_the_environment() {
+    let office = Office::open().await;
+    let mut terminal = Terminal::of(&office);
+    let key = file(
+        office.folder.path(),
+        "key",
+        &format!("{}\n", office.keys.manager),
+    );
+    office.keys.sender.clone_into(&mut terminal.key);
+    let refused = terminal.run(&["list"]).await;
+    assert!(
+        refused
+            .error
+            .contains("PERMISSION_DENIED, ADMINISTRATION_NOT_PERMITTED")
+    );
+    // The file comes first.
+    terminal.done(&["list", "--api-key-file", &key]).await;
+
+    let address = format!("http://{}", office.service.address);
+    let without = tokio::task::spawn_blocking(move || {
+        openlines(&["tenants", "--address", &address, "list"])
+            .output()
+            .unwrap()
+    });
+    let without = Done::of(without.await.unwrap());
+    assert_eq!(without.code, 1);
+    assert!(
+        without
+            .error
+            .contains("UNAUTHENTICATED, CREDENTIALS_MISSING"),
+        "{}",
+        without.error
+    );
+}
