@@ -22,7 +22,7 @@ impl Search {
             || Event::new(EventKind::AppInstall, "http://127.0.0.1:1/").of(demo::CLIENT_ID);
         let uninstall =
             Event::new(EventKind::AppUninstall, "http://127.0.0.1:1/").of(demo::CLIENT_ID);
-        self.event(&install()).await;
+        assert_eq!(self.event(&install()).await, 200);
         self.soon(&tenant, "OK").await;
         for (field, value) in [
             (
@@ -38,13 +38,13 @@ impl Search {
             self.event(&install().with(field, value)).await;
             self.event(&uninstall.clone().with(field, value)).await;
         }
-        self.event(&uninstall).await;
+        assert_eq!(self.event(&uninstall).await, 200);
         self.soon(&tenant, "REAUTHORIZATION_REQUIRED").await;
         let again = Event {
             renews_application_token: true,
             ..install()
         };
-        self.event(&again).await;
+        assert_eq!(self.event(&again).await, 200);
         self.soon(&tenant, "OK").await;
     }
 
@@ -218,6 +218,7 @@ impl Search {
             words.map(str::to_owned).collect::<Vec<_>>()
         };
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let mut done = 0;
         for arguments in [
             create(&misplaced),
             create(&secret),
@@ -233,7 +234,7 @@ impl Search {
                 let mut command = openlines(&["tenants"]);
                 command.args(&arguments);
                 command.args(["--address", &address, "--api-key-file", key]);
-                self.run(command);
+                done += usize::from(self.run(command));
             }
         }
         for arguments in [words("keys sealing-keys"), words("keys reseal")] {
@@ -241,9 +242,13 @@ impl Search {
                 let mut command = openlines(&[]);
                 command.args(&arguments);
                 command.args(["--store-url-file", url, "--keyring-file", &keyring]);
-                self.run(command);
+                done += usize::from(self.run(command));
             }
         }
+        assert_eq!(
+            done, 8,
+            "one creation, four looks, a deletion, two commands for keys"
+        );
         // A store that is not there, one whose address cannot be read, and a second service on an SQLite file.
         let settings = self.files.settings();
         let mut urls = vec![
@@ -256,18 +261,19 @@ impl Search {
             command.env("OPENLINES_STORE_URL", url);
             command.env("OPENLINES_ADMIN_LISTEN", "127.0.0.1:0");
             command.env("OPENLINES_LOG_FILTER", "trace");
-            self.run(command);
+            assert!(!self.run(command));
         }
         let password = "canary.password.of.no.store".to_owned();
         self.secrets
             .insert("password of no store".to_owned(), password);
     }
 
-    fn run(&mut self, mut command: Command) {
+    /// Runs a command to its end, and says whether it did what it was asked.
+    fn run(&mut self, mut command: Command) -> bool {
         let output = command.output().unwrap();
-        self.haystack
-            .add(&format!("output of {command:?}"), &output.stdout);
-        self.haystack
-            .add(&format!("errors of {command:?}"), &output.stderr);
+        let place = format!("output of {command:?}");
+        self.haystack.add(&place, &output.stdout);
+        self.haystack.add(&place, &output.stderr);
+        output.status.success()
     }
 }
