@@ -111,6 +111,7 @@ mod tests {
         let mut variables = vec![
             variable("OPENLINES_TENANTS_FILE", tenants.to_str().unwrap()),
             variable("ACME_WEBHOOK", "abc123"),
+            variable("CHAT_CLIENT_SECRET", "s3cret"),
             variable(
                 "OPENLINES_STORE_KEYRING",
                 Key::generate().unwrap().expose().expose_secret(),

@@ -141,9 +141,8 @@ async fn update(store: &Store, entry: &StoredTenant) -> Result<Option<Option<Act
         }
         let keep_tokens = same_tokens(tenant.file_fingerprint, entry.file_fingerprint);
         take_credentials(&mut tenant.credentials, &entry.credentials, keep_tokens);
-        if !keep_tokens {
-            tenant.reauthorization = None;
-        }
+        // Whatever was corrected, it is worth a try: where it was not enough, the next renewal marks the tenant again.
+        tenant.reauthorization = None;
         tenant.origin = Origin::File;
         tenant.file_fingerprint = entry.file_fingerprint;
         Ok(())
@@ -176,6 +175,16 @@ fn take_credentials(stored: &mut StoredCredentials, entry: &StoredCredentials, k
             taken.refresh_token.clone_from(&stored.refresh_token);
         }
         taken.scopes.clone_from(&stored.scopes);
+        if taken.authorization_server.is_none() {
+            taken
+                .authorization_server
+                .clone_from(&stored.authorization_server);
+        }
+        if taken.application_token.is_none() {
+            taken
+                .application_token
+                .clone_from(&stored.application_token);
+        }
     }
     *stored = taken;
 }

@@ -2,24 +2,31 @@
 {{- define "openlines.configFolder" -}}/etc/openlines{{- end }}
 {{- define "openlines.secretsFolder" -}}/run/secrets/openlines{{- end }}
 {{- define "openlines.tlsFolder" -}}/run/secrets/openlines-tls{{- end }}
+{{- define "openlines.keyringFolder" -}}/run/secrets/openlines-keyring{{- end }}
+{{- define "openlines.databaseFolder" -}}/run/secrets/openlines-database{{- end }}
+{{- define "openlines.dataFolder" -}}/var/lib/openlines{{- end }}
 
 {{/* Ports of the container. */}}
 {{- define "openlines.grpcPort" -}}50051{{- end }}
 {{- define "openlines.adminPort" -}}9464{{- end }}
+{{- define "openlines.installationPort" -}}8080{{- end }}
+
+{{/* The path of Bitrix24's events. */}}
+{{- define "openlines.installationPath" -}}/bitrix24/events/{{- end }}
 
 {{- define "openlines.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* 54 characters at most: the longest name made of it ends with "-headless". */}}
+{{/* 50 characters at most: the longest name made of it ends with "-installation". */}}
 {{- define "openlines.fullname" -}}
 {{- $name := include "openlines.name" . }}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 54 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
 {{- else if contains $name .Release.Name }}
-{{- .Release.Name | trunc 54 | trimSuffix "-" }}
+{{- .Release.Name | trunc 50 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 54 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 
@@ -50,6 +57,15 @@ app.kubernetes.io/component: server
 {{- .Values.existingSecret | default (include "openlines.fullname" .) }}
 {{- end }}
 
+{{/* The Secret of the release for the store; only if a value is given here. */}}
+{{- define "openlines.storeSecretName" -}}
+{{- printf "%s-store" (include "openlines.fullname" .) }}
+{{- end }}
+
+{{- define "openlines.isPostgresql" -}}
+{{- if eq .Values.store.kind "postgresql" }}true{{ end }}
+{{- end }}
+
 {{- define "openlines.image" -}}
 {{- $image := .Values.image }}
 {{- if $image.digest }}
@@ -75,13 +91,48 @@ app.kubernetes.io/component: server
 {{- $tls := dict "certificate_file" (printf "%s/tls.crt" $folder) "private_key_file" (printf "%s/tls.key" $folder) }}
 {{- $_ := set $server "tls" $tls }}
 {{- end }}
+{{- $callers := list }}
+{{- range .Values.callers }}
+{{- $caller := dict "name" .name "tenants" .tenants "keys" .keys }}
+{{- if .managesTenants }}
+{{- $_ := set $caller "manages_tenants" true }}
+{{- end }}
+{{- $callers = append $callers $caller }}
+{{- end }}
+{{- $store := dict "keyring_file" (printf "%s/keyring" (include "openlines.keyringFolder" .)) }}
+{{- if include "openlines.isPostgresql" . }}
+{{- $_ := set $store "url_file" (printf "%s/url" (include "openlines.databaseFolder" .)) }}
+{{- else }}
+{{- $_ := set $store "url" (printf "sqlite:%s/openlines.db" (include "openlines.dataFolder" .)) }}
+{{- end }}
 {{- $own := dict
       "server" $server
       "admin" (dict "listen" (printf "%s:%s" .Values.listenAddress (include "openlines.adminPort" .)))
-      "auth" (dict "callers" .Values.callers)
-      "tenants" (dict "file" (printf "%s/tenants.yaml" (include "openlines.configFolder" .)))
+      "auth" (dict "callers" $callers)
+      "store" $store
 }}
+{{- if .Values.tenants }}
+{{- $_ := set $own "tenants" (dict "file" (printf "%s/tenants.yaml" (include "openlines.configFolder" .))) }}
+{{- end }}
+{{- $applications := list }}
+{{- range .Values.applications }}
+{{- $secret := dict "file" (printf "%s/%s" (include "openlines.secretsFolder" $) .clientSecretKey) }}
+{{- $applications = append $applications (dict "name" .name "client_id" .clientId "client_secret" $secret) }}
+{{- end }}
+{{- if $applications }}
+{{- $_ := set $own "applications" $applications }}
+{{- end }}
+{{- if .Values.installation.enabled }}
+{{- $listen := printf "%s:%s" .Values.listenAddress (include "openlines.installationPort" .) }}
+{{- $_ := set $own "installation" (dict "listen" $listen) }}
+{{- end }}
 {{- toYaml (mergeOverwrite (deepCopy (.Values.settings | default dict)) $own) }}
+{{- end }}
+
+{{/* Keys of an application's entry in the values, and their names in the tenants file. */}}
+{{- define "openlines.applicationSecrets" -}}
+{{- dict "clientSecretKey" "client_secret" "accessTokenKey" "access_token" "refreshTokenKey" "refresh_token"
+      "applicationTokenKey" "application_token" | toJson }}
 {{- end }}
 
 {{/* tenants.yaml: secrets stand in files of the Secret, never here. */}}
@@ -90,24 +141,54 @@ app.kubernetes.io/component: server
 {{- $tenants := list }}
 {{- range .Values.tenants }}
 {{- $tenant := dict "id" .id "portal" .portal }}
+{{- with .displayName }}
+{{- $_ := set $tenant "display_name" . }}
+{{- end }}
 {{- with .webhook }}
 {{- $secret := dict "file" (printf "%s/%s" $folder .secretKey) }}
 {{- $_ := set $tenant "webhook" (dict "user_id" .userId "secret" $secret) }}
 {{- end }}
 {{- with .application }}
-{{- $token := dict "file" (printf "%s/%s" $folder .accessTokenKey) }}
-{{- $_ := set $tenant "application" (dict "access_token" $token) }}
+{{- $application := dict }}
+{{- with .clientId }}{{ $_ := set $application "client_id" . }}{{ end }}
+{{- with .authorizationServer }}{{ $_ := set $application "authorization_server" . }}{{ end }}
+{{- with .memberId }}{{ $_ := set $application "member_id" . }}{{ end }}
+{{- $given := . }}
+{{- range $value, $name := include "openlines.applicationSecrets" $ | fromJson }}
+{{- with get $given $value }}
+{{- $_ := set $application $name (dict "file" (printf "%s/%s" $folder .)) }}
+{{- end }}
+{{- end }}
+{{- $_ := set $tenant "application" $application }}
 {{- end }}
 {{- $tenants = append $tenants $tenant }}
 {{- end }}
 {{- toYaml (dict "tenants" $tenants) }}
 {{- end }}
 
-{{/* The keys of the Secret that tenants name, each once, as JSON. */}}
-{{- define "openlines.secretKeys" -}}
-{{- $keys := list }}
-{{- range .Values.tenants }}
-{{- $keys = append $keys (ternary (.webhook | default dict).secretKey (.application | default dict).accessTokenKey (hasKey . "webhook")) }}
+{{/* Every place in the values that names a key of the Secret → that key, as JSON. */}}
+{{- define "openlines.secretPlaces" -}}
+{{- $places := dict }}
+{{- range $index, $tenant := .Values.tenants }}
+{{- with .webhook }}
+{{- $_ := set $places (printf "tenants[%d].webhook.secretKey" $index) .secretKey }}
 {{- end }}
-{{- $keys | uniq | sortAlpha | toJson }}
+{{- with .application }}
+{{- $given := . }}
+{{- range $value, $name := include "openlines.applicationSecrets" $ | fromJson }}
+{{- with get $given $value }}
+{{- $_ := set $places (printf "tenants[%d].application.%s" $index $value) . }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $index, $application := .Values.applications }}
+{{- $_ := set $places (printf "applications[%d].clientSecretKey" $index) .clientSecretKey }}
+{{- end }}
+{{- $places | toJson }}
+{{- end }}
+
+{{/* The keys of the Secret that tenants and applications name, each once, as JSON. */}}
+{{- define "openlines.secretKeys" -}}
+{{- values (include "openlines.secretPlaces" . | fromJson) | uniq | sortAlpha | toJson }}
 {{- end }}

@@ -3,24 +3,69 @@ What no schema can say: rules over several values. Messages name the place and t
 any value may be a secret in the wrong place. (For the same reason values.schema.json has no pattern where one could be.)
 */}}
 {{- define "openlines.validate" -}}
+{{- include "openlines.validate.store" . }}
 {{- include "openlines.validate.secrets" . }}
 {{- include "openlines.validate.tenants" . }}
+{{- include "openlines.validate.applications" . }}
+{{- include "openlines.validate.installation" . }}
 {{- include "openlines.validate.callers" . }}
 {{- include "openlines.validate.stop" . }}
+{{- end }}
+
+{{- define "openlines.validate.store" -}}
+{{- $store := .Values.store }}
+{{- if and $store.keyring.existingSecret $store.keyring.value }}
+{{- fail "store.keyring: give one of existingSecret and value" }}
+{{- end }}
+{{- if not (or $store.keyring.existingSecret $store.keyring.value) }}
+{{- fail "store.keyring: give existingSecret, a Secret with a keyring from `openlines keys new-sealing-key`, or value; without a key no secret can be stored" }}
+{{- end }}
+{{- if include "openlines.isPostgresql" . }}
+{{- if and $store.postgresql.existingSecret $store.postgresql.url }}
+{{- fail "store.postgresql: give one of existingSecret and url" }}
+{{- end }}
+{{- if not (or $store.postgresql.existingSecret $store.postgresql.url) }}
+{{- fail "store.postgresql: give existingSecret, a Secret with the address of the database, or url; or store.kind: sqlite and replicaCount: 1 for a single pod with a volume" }}
+{{- end }}
+{{- if and $store.postgresql.url (not (regexMatch "^postgres(ql)?://" $store.postgresql.url)) }}
+{{- fail "store.postgresql.url: give postgresql://USER:PASSWORD@HOST/DATABASE" }}
+{{- end }}
+{{- else }}
+{{- if or $store.postgresql.existingSecret $store.postgresql.url }}
+{{- fail "store.postgresql: is given with store.kind: sqlite; give what belongs to one kind" }}
+{{- end }}
+{{- if ne (.Values.replicaCount | int) 1 }}
+{{- fail "replicaCount: give 1 with store.kind: sqlite, because one process at a time can use the file; several replicas need store.kind: postgresql" }}
+{{- end }}
+{{- $volume := $store.sqlite.persistence }}
+{{- if and $volume.existingClaim (not $volume.enabled) }}
+{{- fail "store.sqlite.persistence: existingClaim is given, and enabled is false; give one of the two" }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "openlines.validate.secrets" -}}
 {{- if and .Values.secrets .Values.existingSecret }}
 {{- fail "secrets, existingSecret: give one of the two" }}
 {{- end }}
-{{- if not (or .Values.secrets .Values.existingSecret) }}
-{{- fail "secrets, existingSecret: give one of the two; the tenants' secrets come from there" }}
+{{- $places := include "openlines.secretPlaces" . | fromJson }}
+{{- if and $places (not (or .Values.secrets .Values.existingSecret)) }}
+{{- fail "secrets, existingSecret: give one of the two; the secrets of tenants and applications come from there" }}
+{{- end }}
+{{- range $place, $key := $places }}
+{{- if or (not (regexMatch "^[-._a-zA-Z0-9]{1,253}$" $key)) (regexMatch "^\\.\\.?$" $key) (hasPrefix ".." $key) }}
+{{- fail (printf "%s: give the name of a key in the Secret: letters, digits, `-`, `_` and `.`" $place) }}
+{{- end }}
+{{- if and $.Values.secrets (not (hasKey $.Values.secrets $key)) }}
+{{- fail (printf "%s: names no key of `secrets`" $place) }}
+{{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "openlines.validate.tenants" -}}
-{{- if not .Values.tenants }}
-{{- fail "tenants: give at least one" }}
+{{- $registered := list }}
+{{- range .Values.applications }}
+{{- $registered = append $registered .clientId }}
 {{- end }}
 {{- $ids := dict }}
 {{- range $index, $tenant := .Values.tenants }}
@@ -32,14 +77,50 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- if not (regexMatch "^([a-z0-9-]+(\\.[a-z0-9-]+)+|http://(127\\.0\\.0\\.1|\\[::1\\]):[0-9]+)$" .portal) }}
 {{- fail (printf "%s.portal: give the host name alone, in lower case: no scheme, no port, no path" $place) }}
 {{- end }}
-{{- $keyPlace := ternary (printf "%s.webhook.secretKey" $place) (printf "%s.application.accessTokenKey" $place) (hasKey . "webhook") }}
-{{- $key := ternary (.webhook | default dict).secretKey (.application | default dict).accessTokenKey (hasKey . "webhook") }}
-{{- if or (not (regexMatch "^[-._a-zA-Z0-9]{1,253}$" $key)) (regexMatch "^\\.\\.?$" $key) (hasPrefix ".." $key) }}
-{{- fail (printf "%s: give the name of a key in the Secret: letters, digits, `-`, `_` and `.`" $keyPlace) }}
+{{- if hasKey . "application" }}
+{{- $application := .application | default dict }}
+{{- if not (or $application.accessTokenKey $application.refreshTokenKey) }}
+{{- fail (printf "%s.application: give refreshTokenKey, accessTokenKey or both" $place) }}
 {{- end }}
-{{- if and $.Values.secrets (not (hasKey $.Values.secrets $key)) }}
-{{- fail (printf "%s: names no key of `secrets`" $keyPlace) }}
+{{- if and (or $application.refreshTokenKey $application.clientSecretKey) (not $application.clientId) }}
+{{- fail (printf "%s.application.clientId: is missing; without it no token can be renewed" $place) }}
 {{- end }}
+{{- if and $application.clientId (not $application.clientSecretKey) (not (has $application.clientId $registered)) }}
+{{- fail (printf "%s.application.clientId: is that of none of `applications`; add it there, or give clientSecretKey" $place) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "openlines.validate.applications" -}}
+{{- $names := dict }}
+{{- $clientIds := dict }}
+{{- range $index, $application := .Values.applications }}
+{{- $place := printf "applications[%d]" $index }}
+{{- if hasKey $names .name }}
+{{- fail (printf "%s.name: another application has it already" $place) }}
+{{- end }}
+{{- $_ := set $names .name true }}
+{{- if hasKey $clientIds .clientId }}
+{{- fail (printf "%s.clientId: another application has it already" $place) }}
+{{- end }}
+{{- $_ := set $clientIds .clientId true }}
+{{- end }}
+{{- end }}
+
+{{- define "openlines.validate.installation" -}}
+{{- $installation := .Values.installation }}
+{{- if and $installation.enabled (not .Values.applications) }}
+{{- fail "installation.enabled: needs `applications`; events of others are not taken" }}
+{{- end }}
+{{- if and (or $installation.ingress.enabled $installation.httpRoute.enabled) (not $installation.enabled) }}
+{{- fail "installation.ingress, installation.httpRoute: set installation.enabled, or nothing answers there" }}
+{{- end }}
+{{- if and $installation.ingress.enabled (not $installation.ingress.host) }}
+{{- fail "installation.ingress.host: give the name that Bitrix24 calls" }}
+{{- end }}
+{{- if and $installation.httpRoute.enabled (not $installation.httpRoute.parentRefs) }}
+{{- fail "installation.httpRoute.parentRefs: name the gateway, and of its listeners one for HTTPS" }}
 {{- end }}
 {{- end }}
 

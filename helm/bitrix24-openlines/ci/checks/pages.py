@@ -24,6 +24,12 @@ SET_BY_THE_CHART = {
     "auth.callers": "the chart sets it; see `callers`",
     "auth.callers_file": "the chart sets it; see `callers`",
     "tenants.file": "the chart sets it; see `tenants`",
+    "store.url": "the chart sets it; see `store`",
+    "store.url_file": "the chart sets it; see `store`",
+    "store.keyring_file": "the chart sets it; see `store.keyring`",
+    "store.keyring": "the chart sets it; see `store.keyring`",
+    "applications": "the chart sets it; see `applications`",
+    "installation.listen": "the chart sets it; see `installation`",
 }
 
 START, END = "<!-- values -->\n", "<!-- end of values -->\n"
@@ -83,7 +89,7 @@ def table(schema: dict, values: dict) -> str:
         for name, value in properties.items():
             path, default = f"{prefix}{name}", values.get(name)
             # Explained elsewhere: in docs/settings.md and by Kubernetes.
-            whole = name == "settings" or value.get("description", "").endswith("As in Kubernetes.")
+            whole = name == "settings" or value.get("description", "").endswith(("As in Kubernetes.", "As in the Gateway API."))
             if "properties" in value and not whole:
                 rows(f"{path}.", value["properties"], default or {})
             elif path != "global":

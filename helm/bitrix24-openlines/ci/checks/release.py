@@ -39,6 +39,11 @@ class Release:
     def serves_tls(self) -> bool:
         return any(volume["name"] == "tls" for volume in self.pod["spec"]["volumes"])
 
+    @property
+    def on_a_file(self) -> bool:
+        """Whether the store is an SQLite file."""
+        return any(volume["name"] == "data" for volume in self.pod["spec"]["volumes"])
+
     def container_port(self, name: str | int) -> int:
         if isinstance(name, int):
             return name

@@ -8,6 +8,9 @@ the loopback interface, so that nobody else's ports matter. Then the probes are 
 containers with the Services' names leading to the container, and at last SIGTERM, after which the process must end with 0
 in the time that the chart reckons with.
 
+Where the store is PostgreSQL, a real one is started in the same network, and its address takes the place of the one in the
+Secret. Where it is a file, its volume is an empty folder that belongs to the pod's group, as a new volume does.
+
 START_WITHOUT is a list of what the binary does not have yet, separated by spaces: sections that are taken out of
 settings.yaml, and `health` for the command of the test pod.
 """
@@ -34,6 +37,8 @@ from release import Release, selects
 
 WITHOUT = os.environ.get("START_WITHOUT", "").split()
 IN_NAMESPACES = "START_IN_NAMESPACES"
+# Set by .ci/postgres.
+DATABASE = "OPENLINES_TEST_POSTGRES_URL"
 NAMESPACE = "chat"
 ROOTS = Path(sys.argv[3]).resolve()
 # Beyond the shutdown delay: nothing is under way, so nothing is waited for.
@@ -50,8 +55,11 @@ def main() -> None:
     assert os.environ[IN_NAMESPACES] != mount_namespace(), "not in a mount namespace of its own"
     loopback_up()
     binary, release = Path(sys.argv[1]).resolve(), Release(Path(sys.argv[2]))
+    if not release.on_a_file and DATABASE not in os.environ:
+        # It ends with us, and with the namespace at the latest.
+        sys.exit(subprocess.run([".ci/postgres", sys.executable, *sys.argv]).returncode)
     mount("-t", "tmpfs", "tmpfs", ROOTS)
-    foreign = foreign_secrets(release)
+    foreign = foreign_secrets(binary, release)
 
     server = Container("server", binary, release, release.pod["spec"], release.container, foreign)
     server.run("serve", "--config", config_argument(release), "--check")
@@ -66,6 +74,7 @@ def main() -> None:
         serving = health(release.container_port("grpc"), "", credentials, service_names(release)[0])
         assert serving == "SERVING", serving
         print("gRPC health over TLS: SERVING")
+    installation_answers(release)
     run_test_pod(binary, release, foreign)
     stop(release, process)
 
@@ -104,11 +113,16 @@ class Container:
         for path, (content, mode) in release.files(pod, container, foreign).items():
             if path.endswith("/settings.yaml"):
                 content = known_settings(content)
+            if path == f"{mounted_at(container, 'database')}/url":
+                content = os.environ[DATABASE].encode()
             file = self.inside(path)
             file.write_bytes(content)
             os.chown(file, 0, pod["securityContext"]["fsGroup"])
             file.chmod(mode)
         mount("-o", "remount,ro", self.root)
+        if data := mounted_at(container, "data"):
+            group = pod["securityContext"]["fsGroup"]
+            mount("-t", "tmpfs", "-o", f"mode=2770,gid={group}", "tmpfs", self.inside(data))
 
     def inside(self, path: str) -> Path:
         return self.root / path.removeprefix("/")
@@ -141,6 +155,10 @@ class Container:
         assert code == 0, f"{' '.join(arguments)}: exit code {code}"
 
 
+def mounted_at(container: dict, volume: str) -> str | None:
+    return next((mount["mountPath"] for mount in container.get("volumeMounts", []) if mount["name"] == volume), None)
+
+
 def loopback_up() -> None:
     set_flags, up_and_running = 0x8914, 0x41
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
@@ -162,7 +180,7 @@ def known_settings(content: bytes) -> bytes:
     return yaml.safe_dump(settings).encode()
 
 
-def foreign_secrets(release: Release) -> dict[str, dict[str, bytes]]:
+def foreign_secrets(binary: Path, release: Release) -> dict[str, dict[str, bytes]]:
     """Secrets that the release names and somebody else makes."""
     secrets: dict[str, dict[str, bytes]] = {}
     for volume in release.pod["spec"]["volumes"]:
@@ -172,7 +190,11 @@ def foreign_secrets(release: Release) -> dict[str, dict[str, bytes]]:
         if volume["name"] == "tls":
             secrets[name] = certificate(service_names(release))
         else:
-            secrets[name] = {item["key"]: b"abcdefgh12345678\n" for item in volume["secret"]["items"]}
+            made = b"abcdefgh12345678\n"
+            if volume["name"] == "keyring":
+                made = subprocess.run([binary, "keys", "new-sealing-key"], check=True, stdout=subprocess.PIPE).stdout
+            # One Secret may serve several volumes.
+            secrets.setdefault(name, {}).update({item["key"]: made for item in volume["secret"]["items"]})
     return secrets
 
 
@@ -237,6 +259,21 @@ def probed(release: Release, name: str) -> None:
     answer = probe_answer(release, name)
     assert answer in ("SERVING", "HTTP 200"), f"{name}: {answer}"
     print(f"{name}: {answer}")
+
+
+def installation_answers(release: Release) -> None:
+    """Where the chart opens the port for Bitrix24's events, it takes them, for every application, and nothing else."""
+    settings = yaml.safe_load(release.of_kind("ConfigMap")[0]["data"]["settings.yaml"])
+    if "installation" not in settings:
+        return
+    address = f"http://127.0.0.1:{release.container_port('installation')}/bitrix24/events"
+    for name, expected in [*((application["name"], 405) for application in settings["applications"]), ("nobody", 404)]:
+        try:
+            answer = urllib.request.urlopen(f"{address}/{name}", timeout=5).status
+        except urllib.error.HTTPError as error:
+            answer = error.code
+        assert answer == expected, f"GET {name}: HTTP {answer}"
+    print("the port for installations: only events, only of the applications")
 
 
 def wait_for(release: Release, process: subprocess.Popen) -> None:
