@@ -232,6 +232,26 @@ impl PortalAccess {
         new_address: Option<&str>,
         deadline: Instant,
     ) -> Result<Opened, AccessError> {
+        match self.follow_once(opened, new_address, deadline).await {
+            // The portal would have told that the token has expired, but only at its new address.
+            Err(AccessError::MoveRefused {
+                new_address: refused,
+                reason: MoveRefused::TokenExpired,
+            }) => match self.reopen(opened, deadline).await {
+                Ok(renewed) => self.follow_once(&renewed, new_address, deadline).await,
+                Err(AccessError::NotRenewable) => Err(MoveRefused::TokenExpired.of(&refused)),
+                Err(error) => Err(error),
+            },
+            followed => followed,
+        }
+    }
+
+    async fn follow_once(
+        &self,
+        opened: &Opened,
+        new_address: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Opened, AccessError> {
         let id = opened.tenant.id();
         if let Some(newest) = self.parts.directory.newest(id).await
             && newest.portal != *opened.portal()

@@ -266,7 +266,7 @@ async fn what_became_of_a_portal_is_stored(stores: Stores) {
 
 #[tokio::test]
 async fn no_secret_of_an_event_shows_in_any_line_of_the_log() {
-    let log = house::Log::default();
+    let log = crate::support::log::Log::default();
     let _writing = log.start();
     let house = House::open().await;
     let mut secrets = vec![demo::CLIENT_SECRET.to_owned()];

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::bitrix24::{
     AuthorizationServer, Client, ClientId, Policy, TransportOptions,
 };
@@ -24,38 +25,67 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tonic::Status;
 
+use crate::support::admin::free_address;
 use crate::support::requests::crm_message;
 use crate::support::stores::{Stores, change, id, keyring_of, keyring_text};
 use crate::support::{RENEWABLE, Service, renewable};
 
 /// A service on a store of the test, whose tenant [`RENEWABLE`] has a pair of tokens that the sandbox has granted.
-struct Office {
-    sandbox: Sandbox,
-    service: Service,
-    stores: Stores,
+pub(crate) struct Office {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) service: Service,
+    pub(crate) stores: Stores,
     /// The store beside the service.
-    store: Store,
+    pub(crate) store: Store,
     /// The admin port of the service.
-    admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    key: Key,
+    tenants: String,
+}
+
+/// What an office begins with beside the tenant [`RENEWABLE`].
+pub(crate) struct Opening<'a> {
+    pub(crate) portals: Vec<Portal>,
+    pub(crate) settings: &'a [(&'a str, &'a str)],
+    /// More items of the tenants file, with `PORTAL` for the sandbox's address.
+    pub(crate) more_tenants: &'a str,
+}
+
+impl Default for Opening<'_> {
+    fn default() -> Self {
+        Self {
+            portals: vec![Portal::demo()],
+            settings: &[],
+            more_tenants: "",
+        }
+    }
 }
 
 impl Office {
-    async fn open(stores: Stores) -> Self {
+    pub(crate) async fn open(stores: Stores) -> Self {
         Self::with_settings(stores, &[]).await
     }
 
     async fn with_settings(stores: Stores, settings: &[(&str, &str)]) -> Self {
+        let opening = Opening {
+            settings,
+            ..Opening::default()
+        };
+        Self::begin(stores, opening).await
+    }
+
+    pub(crate) async fn begin(stores: Stores, opening: Opening<'_>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
+        let sandbox = Sandbox::start(listener, opening.portals).unwrap();
         let key = Key::generate().unwrap();
-        // Taken and let go, so that the settings can name it.
-        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let admin = free.local_addr().unwrap();
-        drop(free);
+        let portal = sandbox.address().to_string();
+        let tenants = format!("tenants:\n{}{}", renewable(RENEWABLE), opening.more_tenants)
+            .replace("PORTAL", &portal);
+        let admin = free_address().await;
         let admin_text = admin.to_string();
         let mut all = vec![("ADMIN_LISTEN", admin_text.as_str())];
-        all.extend(settings);
-        let service = service(&sandbox, &stores, &key, &all).await;
+        all.extend(opening.settings);
+        let service = service(&sandbox, &stores, &key, &all, &tenants).await;
         let keyring = keyring_of(&[&key]);
         // The service makes the tables and takes the tenants file over when it starts.
         let store = loop {
@@ -73,7 +103,32 @@ impl Office {
             stores,
             store,
             admin,
+            key,
+            tenants,
         }
+    }
+
+    /// Another replica: a second service on the same store.
+    pub(crate) async fn replica(&self) -> Service {
+        service(&self.sandbox, &self.stores, &self.key, &[], &self.tenants).await
+    }
+
+    /// Calls one of the services for a tenant.
+    pub(crate) async fn call_of(
+        &self,
+        service: &Service,
+        tenant: &str,
+        text: &str,
+    ) -> Result<(), Status> {
+        let mut client = service.client().await;
+        let message = api::SendCrmMessageRequest {
+            tenant_id: tenant.to_owned(),
+            ..crm_message(text)
+        };
+        client
+            .send_crm_message(service.request(message))
+            .await
+            .map(|_| ())
     }
 
     /// How many renewals ended so, by the service's own count.
@@ -101,7 +156,7 @@ impl Office {
     }
 
     /// Calls with a deadline, in seconds. What was sent is the text.
-    async fn call_within(&self, text: &str, seconds: f64) -> Result<(), Status> {
+    pub(crate) async fn call_within(&self, text: &str, seconds: f64) -> Result<(), Status> {
         let mut client = self.service.client().await;
         let message = api::SendCrmMessageRequest {
             tenant_id: RENEWABLE.to_owned(),
@@ -112,12 +167,12 @@ impl Office {
         client.send_crm_message(request).await.map(|_| ())
     }
 
-    async fn call(&self, text: &str) -> Result<(), Status> {
+    pub(crate) async fn call(&self, text: &str) -> Result<(), Status> {
         self.call_within(text, 20.0).await
     }
 
     /// Lets the tenant's token expire at the portal, without the service knowing.
-    fn expire(&self) {
+    pub(crate) fn expire(&self) {
         assert!(
             self.sandbox
                 .expire_current_token(demo::HOST, demo::CLIENT_ID)
@@ -149,11 +204,11 @@ impl Office {
     }
 
     /// Waits until the directory has followed a change: it asks every second.
-    async fn told(&self) {
+    pub(crate) async fn told(&self) {
         tokio::time::sleep(Duration::from_millis(1500)).await;
     }
 
-    async fn tenant(&self) -> StoredTenant {
+    pub(crate) async fn tenant(&self) -> StoredTenant {
         self.store.tenant(&id(RENEWABLE)).await.unwrap().unwrap()
     }
 
@@ -198,11 +253,11 @@ impl Office {
     }
 
     /// Why the tenant is marked, if it is.
-    async fn mark(&self) -> Option<String> {
+    pub(crate) async fn mark(&self) -> Option<String> {
         self.tenant().await.reauthorization.map(|mark| mark.cause)
     }
 
-    fn refreshes(&self) -> usize {
+    pub(crate) fn refreshes(&self) -> usize {
         self.sandbox.record().refreshes()
     }
 
@@ -214,7 +269,7 @@ impl Office {
     }
 
     /// Whether the stored pair is the one that works at the portal.
-    async fn has_the_live_pair(&self) -> bool {
+    pub(crate) async fn has_the_live_pair(&self) -> bool {
         let tenant = self.tenant().await;
         let stored = tenant.application().unwrap();
         let live = self
@@ -236,6 +291,7 @@ async fn service(
     stores: &Stores,
     key: &Key,
     settings: &[(&str, &str)],
+    tenants: &str,
 ) -> Service {
     let keyring = keyring_text(&[key]);
     let server = format!("http://{}", sandbox.address());
@@ -246,8 +302,12 @@ async fn service(
         ("AUTHORIZATION_TIMEOUT_SECONDS", "1"),
     ];
     all.extend(settings);
-    let tenants = renewable(RENEWABLE).replace("PORTAL", &sandbox.address().to_string());
-    Service::start(&all, &format!("tenants:\n{tenants}")).await
+    let caller_key = NewKey::generate().unwrap();
+    let auth = format!(
+        "auth:\n  callers:\n  - {{name: tests, tenants: ['*'], manages_tenants: true, keys: ['{}']}}\n",
+        caller_key.entry()
+    );
+    Service::with_auth(caller_key, &auth, &all, tenants).await
 }
 
 fn application(tenant: &mut StoredTenant) -> &mut StoredApplication {

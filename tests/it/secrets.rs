@@ -1,6 +1,8 @@
 //! No secret and no text of a message leaves the program but on its way to the portal: not in the log at its finest, not in a
 //! status, not in a fault of the settings.
 
+mod everywhere;
+mod haystack;
 mod settings;
 
 use std::time::Duration;

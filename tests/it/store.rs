@@ -5,7 +5,6 @@ mod commands;
 mod leases;
 mod opening;
 mod outage;
-mod proxy;
 mod secrets;
 mod tenants;
 mod writers;

@@ -1,7 +1,10 @@
 //! A service with a sandbox portal behind it, and a client in front.
 
+pub(crate) mod admin;
+pub(crate) mod log;
 pub(crate) mod portal;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod requests;
 pub(crate) mod stores;
@@ -228,6 +231,13 @@ fn config(folder: &Path, auth: &str, settings: &[(&str, &str)], tenants: &str) -
         let name = format!("OPENLINES_{name}");
         variables.retain(|(known, _)| *known != name);
         variables.push((name, (*value).to_owned()));
+    }
+    // The two exclude each other.
+    if settings
+        .iter()
+        .any(|(name, _)| *name == "STORE_KEYRING_FILE")
+    {
+        variables.retain(|(name, _)| name != "OPENLINES_STORE_KEYRING");
     }
     let environment: Environment = variables.into_iter().collect();
     Config::load(Some(&settings_file), &environment).unwrap_or_else(|faults| panic!("{faults}"))

@@ -73,6 +73,9 @@ pub enum MoveRefused {
     /// The authorization server says that the token belongs to another portal.
     #[error("the authorization server names another portal (member_id)")]
     OtherPortal,
+    /// The authorization server tells nothing to a token that has expired.
+    #[error("the authorization server did not confirm it, because the token has expired")]
+    TokenExpired,
     /// The authorization server refused to tell.
     #[error("the authorization server did not confirm it ({0})")]
     Unconfirmed(String),

@@ -53,9 +53,20 @@ impl PortalMove {
 
     /// Verifies and stores the new address.
     pub(super) async fn run(self) -> Result<Arc<Record>, AccessError> {
+        // The move may have ended between the caller's look and this task.
+        if let Some(newest) = self.parts.directory.newest(&self.id).await
+            && newest.portal != self.old
+        {
+            return Ok(newest);
+        }
         let moved = self.verify_and_store().await;
         let end = match &moved {
             Ok(_) => PortalMoveEnd::Followed,
+            // The next attempt may have a token that is valid.
+            Err(AccessError::MoveRefused {
+                reason: MoveRefused::TokenExpired,
+                ..
+            }) => PortalMoveEnd::Failed,
             Err(AccessError::MoveRefused { .. }) => PortalMoveEnd::Refused,
             Err(_) => PortalMoveEnd::Failed,
         };
@@ -82,6 +93,9 @@ impl PortalMove {
             .application_info(server, token, deadline)
             .await;
         let info = info.map_err(|error| match error {
+            OAuthError::Refused(refusal) if refusal.is("expired_token") => {
+                refuse(MoveRefused::TokenExpired)
+            }
             OAuthError::Refused(refusal) => refuse(MoveRefused::Unconfirmed(refusal.code)),
             OAuthError::NotSent(not_sent) => unavailable(&not_sent.to_string()),
             OAuthError::Unanswered(lost) => unavailable(&lost.to_string()),

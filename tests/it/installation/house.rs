@@ -1,9 +1,7 @@
 //! The end point of installations with a store behind it and a sandbox in front.
 
 use std::collections::HashSet;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::bitrix24::{Client, ClientId, Policy, TransportOptions};
@@ -19,9 +17,6 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::Dispatch;
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::EnvFilter;
 
 use crate::support::stores::{self, Stores};
 
@@ -246,39 +241,5 @@ impl House {
 impl Drop for House {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// What this thread writes into the log, at its finest.
-#[derive(Clone, Default)]
-pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// Writes until both are dropped.
-    ///
-    /// The second one writes nothing. With a single subscriber in the process, a line that another thread comes to first
-    /// would be switched off by that thread, which has none.
-    pub(super) fn start(&self) -> (DefaultGuard, Dispatch) {
-        let log = self.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new("bitrix24_openlines=trace,openlines=trace"))
-            .with_writer(move || log.clone())
-            .finish();
-        let second = Dispatch::new(tracing_subscriber::registry());
-        (tracing::subscriber::set_default(subscriber), second)
-    }
-
-    pub(super) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }

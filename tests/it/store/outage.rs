@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bitrix24_openlines::tenant::{Access, ModifyError, Store, StoreError, StoreUrl};
 use futures_util::future::join_all;
 
-use super::proxy::{Mode, Proxy};
+use crate::support::proxy::{Mode, Proxy};
 use crate::support::stores::{Stores, change, id, keyring, webhook};
 
 /// The longest that any method may take, with room for a slow machine.

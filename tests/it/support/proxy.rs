@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 /// What the proxy does with connections, those that are open too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     /// Lets everything through.
     Open,
     /// Cuts every connection.
@@ -17,13 +17,13 @@ pub(super) enum Mode {
     Silent,
 }
 
-pub(super) struct Proxy {
-    pub(super) address: SocketAddr,
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
     mode: watch::Sender<Mode>,
 }
 
 impl Proxy {
-    pub(super) async fn start(to: String) -> Self {
+    pub(crate) async fn start(to: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (mode, changes) = watch::channel(Mode::Open);
@@ -36,7 +36,7 @@ impl Proxy {
         Self { address, mode }
     }
 
-    pub(super) fn set(&self, mode: Mode) {
+    pub(crate) fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
 }
