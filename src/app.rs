@@ -27,7 +27,7 @@ use crate::tenant::{
 };
 
 /// How long renewals that nobody waits for, and installations that were taken, may go on when the service stops, beside what an
-/// authorization server may take to answer. What they have bought must be stored.
+/// authorization server may take to answer twice. What they have bought must be stored.
 const LAST_TASKS: Duration = Duration::from_secs(8);
 
 /// Why the service could not run.
@@ -161,7 +161,7 @@ pub async fn run(
     };
     stopped.cancel();
     tasks.close();
-    if tokio::time::timeout(authorization.timeout + LAST_TASKS, tasks.wait())
+    if tokio::time::timeout(authorization.timeout * 2 + LAST_TASKS, tasks.wait())
         .await
         .is_err()
     {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::bitrix24::{Answer, CallError, Client, Method, Parameters};
+use crate::bitrix24::{Answer, CallError, Client, Method, Outcome, Parameters};
 use crate::metrics::Metrics;
 use crate::openlines::Call;
 use crate::tenant::{AccessError, Opened, PortalAccess};
@@ -99,11 +99,13 @@ impl Permit<'_> {
     /// # Errors
     ///
     /// See [`CallError`], which knows whether the call was executed; after a [`SendError::Access`] it was not.
-    pub async fn send(mut self) -> (Result<Answer, SendError>, Duration) {
+    /// `note_sent` is told whether the portal may be executing the call from now on.
+    pub async fn send(mut self, note_sent: impl Fn(bool)) -> (Result<Answer, SendError>, Duration) {
         let mut waited = Duration::ZERO;
         let (mut new_tokens, mut moves) = (0, 0);
         loop {
             let sent = Instant::now();
+            note_sent(true);
             let answer = self.request().await;
             let duration = sent.elapsed();
             waited += duration;
@@ -112,6 +114,7 @@ impl Permit<'_> {
                 Ok(answer) => return (Ok(answer), waited),
                 Err(error) => error,
             };
+            note_sent(error.outcome() != Outcome::NotExecuted);
             let reopened = match &error {
                 CallError::Refused(refusal)
                     if new_tokens < NEW_TOKENS && refusal.is_expired_token() =>

@@ -44,7 +44,7 @@ pub(super) fn not_opened(error: AccessError) -> Failure {
         AccessError::Unusable(unusable) => unusable_tenant(unusable),
         AccessError::DeadlinePassed => Failure::of_facade(
             Reason::DeadlineBeforeSend,
-            "the deadline passed while the tenant's access token was being renewed; nothing was sent",
+            "the deadline passed while the tenant's portal was being opened; nothing was executed",
         ),
         AccessError::Crashed => Failure {
             outcome: Outcome::NotExecuted,
@@ -96,6 +96,7 @@ fn unusable_tenant(unusable: Unusable) -> Failure {
         Unusable::Disabled => Reason::TenantDisabled,
         Unusable::Portal(_) | Unusable::AuthorizationServer(_) => Reason::PortalAddressForbidden,
         Unusable::Sealed => Reason::TenantSealed,
+        Unusable::Unreadable => Reason::Internal,
     };
     Failure::of_facade(reason, format!("{unusable}; nothing was sent"))
 }

@@ -94,8 +94,7 @@ impl OpenLines {
             }
             let call = self.check::<O>(tenant, &request, violations)?;
             let permit = self.dispatcher.admit(call, context.deadline()).await?;
-            context.note_sending();
-            let (answer, portal_duration) = permit.send().await;
+            let (answer, portal_duration) = permit.send(|sent| context.note_sending(sent)).await;
             context.note_portal_duration(portal_duration);
             let answer = answer?;
             O::reply(answer, &request, &identity)

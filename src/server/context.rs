@@ -80,9 +80,9 @@ impl CallContext {
         self.note(|notes| notes.tenant = Some(tenant.to_string()));
     }
 
-    /// Notes that from now on the request may have left.
-    pub fn note_sending(&self) {
-        self.note(|notes| notes.sending = true);
+    /// Notes whether from now on the portal may be executing the call.
+    pub fn note_sending(&self, sending: bool) {
+        self.note(|notes| notes.sending = sending);
     }
 
     /// Notes that from now on a tenant may have been changed.

@@ -17,7 +17,6 @@ use jiff::Timestamp;
 use moka::sync::Cache;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 pub use self::error::{AccessError, MoveRefused};
 use self::flights::Flights;
@@ -35,7 +34,7 @@ use crate::metrics::Metrics;
 /// each ask a server that is down.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// How long a call waits for a new token while its old one still works.
+/// How long a call waits for a new token while its old one still works, at most: a third of the time that it has, too.
 const PATIENCE_WHILE_VALID: Duration = Duration::from_secs(3);
 
 /// How long a mark stands before a call tries again, where the cause can go away without new credentials: a bill is paid, a client
@@ -72,8 +71,6 @@ struct Parts {
     client: Client,
     /// How long an authorization server may take to answer.
     timeout: Duration,
-    /// This process among all that use the store.
-    replica: Uuid,
     metrics: Metrics,
 }
 
@@ -129,7 +126,6 @@ impl PortalAccess {
             store,
             client,
             timeout,
-            replica: Uuid::new_v4(),
             metrics,
         };
         let running = Running {
@@ -150,6 +146,7 @@ impl PortalAccess {
     /// [`AccessError`]; nothing was sent to the portal.
     pub async fn open(&self, tenant: Tenant, deadline: Instant) -> Result<Opened, AccessError> {
         let mut tenant = tenant;
+        let mut is_renewed = false;
         for _ in 0..ROUNDS {
             let grant = match &tenant.record().access {
                 super::record::Access::Webhook(credential) => {
@@ -162,7 +159,13 @@ impl PortalAccess {
             match (grant.freshness(), token) {
                 (Freshness::Fresh, Some(credential)) => return Ok(Opened { tenant, credential }),
                 (Freshness::Expiring, Some(credential)) => {
-                    let patience = deadline.min(Instant::now() + PATIENCE_WHILE_VALID);
+                    // What was renewed for this call is as good as it gets.
+                    if is_renewed {
+                        return Ok(Opened { tenant, credential });
+                    }
+                    let now = Instant::now();
+                    let third = deadline.saturating_duration_since(now) / 3;
+                    let patience = now + third.min(PATIENCE_WHILE_VALID);
                     // Whatever hinders the renewal, the call can still be made.
                     match self.renew(&tenant, patience, Insistence::None).await {
                         Ok(renewed) => tenant = renewed,
@@ -173,6 +176,7 @@ impl PortalAccess {
                     tenant = self.renew(&tenant, deadline, Insistence::None).await?;
                 }
             }
+            is_renewed = true;
         }
         Err(AccessError::AuthorizationServerUnavailable {
             failure: "it grants tokens that expire at once".to_owned(),

@@ -34,7 +34,7 @@ pub struct Directory {
 #[derive(Clone, Debug)]
 enum Known {
     Absent,
-    Unusable(Unusable),
+    Unusable { why: Unusable, revision: i64 },
     Usable(Arc<Record>),
 }
 
@@ -83,7 +83,7 @@ impl Directory {
         }
         match self.look_up(id).await? {
             Known::Usable(record) => Ok(Tenant(record)),
-            Known::Unusable(why) => Err(why.into()),
+            Known::Unusable { why, .. } => Err(why.into()),
             Known::Absent => Err(ResolveError::NotPermitted),
         }
     }
@@ -101,16 +101,15 @@ impl Directory {
     /// The tenant cannot be used.
     pub(super) async fn put(&self, stored: &StoredTenant) -> Result<Arc<Record>, Unusable> {
         let judged = Record::judge(stored, &self.judgement).map(Arc::new);
-        let known = Known::from(judged.clone());
         let revision = stored.revision;
+        let known = Known::of(judged.clone(), revision);
         self.known
             .entry_by_ref(&stored.id)
             .and_compute_with(|held| async move {
-                match held.map(|held| held.into_value()) {
-                    Some(Known::Usable(held)) if held.revision >= revision => Op::Nop,
-                    // Deleted since: it must not come back.
-                    Some(Known::Absent) => Op::Nop,
-                    Some(Known::Usable(_) | Known::Unusable(_)) | None => Op::Put(known),
+                // What is not in memory is read when it is needed; what was deleted since must not come back.
+                match held.and_then(|held| held.into_value().revision()) {
+                    Some(held) if held < revision => Op::Put(known),
+                    Some(_) | None => Op::Nop,
                 }
             })
             .await;
@@ -121,11 +120,12 @@ impl Directory {
     pub(super) async fn newest(&self, id: &TenantId) -> Option<Arc<Record>> {
         match self.known.get(id).await {
             Some(Known::Usable(record)) => Some(record),
-            Some(Known::Unusable(_) | Known::Absent) | None => None,
+            Some(Known::Unusable { .. } | Known::Absent) | None => None,
         }
     }
 
-    /// Reads the tenant again if it is in memory, because it was changed.
+    /// Reads the tenant again if it is in memory, because it was changed. One that cannot be read is forgotten, so that the next call
+    /// tells why.
     ///
     /// # Errors
     ///
@@ -137,10 +137,19 @@ impl Directory {
             .and_try_compute_with(|held| async move {
                 match held {
                     None => Ok(Op::Nop),
-                    Some(_) => self.read(id).await.map(Op::Put),
+                    Some(_) => match self.read(id).await {
+                        Ok(known) => Ok(Op::Put(known)),
+                        Err(StoreError::Sealed { .. } | StoreError::Corrupt(_)) => Ok(Op::Remove),
+                        Err(error) => Err(error),
+                    },
                 }
             });
         read.await.map(|_| ())
+    }
+
+    /// Forgets everything: what is needed is read anew.
+    fn forget(&self) {
+        self.known.invalidate_all();
     }
 
     async fn look_up(&self, id: &TenantId) -> Result<Known, ResolveError> {
@@ -164,7 +173,7 @@ impl Directory {
                 let known = entered.into_entry().map(|entry| entry.into_value());
                 self.metrics.tenant_loaded(match known {
                     Some(Known::Absent) | None => TenantLoad::Absent,
-                    Some(Known::Usable(_) | Known::Unusable(_)) => TenantLoad::Loaded,
+                    Some(Known::Usable(_) | Known::Unusable { .. }) => TenantLoad::Loaded,
                 });
                 Ok(known.unwrap_or(Known::Absent))
             }
@@ -174,7 +183,12 @@ impl Directory {
                     error = crate::telemetry::chain(&error),
                     "a tenant cannot be read"
                 );
-                Err(ResolveError::StoreUnavailable)
+                // Not kept in memory: the key may come back any moment.
+                Err(match error {
+                    StoreError::Sealed { .. } => Unusable::Sealed.into(),
+                    StoreError::Corrupt(_) => Unusable::Unreadable.into(),
+                    StoreError::Unavailable(_) => ResolveError::StoreUnavailable,
+                })
             }
         }
     }
@@ -182,16 +196,27 @@ impl Directory {
     async fn read(&self, id: &TenantId) -> Result<Known, StoreError> {
         match self.store.tenant(id).await {
             Ok(None) => Ok(Known::Absent),
-            Ok(Some(stored)) => Ok(Record::judge(&stored, &self.judgement).map(Arc::new).into()),
-            Err(StoreError::Sealed { .. }) => Ok(Known::Unusable(Unusable::Sealed)),
+            Ok(Some(stored)) => {
+                let judged = Record::judge(&stored, &self.judgement).map(Arc::new);
+                Ok(Known::of(judged, stored.revision))
+            }
             Err(error) => Err(error),
         }
     }
 }
 
-impl From<Result<Arc<Record>, Unusable>> for Known {
-    fn from(judged: Result<Arc<Record>, Unusable>) -> Self {
-        judged.map_or_else(Self::Unusable, Self::Usable)
+impl Known {
+    fn of(judged: Result<Arc<Record>, Unusable>, revision: i64) -> Self {
+        judged.map_or_else(|why| Self::Unusable { why, revision }, Self::Usable)
+    }
+
+    /// None of a tenant that is not there.
+    fn revision(&self) -> Option<i64> {
+        match self {
+            Self::Absent => None,
+            Self::Unusable { revision, .. } => Some(*revision),
+            Self::Usable(record) => Some(record.revision),
+        }
     }
 }
 

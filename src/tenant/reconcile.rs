@@ -11,6 +11,7 @@ use super::stored::{Origin, StoredCredentials, StoredTenant};
 use crate::audit::{self, Action, Actor};
 use crate::config::Faults;
 use crate::metrics::Metrics;
+use crate::telemetry::chain;
 
 /// How many ids a report names.
 const NAMED: usize = 20;
@@ -65,10 +66,16 @@ pub async fn reconcile(
 ) -> Result<Reconciled, ReconcileError> {
     let mut done = Reconciled::default();
     for tenant in tenants {
-        match take_over(store, tenant).await? {
-            Some(Action::Created) => done.created += 1,
-            Some(_) => done.updated += 1,
-            None => done.unchanged += 1,
+        match take_over(store, tenant).await {
+            Ok(Some(Action::Created)) => done.created += 1,
+            Ok(Some(_)) => done.updated += 1,
+            Ok(None) => done.unchanged += 1,
+            // One that cannot be read does not keep the others away.
+            Err(error @ (StoreError::Sealed { .. } | StoreError::Corrupt(_))) => {
+                let error = chain(&error);
+                tracing::error!(tenant = %tenant.id, error, "a tenant of the tenants file is not taken over");
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     done.unlisted = unlisted(store, tenants).await?;
@@ -173,17 +180,13 @@ fn take_credentials(stored: &mut StoredCredentials, entry: &StoredCredentials, k
             taken.access_token.clone_from(&stored.access_token);
             taken.access_token_expires_at = stored.access_token_expires_at;
             taken.refresh_token.clone_from(&stored.refresh_token);
-        }
-        taken.scopes.clone_from(&stored.scopes);
-        if taken.authorization_server.is_none() {
-            taken
-                .authorization_server
-                .clone_from(&stored.authorization_server);
-        }
-        if taken.application_token.is_none() {
-            taken
-                .application_token
-                .clone_from(&stored.application_token);
+            taken.scopes.clone_from(&stored.scopes);
+            let server = &mut taken.authorization_server;
+            *server = server
+                .take()
+                .or_else(|| stored.authorization_server.clone());
+            let token = &mut taken.application_token;
+            *token = token.take().or_else(|| stored.application_token.clone());
         }
     }
     *stored = taken;

@@ -73,6 +73,9 @@ pub enum Unusable {
     /// No key of the keyring opens its secrets.
     #[error("no key of the keyring opens the tenant's secrets")]
     Sealed,
+    /// The store has something of it that this version does not understand.
+    #[error("the tenant's entry in the store cannot be understood")]
+    Unreadable,
 }
 
 /// What is known of a token's age.

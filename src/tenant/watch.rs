@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::file::TenantsSource;
 use super::id::TenantId;
 use super::reconcile::reconcile;
-use super::sealing::Keyring;
+use super::sealing::{KeyId, Keyring};
 use super::store::Store;
 use super::stored::StoredTenant;
 use crate::metrics::Metrics;
@@ -60,7 +60,7 @@ pub async fn watch(
         .is_some()
     {
         if let Some(keyring) = &mut keyring {
-            keyring.look();
+            keyring.look(&store).await;
         }
         if let Some(tenants) = &mut tenants {
             tenants.look(&store, &metrics).await;
@@ -128,11 +128,15 @@ impl WatchedKeyring {
         }
     }
 
-    fn look(&mut self) {
+    async fn look(&mut self, store: &Store) {
         let stamp = stamp(&self.path);
         if stamp == self.stamp {
             return;
         }
+        // If the store does not answer, another look follows.
+        let Ok(in_use) = store.key_use().await else {
+            return;
+        };
         self.stamp = stamp;
         let read = std::fs::read_to_string(&self.path).map(SecretString::from);
         let parsed = read
@@ -141,6 +145,10 @@ impl WatchedKeyring {
                 Keyring::parse(text.expose_secret()).map_err(|error| error.to_string())
             });
         match parsed {
+            Ok(changed) if !has_all(&changed, &in_use) => {
+                let fault = "it lacks a key that seals secrets in the store; see `openlines keys sealing-keys`";
+                tracing::error!(fault, "the changed keyring is not taken over");
+            }
             Ok(changed) => {
                 self.keyring.replace(changed);
                 tracing::info!("the changed keyring is taken over");
@@ -148,6 +156,12 @@ impl WatchedKeyring {
             Err(fault) => tracing::error!(fault, "the changed keyring is not taken over"),
         }
     }
+}
+
+/// Whether the keyring opens everything that is sealed.
+fn has_all(keyring: &Keyring, in_use: &[(KeyId, u64)]) -> bool {
+    let ids = keyring.ids();
+    in_use.iter().all(|(id, _)| ids.contains(id))
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Parts;
 use super::error::AccessError;
@@ -18,11 +19,12 @@ use crate::tenant::stored::StoredTenant;
 const LEASE: Duration = Duration::from_secs(6);
 /// How often its holder gives a sign of life.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
-/// How long to wait between looks at a lease that another replica holds, at least and at most: drawn at random, so that replicas do
-/// not ask in step.
-const LOOK: (u64, u64) = (40, 90);
+/// How long to wait between looks at a lease that another replica holds: at first, and at most.
+const LOOK: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(320));
 /// How long to wait for another replica's renewal: two answers of an authorization server at their slowest, and a takeover.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long giving the lease back may take: calls wait for it that could go on.
+const RELEASE: Duration = Duration::from_secs(1);
 /// How long to wait for the store.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -30,21 +32,39 @@ const STORE_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) enum Leased {
     /// The right is ours; this is the tenant as it stands now.
-    Mine(Box<StoredTenant>),
+    Mine {
+        tenant: Box<StoredTenant>,
+        /// The owner before has fallen silent, and may still store a pair that it has bought.
+        is_abandoned: bool,
+    },
     /// Another pair of tokens is there already.
     Newer(Box<StoredTenant>),
 }
 
 /// Takes the lease, or waits until another replica's renewal has ended.
-pub(super) async fn take(parts: &Parts, id: &TenantId, stale: i64) -> Result<Leased, AccessError> {
+pub(super) async fn take(
+    parts: &Parts,
+    id: &TenantId,
+    stale: i64,
+    owner: Uuid,
+) -> Result<Leased, AccessError> {
+    let mut look = LOOK.0;
     let begun = Instant::now();
     loop {
-        let asked = parts
-            .store
-            .lease_refresh(id, stale, parts.replica, LEASE)
-            .await;
+        let asked = parts.store.lease_refresh(id, stale, owner, LEASE).await;
         match asked {
-            Ok(Lease::Taken(tenant)) => return Ok(Leased::Mine(tenant)),
+            Ok(Lease::Taken(tenant)) => {
+                return Ok(Leased::Mine {
+                    tenant,
+                    is_abandoned: false,
+                });
+            }
+            Ok(Lease::TakenOver(tenant)) => {
+                return Ok(Leased::Mine {
+                    tenant,
+                    is_abandoned: true,
+                });
+            }
             Ok(Lease::Superseded(tenant)) => return Ok(Leased::Newer(tenant)),
             Ok(Lease::Gone) => return Err(AccessError::Gone),
             Ok(Lease::Held) if begun.elapsed() < PATIENCE => {}
@@ -62,22 +82,24 @@ pub(super) async fn take(parts: &Parts, id: &TenantId, stale: i64) -> Result<Lea
             }
             Err(_) => {}
         }
-        let (least, most) = LOOK;
-        let wait = rand::rng().random_range(least..=most);
-        tokio::time::sleep(Duration::from_millis(wait)).await;
+        // Drawn at random, so that replicas do not ask in step.
+        let wait = look.mul_f64(rand::rng().random_range(0.7..1.3));
+        tokio::time::sleep(wait).await;
+        look = (look * 2).min(LOOK.1);
     }
 }
 
 /// Keeps the lease for as long as it is polled.
-pub(super) async fn keep(parts: &Parts, id: &TenantId) -> Infallible {
+pub(super) async fn keep(parts: &Parts, id: &TenantId, owner: Uuid) -> Infallible {
     loop {
         tokio::time::sleep(SIGN_OF_LIFE).await;
         // A lease that is lost does no harm: the new pair is stored only where nobody else has stored one.
-        let _ = parts.store.renew_lease(id, parts.replica, LEASE).await;
+        let _ = parts.store.renew_lease(id, owner, LEASE).await;
     }
 }
 
 /// Gives the lease back. If that fails, it ends by itself.
-pub(super) async fn release(parts: &Parts, id: &TenantId) {
-    let _ = parts.store.release_lease(id, parts.replica).await;
+pub(super) async fn release(parts: &Parts, id: &TenantId, owner: Uuid) {
+    let released = parts.store.release_lease(id, owner);
+    let _ = tokio::time::timeout(RELEASE, released).await;
 }

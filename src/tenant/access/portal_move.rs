@@ -12,7 +12,7 @@ use super::error::{AccessError, MoveRefused};
 use super::{Opened, Parts};
 use crate::audit::{self, Action, Actor};
 use crate::bitrix24::{
-    ApplicationInfo, AuthorizationServer, Credential, MemberId, OAuthError, PortalAddress,
+    ApplicationInfo, AuthorizationServer, Credential, MemberId, OAuthError, PortalAddress, Verdict,
 };
 use crate::metrics::PortalMoveEnd;
 use crate::tenant::TenantId;
@@ -93,8 +93,13 @@ impl PortalMove {
             .application_info(server, token, deadline)
             .await;
         let info = info.map_err(|error| match error {
-            OAuthError::Refused(refusal) if refusal.is("expired_token") => {
+            OAuthError::Refused(refusal)
+                if refusal.is("expired_token") || refusal.is("invalid_token") =>
+            {
                 refuse(MoveRefused::TokenExpired)
+            }
+            OAuthError::Refused(refusal) if refusal.verdict() == Verdict::Later => {
+                unavailable(&refusal.code)
             }
             OAuthError::Refused(refusal) => refuse(MoveRefused::Unconfirmed(refusal.code)),
             OAuthError::NotSent(not_sent) => unavailable(&not_sent.to_string()),

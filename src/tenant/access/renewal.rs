@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::error::AccessError;
 use super::lease::{self, Leased};
@@ -28,7 +29,7 @@ pub(super) const OTHER_PORTAL: &str = "other_portal";
 const CAUSE: usize = 100;
 
 /// The waits between attempts to store a new pair: the first, and the longest.
-const STORE_AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+const STORE_AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
 
 /// One renewal, to be run in a task of its own.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub(super) struct Renewal {
     /// The pair of tokens to be replaced.
     stale: i64,
     insistence: Insistence,
+    /// The owner of the lease: of this renewal alone, so that what an earlier one does late does not touch it.
+    owner: Uuid,
 }
 
 /// What a renewal needs of the tenant.
@@ -47,6 +50,19 @@ struct Needed {
     client_secret: SecretString,
     refresh_token: SecretString,
 }
+
+/// Under which circumstances the authorization server refused.
+struct Circumstances<'a> {
+    /// The tenant as it was leased.
+    tenant: &'a StoredTenant,
+    /// An answer was lost before.
+    was_lost: bool,
+    /// Another replica had the lease before and fell silent: it may have used the refresh token.
+    is_abandoned: bool,
+}
+
+/// How long a replica that has fallen silent may take to store a pair, from the moment at which its lease was taken over.
+const SILENCE: Duration = Duration::from_secs(5);
 
 type Renewed = Result<(RenewalEnd, Arc<Record>), AccessError>;
 
@@ -65,6 +81,7 @@ impl Renewal {
             id: id.clone(),
             stale,
             insistence,
+            owner: Uuid::new_v4(),
         }
     }
 
@@ -95,19 +112,28 @@ impl Renewal {
     }
 
     async fn lease_and_renew(&self) -> Renewed {
-        let tenant = match lease::take(&self.parts, &self.id, self.stale).await? {
-            Leased::Mine(tenant) => tenant,
+        let leased = lease::take(&self.parts, &self.id, self.stale, self.owner).await?;
+        let (tenant, is_abandoned) = match leased {
+            Leased::Mine {
+                tenant,
+                is_abandoned,
+            } => (tenant, is_abandoned),
             Leased::Newer(tenant) => return self.adopt(&tenant).await,
         };
         let renewed = tokio::select! {
-            renewed = Box::pin(self.renew(&tenant)) => renewed,
-            never = lease::keep(&self.parts, &self.id) => match never {},
+            renewed = Box::pin(self.renew(&tenant, is_abandoned)) => renewed,
+            never = lease::keep(&self.parts, &self.id, self.owner) => match never {},
         };
-        lease::release(&self.parts, &self.id).await;
+        lease::release(&self.parts, &self.id, self.owner).await;
         renewed
     }
 
-    async fn renew(&self, tenant: &StoredTenant) -> Renewed {
+    async fn renew(&self, tenant: &StoredTenant, is_abandoned: bool) -> Renewed {
+        let after = |was_lost| Circumstances {
+            tenant,
+            was_lost,
+            is_abandoned,
+        };
         if self.insistence == Insistence::None
             && let Some(mark) = tenant.reauthorization.as_ref().filter(|mark| mark.stands())
         {
@@ -117,7 +143,7 @@ impl Renewal {
         let needed = self.needed(tenant)?;
         match self.exchange(&needed).await {
             Ok(tokens) => self.keep(tenant, &tokens, RenewalEnd::Renewed).await,
-            Err(OAuthError::Refused(refusal)) => self.refused(&refusal, false).await,
+            Err(OAuthError::Refused(refusal)) => self.refused(&refusal, &after(false)).await,
             Err(OAuthError::NotSent(not_sent)) => Err(unavailable(&not_sent.to_string())),
             // The pair may have been granted. Whether the refresh token still works, only another attempt can tell.
             Err(OAuthError::Unanswered(lost)) => {
@@ -125,7 +151,7 @@ impl Renewal {
                 tracing::warn!(tenant = %self.id, error = %lost, "an answer of the authorization server was lost");
                 match self.exchange(&needed).await {
                     Ok(tokens) => self.keep(tenant, &tokens, RenewalEnd::Recovered).await,
-                    Err(OAuthError::Refused(refusal)) => self.refused(&refusal, true).await,
+                    Err(OAuthError::Refused(refusal)) => self.refused(&refusal, &after(true)).await,
                     Err(OAuthError::NotSent(not_sent)) => Err(unavailable(&not_sent.to_string())),
                     Err(OAuthError::Unanswered(lost)) => Err(unavailable(&lost.to_string())),
                 }
@@ -177,7 +203,7 @@ impl Renewal {
         if let (Some(known), Some(told)) = (&tenant.member_id, &tokens.member_id)
             && known != told
         {
-            return self.mark(OTHER_PORTAL).await;
+            return self.mark(OTHER_PORTAL, None).await;
         }
         let policy = &self.parts.directory.judgement().policy;
         let next_server = tokens
@@ -229,25 +255,47 @@ impl Renewal {
         }
     }
 
-    async fn refused(&self, refusal: &OAuthRefusal, was_lost: bool) -> Renewed {
-        // Another replica, or an administrator, may have been faster.
-        match self.adopt_what_is_stored().await {
-            Err(AccessError::NotRenewable) => {}
-            decided => return decided,
-        }
-        match refusal.verdict() {
-            Verdict::Later => return Err(unavailable(&refusal.code)),
-            Verdict::GrantDead if was_lost => return self.mark(ANSWER_LOST).await,
-            Verdict::GrantDead | Verdict::NeedsPerson => {}
+    async fn refused(&self, refusal: &OAuthRefusal, circumstances: &Circumstances<'_>) -> Renewed {
+        let Circumstances {
+            tenant,
+            was_lost,
+            is_abandoned,
+        } = *circumstances;
+        // Another replica, or an administrator, may have been faster. Whoever has fallen silent with the lease gets a while to
+        // store what it may have bought.
+        let silent_until = Instant::now()
+            + if is_abandoned {
+                SILENCE
+            } else {
+                Duration::ZERO
+            };
+        loop {
+            match self.adopt_what_is_stored().await {
+                Err(AccessError::NotRenewable) => {}
+                decided => return decided,
+            }
+            if refusal.verdict() != Verdict::GrantDead || Instant::now() >= silent_until {
+                break;
+            }
+            tokio::time::sleep(STORE_AGAIN.1).await;
         }
         let cause: String = refusal.code.chars().take(CAUSE).collect();
-        self.mark(&cause).await
+        match refusal.verdict() {
+            Verdict::Later => Err(unavailable(&refusal.code)),
+            Verdict::GrantDead if was_lost => self.mark(ANSWER_LOST, None).await,
+            Verdict::GrantDead => self.mark(&cause, None).await,
+            // It may be about a client secret that was corrected meanwhile.
+            Verdict::NeedsPerson => self.mark(&cause, Some(tenant.revision)).await,
+        }
     }
 
-    /// Marks the tenant: a person has to act.
-    async fn mark(&self, cause: &str) -> Renewed {
+    /// Marks the tenant: a person has to act. With a revision, only if nothing was changed since.
+    async fn mark(&self, cause: &str, revision: Option<i64>) -> Renewed {
         let mut is_new = false;
         let marked = self.parts.store.modify(&self.id, |tenant| {
+            if revision.is_some_and(|revision| revision != tenant.revision) {
+                return Err(Superseded);
+            }
             current(tenant, self.stale)?;
             let mark = tenant.reauthorization.as_ref();
             is_new = mark.is_none_or(|mark| mark.cause != cause);
@@ -267,7 +315,14 @@ impl Renewal {
                 let _ = self.parts.directory.put(&stored).await;
             }
             Err(ModifyError::NotFound) => return Err(AccessError::Gone),
-            Err(ModifyError::Refused(Superseded)) => return self.adopt_what_is_stored().await,
+            Err(ModifyError::Refused(Superseded)) => {
+                return match self.adopt_what_is_stored().await {
+                    Err(AccessError::NotRenewable) => {
+                        Err(unavailable("the tenant was changed meanwhile"))
+                    }
+                    decided => decided,
+                };
+            }
             Err(ModifyError::Store(error)) => {
                 tracing::warn!(tenant = %self.id, error = chain(&error), "a mark is not stored");
             }

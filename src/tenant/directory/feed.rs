@@ -71,6 +71,13 @@ pub async fn follow(
 /// Takes over all changes after `seen`, and says how many there were.
 async fn catch_up(directory: &Directory, seen: &mut i64) -> Result<usize, StoreError> {
     let mut found = 0;
+    // After a restore, or a failover to a server that lagged behind, the numbers begin again.
+    let last = directory.store.last_change().await?;
+    if last < *seen {
+        tracing::warn!("the store has gone back to an earlier state; tenants are read anew");
+        directory.forget();
+        *seen = last;
+    }
     loop {
         let changes = directory.store.changes_since(*seen, PAGE).await?;
         for id in &changes.ids {

@@ -20,6 +20,8 @@ const LONGEST: i64 = 3_600_000;
 pub enum Lease {
     /// The right is the asker's; this is the tenant as it is stored now.
     Taken(Box<StoredTenant>),
+    /// The same; the owner before has neither given the right back nor kept it up. It may still be at work.
+    TakenOver(Box<StoredTenant>),
     /// Somebody else has it.
     Held,
     /// There is nothing to refresh any more: the tokens are already of another generation.
@@ -35,6 +37,8 @@ const TAKE: &str = "INSERT INTO refresh_leases (tenant_id, owner, expires_at) \
      ON CONFLICT (tenant_id) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at \
      WHERE refresh_leases.owner = excluded.owner \
      OR refresh_leases.expires_at <= (SELECT now_milliseconds FROM clock)";
+
+const OWNER: &str = "SELECT owner FROM refresh_leases WHERE tenant_id = $1";
 
 const RENEW: &str = "UPDATE refresh_leases SET expires_at = (SELECT now_milliseconds FROM clock) + $3 \
      WHERE tenant_id = $1 AND owner = $2";
@@ -57,6 +61,9 @@ impl Store {
         for_: Duration,
     ) -> Result<Lease, StoreError> {
         let leased = with_connection!(&self.pool, writing, connection => {
+            let owner_before = sqlx::query_scalar(OWNER).bind(id.as_str());
+            let owner_before: Option<String> = owner_before.fetch_optional(&mut *connection).await?;
+            let is_abandoned = owner_before.is_some_and(|before| before != owner.to_string());
             let take = sqlx::query(TAKE).bind(id.as_str()).bind(owner.to_string());
             let taken = take.bind(milliseconds(for_)).execute(&mut *connection).await?;
             if taken.rows_affected() == 0 {
@@ -69,7 +76,12 @@ impl Store {
             if let Ok(Some(tenant)) = &tenant
                 && tenant.application().is_some_and(|known| known.generation == generation)
             {
-                return Ok(Lease::Taken(Box::new(tenant.clone())));
+                let tenant = Box::new(tenant.clone());
+                return Ok(if is_abandoned {
+                    Lease::TakenOver(tenant)
+                } else {
+                    Lease::Taken(tenant)
+                });
             }
             let release = sqlx::query(RELEASE).bind(id.as_str()).bind(owner.to_string());
             release.execute(&mut *connection).await?;

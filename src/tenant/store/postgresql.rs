@@ -28,7 +28,8 @@ const MIGRATING: Duration = Duration::from_secs(60);
 /// The server's own limits for what a method does, below the limit of the method: no statement of ours takes long, and no
 /// transaction holds its locks while it waits for us.
 const LIMITS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '5s'; \
-     SET idle_in_transaction_session_timeout = '10s'";
+     SET idle_in_transaction_session_timeout = '10s'; \
+     SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'";
 
 /// Opens the database, and as the service creates the tables.
 pub(super) async fn open(url: &PostgresqlUrl, access: Access) -> Result<Postgresql, OpenError> {

@@ -62,7 +62,9 @@ async fn of_many_who_ask_at_once_exactly_one_gets_the_lease(stores: Stores) {
             match lease.await.unwrap() {
                 Lease::Taken(_) => true,
                 Lease::Held => false,
-                told @ (Lease::Superseded(_) | Lease::Gone) => panic!("{told:?}"),
+                told @ (Lease::TakenOver(_) | Lease::Superseded(_) | Lease::Gone) => {
+                    panic!("{told:?}")
+                }
             }
         })
     });
