@@ -166,7 +166,7 @@ async fn another_replica_knows_the_new_address_within_two_seconds() {
     office.rename().await;
     office.call("first").await.unwrap();
     let moved = Instant::now();
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    tokio::time::sleep(Duration::from_millis(1900)).await;
     office.sandbox.clear_record();
     office.call_of(&replica, RENEWABLE, "second").await.unwrap();
     assert_eq!(office.redirects(), 0, "after {:?}", moved.elapsed());
