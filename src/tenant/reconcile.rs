@@ -175,19 +175,18 @@ fn take_credentials(stored: &mut StoredCredentials, entry: &StoredCredentials, k
     let mut taken = entry.clone();
     if let (StoredCredentials::Application(stored), StoredCredentials::Application(taken)) =
         (&*stored, &mut taken)
+        && keep_tokens
     {
-        if keep_tokens {
-            taken.access_token.clone_from(&stored.access_token);
-            taken.access_token_expires_at = stored.access_token_expires_at;
-            taken.refresh_token.clone_from(&stored.refresh_token);
-            taken.scopes.clone_from(&stored.scopes);
-            let server = &mut taken.authorization_server;
-            *server = server
-                .take()
-                .or_else(|| stored.authorization_server.clone());
-            let token = &mut taken.application_token;
-            *token = token.take().or_else(|| stored.application_token.clone());
-        }
+        taken.access_token.clone_from(&stored.access_token);
+        taken.access_token_expires_at = stored.access_token_expires_at;
+        taken.refresh_token.clone_from(&stored.refresh_token);
+        taken.scopes.clone_from(&stored.scopes);
+        let server = &mut taken.authorization_server;
+        *server = server
+            .take()
+            .or_else(|| stored.authorization_server.clone());
+        let token = &mut taken.application_token;
+        *token = token.take().or_else(|| stored.application_token.clone());
     }
     *stored = taken;
 }

@@ -110,7 +110,20 @@ impl Office {
 
     /// Another replica: a second service on the same store.
     pub(crate) async fn replica(&self) -> Service {
-        service(&self.sandbox, &self.stores, &self.key, &[], &self.tenants).await
+        self.replica_at(self.stores.url()).await
+    }
+
+    /// The same, with another way to the store.
+    pub(crate) async fn replica_at(&self, url: &str) -> Service {
+        let settings = [("STORE_URL", url)];
+        service(
+            &self.sandbox,
+            &self.stores,
+            &self.key,
+            &settings,
+            &self.tenants,
+        )
+        .await
     }
 
     /// Calls one of the services for a tenant.

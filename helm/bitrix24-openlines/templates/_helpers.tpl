@@ -83,7 +83,7 @@ app.kubernetes.io/component: server
 {{- $delay := $server.shutdown_delay_seconds | default 0 | int }}
 {{- $authorization := (.Values.settings | default dict).authorization | default dict }}
 {{- $renewal := $authorization.timeout_seconds | default 10 | int }}
-{{- add (.Values.preStop.sleep | int) $delay $drain $renewal 15 }}
+{{- add (.Values.preStop.sleep | int) $delay $drain $renewal $renewal 15 }}
 {{- end }}
 
 {{/* settings.yaml: what the user gave, and what only the chart can know. */}}

@@ -155,6 +155,6 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- define "openlines.validate.stop" -}}
 {{- $needed := include "openlines.stopSeconds" . | int }}
 {{- if lt (.Values.terminationGracePeriodSeconds | int) $needed }}
-{{- fail (printf "terminationGracePeriodSeconds: give at least %d, the sum of preStop.sleep, settings.server.shutdown_delay_seconds, settings.server.drain_seconds, settings.authorization.timeout_seconds (10 unless set) and 15; else running calls and renewals of access tokens are killed" $needed) }}
+{{- fail (printf "terminationGracePeriodSeconds: give at least %d, the sum of preStop.sleep, settings.server.shutdown_delay_seconds, settings.server.drain_seconds, twice settings.authorization.timeout_seconds (10 unless set) and 15; else running calls and renewals of access tokens are killed" $needed) }}
 {{- end }}
 {{- end }}

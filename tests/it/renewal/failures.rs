@@ -19,6 +19,8 @@ on_both_stores!(
     a_server_that_answers_pages_is_unavailable_and_the_tenant_works_afterwards,
     a_server_that_cannot_be_reached_is_unavailable,
     a_valid_token_is_used_while_the_server_is_away,
+    a_call_with_a_valid_token_and_little_time_does_not_wait_for_a_server_that_hangs,
+    a_refusal_of_what_was_corrected_meanwhile_marks_nothing,
     new_credentials_lift_the_mark,
     a_pair_for_another_portal_is_not_taken,
     an_authorization_server_outside_the_list_is_never_asked,
@@ -184,6 +186,40 @@ async fn a_valid_token_is_used_while_the_server_is_away(stores: Stores) {
     assert_eq!(office.sandbox.record().times_delivered("Hello"), 1);
 }
 
+async fn a_call_with_a_valid_token_and_little_time_does_not_wait_for_a_server_that_hangs(
+    stores: Stores,
+) {
+    let office = Office::open(stores).await;
+    office.expires_in(30).await;
+    let hang = FaultKind::Silence(Moment::Before);
+    office.sandbox.inject(Fault::always(hang).for_oauth());
+    office.call_within("Hello", 0.9).await.unwrap();
+    assert_eq!(office.sandbox.record().times_delivered("Hello"), 1);
+}
+
+async fn a_refusal_of_what_was_corrected_meanwhile_marks_nothing(stores: Stores) {
+    let office = Office::open(stores).await;
+    change(&office.store, RENEWABLE, |tenant| {
+        application(tenant).client_secret = Some("wrong".into());
+    })
+    .await;
+    let slow = FaultKind::Slow(Moment::Before, Duration::from_millis(600));
+    office.sandbox.inject(Fault::once(slow).for_oauth());
+    office.expire();
+    let correction = async {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        change(&office.store, RENEWABLE, |tenant| {
+            application(tenant).client_secret = Some(demo::CLIENT_SECRET.into());
+        })
+        .await;
+    };
+    let (answer, _) = tokio::join!(office.call("Hello"), correction);
+    assert_unavailable(&answer.unwrap_err());
+    assert_eq!(office.mark().await, None);
+    office.after_the_pause().await;
+    office.call("Hello").await.unwrap();
+}
+
 async fn new_credentials_lift_the_mark(stores: Stores) {
     let office = Office::open(stores).await;
     let pair = office.refresh_at_the_server().await;
@@ -219,7 +255,7 @@ async fn an_authorization_server_outside_the_list_is_never_asked(stores: Stores)
     let status = office.call("Hello").await.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert_eq!(status.reason(), "PORTAL_ADDRESS_FORBIDDEN");
-    assert!(office.sandbox.record().entries.is_empty());
+    assert_eq!(office.ended("given_up").await, 0, "no renewal was begun");
 }
 
 async fn a_tenant_without_a_refresh_token_is_told_by_the_portal_itself(stores: Stores) {

@@ -15,6 +15,7 @@ use bitrix24_openlines::tenant::sealing::Key;
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::Status;
@@ -23,7 +24,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::support::process::{Process, openlines};
 use crate::support::requests::crm_message;
 use crate::support::stores::{
-    Stores, application_of, change, keyring_of, keyring_text, on_both_stores,
+    Stores, application_of, change, id, keyring_of, keyring_text, on_both_stores,
 };
 use crate::support::{RENEWABLE, Told, caller, renewable, until, with_key};
 
@@ -110,6 +111,27 @@ impl Site {
             self.sandbox
                 .expire_current_token(demo::HOST, demo::CLIENT_ID)
         );
+    }
+
+    async fn has_the_live_pair(&self) -> bool {
+        let keyring = keyring_of(&[&self.sealing_key]);
+        let store = self
+            .stores
+            .try_open(&keyring, Access::Maintenance)
+            .await
+            .unwrap();
+        let tenant = store.tenant(&id(RENEWABLE)).await.unwrap().unwrap();
+        let stored = tenant
+            .application()
+            .unwrap()
+            .refresh_token
+            .as_ref()
+            .unwrap();
+        let live = self
+            .sandbox
+            .current_pair(demo::HOST, demo::CLIENT_ID)
+            .unwrap();
+        stored.expose_secret() == live.refresh_token.expose_secret()
     }
 
     /// The portal's administrator installs the application again, and the pair is entered.
@@ -277,6 +299,10 @@ async fn kill_again_and_again(site: &Site) -> usize {
             status.reason(),
             "REAUTHORIZATION_REQUIRED",
             "kill {kill}: {status:?}"
+        );
+        assert!(
+            !site.has_the_live_pair().await,
+            "kill {kill}: shut out with a live pair"
         );
         lost += 1;
         site.authorize_anew().await;

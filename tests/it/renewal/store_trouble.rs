@@ -6,8 +6,9 @@ use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment};
 
 use super::Office;
 use super::trouble::{lock_for_writing, take_away};
-use crate::support::Told;
+use crate::support::proxy::{Mode, Proxy};
 use crate::support::stores::{Stores, on_both_stores};
+use crate::support::{RENEWABLE, Told, until};
 
 on_both_stores!(
     a_new_pair_is_used_by_nobody_before_it_is_stored,
@@ -55,6 +56,45 @@ async fn a_store_that_is_locked_delays_a_renewal_and_loses_nothing(stores: Store
     office.after_the_pause().await;
     office.call("unlocked").await.unwrap();
     assert_eq!(office.refreshes(), 1);
+}
+
+/// The database is away from the replica that has bought a new pair, for longer than its lease lasts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_takes_a_lease_over_waits_for_the_pair_of_the_one_that_fell_silent() {
+    let Some(stores) = Stores::postgresql().await else {
+        return;
+    };
+    let office = Office::open(stores).await;
+    let (start, database) = office.stores.url().rsplit_once('@').unwrap();
+    let (server, name) = database.split_once('/').unwrap();
+    let proxy = Proxy::start(server.to_owned()).await;
+    let through_proxy = format!("{start}@{}/{name}", proxy.address);
+    let silent = office.replica_at(&through_proxy).await;
+    for service in [&office.service, &silent] {
+        office.call_of(service, RENEWABLE, "first").await.unwrap();
+    }
+
+    let slow = FaultKind::Slow(Moment::After, Duration::from_millis(600));
+    office.sandbox.inject(Fault::once(slow).for_oauth());
+    office.expire();
+    let outage = async {
+        until("the pair is granted", || office.refreshes() == 1).await;
+        proxy.set(Mode::Cut);
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        proxy.set(Mode::Open);
+    };
+    let other = async {
+        until("the pair is granted", || office.refreshes() == 1).await;
+        office.call("through the other").await
+    };
+    let buyer = office.call_of(&silent, RENEWABLE, "through the buyer");
+    let (buyer, other, ()) = tokio::join!(buyer, other, outage);
+    buyer.unwrap();
+    other.unwrap();
+    assert_eq!(office.refreshes(), 1);
+    assert_eq!(office.sandbox.record().refused_with("invalid_grant"), 1);
+    assert_eq!(office.mark().await, None);
+    assert!(office.has_the_live_pair().await);
 }
 
 async fn calls_with_a_valid_token_need_no_store(stores: Stores) {

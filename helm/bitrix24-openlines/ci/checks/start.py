@@ -320,7 +320,7 @@ def stop(release: Release, process: subprocess.Popen) -> None:
     delay = settings["server"].get("shutdown_delay_seconds", 0)
     grace = release.pod["spec"]["terminationGracePeriodSeconds"]
     before = release.container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    assert grace >= before + delay + settings["server"].get("drain_seconds", 30) + 25
+    assert grace >= before + delay + settings["server"].get("drain_seconds", 30) + 35
 
     process.send_signal(signal.SIGTERM)
     began = time.monotonic()
