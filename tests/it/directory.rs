@@ -2,6 +2,7 @@
 
 mod changes;
 mod outage;
+mod unreadable;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

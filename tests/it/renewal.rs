@@ -81,21 +81,16 @@ impl Office {
         let portal = sandbox.address().to_string();
         let tenants = format!("tenants:\n{}{}", renewable(RENEWABLE), opening.more_tenants)
             .replace("PORTAL", &portal);
-        let admin = free_address().await;
-        let admin_text = admin.to_string();
-        let mut all = vec![("ADMIN_LISTEN", admin_text.as_str())];
-        all.extend(opening.settings);
-        let service = service(&sandbox, &stores, &key, &all, &tenants).await;
-        let keyring = keyring_of(&[&key]);
-        // The service makes the tables and takes the tenants file over when it starts.
-        let store = loop {
-            let opened = stores.try_open(&keyring, Access::Maintenance).await;
-            if let Ok(store) = opened
-                && let Ok(Some(_)) = store.tenant(&id(RENEWABLE)).await
-            {
-                break store;
+        let (service, admin, store) = loop {
+            let admin = free_address().await;
+            let admin_text = admin.to_string();
+            let mut all = vec![("ADMIN_LISTEN", admin_text.as_str())];
+            all.extend(opening.settings);
+            let service = service(&sandbox, &stores, &key, &all, &tenants).await;
+            // Another test may have taken the port meanwhile: then the next one.
+            if let Some(store) = store_of(&service, &stores, &key).await {
+                break (service, admin, store);
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
         };
         Self {
             sandbox,
@@ -296,6 +291,21 @@ impl Office {
         is(&stored.access_token, &live.access_token)
             && is(&stored.refresh_token, &live.refresh_token)
     }
+}
+
+/// The store beside a service that has made its tables and taken the tenants file over. `None` if the service has ended.
+async fn store_of(service: &Service, stores: &Stores, key: &Key) -> Option<Store> {
+    let keyring = keyring_of(&[key]);
+    while !service.has_ended() {
+        let opened = stores.try_open(&keyring, Access::Maintenance).await;
+        if let Ok(store) = opened
+            && let Ok(Some(_)) = store.tenant(&id(RENEWABLE)).await
+        {
+            return Some(store);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    None
 }
 
 /// Starts a service on the store.

@@ -183,6 +183,11 @@ impl Service {
         with_key(message, self.key.expose())
     }
 
+    /// Whether it has ended already, for example because another test has taken its port.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Asks the service to stop, as SIGTERM does.
     pub(crate) fn stop(&mut self) {
         self.stop.take();
