@@ -6,8 +6,8 @@ use std::path::Path;
 use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
 use bitrix24_openlines::metrics::METRICS;
 use bitrix24_openlines::sandbox::{Fault, FaultKind, demo};
-use tokio::net::TcpListener;
 
+use crate::support::admin::free_address;
 use crate::support::requests::crm_message;
 use crate::support::{RENEWABLE, World, renewable};
 
@@ -136,12 +136,7 @@ async fn a_stopping_process_is_live_and_not_ready() {
 
 /// A world whose service waits a while before it stops, so that its admin port can be looked at.
 async fn world_with_admin_port() -> (World, String) {
-    // Taken and let go, so that the settings can name it.
-    let free = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let free = free_address().await;
     let admin = free.to_string();
     let settings = [
         ("ADMIN_LISTEN", admin.as_str()),
