@@ -22,8 +22,8 @@ use crate::metrics::Metrics;
 use crate::openlines::{OpenLines, Rules};
 use crate::server::{self, ServeError, Services, admin};
 use crate::tenant::{
-    self, Directory, Judgement, OpenError, PortalAccess, ReconcileError, Store, StoreError,
-    WatchedKeyring, WatchedTenants,
+    self, Directory, Judgement, OpenError, PortalAccess, Store, StoreError, WatchedKeyring,
+    WatchedTenants,
 };
 
 /// How long renewals that nobody waits for, and installations that were taken, may go on when the service stops, beside what an
@@ -46,8 +46,8 @@ pub enum AppError {
     #[error("the store failed")]
     Store(#[from] StoreError),
     /// The tenants file cannot be taken over.
-    #[error(transparent)]
-    Reconcile(#[from] ReconcileError),
+    #[error("the tenants file cannot be taken over")]
+    Reconcile(#[source] StoreError),
     /// A port cannot be listened on.
     #[error("cannot listen on {address} ({setting})")]
     Listen {
@@ -183,7 +183,9 @@ async fn open_tenants(
     let store = Store::open(&settings.url, keyring.clone(), tenant::Access::Service).await?;
     let mut watched_tenants = None;
     if let Some(file) = tenants.file {
-        tenant::reconcile(&store, &file.tenants, metrics).await?;
+        tenant::reconcile(&store, &file.tenants, metrics)
+            .await
+            .map_err(AppError::Reconcile)?;
         watched_tenants = Some(WatchedTenants::new(file.source, &file.tenants));
     }
     let watched_keyring = settings

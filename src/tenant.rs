@@ -22,7 +22,7 @@ pub use directory::{Directory, ResolveError, Tenant, follow};
 pub(crate) use file::TenantsFile;
 pub use file::TenantsSource;
 pub use id::{InvalidTenantId, TenantId};
-pub use reconcile::{ReconcileError, Reconciled, reconcile, reconcile_file};
+pub use reconcile::{Reconciled, reconcile};
 pub use record::{Judgement, Unusable};
 pub use sealing::Keyring;
 pub(crate) use secret_source::Alphabet;

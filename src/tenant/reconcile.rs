@@ -4,12 +4,11 @@
 //! changed by the tenant service, stay until somebody changes the entry. Tenants that the file no longer names stay too: they are
 //! reported.
 
-use super::file::{TenantsSource, same_tokens};
+use super::file::same_tokens;
 use super::id::TenantId;
 use super::store::{CreateError, ModifyError, Store, StoreError};
 use super::stored::{Origin, StoredCredentials, StoredTenant};
 use crate::audit::{self, Action, Actor};
-use crate::config::Faults;
 use crate::metrics::Metrics;
 use crate::telemetry::chain;
 
@@ -29,41 +28,16 @@ pub struct Reconciled {
     pub unlisted: Vec<TenantId>,
 }
 
-/// Why a tenants file was not taken over.
-#[derive(Debug, thiserror::Error)]
-pub enum ReconcileError {
-    /// The file has faults. Nothing was taken over.
-    #[error("the tenants file has faults: {0}")]
-    File(Faults),
-    /// The store failed; what was taken over before stays.
-    #[error("the tenants file was not taken over")]
-    Store(#[from] StoreError),
-}
-
-/// Reads the file and takes over what has changed.
-///
-/// # Errors
-///
-/// [`ReconcileError`].
-pub async fn reconcile_file(
-    store: &Store,
-    source: &TenantsSource,
-    metrics: &Metrics,
-) -> Result<Reconciled, ReconcileError> {
-    let tenants = source.read().map_err(ReconcileError::File)?;
-    reconcile(store, &tenants, metrics).await
-}
-
 /// Takes over what has changed among the tenants of a file, and reports what the file no longer names.
 ///
 /// # Errors
 ///
-/// [`ReconcileError::Store`].
+/// The store failed; what was taken over before stays.
 pub async fn reconcile(
     store: &Store,
     tenants: &[StoredTenant],
     metrics: &Metrics,
-) -> Result<Reconciled, ReconcileError> {
+) -> Result<Reconciled, StoreError> {
     let mut done = Reconciled::default();
     for tenant in tenants {
         match take_over(store, tenant).await {
@@ -75,7 +49,7 @@ pub async fn reconcile(
                 let error = chain(&error);
                 tracing::error!(tenant = %tenant.id, error, "a tenant of the tenants file is not taken over");
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
     done.unlisted = unlisted(store, tenants).await?;
