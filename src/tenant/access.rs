@@ -90,12 +90,6 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// The tenant.
-    #[must_use]
-    pub fn tenant(&self) -> &Tenant {
-        &self.tenant
-    }
-
     /// Where its portal is.
     #[must_use]
     pub fn portal(&self) -> &PortalAddress {

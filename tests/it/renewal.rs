@@ -1,5 +1,6 @@
 //! The renewal of access tokens: every outcome, on both stores, through the gRPC socket and against the sandbox.
 
+mod books;
 mod failures;
 mod model;
 mod processes;
@@ -20,7 +21,7 @@ use bitrix24_openlines::sandbox::{Portal, Sandbox, demo};
 use bitrix24_openlines::tenant::sealing::Key;
 use bitrix24_openlines::tenant::{Access, Store, StoredApplication, StoredTenant};
 use jiff::{SignedDuration, Timestamp};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tonic::Status;
@@ -278,18 +279,7 @@ impl Office {
 
     /// Whether the stored pair is the one that works at the portal.
     pub(crate) async fn has_the_live_pair(&self) -> bool {
-        let tenant = self.tenant().await;
-        let stored = tenant.application().unwrap();
-        let live = self
-            .sandbox
-            .current_pair(demo::HOST, demo::CLIENT_ID)
-            .unwrap();
-        let is = |stored: &Option<SecretString>, live: &SecretString| {
-            let stored = stored.as_ref().map(ExposeSecret::expose_secret);
-            stored == Some(live.expose_secret())
-        };
-        is(&stored.access_token, &live.access_token)
-            && is(&stored.refresh_token, &live.refresh_token)
+        books::has_the_live_pair(&self.sandbox, &self.store).await
     }
 }
 

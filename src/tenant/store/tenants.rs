@@ -267,13 +267,4 @@ impl Store {
             reauthorization_required: number(waiting),
         })
     }
-
-    /// Whether the database answers: one cheap round trip.
-    ///
-    /// # Errors
-    ///
-    /// The database.
-    pub async fn check(&self) -> Result<(), StoreError> {
-        self.last_change().await.map(drop)
-    }
 }

@@ -9,21 +9,19 @@ mod replica;
 use std::time::Duration;
 
 use bitrix24_openlines::config::Environment;
-use bitrix24_openlines::sandbox::{
-    Event, EventKind, Fault, FaultKind, Moment, Portal, Sandbox, demo,
-};
+use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, Portal, Sandbox, demo};
 use bitrix24_openlines::tenant::sealing::Keyring;
 use bitrix24_openlines::tenant::{Access, Store};
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::Status;
 
 use self::replica::Replica;
-use crate::support::stores::{Stores, application_of, change, id, keyring, on_both_stores};
+use super::books;
+use crate::support::stores::{Stores, application_of, change, keyring, on_both_stores};
 use crate::support::{RENEWABLE, Told};
 
 on_both_stores!(
@@ -288,7 +286,7 @@ impl Stage {
                 !self.has_the_live_pair().await,
                 "seed {seed}: shut out with a live pair"
             );
-            return self.authorize_anew().await;
+            return books::authorize_anew(&self.sandbox, &self.store).await;
         }
         assert!(
             self.has_the_live_pair().await,
@@ -297,36 +295,6 @@ impl Stage {
     }
 
     async fn has_the_live_pair(&self) -> bool {
-        let tenant = self.store.tenant(&id(RENEWABLE)).await.unwrap().unwrap();
-        let live = self
-            .sandbox
-            .current_pair(demo::HOST, demo::CLIENT_ID)
-            .unwrap();
-        let stored = tenant
-            .application()
-            .unwrap()
-            .refresh_token
-            .as_ref()
-            .unwrap();
-        stored.expose_secret() == live.refresh_token.expose_secret()
-    }
-
-    /// The portal's administrator installs the application again.
-    async fn authorize_anew(&self) {
-        let install = Event::new(EventKind::AppInstall, "http://127.0.0.1:9/").of(demo::CLIENT_ID);
-        self.sandbox.event_form(demo::HOST, &install).unwrap();
-        let pair = self
-            .sandbox
-            .current_pair(demo::HOST, demo::CLIENT_ID)
-            .unwrap();
-        change(&self.store, RENEWABLE, |tenant| {
-            application_of(tenant).access_token = Some(pair.access_token.clone());
-            application_of(tenant).refresh_token = Some(pair.refresh_token.clone());
-            application_of(tenant).access_token_expires_at = None;
-            tenant.reauthorization = None;
-        })
-        .await;
-        // Until every directory has followed.
-        tokio::time::sleep(Duration::from_millis(1200)).await;
+        books::has_the_live_pair(&self.sandbox, &self.store).await
     }
 }

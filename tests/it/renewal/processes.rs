@@ -7,25 +7,22 @@ use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
 use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::config::Environment;
-use bitrix24_openlines::sandbox::{
-    Event, EventKind, Fault, FaultKind, Moment, Portal, Sandbox, demo,
-};
-use bitrix24_openlines::tenant::Access;
+use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, Portal, Sandbox, demo};
 use bitrix24_openlines::tenant::sealing::Key;
+use bitrix24_openlines::tenant::{Access, Store};
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
+use super::books;
+
 use crate::support::process::{Process, openlines};
 use crate::support::requests::crm_message;
-use crate::support::stores::{
-    Stores, application_of, change, id, keyring_of, keyring_text, on_both_stores,
-};
+use crate::support::stores::{Stores, keyring_of, keyring_text, on_both_stores};
 use crate::support::{RENEWABLE, Told, caller, renewable, until, with_key};
 
 /// How many calls each process has at once.
@@ -113,48 +110,11 @@ impl Site {
         );
     }
 
-    async fn has_the_live_pair(&self) -> bool {
+    /// The store beside the process.
+    async fn store(&self) -> Store {
         let keyring = keyring_of(&[&self.sealing_key]);
-        let store = self
-            .stores
-            .try_open(&keyring, Access::Maintenance)
-            .await
-            .unwrap();
-        let tenant = store.tenant(&id(RENEWABLE)).await.unwrap().unwrap();
-        let stored = tenant
-            .application()
-            .unwrap()
-            .refresh_token
-            .as_ref()
-            .unwrap();
-        let live = self
-            .sandbox
-            .current_pair(demo::HOST, demo::CLIENT_ID)
-            .unwrap();
-        stored.expose_secret() == live.refresh_token.expose_secret()
-    }
-
-    /// The portal's administrator installs the application again, and the pair is entered.
-    async fn authorize_anew(&self) {
-        let install = Event::new(EventKind::AppInstall, "http://127.0.0.1:9/").of(demo::CLIENT_ID);
-        self.sandbox.event_form(demo::HOST, &install).unwrap();
-        let pair = self
-            .sandbox
-            .current_pair(demo::HOST, demo::CLIENT_ID)
-            .unwrap();
-        let keyring = keyring_of(&[&self.sealing_key]);
-        let store = self
-            .stores
-            .try_open(&keyring, Access::Maintenance)
-            .await
-            .unwrap();
-        change(&store, RENEWABLE, |tenant| {
-            application_of(tenant).access_token = Some(pair.access_token.clone());
-            application_of(tenant).refresh_token = Some(pair.refresh_token.clone());
-            tenant.reauthorization = None;
-        })
-        .await;
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let opened = self.stores.try_open(&keyring, Access::Maintenance);
+        opened.await.unwrap()
     }
 }
 
@@ -301,11 +261,11 @@ async fn kill_again_and_again(site: &Site) -> usize {
             "kill {kill}: {status:?}"
         );
         assert!(
-            !site.has_the_live_pair().await,
+            !books::has_the_live_pair(&site.sandbox, &site.store().await).await,
             "kill {kill}: shut out with a live pair"
         );
         lost += 1;
-        site.authorize_anew().await;
+        books::authorize_anew(&site.sandbox, &site.store().await).await;
         site.call(&running, format!("{kill}.anew")).await.unwrap();
     }
     let record = site.sandbox.record();

@@ -263,7 +263,7 @@ async fn a_tenant_with_an_old_id_is_never_taken_for_the_old_one(stores: Stores) 
 async fn tenants_are_counted_by_their_states(stores: Stores) {
     let store = stores.open(&keyring()).await;
     assert_eq!(store.count().await.unwrap(), Counts::default());
-    store.check().await.unwrap();
+    store.last_change().await.unwrap();
     let mut disabled = webhook("disabled");
     disabled.reauthorization = None;
     let mut waiting = webhook("waiting");
