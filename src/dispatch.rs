@@ -5,13 +5,18 @@
 //!
 //! A call is sent a second time only where the portal has said that it did not execute the first.
 
+mod conversation;
+mod priority;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::conversation::Conversation;
+pub use self::priority::Priority;
 use crate::bitrix24::{Answer, CallError, Client, Method, Outcome, Parameters};
 use crate::metrics::Metrics;
-use crate::openlines::Call;
+use crate::openlines::{Call, CallParts};
 use crate::tenant::{AccessError, Opened, PortalAccess};
 
 /// How often a call is sent anew with another token, at most. The first covers a token that has expired, the others those that
@@ -80,7 +85,12 @@ impl Dispatcher {
         if Instant::now() >= deadline {
             return Err(NotAdmitted::DeadlinePassed);
         }
-        let (tenant, method, parameters) = call.into_parts();
+        let CallParts {
+            tenant,
+            method,
+            parameters,
+            ..
+        } = call.into_parts();
         let opened = self.access.open(tenant, deadline).await?;
         Ok(Permit {
             dispatcher: self,

@@ -15,7 +15,10 @@ mod path;
 mod service;
 mod timing;
 
+use uuid::Uuid;
+
 use crate::bitrix24::{Method, Parameters};
+use crate::dispatch::{Conversation, Priority};
 use crate::tenant::Tenant;
 
 pub use check::Rules;
@@ -24,14 +27,27 @@ pub use service::OpenLines;
 /// Proof that a request is valid and that its caller may act for the tenant. Only this module makes it.
 #[derive(Debug)]
 pub struct Call {
-    tenant: Tenant,
-    method: Method,
-    parameters: Parameters,
+    parts: CallParts,
+}
+
+/// What a valid call consists of.
+#[derive(Debug)]
+pub(crate) struct CallParts {
+    pub(crate) tenant: Tenant,
+    pub(crate) method: Method,
+    pub(crate) parameters: Parameters,
+    /// The conversations it writes to, each once. Empty: it need not wait for any other call.
+    pub(crate) conversations: Vec<Conversation>,
+    pub(crate) priority: Priority,
+    /// Whether its caller lets it travel in a batch.
+    pub(crate) may_be_batched: bool,
+    /// The idempotency key.
+    pub(crate) request_id: Option<Uuid>,
 }
 
 impl Call {
     /// Takes the call apart, to send it.
-    pub(crate) fn into_parts(self) -> (Tenant, Method, Parameters) {
-        (self.tenant, self.method, self.parameters)
+    pub(crate) fn into_parts(self) -> CallParts {
+        self.parts
     }
 }

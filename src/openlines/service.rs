@@ -2,12 +2,12 @@
 
 use tonic::{Request, Response, Status};
 
-use super::Call;
 use super::check::{Check, Rules};
 use super::connector_messages::SendConnectorMessages;
 use super::crm_message::SendCrmMessage;
 use super::network_message::SendNetworkMessage;
 use super::operation::Operation;
+use super::{Call, CallParts};
 use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
 use crate::api::bitrix24::openlines::v1::open_lines_service_server::OpenLinesService;
 use crate::api::bitrix24::openlines::v1::{
@@ -16,7 +16,7 @@ use crate::api::bitrix24::openlines::v1::{
 };
 use crate::auth::{Caller, Callers};
 use crate::bitrix24::Outcome;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dispatcher, Priority};
 use crate::error::{CallIdentity, Error, Violations};
 use crate::metrics::Metrics;
 use crate::server::CallContext;
@@ -136,9 +136,15 @@ impl OpenLines {
                     return Err(Error::IdempotencyNotAvailable);
                 }
                 Ok(Call {
-                    tenant,
-                    method: O::METHOD,
-                    parameters,
+                    parts: CallParts {
+                        tenant,
+                        method: O::METHOD,
+                        parameters,
+                        conversations: Vec::new(),
+                        priority: Priority::Interactive,
+                        may_be_batched: true,
+                        request_id: None,
+                    },
                 })
             }
             Some(_) | None => Err(Error::InvalidRequest(violations)),

@@ -14,6 +14,7 @@ use moka::ops::compute::Op;
 use thiserror::Error;
 
 use super::id::TenantId;
+use super::plan::Plan;
 use super::record::{Grant, Judgement, Record, Unusable};
 use super::store::{Store, StoreError};
 use super::stored::StoredTenant;
@@ -240,6 +241,17 @@ impl Tenant {
     #[must_use]
     pub fn portal(&self) -> &PortalAddress {
         &self.0.portal
+    }
+
+    /// How many requests its portal takes.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        let portal = self.portal();
+        if portal.is_self_hosted() || portal.is_insecure() {
+            Plan::Unlimited
+        } else {
+            Plan::Standard
+        }
     }
 
     /// Whether calls are made in the context of an application.
