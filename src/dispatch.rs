@@ -5,14 +5,28 @@
 //!
 //! A call is sent a second time only where the portal has said that it did not execute the first.
 
+mod breaker;
+mod bucket;
+mod budget;
 mod conversation;
+mod not_admitted;
+mod operating;
+mod options;
+mod pace;
+mod permit;
+mod portal;
 mod priority;
+mod queue;
+mod repeats;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::bucket::{Bucket, Taken};
 pub use self::conversation::Conversation;
+pub use self::not_admitted::{LedgerFailure, NotAdmitted};
+pub use self::options::{LARGEST_BATCH, Options};
 pub use self::priority::Priority;
 use crate::bitrix24::{Answer, CallError, Client, Method, Outcome, Parameters};
 use crate::metrics::Metrics;
@@ -25,17 +39,6 @@ const NEW_TOKENS: usize = 3;
 
 /// How often a call follows a portal to a new address, at most.
 const MOVES: usize = 1;
-
-/// Why a call may not be sent now. Nothing was sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAdmitted {
-    /// The deadline has passed.
-    #[error("the deadline passed before the request could be sent")]
-    DeadlinePassed,
-    /// The tenant's portal cannot be opened.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-}
 
 /// Why a call that was sent has no good answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -124,6 +124,9 @@ impl Error {
                 Reason::DeadlineBeforeSend,
                 "the deadline passed before the request could be sent; nothing was sent",
             ),
+            Self::NotAdmitted(refused) => {
+                Failure::of_facade(Reason::Overloaded, refused.to_string())
+            }
             Self::Call(error) => from_call::failure(error, call.method),
             Self::MessageRejected { http_status, texts } => {
                 from_call::message_rejected(http_status, &texts, call.method)

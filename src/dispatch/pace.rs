@@ -1,0 +1,122 @@
+//! How fast a portal works, as far as it was measured: what a batch may hold follows from it.
+
+use std::time::Duration;
+
+/// How long a batch should take at most. The cloud cuts a request at 60 seconds (page "limits"); this leaves room for commands
+/// that take three times as long as those before.
+const AIM: Duration = Duration::from_secs(20);
+
+/// What a command is taken to need before anything was measured.
+const UNMEASURED: Duration = Duration::from_millis(100);
+
+/// The weight of a slower measurement. Slowness has to be believed sooner than speed.
+const SLOWER: f64 = 0.5;
+/// The weight of a faster one.
+const FASTER: f64 = 0.2;
+
+/// The measured times of one portal.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pace {
+    /// Seconds that a request with one call takes.
+    single: Option<f64>,
+    /// Seconds that each further command of a batch takes.
+    command: Option<f64>,
+}
+
+impl Pace {
+    /// A request with so many calls has taken so long.
+    pub(super) fn measured(&mut self, calls: usize, took: Duration) {
+        let took = took.as_secs_f64();
+        if calls <= 1 {
+            adopt(&mut self.single, took);
+        } else {
+            let further = f64::from(u32::try_from(calls - 1).unwrap_or(u32::MAX));
+            let first = self.single.unwrap_or(0.0);
+            // Never faster than if the first command had cost nothing extra.
+            let each = ((took - first) / further).max(took / (further + 1.0) / 4.0);
+            adopt(&mut self.command, each);
+        }
+    }
+
+    /// How long a request with one call takes, if that was measured.
+    pub(super) fn single(&self) -> Option<Duration> {
+        self.single.map(Duration::from_secs_f64)
+    }
+
+    /// How long a request with so many calls will take.
+    pub(super) fn expected(&self, calls: usize) -> Duration {
+        let further = u32::try_from(calls.saturating_sub(1)).unwrap_or(u32::MAX);
+        let first = self.single.unwrap_or_else(|| self.command());
+        Duration::from_secs_f64(first + self.command() * f64::from(further))
+    }
+
+    /// The largest batch that stays within [`AIM`].
+    pub(super) fn largest_batch(&self) -> usize {
+        (1..=super::options::LARGEST_BATCH)
+            .rev()
+            .find(|size| self.expected(*size) <= AIM)
+            .unwrap_or(1)
+    }
+
+    fn command(&self) -> f64 {
+        self.command
+            .or(self.single)
+            .unwrap_or(UNMEASURED.as_secs_f64())
+    }
+}
+
+fn adopt(known: &mut Option<f64>, measured: f64) {
+    *known = Some(match *known {
+        None => measured,
+        Some(known) => {
+            let weight = if measured > known { SLOWER } else { FASTER };
+            known + (measured - known) * weight
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn a_portal_that_was_not_measured_gets_full_batches() {
+        let pace = Pace::default();
+        assert_eq!(pace.largest_batch(), 50);
+        assert_eq!(pace.expected(50), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn the_time_of_a_batch_is_told_from_the_time_of_a_request() {
+        let mut pace = Pace::default();
+        pace.measured(1, ms(70));
+        pace.measured(50, ms(1050));
+        assert_eq!(pace.single(), Some(ms(70)));
+        assert!((pace.expected(50).as_secs_f64() - 1.05).abs() < 0.001);
+        assert!((pace.expected(10).as_secs_f64() - 0.25).abs() < 0.001);
+    }
+
+    #[test]
+    fn a_slow_portal_gets_small_batches() {
+        let mut pace = Pace::default();
+        pace.measured(1, ms(2000));
+        assert_eq!(pace.largest_batch(), 10);
+        pace.measured(1, ms(60_000));
+        assert_eq!(pace.largest_batch(), 1);
+    }
+
+    #[test]
+    fn slowness_is_believed_sooner_than_speed() {
+        let (mut slower, mut faster) = (Pace::default(), Pace::default());
+        slower.measured(1, ms(100));
+        slower.measured(1, ms(1100));
+        faster.measured(1, ms(1100));
+        faster.measured(1, ms(100));
+        assert_eq!(slower.single(), Some(ms(600)));
+        assert_eq!(faster.single(), Some(ms(900)));
+    }
+}

@@ -1,0 +1,1 @@
+//! Hours of a portal's time with calls at random.
