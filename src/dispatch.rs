@@ -13,6 +13,7 @@ mod not_admitted;
 mod operating;
 mod options;
 mod pace;
+mod pause;
 mod permit;
 mod portal;
 mod priority;

@@ -7,17 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::pause::Pause;
 use crate::tenant::Intensity;
 
 /// By how much the ways of two requests to the portal may differ, so that the portal never sees more than it takes.
 const JITTER: Duration = Duration::from_millis(100);
-
-/// How long nothing is sent after the portal has refused although we saw room, at first. Doubled with each refusal in a row: somebody
-/// else at our address uses the same bucket.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-
-/// The longest such pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The answer to who wants to send a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,9 +33,7 @@ pub struct Bucket {
     at: Instant,
     /// Requests that were let go and have not left.
     leaving: u32,
-    /// Refusals of the portal in a row.
-    refusals: u32,
-    closed_until: Option<Instant>,
+    pause: Pause,
 }
 
 impl Bucket {
@@ -53,8 +45,7 @@ impl Bucket {
             level: 0.0,
             at: now,
             leaving: 0,
-            refusals: 0,
-            closed_until: None,
+            pause: Pause::default(),
         }
     }
 
@@ -73,7 +64,7 @@ impl Bucket {
     /// How many requests could go now. May be a fraction, and is 0 while the bucket is closed.
     pub fn room(&mut self, now: Instant) -> f64 {
         self.drain(now);
-        if self.closed_until.is_some_and(|until| until > now) {
+        if self.pause.until(now).is_some() {
             return 0.0;
         }
         (self.brim() - self.level).max(0.0)
@@ -88,7 +79,7 @@ impl Bucket {
     /// Lets a request go.
     pub fn take(&mut self, now: Instant) -> Taken {
         self.drain(now);
-        if let Some(until) = self.closed_until.filter(|until| *until > now) {
+        if let Some(until) = self.pause.until(now) {
             return Taken::At(until);
         }
         let missing = self.level + 1.0 - self.brim();
@@ -119,15 +110,12 @@ impl Bucket {
         self.drain(now);
         // It counts what it takes, not what it refuses.
         self.level = f64::from(self.intensity.burst);
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.refusals.min(6));
-        self.refusals += 1;
-        let until = now + pause.min(LONGEST_PAUSE);
-        self.closed_until = Some(self.closed_until.map_or(until, |closed| closed.max(until)));
+        self.pause.lengthen(now);
     }
 
     /// The portal has taken a request.
     pub fn accepted(&mut self) {
-        self.refusals = 0;
+        self.pause = Pause::default();
     }
 
     /// Whether it is empty, as if nothing had ever been sent.

@@ -276,7 +276,6 @@ impl<J> Portal<J> {
     pub(super) fn landed(
         &mut self,
         calls: &[(TenantId, Method)],
-        conversations: &[Conversation],
         fate: Fate,
         took: Duration,
         now: Instant,
@@ -307,7 +306,6 @@ impl<J> Portal<J> {
             }
             Fate::Lost => opened = self.breaker.failed(now),
         }
-        self.queue.land(conversations);
         opened
     }
 
@@ -316,13 +314,28 @@ impl<J> Portal<J> {
         self.repeats.wait(attempts_before)
     }
 
-    /// Puts calls back that were certainly not executed, each at its old place.
-    pub(super) fn put_back(&mut self, calls: Vec<(Terms, J)>) {
-        let mut calls = calls;
-        calls.sort_by_key(|(terms, _)| std::cmp::Reverse(terms.number));
-        for (terms, job) in calls {
+    /// Lets those go that wait behind these conversations, after the calls that were certainly not executed have got their old places
+    /// back.
+    pub(super) fn settle(&mut self, conversations: &[Conversation], again: Vec<(Terms, J)>) {
+        self.queue.land(conversations);
+        let mut again = again;
+        again.sort_by_key(|(terms, _)| std::cmp::Reverse(terms.number));
+        for (terms, job) in again {
             self.queue.put_back(terms, job);
         }
+    }
+
+    /// Whether a call of these conversations may have to wait, and so travel in a batch.
+    pub(super) fn may_wait(&self, conversations: &[Conversation], now: Instant) -> bool {
+        if self.budget.intensity().is_some() {
+            return self.in_the_air > 0 || !self.queue.is_empty() || self.budget.peek(now) < 1.0;
+        }
+        self.queue.is_blocked(conversations)
+    }
+
+    /// Takes note that a request is overdue: its callers have stopped waiting. True if the portal is left alone from now on.
+    pub(super) fn overdue(&mut self, now: Instant) -> bool {
+        self.breaker.failed(now)
     }
 
     /// Takes a call out that nobody waits for any more, unless it was sent.

@@ -106,6 +106,11 @@ impl<J> Queue<J> {
         lengths.max().unwrap_or_default()
     }
 
+    /// Whether somebody of one of these conversations waits or is in the air.
+    pub(super) fn is_blocked(&self, conversations: &[Conversation]) -> bool {
+        self.lines.has_any(conversations)
+    }
+
     /// How many calls of the tenant wait.
     pub(super) fn of_tenant(&self, tenant: &TenantId) -> usize {
         self.by_tenant.get(tenant).copied().unwrap_or_default()

@@ -59,7 +59,9 @@ fn land(portal: &mut Portal<()>, numbers: &[CallNumber], fate: Fate, now: Instan
         .map(|_| (tenant("acme"), Method::AddCrmMessage))
         .collect();
     let conversations: Vec<_> = numbers.iter().map(Conversation::of).collect();
-    portal.landed(&calls, &conversations, fate, 70 * MS, now)
+    let opened = portal.landed(&calls, fate, 70 * MS, now);
+    portal.settle(&conversations, Vec::new());
+    opened
 }
 
 fn refusal(portal: &mut Portal<()>, terms: Terms, now: Instant) -> NotAdmitted {
@@ -284,7 +286,7 @@ fn the_portals_refusal_closes_the_bucket_for_a_while() {
     submit(&mut portal, 1..=1, now);
     sent(&mut portal, now);
     land(&mut portal, &[1], Fate::RateLimited, now);
-    portal.put_back(vec![(call(1, now), ())]);
+    portal.settle(&[], vec![(call(1, now), ())]);
     let (sizes, then) = sent(&mut portal, now);
     assert_eq!((sizes, then), (vec![], Some(now + 500 * MS)));
     // What the portal has counted has to drain first: 50 are in it, and 0.2 are kept free.

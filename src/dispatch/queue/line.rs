@@ -24,6 +24,13 @@ impl Lines {
         line.map_or(0, |line| line.waiting.len())
     }
 
+    /// Whether one of these conversations has calls here.
+    pub(super) fn has_any(&self, conversations: &[Conversation]) -> bool {
+        conversations
+            .iter()
+            .any(|conversation| self.lines.contains_key(conversation))
+    }
+
     pub(super) fn join(&mut self, conversations: &[Conversation], number: CallNumber) {
         for conversation in conversations {
             let line = self.lines.entry(*conversation).or_default();

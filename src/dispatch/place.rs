@@ -1,0 +1,291 @@
+//! One portal with its waiting calls, at work: what its state decides is done here.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::conversation::Conversation;
+use super::flight;
+use super::job::Job;
+use super::not_admitted::NotAdmitted;
+use super::operating::{Report, Travelled};
+use super::permit::Permit;
+use super::portal::{Fate, Next, Portal};
+use super::queue::{CallNumber, Terms, Waiting};
+use super::shared::Shared;
+use crate::bitrix24::{Answer, Method};
+use crate::metrics::Refused;
+use crate::tenant::{Intensity, TenantId};
+
+/// A portal at work.
+pub(super) struct Place {
+    name: String,
+    situation: Mutex<Situation>,
+    pub(super) shared: Arc<Shared>,
+}
+
+struct Situation {
+    portal: Portal<Job>,
+    /// The moment at which a timer will ask again.
+    alarm: Option<Instant>,
+}
+
+impl Place {
+    pub(super) fn new(
+        name: &str,
+        shared: Arc<Shared>,
+        intensity: Option<Intensity>,
+        now: Instant,
+    ) -> Self {
+        let portal = Portal::new(Arc::clone(&shared.options), intensity, now);
+        Self {
+            name: name.to_owned(),
+            situation: Mutex::new(Situation {
+                portal,
+                alarm: None,
+            }),
+            shared,
+        }
+    }
+
+    /// Lets a call in; it goes at once if it can.
+    pub(super) fn submit(
+        self: &Arc<Self>,
+        terms: Terms,
+        job: Job,
+        plan: Option<Intensity>,
+        may_be_batched: bool,
+    ) -> Result<(), NotAdmitted> {
+        let (mut terms, mut job) = (terms, job);
+        let now = Instant::now();
+        let prepares = may_be_batched && job.command.is_none() && {
+            let situation = self.lock();
+            situation.portal.may_wait(&terms.conversations, now)
+        };
+        if prepares {
+            // Outside the lock: a text may be long.
+            job.command = job.parameters.to_command(terms.method);
+        }
+        terms.command_bytes = job.command.as_ref().map(|command| command.len());
+        let (priority, bytes) = (terms.priority, job.seat.bytes());
+        let submitted = {
+            let mut situation = self.lock();
+            situation.portal.note_plan(&terms.tenant, plan, now);
+            situation.portal.submit(terms, job, now)
+        };
+        match submitted {
+            Ok(()) => {
+                self.shared.metrics.wait_begun(priority, bytes);
+                self.pump();
+                Ok(())
+            }
+            Err((refused, _job)) => Err(refused),
+        }
+    }
+
+    /// Does what can be done now. To be called whenever something has changed.
+    pub(super) fn pump(self: &Arc<Self>) {
+        let now = Instant::now();
+        let (mut permits, mut refused, mut wake) = (Vec::new(), Vec::new(), None);
+        {
+            let mut situation = self.lock();
+            loop {
+                match situation.portal.next(now) {
+                    Next::Send(permit) => {
+                        let fill = situation.portal.fill(now);
+                        permits.push((permit, fill));
+                    }
+                    Next::Refuse(calls, why) => refused.push((calls, why)),
+                    Next::At(moment) => {
+                        if situation.alarm.is_none_or(|alarm| moment < alarm) {
+                            situation.alarm = Some(moment);
+                            wake = Some(moment);
+                        }
+                        break;
+                    }
+                    Next::Nothing => break,
+                }
+            }
+        }
+        for (permit, fill) in permits {
+            self.let_go(permit, fill);
+        }
+        for (calls, why) in refused {
+            for call in calls {
+                self.refuse(call, &why);
+            }
+        }
+        if let Some(moment) = wake {
+            self.wake_at(moment);
+        }
+    }
+
+    fn let_go(self: &Arc<Self>, permit: Permit<Job>, fill: Option<f64>) {
+        let flight = flight::fly(Arc::clone(self), permit, fill);
+        self.shared.tasks.spawn(flight);
+    }
+
+    fn refuse(&self, call: Waiting<Job>, why: &NotAdmitted) {
+        let Waiting { terms, job, .. } = call;
+        let metrics = &self.shared.metrics;
+        metrics.wait_ended(terms.priority, job.seat.bytes());
+        count_refusal(&self.shared, why);
+        job.not_sent(why.clone());
+    }
+
+    fn wake_at(self: &Arc<Self>, moment: Instant) {
+        let place = Arc::clone(self);
+        // Not one of the tasks that a stop waits for: what waits is answered by then.
+        tokio::spawn(async move {
+            tokio::time::sleep_until(moment).await;
+            {
+                let mut situation = place.lock();
+                if situation.alarm == Some(moment) {
+                    situation.alarm = None;
+                }
+            }
+            place.pump();
+        });
+    }
+
+    /// Takes a call out that nobody waits for any more. `None` if it is on its way, or has ended.
+    pub(super) fn cancel(self: &Arc<Self>, number: CallNumber) -> Option<Job> {
+        let cancelled = self.lock().portal.cancel(number);
+        if let Some(waiting) = cancelled {
+            let Waiting { terms, job, .. } = waiting;
+            let bytes = job.seat.bytes();
+            self.shared.metrics.wait_ended(terms.priority, bytes);
+            // Those behind it may go.
+            self.pump();
+            return Some(job);
+        }
+        None
+    }
+
+    /// A request that was let go has left.
+    pub(super) fn departed(&self) {
+        self.lock().portal.departed(Instant::now());
+    }
+
+    /// A request has ended.
+    pub(super) fn landed(&self, calls: &[(TenantId, Method)], fate: Fate, took: Duration) {
+        let (was_down, is_down) = {
+            let mut situation = self.lock();
+            let was_down = situation.portal.is_down();
+            situation.portal.landed(calls, fate, took, Instant::now());
+            (was_down, situation.portal.is_down())
+        };
+        self.tell_breaker(was_down, is_down);
+    }
+
+    /// A request is overdue: those who wait for it have gone.
+    pub(super) fn overdue(self: &Arc<Self>) {
+        let (was_down, is_down) = {
+            let mut situation = self.lock();
+            let was_down = situation.portal.is_down();
+            situation.portal.overdue(Instant::now());
+            (was_down, situation.portal.is_down())
+        };
+        self.tell_breaker(was_down, is_down);
+        self.pump();
+    }
+
+    fn tell_breaker(&self, was_down: bool, is_down: bool) {
+        if !was_down && is_down {
+            self.shared.metrics.breaker_opened();
+            tracing::warn!(portal = self.name, "the portal does not answer; its calls are refused for a while");
+        } else if was_down && !is_down {
+            self.shared.metrics.breaker_closed();
+            tracing::info!(portal = self.name, "the portal answers again");
+        }
+    }
+
+    /// Lets those go that wait behind these conversations, once these calls have got their places back.
+    pub(super) fn settle(
+        self: &Arc<Self>,
+        conversations: &[Conversation],
+        again: Vec<(Terms, Job)>,
+    ) {
+        for (terms, job) in &again {
+            let bytes = job.seat.bytes();
+            self.shared.metrics.wait_begun(terms.priority, bytes);
+        }
+        self.lock().portal.settle(conversations, again);
+        self.pump();
+    }
+
+    /// How long a call that could not reach the portal waits before it is tried again; `None` if it is not.
+    pub(super) fn repeat_after(&self, attempts_before: u32) -> Option<Duration> {
+        self.lock().portal.repeat_after(attempts_before)
+    }
+
+    /// Takes over what an answer says of the operating budget. Gives what is left of it.
+    pub(super) fn report(
+        &self,
+        tenant: &TenantId,
+        method: Method,
+        travelled: Travelled,
+        answer: &Answer,
+    ) -> Option<Duration> {
+        let report = Report::of(&answer.time)?;
+        let now = Instant::now();
+        let remaining = self
+            .lock()
+            .portal
+            .report(tenant, method, travelled, report, now)?;
+        self.shared
+            .metrics
+            .operating_reported(method.name(), remaining);
+        Some(remaining)
+    }
+
+    /// The portal has refused a method, or `batch`, because its operating budget is used up. Gives how long that lasts.
+    pub(super) fn operating_refused(&self, tenant: &TenantId, method: &'static str) -> Duration {
+        let now = Instant::now();
+        self.lock().portal.operating_refused(tenant, method, now)
+    }
+
+    pub(super) fn note_never_batched(&self, method: Method) {
+        tracing::info!(portal = self.name, method = method.name(), "the portal does not take the method in a batch");
+        self.lock().portal.note_never_batched(method, Instant::now());
+    }
+
+    pub(super) fn note_no_batches(&self, tenant: &TenantId) {
+        tracing::info!(portal = self.name, %tenant, "the portal does not take batches of the tenant");
+        self.lock().portal.note_no_batches(tenant, Instant::now());
+    }
+
+    /// Whether nothing of worth would be lost by forgetting the portal.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        self.lock().portal.is_idle(now)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Situation> {
+        self.situation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a call that is refused, by the reason.
+pub(super) fn count_refusal(shared: &Shared, why: &NotAdmitted) {
+    let refused = match why {
+        NotAdmitted::DeadlinePassed => Refused::DeadlineBeforeSend,
+        NotAdmitted::QueueFull { .. } => Refused::QueueFull,
+        NotAdmitted::WaitTooLong { .. } => Refused::WaitExceedsDeadline,
+        NotAdmitted::OperatingLimit { .. } => Refused::OperatingLimit,
+        NotAdmitted::PortalDown { .. } => Refused::PortalNotAnswering,
+        NotAdmitted::Access(_) | NotAdmitted::Ledger(_) => return,
+    };
+    shared.metrics.call_refused(refused);
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+//! What all portals share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::ledger::Ledger;
+use super::options::Options;
+use super::place::Place;
+use super::room::Room;
+use crate::bitrix24::{Client, PortalAddress};
+use crate::metrics::Metrics;
+use crate::tenant::{Intensity, PortalAccess};
+
+/// How often portals that nobody uses are forgotten.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// What requests are sent with.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) client: Client,
+    pub(super) access: PortalAccess,
+    pub(super) ledger: Ledger,
+    pub(super) options: Arc<Options>,
+    pub(super) room: Arc<Room>,
+    pub(super) metrics: Metrics,
+    /// Requests on their way.
+    pub(super) tasks: TaskTracker,
+}
+
+/// The portals that calls are made to.
+#[derive(Debug)]
+pub(super) struct Places {
+    shared: Arc<Shared>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    places: HashMap<String, Arc<Place>>,
+    swept: Instant,
+}
+
+impl Places {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            known: Mutex::new(Known {
+                places: HashMap::new(),
+                swept: Instant::now(),
+            }),
+        }
+    }
+
+    /// The place of a portal, made if it is the first call.
+    pub(super) fn of(&self, portal: &PortalAddress, plan: Option<Intensity>) -> Arc<Place> {
+        let now = Instant::now();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_duration_since(known.swept) > SWEEP {
+            known.swept = now;
+            known
+                .places
+                .retain(|_, place| Arc::strong_count(place) > 1 || !place.is_idle(now));
+        }
+        let name = portal.authority();
+        if let Some(place) = known.places.get(name) {
+            return Arc::clone(place);
+        }
+        let place = Place::new(name, Arc::clone(&self.shared), plan, now);
+        let place = Arc::new(place);
+        known.places.insert(name.to_owned(), Arc::clone(&place));
+        place
+    }
+}
