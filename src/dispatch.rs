@@ -6,6 +6,7 @@
 //! A call is sent a second time only where the portal has said that it did not execute the first.
 
 mod conversation;
+mod options;
 mod priority;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use self::conversation::Conversation;
+pub use self::options::Options;
 pub use self::priority::Priority;
 use crate::bitrix24::{Answer, CallError, Client, Method, Outcome, Parameters};
 use crate::metrics::Metrics;
@@ -32,9 +34,55 @@ pub enum NotAdmitted {
     /// The deadline has passed.
     #[error("the deadline passed before the request could be sent")]
     DeadlinePassed,
+    /// As many calls wait as may, for the portal or in all.
+    #[error("as many calls wait as may")]
+    QueueFull {
+        /// When there will be room.
+        retry_after: Duration,
+    },
+    /// It could not be sent before its deadline.
+    #[error("it could not be sent before its deadline")]
+    WaitTooLong {
+        /// How long it would have to wait.
+        expected: Duration,
+        /// When a call with the same time to its deadline would be taken.
+        retry_after: Duration,
+    },
+    /// The method has used up its execution time on the portal, as far as the portal has reported it.
+    #[error("the method has used up its execution time")]
+    OperatingLimit {
+        /// When the portal has room again.
+        retry_after: Duration,
+    },
+    /// The portal has not answered the last requests.
+    #[error("the portal has not answered the last requests")]
+    PortalDown {
+        /// When it is probed next.
+        retry_after: Duration,
+    },
+    /// The ledger does not let a call with this idempotency key through.
+    #[error(transparent)]
+    Ledger(#[from] LedgerFailure),
     /// The tenant's portal cannot be opened.
     #[error(transparent)]
     Access(#[from] AccessError),
+}
+
+/// Why a call with an idempotency key is neither sent nor answered from the ledger. Nothing was sent this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerFailure {
+    /// The ledger cannot be read or written.
+    #[error("the ledger cannot be read or written")]
+    Unavailable,
+    /// The key belongs to another request.
+    #[error("the key belongs to another request")]
+    Reused,
+    /// The first attempt was still running when this one's deadline came.
+    #[error("the first attempt was still running at the deadline")]
+    StillRunning,
+    /// What became of the first attempt is not known, and will not be.
+    #[error("what became of the first attempt is not known")]
+    Unknown,
 }
 
 /// Why a call that was sent has no good answer.
@@ -53,6 +101,7 @@ pub enum SendError {
 pub struct Dispatcher {
     client: Client,
     access: PortalAccess,
+    options: Options,
     metrics: Metrics,
 }
 
@@ -68,12 +117,18 @@ pub struct Permit<'a> {
 
 impl Dispatcher {
     /// Makes a dispatcher that sends through `client` with what `access` gives.
-    pub fn new(client: Client, access: PortalAccess, metrics: Metrics) -> Self {
+    pub fn new(client: Client, access: PortalAccess, options: Options, metrics: Metrics) -> Self {
         Self {
             client,
             access,
+            options,
             metrics,
         }
+    }
+
+    /// The operator's choices.
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Lets a call through that can be sent before `deadline`.

@@ -9,6 +9,7 @@ pub mod code;
 mod failure;
 mod from_authorization;
 mod from_call;
+mod from_dispatch;
 mod from_tenant;
 pub mod reason;
 mod retry;
@@ -109,21 +110,13 @@ impl Error {
                 Failure::of_facade(reason, rejected.to_string())
             }
             Self::Tenant(error) => from_tenant::unresolved(error),
-            Self::Access(error) | Self::NotAdmitted(NotAdmitted::Access(error)) => {
-                from_tenant::not_opened(error)
-            }
+            Self::Access(error) => from_tenant::not_opened(error),
+            Self::NotAdmitted(why) => from_dispatch::not_admitted(why),
             Self::ApplicationRequired => Failure::of_facade(
                 Reason::WrongAuthorizationType,
                 "the operation needs application (OAuth) credentials, and the tenant has a webhook; nothing was sent",
             ),
-            Self::IdempotencyNotAvailable => Failure::of_facade(
-                Reason::IdempotencyNotAvailable,
-                "request_id is set, and this server has no ledger to honour it with; nothing was sent",
-            ),
-            Self::NotAdmitted(NotAdmitted::DeadlinePassed) => Failure::of_facade(
-                Reason::DeadlineBeforeSend,
-                "the deadline passed before the request could be sent; nothing was sent",
-            ),
+            Self::IdempotencyNotAvailable => idempotency_not_available(),
             Self::Call(error) => from_call::failure(error, call.method),
             Self::MessageRejected { http_status, texts } => {
                 from_call::message_rejected(http_status, &texts, call.method)
@@ -163,6 +156,14 @@ impl From<SendError> for Error {
             SendError::Access(error) => Self::Access(error),
         }
     }
+}
+
+#[expect(deprecated, reason = "until the dispatcher asks the ledger")]
+fn idempotency_not_available() -> Failure {
+    Failure::of_facade(
+        Reason::IdempotencyNotAvailable,
+        "request_id is set, and this server has no ledger to honour it with; nothing was sent",
+    )
 }
 
 fn invalid_request(violations: Violations) -> Failure {

@@ -126,6 +126,7 @@ impl Ending {
             caller = notes.caller,
             tenant = notes.tenant,
             bitrix24_code = notes.bitrix24_code,
+            replayed = notes.replayed.then_some(true),
             duration_ms = milliseconds(duration),
             portal_ms = notes.portal_duration.map(milliseconds),
             "call"
