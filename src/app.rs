@@ -85,6 +85,7 @@ pub async fn run(
         installation,
         store,
         portals,
+        dispatch,
         validation,
         telemetry,
         log: _,
@@ -151,7 +152,7 @@ pub async fn run(
             callers,
             directory,
             rules: rules(&validation),
-            dispatcher: Dispatcher::new(client, access, metrics.clone()),
+            dispatcher: Dispatcher::new(client, access, dispatch.options(), metrics.clone()),
             metrics,
         },
     };

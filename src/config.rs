@@ -7,6 +7,7 @@
 mod applications;
 mod auth;
 mod authorization;
+mod dispatch;
 mod document;
 mod environment;
 mod fault;
@@ -35,6 +36,7 @@ use serde_json::Value;
 use crate::tenant::Applications;
 pub use auth::{Auth, ConfiguredCaller};
 pub use authorization::Authorization;
+pub use dispatch::Dispatch;
 pub(crate) use document::Document;
 pub use environment::{Environment, NotUnicode};
 pub use fault::{Fault, Faults};
@@ -81,6 +83,8 @@ pub struct Config {
     pub store: Store,
     /// Which portals may be called, and how patiently.
     pub portals: Portals,
+    /// How calls wait for a portal, and how long idempotency keys are kept.
+    pub dispatch: Dispatch,
     /// What is refused before Bitrix24 is asked.
     pub validation: Validation,
     /// What the process says of itself.
@@ -114,6 +118,7 @@ impl Config {
         let authorization = Authorization::read(&mut reader, policy.as_ref());
         let installation = Installation::read(&mut reader, &applications);
         let portals = Portals::read(&mut reader, policy);
+        let dispatch = Dispatch::read(&mut reader);
         let validation = Validation::read(&mut reader);
         let log = Log::read(&mut reader);
         let telemetry = Telemetry::read(&mut reader);
@@ -131,6 +136,7 @@ impl Config {
                 installation: installation?,
                 store: store?,
                 portals: portals?,
+                dispatch: dispatch?,
                 validation: validation?,
                 log: log?,
                 telemetry: telemetry?,
@@ -160,6 +166,7 @@ pub fn settings() -> Vec<&'static Setting> {
         authorization::SETTINGS,
         installation::SETTINGS,
         portals::SETTINGS,
+        dispatch::SETTINGS,
         validation::SETTINGS,
         log::SETTINGS,
         telemetry::SETTINGS,

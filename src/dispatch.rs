@@ -1,202 +1,286 @@
 //! When and how often a call is sent.
 //!
-//! A valid [`Call`] asks for a [`Permit`]; only a permit can send. It is given when the deadline has not passed and the tenant's
-//! portal can be opened; the portal's budgets, queues and order belong here too.
-//!
-//! A call is sent a second time only where the portal has said that it did not execute the first.
+//! A valid [`Call`] waits at its portal until the portal's budgets, its conversation and the calls before it let it go, and then travels
+//! alone or with others in a batch. Who is let go has a permit, which only the [state of the portal](portal) makes; a [flight] consumes it.
+//! A call is sent a second time only where it was certainly not executed the first; the [ledger] holds that across attempts of its caller.
 
 mod breaker;
 mod bucket;
 mod budget;
 mod conversation;
+mod flight;
+mod job;
+pub mod ledger;
 mod not_admitted;
 mod operating;
 mod options;
 mod pace;
 mod pause;
 mod permit;
+mod place;
 mod portal;
 mod priority;
 mod queue;
 mod repeats;
+mod replica;
+mod room;
+mod send_error;
+mod shared;
+mod ticket;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use tracing::Span;
 
 pub use self::bucket::{Bucket, Taken};
 pub use self::conversation::Conversation;
+pub use self::job::{Delivered, NoteSent, Spent};
 pub use self::not_admitted::{LedgerFailure, NotAdmitted};
-pub use self::options::{LARGEST_BATCH, Options};
+pub use self::options::Options;
 pub use self::priority::Priority;
-use crate::bitrix24::{Answer, CallError, Client, Method, Outcome, Parameters};
-use crate::metrics::Metrics;
+pub use self::replica::Replica;
+pub use self::send_error::SendError;
+use self::job::{Ended, Job, Tries};
+use self::ledger::{Claim, Entered, Fingerprint, Key, Ledger, LedgerError};
+use self::place::count_refusal;
+use self::queue::Terms;
+use self::room::Room;
+use self::shared::{Places, Shared};
+use self::ticket::Ticket;
+use crate::bitrix24::Client;
+use crate::metrics::{LedgerResult, Metrics};
 use crate::openlines::{Call, CallParts};
-use crate::tenant::{AccessError, Opened, PortalAccess};
-
-/// How often a call is sent anew with another token, at most. The first covers a token that has expired, the others those that
-/// were replaced, by this replica or another one, while the call was on its way.
-const NEW_TOKENS: usize = 3;
-
-/// How often a call follows a portal to a new address, at most.
-const MOVES: usize = 1;
-
-/// Why a call that was sent has no good answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// The portal, or the way to it.
-    #[error(transparent)]
-    Call(#[from] CallError),
-    /// The portal refused to execute the call with the credential it had, and there is no other.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-}
+use crate::tenant::PortalAccess;
 
 /// Decides when calls are sent. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Dispatcher {
-    client: Client,
-    access: PortalAccess,
-    metrics: Metrics,
+    places: Arc<Places>,
+    shared: Arc<Shared>,
 }
 
-/// Proof that a call may be sent now. Only [`Dispatcher::admit`] makes it, and sending consumes it.
-#[derive(Debug)]
-pub struct Permit<'a> {
-    dispatcher: &'a Dispatcher,
-    opened: Opened,
-    method: Method,
-    parameters: Parameters,
-    deadline: Instant,
+/// Why a call has no good answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DispatchError {
+    /// It was not sent.
+    #[error(transparent)]
+    NotAdmitted(#[from] NotAdmitted),
+    /// It was sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+/// When a call has to be answered, and in which order.
+pub struct Delivery {
+    /// When the caller wants its answer at the latest.
+    pub deadline: Instant,
+    /// Its number in the order of arrival: no two calls have the same.
+    pub arrival: u64,
+    /// Told whether the portal may be executing the call from now on.
+    pub note_sent: NoteSent,
 }
 
 impl Dispatcher {
-    /// Makes a dispatcher that sends through `client` with what `access` gives.
-    pub fn new(client: Client, access: PortalAccess, metrics: Metrics) -> Self {
-        Self {
+    /// Makes a dispatcher that sends through `client` with what `access` gives. Requests on their way are tasks of `tasks`.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        access: PortalAccess,
+        ledger: Ledger,
+        options: Options,
+        metrics: Metrics,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let shared = Arc::new(Shared {
             client,
             access,
+            ledger,
+            room: Arc::new(Room::new(&options)),
+            options: Arc::new(options),
             metrics,
+            tasks: tasks.clone(),
+        });
+        Self {
+            places: Arc::new(Places::new(Arc::clone(&shared))),
+            shared,
         }
     }
 
-    /// Lets a call through that can be sent before `deadline`.
-    ///
-    /// # Errors
-    ///
-    /// [`NotAdmitted`]; nothing was sent.
-    pub async fn admit(&self, call: Call, deadline: Instant) -> Result<Permit<'_>, NotAdmitted> {
-        if Instant::now() >= deadline {
-            return Err(NotAdmitted::DeadlinePassed);
-        }
-        let CallParts {
-            tenant,
-            method,
-            parameters,
-            ..
-        } = call.into_parts();
-        let opened = self.access.open(tenant, deadline).await?;
-        Ok(Permit {
-            dispatcher: self,
-            opened,
-            method,
-            parameters,
-            deadline,
-        })
+    /// The operator's choices.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.shared.options
     }
-}
 
-impl Permit<'_> {
-    /// Sends the call, and says how long the portal took in all. It is sent anew with a new token, or to the portal's new
-    /// address, after an answer that says it was not executed.
+    /// Sends a call when it is its turn, and says where the time went. A caller that stops waiting before the call was sent takes it
+    /// back; what was sent goes on, and what became of it is recorded.
     ///
     /// # Errors
     ///
-    /// See [`CallError`], which knows whether the call was executed; after a [`SendError::Access`] it was not.
-    /// `note_sent` is told whether the portal may be executing the call from now on.
-    pub async fn send(mut self, note_sent: impl Fn(bool)) -> (Result<Answer, SendError>, Duration) {
-        let mut waited = Duration::ZERO;
-        let (mut new_tokens, mut moves) = (0, 0);
+    /// [`DispatchError`]; it knows whether the call was executed.
+    pub async fn send(
+        &self,
+        call: Call,
+        delivery: Delivery,
+    ) -> (Result<Delivered, DispatchError>, Spent) {
+        let parts = call.into_parts();
+        let Some(request_id) = parts.request_id else {
+            return match self.send_once(parts, &delivery, None).await {
+                Sent::Ended(outcome, spent) => (outcome, spent),
+                // Nobody can, without a key.
+                Sent::Overtaken(spent) => (Err(SendError::Crashed.into()), spent),
+            };
+        };
+        let key = Key {
+            tenant: parts.tenant.id().clone(),
+            request_id,
+            fingerprint: Fingerprint::of(parts.method, &parts.parameters),
+        };
         loop {
-            let sent = Instant::now();
-            note_sent(true);
-            let answer = self.request().await;
-            let duration = sent.elapsed();
-            waited += duration;
-            self.count(&answer, duration);
-            let error = match answer {
-                Ok(answer) => return (Ok(answer), waited),
-                Err(error) => error,
+            let claim = match self.enter(&key, delivery.deadline).await {
+                Ok(Ok(claim)) => claim,
+                Ok(Err(replayed)) => return (Ok(replayed), Spent::default()),
+                Err(refused) => {
+                    return (Err(NotAdmitted::from(refused).into()), Spent::default());
+                }
             };
-            note_sent(error.outcome() != Outcome::NotExecuted);
-            let reopened = match &error {
-                CallError::Refused(refusal)
-                    if new_tokens < NEW_TOKENS && refusal.is_expired_token() =>
-                {
-                    new_tokens += 1;
-                    self.access().reopen(&self.opened, self.deadline).await
-                }
-                CallError::Refused(refusal)
-                    if new_tokens < NEW_TOKENS && refusal.is_invalid_token() =>
-                {
-                    new_tokens += 1;
-                    let newer = self.access().newer(&self.opened, self.deadline).await;
-                    newer.ok_or(AccessError::NotRenewable)
-                }
-                CallError::Moved { new_address } if moves < MOVES => {
-                    moves += 1;
-                    let new_address = new_address.as_deref();
-                    self.access()
-                        .follow(&self.opened, new_address, self.deadline)
-                        .await
-                }
-                CallError::NotSent(_)
-                | CallError::Moved { .. }
-                | CallError::NoPortal { .. }
-                | CallError::Refused(_)
-                | CallError::Unanswered(_) => return (Err(error.into()), waited),
-            };
-            match reopened {
-                Ok(opened) => self.opened = opened,
-                // The portal's own answer says more.
-                Err(AccessError::NotRenewable) => return (Err(error.into()), waited),
-                Err(error) => return (Err(error.into()), waited),
+            let sent = self.send_once(parts.clone(), &delivery, Some(claim));
+            if let Sent::Ended(outcome, spent) = sent.await {
+                return (outcome, spent);
             }
         }
     }
 
-    async fn request(&self) -> Result<Answer, CallError> {
-        let Self {
-            dispatcher,
-            opened,
+    /// Asks the ledger: gives the right to send the call, or the answer to an earlier attempt.
+    async fn enter(
+        &self,
+        key: &Key,
+        deadline: Instant,
+    ) -> Result<Result<Claim, Delivered>, LedgerFailure> {
+        let metrics = &self.shared.metrics;
+        match self.shared.ledger.enter(key.clone(), deadline).await {
+            Ok(Entered::First(claim)) => {
+                metrics.ledger_asked(LedgerResult::First);
+                Ok(Ok(claim))
+            }
+            Ok(Entered::Answered(answer)) => {
+                metrics.ledger_asked(LedgerResult::Replayed);
+                Ok(Err(Delivered {
+                    answer,
+                    operating_remaining: None,
+                    is_replayed: true,
+                }))
+            }
+            Ok(Entered::Unknown) => {
+                metrics.ledger_asked(LedgerResult::Unknown);
+                Err(LedgerFailure::Unknown)
+            }
+            Err(LedgerError::Reused) => {
+                metrics.ledger_asked(LedgerResult::Reused);
+                Err(LedgerFailure::Reused)
+            }
+            Err(LedgerError::StillRunning) => {
+                metrics.ledger_asked(LedgerResult::Running);
+                Err(LedgerFailure::StillRunning)
+            }
+            Err(LedgerError::Unavailable(error)) => {
+                metrics.ledger_asked(LedgerResult::Unavailable);
+                let error = crate::telemetry::chain(&error);
+                tracing::warn!(error, "the ledger cannot be read");
+                Err(LedgerFailure::Unavailable)
+            }
+        }
+    }
+
+    async fn send_once(
+        &self,
+        parts: CallParts,
+        delivery: &Delivery,
+        claim: Option<Claim>,
+    ) -> Sent {
+        let CallParts {
+            tenant,
             method,
             parameters,
-            deadline,
-        } = self;
-        dispatcher
-            .client
-            .call(
-                opened.portal(),
-                opened.credential(),
-                *method,
-                parameters,
-                *deadline,
-            )
-            .await
-    }
-
-    fn access(&self) -> &PortalAccess {
-        &self.dispatcher.access
-    }
-
-    fn count(&self, answer: &Result<Answer, CallError>, duration: Duration) {
-        let (http_status, error_type) = match answer {
-            Ok(answer) => (Some(answer.http_status), ""),
-            Err(error) => (error.http_status(), error.kind()),
+            conversations,
+            priority,
+            may_be_batched,
+            request_id: _,
+        } = parts;
+        let deadline = delivery.deadline;
+        if Instant::now() >= deadline {
+            return self.not_sent(NotAdmitted::DeadlinePassed);
+        }
+        let opened = match self.shared.access.open(tenant, deadline).await {
+            Ok(opened) => opened,
+            Err(error) => return self.not_sent(error.into()),
         };
-        let method = self.method.name();
-        self.dispatcher
-            .metrics
-            .portal_request_ended(method, http_status, error_type, duration);
+        let Some(seat) = self.shared.room.seat(parameters.as_json().len()) else {
+            let retry_after = WHEN_FULL;
+            return self.not_sent(NotAdmitted::QueueFull { retry_after });
+        };
+        let (end, mut ended) = oneshot::channel();
+        let mut job = Job {
+            opened,
+            parameters,
+            command: None,
+            claim,
+            tries: Tries::default(),
+            spent: Spent::default(),
+            seat,
+            note_sent: Arc::clone(&delivery.note_sent),
+            end,
+            span: Span::current(),
+        };
+        loop {
+            let tenant = job.opened.tenant();
+            let plan = tenant.plan().intensity();
+            let place = self.places.of(job.opened.portal(), plan);
+            let terms = Terms {
+                number: delivery.arrival,
+                tenant: tenant.id().clone(),
+                method,
+                conversations: conversations.clone(),
+                priority,
+                deadline,
+                arrived: Instant::now(),
+                not_before: None,
+                command_bytes: None,
+            };
+            if let Err(refused) = place.submit(terms, job, plan, may_be_batched) {
+                return self.not_sent(refused);
+            }
+            let ticket = Ticket::new(place, delivery.arrival, ended);
+            match ticket.ended(deadline).await {
+                Ended::Sent(outcome, spent) => {
+                    return Sent::Ended(outcome.map_err(DispatchError::from), spent);
+                }
+                Ended::NotSent(why, spent) => return Sent::Ended(Err(why.into()), spent),
+                Ended::Overtaken(spent) => return Sent::Overtaken(spent),
+                Ended::Moved(moved) => {
+                    job = *moved;
+                    (job.end, ended) = oneshot::channel();
+                }
+            }
+        }
     }
+
+    fn not_sent(&self, why: NotAdmitted) -> Sent {
+        count_refusal(&self.shared, &why);
+        Sent::Ended(Err(why.into()), Spent::default())
+    }
+}
+
+/// When to try again if the process has as many calls waiting as it may.
+const WHEN_FULL: Duration = Duration::from_secs(1);
+
+/// How an attempt to send a call has ended.
+enum Sent {
+    Ended(Result<Delivered, DispatchError>, Spent),
+    /// Another replica runs it, for the same idempotency key.
+    Overtaken(Spent),
 }

@@ -9,10 +9,13 @@ pub mod code;
 mod failure;
 mod from_authorization;
 mod from_call;
+mod from_dispatch;
 mod from_tenant;
 pub mod reason;
 mod retry;
 mod violations;
+
+use std::time::Duration;
 
 use tonic::Status;
 
@@ -22,7 +25,7 @@ pub use self::violations::{Violation, Violations};
 use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
 use crate::auth::Rejected;
 use crate::bitrix24::{CallError, OAuthError, Outcome};
-use crate::dispatch::{NotAdmitted, SendError};
+use crate::dispatch::{DispatchError, NotAdmitted, SendError};
 use crate::tenant::{AccessError, ResolveError};
 
 /// Why a call, or one message of a call, fails.
@@ -43,15 +46,20 @@ pub enum Error {
     /// The operation needs application credentials and the tenant has a webhook.
     #[error("the tenant has a webhook, and the operation needs an application")]
     ApplicationRequired,
-    /// The request has an idempotency key and there is no ledger.
-    #[error("there is no ledger for idempotency keys")]
-    IdempotencyNotAvailable,
     /// The call may not be sent now.
     #[error(transparent)]
     NotAdmitted(#[from] NotAdmitted),
     /// The call to the portal failed.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// The call to the portal was refused, and it is known when a repeat makes sense.
+    #[error("{refusal}")]
+    Later {
+        /// The refusal.
+        refusal: CallError,
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// Bitrix24 refused one message among others.
     #[error("Bitrix24 refused the message")]
     MessageRejected {
@@ -109,25 +117,20 @@ impl Error {
                 Failure::of_facade(reason, rejected.to_string())
             }
             Self::Tenant(error) => from_tenant::unresolved(error),
-            Self::Access(error) | Self::NotAdmitted(NotAdmitted::Access(error)) => {
-                from_tenant::not_opened(error)
-            }
+            Self::Access(error) => from_tenant::not_opened(error),
+            Self::NotAdmitted(why) => from_dispatch::not_admitted(why),
             Self::ApplicationRequired => Failure::of_facade(
                 Reason::WrongAuthorizationType,
                 "the operation needs application (OAuth) credentials, and the tenant has a webhook; nothing was sent",
             ),
-            Self::IdempotencyNotAvailable => Failure::of_facade(
-                Reason::IdempotencyNotAvailable,
-                "request_id is set, and this server has no ledger to honour it with; nothing was sent",
-            ),
-            Self::NotAdmitted(NotAdmitted::DeadlinePassed) => Failure::of_facade(
-                Reason::DeadlineBeforeSend,
-                "the deadline passed before the request could be sent; nothing was sent",
-            ),
-            Self::NotAdmitted(refused) => {
-                Failure::of_facade(Reason::Overloaded, refused.to_string())
-            }
             Self::Call(error) => from_call::failure(error, call.method),
+            Self::Later {
+                refusal,
+                retry_after,
+            } => Failure {
+                retry_delay: Some(retry_after),
+                ..from_call::failure(refusal, call.method)
+            },
             Self::MessageRejected { http_status, texts } => {
                 from_call::message_rejected(http_status, &texts, call.method)
             }
@@ -164,6 +167,25 @@ impl From<SendError> for Error {
         match error {
             SendError::Call(error) => Self::Call(error),
             SendError::Access(error) => Self::Access(error),
+            SendError::Later {
+                refusal,
+                retry_after,
+            } => Self::Later {
+                refusal,
+                retry_after,
+            },
+            SendError::Crashed => Self::Internal {
+                outcome: Outcome::Unknown,
+            },
+        }
+    }
+}
+
+impl From<DispatchError> for Error {
+    fn from(error: DispatchError) -> Self {
+        match error {
+            DispatchError::NotAdmitted(why) => Self::NotAdmitted(why),
+            DispatchError::Send(error) => error.into(),
         }
     }
 }

@@ -3,6 +3,9 @@
 //! No tenant is a label: there may be 100,000. Names and attributes follow OpenTelemetry's conventions for RPC and HTTP where they have
 //! one.
 
+mod dispatch;
+mod table;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +16,10 @@ use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
+use self::dispatch::DispatchInstruments;
+pub use self::dispatch::{LedgerResult, Refused, RepeatCause};
+pub use self::table::{METRICS, Metric};
+
 /// Bounds of whole calls, in seconds: a portal answers in tens of milliseconds to a minute.
 const CALL_SECONDS: [f64; 13] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
@@ -21,125 +28,6 @@ const CALL_SECONDS: [f64; 13] = [
 /// Bounds of our own share, in seconds: it is tens of microseconds.
 const OWN_SECONDS: [f64; 10] = [
     0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.005, 0.025, 0.1, 1.0,
-];
-
-/// A metric, for docs/metrics.md.
-#[derive(Clone, Copy, Debug)]
-pub struct Metric {
-    /// The name at `/metrics`.
-    pub name: &'static str,
-    /// What it is to Prometheus.
-    pub kind: &'static str,
-    /// The labels at `/metrics`, in alphabetical order.
-    pub labels: &'static [&'static str],
-    /// What it says.
-    pub meaning: &'static str,
-}
-
-/// Every metric of this service.
-pub const METRICS: &[Metric] = &[
-    Metric {
-        name: "rpc_server_call_duration_seconds",
-        kind: "histogram",
-        labels: &["rpc_method", "rpc_response_status_code"],
-        meaning: "How long calls took, from their arrival to their answer.",
-    },
-    Metric {
-        name: "openlines_calls_total",
-        kind: "counter",
-        labels: &[
-            "outcome",
-            "reason",
-            "rpc_method",
-            "rpc_response_status_code",
-        ],
-        meaning: "Calls by how they ended. `reason` and `outcome` are empty for calls that succeeded.",
-    },
-    Metric {
-        name: "openlines_own_duration_seconds",
-        kind: "histogram",
-        labels: &["rpc_method"],
-        meaning: "Our own share of calls that went to a portal: the whole less the portal's time.",
-    },
-    Metric {
-        name: "openlines_calls_in_hand",
-        kind: "gauge",
-        labels: &[],
-        meaning: "Calls that are being worked on. At `server.maximum_concurrent_calls` new ones are refused.",
-    },
-    Metric {
-        name: "http_client_request_duration_seconds",
-        kind: "histogram",
-        labels: &["bitrix24_method", "error_type", "http_response_status_code"],
-        meaning: "How long requests to portals took. `http_response_status_code` is empty without an answer.",
-    },
-    Metric {
-        name: "openlines_undocumented_codes_total",
-        kind: "counter",
-        labels: &["bitrix24_method"],
-        meaning: "Refusals of Bitrix24 with a code that is not documented. The log has the code.",
-    },
-    Metric {
-        name: "openlines_installations_total",
-        kind: "counter",
-        labels: &["event", "result"],
-        meaning: "Events of portals that have installed or removed an application, by what became of them. \
-                  docs/installation.md lists the results.",
-    },
-    Metric {
-        name: "openlines_token_renewals_total",
-        kind: "counter",
-        labels: &["end"],
-        meaning: "Renewals of access tokens by how they ended. `adopted`: another replica was faster. `recovered`: the second attempt after a lost answer.",
-    },
-    Metric {
-        name: "openlines_token_renewal_duration_seconds",
-        kind: "histogram",
-        labels: &[],
-        meaning: "How long renewals of access tokens took, the wait for another replica included.",
-    },
-    Metric {
-        name: "openlines_token_answers_lost_total",
-        kind: "counter",
-        labels: &[],
-        meaning: "Answers of an authorization server that were lost, so that a pair of tokens may be lost too.",
-    },
-    Metric {
-        name: "openlines_token_store_failures_total",
-        kind: "counter",
-        labels: &[],
-        meaning: "Failed attempts to store a new pair of tokens. They are repeated; a pair that is not stored when the process ends is lost.",
-    },
-    Metric {
-        name: "openlines_portal_moves_total",
-        kind: "counter",
-        labels: &["end"],
-        meaning: "Redirects of portals to a new address by whether they were followed.",
-    },
-    Metric {
-        name: "openlines_tenant_loads_total",
-        kind: "counter",
-        labels: &["end"],
-        meaning: "Tenants that were looked up in the store because they were not in memory.",
-    },
-    Metric {
-        name: "openlines_tenants",
-        kind: "gauge",
-        labels: &["state"],
-        meaning: "Tenants in the store: `all`, and of these `disabled` and `reauthorization_required`.",
-    },
-    Metric {
-        name: "openlines_unlisted_tenants",
-        kind: "gauge",
-        labels: &[],
-        meaning: "Tenants that came from the tenants file and are no longer in it.",
-    },
-    Metric {
-        name: "openlines_directory_followed_timestamp_seconds",
-        kind: "gauge",
-        labels: &[],
-        meaning: "When the changes of other replicas were last taken over, in seconds since 1970.",
-    },
 ];
 
 /// How a renewal of an access token ended.
@@ -230,6 +118,7 @@ pub struct Metrics {
     tenants: Gauge<u64>,
     tenants_unlisted: Gauge<u64>,
     directory_followed: Gauge<f64>,
+    dispatch: DispatchInstruments,
 }
 
 /// How a call ended.
@@ -247,6 +136,8 @@ pub struct EndedCall<'a> {
     pub duration: Duration,
     /// How long of that it waited for the portal, if it was sent.
     pub portal_duration: Option<Duration>,
+    /// How long it waited for its turn.
+    pub waited: Duration,
 }
 
 impl Metrics {
@@ -289,6 +180,7 @@ impl Metrics {
                 .f64_gauge("openlines.directory.followed.timestamp")
                 .with_unit("s")
                 .build(),
+            dispatch: DispatchInstruments::new(&meter),
             registry,
             _provider: Arc::new(provider),
         };
@@ -318,6 +210,7 @@ impl Metrics {
         self.token_answers_lost.add(0, &[]);
         self.token_store_failures.add(0, &[]);
         self.tenants_unlisted.record(0, &[]);
+        self.dispatch.begin_at_zero();
     }
 
     /// Counts a call that has begun.
@@ -333,7 +226,7 @@ impl Metrics {
         self.call_duration
             .record(call.duration.as_secs_f64(), &[method.clone(), code.clone()]);
         if let Some(portal) = call.portal_duration {
-            let own = call.duration.saturating_sub(portal);
+            let own = call.duration.saturating_sub(portal + call.waited);
             self.own_duration
                 .record(own.as_secs_f64(), std::slice::from_ref(&method));
         }

@@ -31,7 +31,7 @@ pub struct Call {
 }
 
 /// What a valid call consists of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct CallParts {
     pub(crate) tenant: Tenant,
     pub(crate) method: Method,

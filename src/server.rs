@@ -5,6 +5,7 @@ mod call;
 mod context;
 mod deadline;
 mod ending;
+mod load;
 mod request_id;
 
 use std::io;
@@ -70,8 +71,11 @@ pub struct Services {
 mod limits {
     use std::time::Duration;
 
-    /// Streams of one connection. The gRPC library would set none.
+    /// Streams of one connection, or more: a single caller may use the room of all calls. The gRPC library would set 200.
     pub(super) const CONCURRENT_STREAMS: u32 = 256;
+    /// The data of all streams of a connection that waits to be read, in bytes. Beyond it the peer has to wait, however many streams it
+    /// has.
+    pub(super) const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
     /// Streams that a peer opened and reset before they were looked at ("rapid reset", CVE-2023-44487).
     pub(super) const PENDING_RESET_STREAMS: usize = 20;
     /// The size of all headers of a call, in bytes.
@@ -103,12 +107,7 @@ pub async fn serve(
         default: settings.default_deadline,
         maximum: settings.maximum_deadline,
     };
-    let calls = CallLayer::new(
-        patience,
-        settings.maximum_concurrent_calls,
-        settings.maximum_request_bytes,
-        services.open_lines.metrics.clone(),
-    );
+    let calls = CallLayer::new(patience, settings, services.open_lines.metrics.clone());
 
     let builder = builder(settings)?;
     let open_lines = OpenLinesServiceServer::new(services.open_lines)
@@ -171,8 +170,10 @@ pub fn check(settings: &config::Server) -> Result<(), ServeError> {
 
 fn builder(settings: &config::Server) -> Result<tonic::transport::Server, ServeError> {
     let (keepalive_interval, keepalive_timeout) = limits::KEEPALIVE;
+    let streams = u32::try_from(settings.maximum_concurrent_calls).unwrap_or(u32::MAX);
     let builder = tonic::transport::Server::builder()
-        .max_concurrent_streams(limits::CONCURRENT_STREAMS)
+        .max_concurrent_streams(streams.max(limits::CONCURRENT_STREAMS))
+        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
         .http2_max_pending_accept_reset_streams(Some(limits::PENDING_RESET_STREAMS))
         .http2_max_header_list_size(limits::HEADER_LIST_BYTES)
         .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)

@@ -161,6 +161,7 @@ def every_operation() -> Iterable[Case]:
             with_misplaced_hyphens="0b9f4a525-c1c-4f5e-8f4e-0b8b5d0c4a11",
             with_a_space=" 0b9f4a52-5c1c-4f5e-8f4e-0b8b5d0c4a11",
         )
+        yield from enums(operation, 2, "priority")
 
 
 def texts() -> Iterable[Case]:

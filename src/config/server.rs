@@ -20,10 +20,12 @@ pub struct Server {
     pub default_deadline: Duration,
     /// Longest time for a call, whatever its caller asks for. Default 55 s; 1–59 s.
     pub maximum_deadline: Duration,
-    /// Calls that may be under way at once; more are refused. Default 512; 1–100,000.
+    /// Calls that may be under way at once; more are refused. Default 20,000; 1–100,000.
     pub maximum_concurrent_calls: usize,
     /// Largest request message, in bytes after decompression. Default 1 MiB; 16 KiB to 64 MiB.
     pub maximum_request_bytes: usize,
+    /// Size of all requests of calls under way together, in bytes. Default 256 MiB; 16 KiB to 64 GiB.
+    pub maximum_bytes_in_hand: usize,
     /// Time for calls under way to end after a signal to stop. Default 30 s; 1–600 s.
     pub drain: Duration,
     /// Time between reporting NOT_SERVING and refusing new connections. Default 0 s; 0–300 s.
@@ -48,6 +50,7 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &MAXIMUM_DEADLINE,
     &MAXIMUM_CONCURRENT_CALLS,
     &MAXIMUM_REQUEST_BYTES,
+    &MAXIMUM_BYTES_IN_HAND,
     &DRAIN,
     &SHUTDOWN_DELAY,
 ];
@@ -105,8 +108,9 @@ static MAXIMUM_CONCURRENT_CALLS: Setting = Setting {
         maximum: 100_000,
         unit: "calls",
     },
-    default: Some("512"),
-    meaning: "Calls that may be under way at once; more are refused at once with `UNAVAILABLE`.",
+    default: Some("20000"),
+    meaning: "Calls that may be under way at once, those that wait for a portal included; more are refused at once with \
+              `UNAVAILABLE`. One connection may carry as many, and 256 at least.",
 };
 static MAXIMUM_REQUEST_BYTES: Setting = Setting {
     path: "server.maximum_request_bytes",
@@ -117,6 +121,17 @@ static MAXIMUM_REQUEST_BYTES: Setting = Setting {
     },
     default: Some("1048576"),
     meaning: "Largest request message, after decompression.",
+};
+static MAXIMUM_BYTES_IN_HAND: Setting = Setting {
+    path: "server.maximum_bytes_in_hand",
+    form: Form::Whole {
+        minimum: 16_384,
+        maximum: 68_719_476_736,
+        unit: "bytes",
+    },
+    default: Some("268435456"),
+    meaning: "Size of all requests of calls under way together; what goes beyond is refused with `UNAVAILABLE`. At least \
+              `server.maximum_request_bytes`.",
 };
 static DRAIN: Setting = Setting {
     path: "server.drain_seconds",
@@ -154,12 +169,17 @@ impl Server {
         let maximum_deadline = reader.whole(&MAXIMUM_DEADLINE).map(Duration::from_secs);
         let maximum_concurrent_calls = reader.whole(&MAXIMUM_CONCURRENT_CALLS);
         let maximum_request_bytes = reader.whole(&MAXIMUM_REQUEST_BYTES);
+        let maximum_bytes_in_hand = reader.whole(&MAXIMUM_BYTES_IN_HAND);
         let drain = reader.whole(&DRAIN).map(Duration::from_secs);
         let shutdown_delay = reader.whole(&SHUTDOWN_DELAY).map(Duration::from_secs);
 
         if default_deadline? > maximum_deadline? {
             let problem = "is longer than server.maximum_deadline_seconds";
             reader.refuse(&DEFAULT_DEADLINE, problem, "lower it or raise the maximum");
+        }
+        if maximum_bytes_in_hand? < maximum_request_bytes? {
+            let problem = "is less than server.maximum_request_bytes";
+            reader.refuse(&MAXIMUM_BYTES_IN_HAND, problem, "raise it");
         }
         Some(Self {
             listen: listen?,
@@ -169,6 +189,7 @@ impl Server {
             maximum_deadline: maximum_deadline?,
             maximum_concurrent_calls: maximum_concurrent_calls?,
             maximum_request_bytes: maximum_request_bytes?,
+            maximum_bytes_in_hand: maximum_bytes_in_hand?,
             drain: drain?,
             shutdown_delay: shutdown_delay?,
         })

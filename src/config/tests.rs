@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Auth, Config, Environment, Faults, LogFormat, NameRule, Origin, settings};
+use crate::dispatch::Options;
 use crate::tenant::sealing::Key;
 use secrecy::ExposeSecret;
 
@@ -79,8 +80,9 @@ fn everything_but_tenants_and_callers_has_a_default() {
     assert!(!config.server.reflection);
     assert_eq!(config.server.default_deadline, Duration::from_secs(30));
     assert_eq!(config.server.maximum_deadline, Duration::from_secs(55));
-    assert_eq!(config.server.maximum_concurrent_calls, 512);
+    assert_eq!(config.server.maximum_concurrent_calls, 20_000);
     assert_eq!(config.server.maximum_request_bytes, 1024 * 1024);
+    assert_eq!(config.server.maximum_bytes_in_hand, 256 * 1024 * 1024);
     assert_eq!(config.server.drain, Duration::from_secs(30));
     assert_eq!(config.server.shutdown_delay, Duration::ZERO);
     assert!(matches!(config.auth, Auth::DangerousNone));
@@ -91,6 +93,11 @@ fn everything_but_tenants_and_callers_has_a_default() {
     assert_eq!(config.portals.connect_timeout, Duration::from_secs(5));
     assert_eq!(config.portals.maximum_answer_bytes, 8 * 1024 * 1024);
     assert_eq!(config.portals.idle_connection, Duration::from_secs(30));
+    assert_eq!(config.dispatch.options(), Options::default());
+    assert_eq!(
+        config.dispatch.ledger_lifetime,
+        Duration::from_secs(24 * 60 * 60)
+    );
     assert_eq!(config.validation.names, NameRule::Strict);
     assert_eq!(config.validation.maximum_messages, 100);
     assert_eq!(config.validation.maximum_text_characters, 20_000);
@@ -201,6 +208,28 @@ fn all_faults_of_file_environment_and_tenants_are_reported_at_once() {
         "environment",
     ];
     assert_eq!(places, expected);
+}
+
+#[test]
+fn no_operating_limit_is_written_as_zero() {
+    let bench = Bench::open(NO_TENANTS);
+    let limit = |seconds: u64| {
+        let settings = format!("dispatch: {{operating_limit_seconds: {seconds}}}\n");
+        bench.load(&settings).unwrap().dispatch.operating_limit
+    };
+    assert_eq!(limit(0), None);
+    assert_eq!(limit(240), Some(Duration::from_secs(240)));
+}
+
+#[test]
+fn the_largest_request_fits_into_what_may_be_in_hand() {
+    let bench = Bench::open(NO_TENANTS);
+    let settings = |bytes: u64| format!("server: {{maximum_bytes_in_hand: {bytes}}}\n");
+    assert_eq!(
+        bench.faulty(&settings(1024 * 1024 - 1)),
+        ["server.maximum_bytes_in_hand"]
+    );
+    assert!(bench.load(&settings(1024 * 1024)).is_ok());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a call carries while it waits and flies.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -32,7 +33,7 @@ pub(super) struct Job {
 }
 
 /// Told whether the portal may be executing a call from now on.
-pub(super) type NoteSent = Box<dyn Fn(bool) + Send + Sync>;
+pub type NoteSent = Arc<dyn Fn(bool) + Send + Sync>;
 
 /// How often a call was sent and for what it was sent again.
 #[derive(Clone, Debug, Default)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::bitrix24::Time;
 use crate::tenant::TenantId;
 
 /// What is left unused, so that calls that take longer than those before do not cross the limit.
@@ -32,6 +33,26 @@ pub(super) struct Report {
     pub(super) resets_in: Option<Duration>,
     /// Seconds that this call took.
     pub(super) cost: f64,
+}
+
+impl Report {
+    /// `None` if the portal says nothing of the budget.
+    pub(super) fn of(time: &Time) -> Option<Self> {
+        let seconds = |value: f64| Duration::try_from_secs_f64(value).ok();
+        let reset = time
+            .operating_reset_at
+            .zip(time.finish)
+            .and_then(|(reset, now)| seconds(reset - now));
+        Some(Self {
+            used: time.operating.filter(|used| used.is_finite())?.max(0.0),
+            // A clock that is wrong by hours says nothing.
+            resets_in: reset.filter(|reset| *reset <= UNKNOWN_RESET * 2),
+            cost: time
+                .duration
+                .filter(|cost| (0.0..=3600.0).contains(cost))
+                .unwrap_or_default(),
+        })
+    }
 }
 
 /// How a call travelled.

@@ -1,26 +1,32 @@
-//! The settings of dispatch.
+//! The operator's choices for queues, batches and budgets.
 
 use std::time::Duration;
 
-/// The most commands that Bitrix24 executes in a batch (page "batch").
-pub const LARGEST_BATCH: usize = 50;
+use crate::bitrix24::PortalAddress;
 
-/// The settings `dispatch.*`.
-#[derive(Clone, Debug)]
+/// What bounds the waiting calls, and what Bitrix24's documents leave open. The defaults are those of the settings `dispatch.*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Calls that may wait at the same time, for all portals together.
+    /// How many calls may wait in all.
     pub maximum_waiting_calls: usize,
-    /// Calls that may wait for one portal.
+    /// How many of them may wait for one portal.
     pub maximum_waiting_calls_per_portal: usize,
-    /// What the waiting calls may weigh, in bytes.
+    /// How large the parameters of all waiting calls may be together, in bytes.
     pub maximum_waiting_bytes: usize,
-    /// Requests that may be on the way to one portal at the same time.
+    /// How many requests may be on their way to one portal at once.
     pub parallel_requests_per_portal: usize,
-    /// Calls in one batch, 1 to [`LARGEST_BATCH`]. 1: there are no batches.
+    /// How many commands a batch has at most; 1: no call travels in a batch.
     pub maximum_batch: usize,
-    /// Seconds of work that a portal allows one method of one tenant within ten minutes. `None`: any. Not applied to
-    /// portals without a plan.
+    /// How long a method may run within Bitrix24's window of about ten minutes; `None`: nobody knows.
     pub operating_limit: Option<Duration>,
+}
+
+impl Options {
+    /// The limit of a method's execution time on this portal. Bitrix24 documents one for its cloud only.
+    #[must_use]
+    pub fn operating_limit_of(&self, portal: &PortalAddress) -> Option<Duration> {
+        self.operating_limit.filter(|_| !portal.is_self_hosted())
+    }
 }
 
 impl Default for Options {
@@ -30,7 +36,8 @@ impl Default for Options {
             maximum_waiting_calls_per_portal: 10_000,
             maximum_waiting_bytes: 256 * 1024 * 1024,
             parallel_requests_per_portal: 100,
-            maximum_batch: LARGEST_BATCH,
+            maximum_batch: 50,
+            // Source: page "limits".
             operating_limit: Some(Duration::from_secs(480)),
         }
     }

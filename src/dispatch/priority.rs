@@ -9,3 +9,14 @@ pub enum Priority {
     /// Nobody waits for it. Gets a tenth of the room while interactive calls wait, and all of it otherwise.
     Bulk,
 }
+
+impl Priority {
+    /// Its word in metrics and traces.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Interactive => "interactive",
+            Self::Bulk => "bulk",
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! A failure with everything that a caller is told of it, and its form on the wire.
 
+use std::time::Duration;
+
 use prost::Message;
 use prost_types::Any;
 use tonic::metadata::{MetadataMap, MetadataValue};
@@ -48,6 +50,8 @@ pub struct Failure {
     pub(super) timed_out: bool,
     pub(super) bitrix24: Option<Bitrix24Error>,
     pub(super) violations: Violations,
+    /// How long to wait before a repeat, where it is known better than for the reason in general.
+    pub(super) retry_delay: Option<Duration>,
 }
 
 impl Failure {
@@ -60,6 +64,7 @@ impl Failure {
             timed_out: false,
             bitrix24: None,
             violations: Violations::default(),
+            retry_delay: None,
         }
     }
 
@@ -89,6 +94,11 @@ impl Failure {
         self.bitrix24.as_ref().map(|error| error.code.as_str())
     }
 
+    /// How long to wait before a repeat, if it passes with time.
+    fn retry_delay(&self) -> Option<Duration> {
+        self.retry_delay.or_else(|| retry::delay(self.reason))
+    }
+
     fn code(&self) -> Code {
         if self.timed_out {
             Code::DeadlineExceeded
@@ -101,7 +111,7 @@ impl Failure {
     pub fn into_status(self, call: &CallIdentity) -> Status {
         let code = self.code();
         let pushback = matches!(code, Code::ResourceExhausted | Code::Unavailable)
-            .then(|| retry::delay(self.reason))
+            .then(|| self.retry_delay())
             .flatten();
         let details = self.to_rpc_status(call).encode_to_vec();
         let mut metadata = MetadataMap::new();
@@ -136,7 +146,7 @@ impl Failure {
         if !self.violations.is_empty() {
             details.push(any(&self.bad_request()));
         }
-        if let Some(delay) = retry::delay(self.reason) {
+        if let Some(delay) = self.retry_delay() {
             let retry_delay = prost_types::Duration::try_from(delay).ok();
             details.push(any(&pb::RetryInfo { retry_delay }));
         }

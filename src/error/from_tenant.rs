@@ -101,7 +101,7 @@ fn unusable_tenant(unusable: Unusable) -> Failure {
     Failure::of_facade(reason, format!("{unusable}; nothing was sent"))
 }
 
-fn store_unavailable() -> Failure {
+pub(super) fn store_unavailable() -> Failure {
     Failure::of_facade(
         Reason::StoreUnavailable,
         "the service's database did not answer; nothing was sent",

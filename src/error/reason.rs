@@ -121,6 +121,10 @@ macro_rules! reasons {
 }
 
 /// Every reason, in the order of error_reason.proto.
+#[expect(
+    deprecated,
+    reason = "a reason that is not answered any more keeps its row, for callers of earlier versions"
+)]
 pub const REASONS: &[ReasonRow] = reasons! {
     InvalidRequest InvalidArgument CallerDeveloper AfterFix None,
         "Correct the fields that BadRequest names.";
@@ -133,7 +137,7 @@ pub const REASONS: &[ReasonRow] = reasons! {
     WrongAuthorizationType FailedPrecondition Operator AfterFix AUTHORIZATION,
         "Give the tenant application (OAuth) credentials.";
     IdempotencyNotAvailable FailedPrecondition CallerDeveloper AfterFix None,
-        "Leave request_id empty, or have the operator run a version with a ledger.";
+        "Have the operator run a version with a ledger.";
     DeadlineBeforeSend DeadlineExceeded CallerDeveloper Safe None,
         "Repeat with a later deadline.";
     Overloaded Unavailable Operator AfterWait None,
@@ -153,7 +157,7 @@ pub const REASONS: &[ReasonRow] = reasons! {
     PortalNotFound FailedPrecondition Operator AfterFix None,
         "Check the tenant's portal address.";
     OutcomeUnknown Unknown CallerDeveloper MayDuplicate None,
-        "Do not repeat blindly: look into the portal's chat, or accept a possible second message.";
+        "Do not repeat blindly: look into the portal's chat, or accept a possible second message. A repeat with the same request_id delivers nothing twice, and says the same.";
     AnswerNotUnderstood Unknown ServiceDeveloper MayDuplicate None,
         "Do not repeat: Bitrix24 took the message. Report the failure with its request id.";
     UndocumentedCode Unknown ServiceDeveloper SeeOutcome None,
@@ -218,4 +222,12 @@ pub const REASONS: &[ReasonRow] = reasons! {
         "Choose another id, or update the tenant that exists.";
     TenantChanged Aborted CallerDeveloper AfterFix None,
         "Read the tenant again, and repeat the change with its new etag.";
+    QueueFull ResourceExhausted Operator AfterWait LIMITS,
+        "Wait as long as RetryInfo says; if it lasts, send less, or raise dispatch.maximum_waiting_calls and its neighbours.";
+    WaitExceedsDeadline ResourceExhausted CallerDeveloper AfterWait LIMITS,
+        "Wait as long as RetryInfo says, or give the call more time; give what nobody waits for CALL_PRIORITY_BULK.";
+    PortalNotAnswering Unavailable PortalAdministrator AfterWait None,
+        "Wait as long as RetryInfo says; if it lasts, see whether the portal works.";
+    RequestIdReused AlreadyExists CallerDeveloper AfterFix None,
+        "Draw a new request_id for each call, and keep it for the attempts at this call only.";
 };

@@ -12,7 +12,7 @@ pub(super) fn delay(reason: Reason) -> Option<Duration> {
         .map(|(_, delay)| *delay)
 }
 
-const REASONS_THAT_PASS: [(Reason, Duration); 7] = [
+const REASONS_THAT_PASS: [(Reason, Duration); 10] = [
     (Reason::Overloaded, Duration::from_secs(1)),
     (Reason::ShuttingDown, Duration::ZERO),
     (Reason::PortalUnreachable, Duration::from_secs(1)),
@@ -21,6 +21,10 @@ const REASONS_THAT_PASS: [(Reason, Duration); 7] = [
         Reason::AuthorizationServerUnavailable,
         Duration::from_secs(1),
     ),
+    // These three are told with a time of their own; this is for one that nobody knows.
+    (Reason::QueueFull, Duration::from_secs(1)),
+    (Reason::WaitExceedsDeadline, Duration::from_secs(1)),
+    (Reason::PortalNotAnswering, Duration::from_secs(1)),
     // The portal's counter falls by 2 or 5 each second (page "limits").
     (Reason::PortalRateLimited, Duration::from_secs(1)),
     // The refusal does not say when the oldest minute expires; it does within ten minutes (page "limits").

@@ -3,6 +3,8 @@
 mod parameters;
 mod results;
 
+use std::time::Duration;
+
 use super::check::Check;
 use super::operation::Operation;
 use super::path::Path;
@@ -12,6 +14,7 @@ use crate::api::bitrix24::openlines::v1::{
     SendConnectorMessagesRequest, SendConnectorMessagesResponse,
 };
 use crate::bitrix24::{Answer, Method, NotAnObject, Parameters};
+use crate::dispatch::Conversation;
 use crate::error::{CallIdentity, Error};
 
 pub(super) struct SendConnectorMessages;
@@ -43,6 +46,32 @@ impl Operation for SendConnectorMessages {
         &request.request_id
     }
 
+    fn priority(request: &Self::Request) -> i32 {
+        request.priority
+    }
+
+    fn disable_batching(request: &Self::Request) -> bool {
+        request.disable_batching
+    }
+
+    fn conversations(request: &Self::Request) -> Vec<Conversation> {
+        // Bitrix24 keeps the connector in lower case. It makes one chat of each external user, or of each external chat if the
+        // connector was registered so (`CHAT_GROUP`), and the request does not tell which: keep the order of both.
+        let connector = request.connector_id.to_lowercase();
+        let of = |kind: &'static str, id: &str| {
+            Conversation::of(&(kind, connector.as_str(), request.line_id, id))
+        };
+        let mut conversations = Vec::new();
+        for message in &request.messages {
+            let chat = message.chat.as_ref().map(|chat| of("chat", &chat.id));
+            let user = message.user.as_ref().map(|user| of("user", &user.id));
+            conversations.extend(chat.into_iter().chain(user));
+        }
+        conversations.sort_unstable();
+        conversations.dedup();
+        conversations
+    }
+
     fn line(request: &Self::Request) -> Option<String> {
         Some(request.line_id.to_string())
     }
@@ -63,12 +92,13 @@ impl Operation for SendConnectorMessages {
         answer: Answer,
         request: &Self::Request,
         call: &CallIdentity,
+        operating_limit: Option<Duration>,
     ) -> Result<Self::Response, Error> {
         let results = results::of(&answer, request, call)?;
         Ok(SendConnectorMessagesResponse {
             results,
             timing: Some(timing::timing(&answer.time)),
-            operating_budget: timing::operating_budget(&answer.time),
+            operating_budget: timing::operating_budget(&answer.time, operating_limit),
         })
     }
 }
@@ -149,4 +179,59 @@ fn check_chat(path: Path<'_>, chat: &ExternalChat, check: &mut Check<'_>) {
     check.required_text(path.field("id"), &chat.id, ID_CHARACTERS);
     check.text(path.field("name"), &chat.name, ID_CHARACTERS);
     check.url(path.field("url"), &chat.url);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conversations(connector: &str, messages: &[(&str, &str)]) -> Vec<Conversation> {
+        let messages = messages.iter().map(|(user, chat)| ConnectorMessage {
+            user: Some(ExternalUser {
+                id: (*user).to_owned(),
+                ..Default::default()
+            }),
+            chat: Some(ExternalChat {
+                id: (*chat).to_owned(),
+                ..Default::default()
+            }),
+            message: None,
+        });
+        SendConnectorMessages::conversations(&SendConnectorMessagesRequest {
+            connector_id: connector.to_owned(),
+            line_id: 1,
+            messages: messages.collect(),
+            ..Default::default()
+        })
+    }
+
+    fn have_one_in_common(one: &[Conversation], other: &[Conversation]) -> bool {
+        one.iter().any(|conversation| other.contains(conversation))
+    }
+
+    #[test]
+    fn a_conversation_is_that_of_a_user_or_of_a_chat() {
+        let call = conversations("shop", &[("ann", "1")]);
+        for same in [
+            conversations("shop", &[("ann", "2")]),
+            conversations("shop", &[("ben", "1")]),
+            conversations("Shop", &[("ann", "1")]),
+        ] {
+            assert!(have_one_in_common(&call, &same));
+        }
+        for other in [
+            conversations("shop", &[("ben", "2")]),
+            // A user is no chat.
+            conversations("shop", &[("1", "ann")]),
+            conversations("desk", &[("ann", "1")]),
+        ] {
+            assert!(!have_one_in_common(&call, &other));
+        }
+    }
+
+    #[test]
+    fn a_call_names_each_conversation_once() {
+        let messages = [("ann", "1"), ("ann", "1"), ("ben", "1"), ("ann", "2")];
+        assert_eq!(conversations("shop", &messages).len(), 4);
+    }
 }

@@ -1,5 +1,7 @@
 //! `SendCrmMessage`: `imopenlines.crm.message.add`.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::check::Check;
@@ -10,6 +12,7 @@ use crate::api::bitrix24::openlines::v1::{
     CrmEntityType, SendCrmMessageRequest, SendCrmMessageResponse,
 };
 use crate::bitrix24::{Answer, Method, NotAnObject, Parameters, loose};
+use crate::dispatch::Conversation;
 use crate::error::{CallIdentity, Error};
 
 pub(super) struct SendCrmMessage;
@@ -39,6 +42,18 @@ impl Operation for SendCrmMessage {
         &request.request_id
     }
 
+    fn priority(request: &Self::Request) -> i32 {
+        request.priority
+    }
+
+    fn disable_batching(request: &Self::Request) -> bool {
+        request.disable_batching
+    }
+
+    fn conversations(request: &Self::Request) -> Vec<Conversation> {
+        vec![Conversation::of(&("crm", request.portal_chat_id))]
+    }
+
     fn line(_request: &Self::Request) -> Option<String> {
         None
     }
@@ -66,6 +81,7 @@ impl Operation for SendCrmMessage {
         answer: Answer,
         _request: &Self::Request,
         _call: &CallIdentity,
+        operating_limit: Option<Duration>,
     ) -> Result<Self::Response, Error> {
         let portal_message_id = match loose::integer(&answer.result) {
             Some(id) if id > 0 => id,
@@ -76,7 +92,7 @@ impl Operation for SendCrmMessage {
         Ok(SendCrmMessageResponse {
             portal_message_id,
             timing: Some(timing::timing(&answer.time)),
-            operating_budget: timing::operating_budget(&answer.time),
+            operating_budget: timing::operating_budget(&answer.time, operating_limit),
         })
     }
 }

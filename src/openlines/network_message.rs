@@ -1,5 +1,7 @@
 //! `SendNetworkMessage`: `imopenlines.network.message.add`.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -13,6 +15,7 @@ use crate::api::bitrix24::openlines::v1::send_network_message_request::{
 };
 use crate::api::bitrix24::openlines::v1::{SendNetworkMessageRequest, SendNetworkMessageResponse};
 use crate::bitrix24::{Answer, Method, NotAnObject, Parameters, loose};
+use crate::dispatch::Conversation;
 use crate::error::{CallIdentity, Error};
 
 pub(super) struct SendNetworkMessage;
@@ -49,6 +52,19 @@ impl Operation for SendNetworkMessage {
         &request.request_id
     }
 
+    fn priority(request: &Self::Request) -> i32 {
+        request.priority
+    }
+
+    fn disable_batching(request: &Self::Request) -> bool {
+        request.disable_batching
+    }
+
+    fn conversations(request: &Self::Request) -> Vec<Conversation> {
+        let recipient = ("network", &request.line_code, request.user_id);
+        vec![Conversation::of(&recipient)]
+    }
+
     fn line(request: &Self::Request) -> Option<String> {
         Some(request.line_code.clone())
     }
@@ -79,6 +95,7 @@ impl Operation for SendNetworkMessage {
         answer: Answer,
         _request: &Self::Request,
         _call: &CallIdentity,
+        operating_limit: Option<Duration>,
     ) -> Result<Self::Response, Error> {
         // Documented is `true`; a number is taken for the id of the message that was created.
         let done = loose::switch(&answer.result) == Some(true)
@@ -88,7 +105,7 @@ impl Operation for SendNetworkMessage {
         }
         Ok(SendNetworkMessageResponse {
             timing: Some(timing::timing(&answer.time)),
-            operating_budget: timing::operating_budget(&answer.time),
+            operating_budget: timing::operating_budget(&answer.time, operating_limit),
         })
     }
 }

@@ -1,13 +1,18 @@
 //! The gRPC service: every call's way through authentication, tenant, check and dispatch.
 
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use super::check::{Check, Rules};
 use super::connector_messages::SendConnectorMessages;
 use super::crm_message::SendCrmMessage;
 use super::network_message::SendNetworkMessage;
 use super::operation::Operation;
+use super::path::Path;
 use super::{Call, CallParts};
+use crate::api::bitrix24::openlines::v1::CallPriority;
 use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
 use crate::api::bitrix24::openlines::v1::open_lines_service_server::OpenLinesService;
 use crate::api::bitrix24::openlines::v1::{
@@ -16,7 +21,7 @@ use crate::api::bitrix24::openlines::v1::{
 };
 use crate::auth::{Caller, Callers};
 use crate::bitrix24::Outcome;
-use crate::dispatch::{Dispatcher, Priority};
+use crate::dispatch::{Delivery, Dispatcher, Priority};
 use crate::error::{CallIdentity, Error, Violations};
 use crate::metrics::Metrics;
 use crate::server::CallContext;
@@ -92,12 +97,25 @@ impl OpenLines {
                 identity.tenant_id = Some(tenant.id().to_string());
                 context.note_tenant(tenant.id());
             }
+            let operating_limit = tenant.as_ref().and_then(|tenant| {
+                self.dispatcher
+                    .options()
+                    .operating_limit_of(tenant.portal())
+            });
             let call = self.check::<O>(tenant, &request, violations)?;
-            let permit = self.dispatcher.admit(call, context.deadline()).await?;
-            let (answer, portal_duration) = permit.send(|sent| context.note_sending(sent)).await;
-            context.note_portal_duration(portal_duration);
-            let answer = answer?;
-            O::reply(answer, &request, &identity)
+            let noting = context.clone();
+            let delivery = Delivery {
+                deadline: context.deadline(),
+                arrival: context.arrival(),
+                note_sent: Arc::new(move |sent| noting.note_sending(sent)),
+            };
+            let (delivered, spent) = self.dispatcher.send(call, delivery).await;
+            context.note_waits(spent.waiting, spent.portal);
+            let delivered = delivered?;
+            if delivered.is_replayed {
+                context.note_replayed();
+            }
+            O::reply(delivered.answer, &request, &identity, operating_limit)
         };
         outcome.await.map(Response::new).map_err(|error| {
             let failure = error.into_failure(&identity);
@@ -122,7 +140,7 @@ impl OpenLines {
         {
             return Err(Error::ApplicationRequired);
         }
-        check_request_id(O::request_id(request), &mut violations);
+        let request_id = check_request_id(O::request_id(request), &mut violations);
         let mut check = Check {
             rules: &self.rules,
             violations: &mut violations,
@@ -130,20 +148,18 @@ impl OpenLines {
         let parameters = O::prepare(request, &mut check).map_err(|_| Error::Internal {
             outcome: Outcome::NotExecuted,
         })?;
+        check.known::<CallPriority>(Path::root("priority"), O::priority(request));
         match tenant {
             Some(tenant) if violations.is_empty() => {
-                if !O::request_id(request).is_empty() {
-                    return Err(Error::IdempotencyNotAvailable);
-                }
                 Ok(Call {
                     parts: CallParts {
                         tenant,
                         method: O::METHOD,
                         parameters,
-                        conversations: Vec::new(),
-                        priority: Priority::Interactive,
-                        may_be_batched: true,
-                        request_id: None,
+                        conversations: O::conversations(request),
+                        priority: priority(O::priority(request)),
+                        may_be_batched: !O::disable_batching(request),
+                        request_id,
                     },
                 })
             }
@@ -172,11 +188,24 @@ impl OpenLines {
     }
 }
 
-fn check_request_id(request_id: &str, violations: &mut Violations) {
+/// The idempotency key, if there is one.
+fn check_request_id(request_id: &str, violations: &mut Violations) -> Option<Uuid> {
+    if request_id.is_empty() {
+        return None;
+    }
     // The hyphenated form only, 36 characters: one spelling for one key.
-    let is_uuid = request_id.len() == 36 && uuid::Uuid::try_parse(request_id).is_ok();
-    if !request_id.is_empty() && !is_uuid {
+    let parsed = Uuid::try_parse(request_id).ok();
+    let key = parsed.filter(|_| request_id.len() == 36);
+    if key.is_none() {
         let description = "is no UUID of 36 characters; draw one, or leave it empty";
         violations.add("request_id", "UUID", description);
+    }
+    key
+}
+
+fn priority(value: i32) -> Priority {
+    match CallPriority::try_from(value) {
+        Ok(CallPriority::Bulk) => Priority::Bulk,
+        Ok(CallPriority::Unspecified | CallPriority::Interactive) | Err(_) => Priority::Interactive,
     }
 }

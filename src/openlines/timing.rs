@@ -20,9 +20,16 @@ pub(super) fn timing(time: &Time) -> CallTiming {
 }
 
 /// `None` if the portal reports nothing of the budget.
-pub(super) fn operating_budget(time: &Time) -> Option<OperatingBudget> {
+pub(super) fn operating_budget(
+    time: &Time,
+    limit: Option<std::time::Duration>,
+) -> Option<OperatingBudget> {
+    let used_duration = time.operating.and_then(duration);
+    let left =
+        |limit: std::time::Duration| duration((limit.as_secs_f64() - time.operating?).max(0.0));
     let budget = OperatingBudget {
-        used_duration: time.operating.and_then(duration),
+        used_duration,
+        remaining_duration: limit.filter(|_| used_duration.is_some()).and_then(left),
         reset_time: time.operating_reset_at.and_then(timestamp),
     };
     (budget != OperatingBudget::default()).then_some(budget)
@@ -46,6 +53,8 @@ fn duration(seconds: f64) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LIMIT: Option<std::time::Duration> = Some(std::time::Duration::from_secs(480));
 
     #[test]
     fn seconds_with_a_fraction_become_seconds_and_nanoseconds() {
@@ -71,14 +80,33 @@ mod tests {
 
     #[test]
     fn a_portal_that_reports_no_budget_has_none() {
-        assert_eq!(operating_budget(&Time::default()), None);
+        assert_eq!(operating_budget(&Time::default(), LIMIT), None);
         let time = Time {
             operating: Some(0.0),
             ..Time::default()
         };
         assert_eq!(
-            operating_budget(&time).unwrap().used_duration,
+            operating_budget(&time, None).unwrap().used_duration,
             Some(Duration::default())
         );
+    }
+
+    #[test]
+    fn what_is_left_is_the_limit_less_what_was_used_and_never_below_zero() {
+        let left = |operating, limit| {
+            let time = Time {
+                operating,
+                operating_reset_at: Some(1.0),
+                ..Time::default()
+            };
+            operating_budget(&time, limit).unwrap().remaining_duration
+        };
+        let seconds = |seconds| Some(Duration { seconds, nanos: 0 });
+        assert_eq!(left(Some(100.0), LIMIT), seconds(380));
+        assert_eq!(left(Some(480.5), LIMIT), seconds(0));
+        // Nobody knows.
+        assert_eq!(left(Some(100.0), None), None);
+        assert_eq!(left(None, LIMIT), None);
+        assert_eq!(left(Some(f64::NAN), LIMIT), None);
     }
 }

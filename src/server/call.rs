@@ -2,13 +2,13 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +20,10 @@ use tracing::{Instrument, Span};
 use super::context::CallContext;
 use super::deadline::Patience;
 use super::ending::{Ending, operation};
+use super::load::{Scales, WeighedBody};
 use super::request_id::{self, REQUEST_ID};
 use crate::bitrix24::{CallError, NotSent, Outcome, Unanswered};
+use crate::config;
 use crate::error::{self, Administration, Error};
 use crate::metrics::Metrics;
 use crate::telemetry;
@@ -31,6 +33,9 @@ const ABOUT_THE_SERVER: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
 
 /// How much later than the call's own deadline the layer answers in its place: it should never have to.
 const GRACE: Duration = Duration::from_millis(3);
+
+/// The header of an answer that comes from the ledger and not from a new attempt.
+const REPLAYED: HeaderName = HeaderName::from_static("openlines-replayed");
 
 /// Makes the layer.
 #[derive(Clone, Debug)]
@@ -43,23 +48,23 @@ pub(super) struct CallLayer {
 pub(super) struct Gate {
     patience: Patience,
     in_hand: Arc<Semaphore>,
+    scales: Arc<Scales>,
     maximum_request_bytes: usize,
+    /// How many calls have arrived.
+    arrived: AtomicU64,
     metrics: Metrics,
     stopping: AtomicBool,
     cut: CancellationToken,
 }
 
 impl CallLayer {
-    pub(super) fn new(
-        patience: Patience,
-        maximum_concurrent_calls: usize,
-        maximum_request_bytes: usize,
-        metrics: Metrics,
-    ) -> Self {
+    pub(super) fn new(patience: Patience, settings: &config::Server, metrics: Metrics) -> Self {
         let gate = Gate {
             patience,
-            in_hand: Arc::new(Semaphore::new(maximum_concurrent_calls)),
-            maximum_request_bytes,
+            in_hand: Arc::new(Semaphore::new(settings.maximum_concurrent_calls)),
+            scales: Scales::new(settings.maximum_bytes_in_hand),
+            maximum_request_bytes: settings.maximum_request_bytes,
+            arrived: AtomicU64::new(0),
             metrics,
             stopping: AtomicBool::new(false),
             cut: CancellationToken::new(),
@@ -113,7 +118,7 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
         if ABOUT_THE_SERVER
             .iter()
@@ -128,7 +133,9 @@ where
         // At the same moment the library's own timer loses: it looks at the answer first.
         let last = allowance.last.map_or(deadline + GRACE, |last| begun + last);
         let last = last.min(deadline + GRACE);
-        let context = CallContext::new(request_id::of(request.headers()), deadline);
+        // Here, because the server begins the calls of a connection in the order in which they arrived, and what follows runs side by side.
+        let arrival = self.gate.arrived.fetch_add(1, Ordering::Relaxed);
+        let context = CallContext::new(request_id::of(request.headers()), deadline, arrival);
         let span = span(operation(path), context.request_id());
         telemetry::adopt_parent(&span, request.headers());
         let trace_id = telemetry::trace_id(&span, request.headers());
@@ -147,12 +154,20 @@ where
         let Ok(place) = Arc::clone(&self.gate.in_hand).try_acquire_owned() else {
             return refuse(Error::Overloaded, &context, ending);
         };
+        let Ok(load) = self.gate.scales.weigh(request.headers()) else {
+            return refuse(Error::Overloaded, &context, ending);
+        };
 
+        let noted = context.clone();
+        let mut request = request.map({
+            let load = Arc::clone(&load);
+            |body| WeighedBody::of(body, load, move || noted.note_too_heavy())
+        });
         request.extensions_mut().insert(context.clone());
         let answer = AssertUnwindSafe(self.inner.call(request).instrument(span)).catch_unwind();
         let gate = Arc::clone(&self.gate);
         async move {
-            let _place = place;
+            let _held = (place, load);
             let answered = tokio::time::timeout_at(last, answer);
             let response = tokio::select! {
                 biased;
@@ -251,6 +266,8 @@ fn translate(
             let notes = context.notes();
             if notes.sending || notes.changing {
                 Some(internal(context))
+            } else if notes.too_heavy {
+                Some(Error::Overloaded)
             } else {
                 error::translate(&status, maximum_request_bytes)
             }
@@ -264,6 +281,10 @@ fn translate(
 fn finish(mut response: Response<Body>, context: &CallContext, ending: Ending) -> Response<Body> {
     if let Ok(request_id) = HeaderValue::from_str(context.request_id()) {
         response.headers_mut().insert(REQUEST_ID, request_id);
+    }
+    if context.notes().replayed {
+        let yes = HeaderValue::from_static("true");
+        response.headers_mut().insert(REPLAYED, yes);
     }
     // A unary call fails in the headers; without a status there, it has succeeded.
     let status = error::status_in_headers(response.headers());

@@ -15,6 +15,7 @@ use crate::tenant::TenantId;
 pub struct CallContext {
     request_id: Arc<str>,
     deadline: Instant,
+    arrival: u64,
     notes: Arc<Mutex<Notes>>,
 }
 
@@ -27,19 +28,26 @@ pub(super) struct Notes {
     pub(super) reason: Option<&'static str>,
     pub(super) outcome: Option<&'static str>,
     pub(super) bitrix24_code: Option<String>,
-    /// How long the portal took.
+    /// How long it waited for its turn.
+    pub(super) waited: Duration,
+    /// How long the portal took, if it was sent.
     pub(super) portal_duration: Option<Duration>,
     /// Whether the call was handed to the client of the portal.
     pub(super) sending: bool,
     /// Whether the store may have begun to change a tenant.
     pub(super) changing: bool,
+    /// Whether the answer comes from the ledger.
+    pub(super) replayed: bool,
+    /// Whether the request was not read, because the requests in hand take as much memory as they may.
+    pub(super) too_heavy: bool,
 }
 
 impl CallContext {
-    pub(super) fn new(request_id: String, deadline: Instant) -> Self {
+    pub(super) fn new(request_id: String, deadline: Instant, arrival: u64) -> Self {
         Self {
             request_id: request_id.into(),
             deadline,
+            arrival,
             notes: Arc::default(),
         }
     }
@@ -52,6 +60,11 @@ impl CallContext {
     /// When the call has to be answered.
     pub fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// Which call this is: of two calls of one connection the one that arrived first has the smaller number.
+    pub fn arrival(&self) -> u64 {
+        self.arrival
     }
 
     /// What a failure says of the call, as far as it is known.
@@ -90,9 +103,22 @@ impl CallContext {
         self.note(|notes| notes.changing = true);
     }
 
-    /// Notes how long the portal took.
-    pub fn note_portal_duration(&self, duration: Duration) {
-        self.note(|notes| notes.portal_duration = Some(duration));
+    /// Notes how long the call waited for its turn, and how long the portal took.
+    pub fn note_waits(&self, turn: Duration, portal: Duration) {
+        self.note(|notes| {
+            notes.waited = turn;
+            notes.portal_duration = Some(portal).filter(|portal| !portal.is_zero());
+        });
+    }
+
+    /// Notes that the answer comes from the ledger and not from a new attempt. The caller sees it in a header.
+    pub fn note_replayed(&self) {
+        self.note(|notes| notes.replayed = true);
+    }
+
+    /// Notes that the request was not read to its end.
+    pub(super) fn note_too_heavy(&self) {
+        self.note(|notes| notes.too_heavy = true);
     }
 
     /// Notes why the call fails.
@@ -119,6 +145,6 @@ impl CallContext {
 /// For calls that did not come through the layer, as in a test of a service by itself.
 impl Default for CallContext {
     fn default() -> Self {
-        Self::new("-".to_owned(), Instant::now() + Duration::from_secs(30))
+        Self::new("-".to_owned(), Instant::now() + Duration::from_secs(30), 0)
     }
 }

@@ -13,6 +13,9 @@ use crate::metrics::{EndedCall, Metrics};
 /// The longest operation that is logged, in characters: anybody may call any path.
 const OPERATION: usize = 100;
 
+/// A wait that is not worth a word in the log line.
+const UNNOTICED: Duration = Duration::from_millis(1);
+
 /// Statuses that are failures of the server (OpenTelemetry's conventions for gRPC spans).
 const SERVER_FAILURES: [&str; 6] = [
     "UNKNOWN",
@@ -102,6 +105,7 @@ impl Ending {
             reason: notes.reason,
             outcome,
             duration,
+            waited: notes.waited,
             portal_duration: notes.portal_duration,
         });
         self.span.record("rpc.response.status_code", code);
@@ -126,7 +130,9 @@ impl Ending {
             caller = notes.caller,
             tenant = notes.tenant,
             bitrix24_code = notes.bitrix24_code,
+            replayed = notes.replayed.then_some(true),
             duration_ms = milliseconds(duration),
+            wait_ms = (notes.waited > UNNOTICED).then(|| milliseconds(notes.waited)),
             portal_ms = notes.portal_duration.map(milliseconds),
             "call"
         );

@@ -90,6 +90,12 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Whose it is.
+    #[must_use]
+    pub fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
     /// Where its portal is.
     #[must_use]
     pub fn portal(&self) -> &PortalAddress {

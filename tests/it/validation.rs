@@ -79,7 +79,7 @@ fn assert_nothing_sent(world: &World) {
 #[tokio::test]
 async fn each_rule_of_a_crm_message_is_named_alone() {
     type Change = fn(&mut api::SendCrmMessageRequest);
-    let rules: [(&str, &str, Change); 17] = [
+    let rules: [(&str, &str, Change); 19] = [
         ("tenant_id", "REQUIRED", |r| r.tenant_id.clear()),
         ("tenant_id", "TENANT_ID", |r| {
             r.tenant_id = "Hook".to_owned()
@@ -96,6 +96,8 @@ async fn each_rule_of_a_crm_message_is_named_alone() {
         ("request_id", "UUID", |r| {
             r.request_id = "{6ba7b810-9dad-11d1-80b4-00c04fd430c8}".to_owned();
         }),
+        ("priority", "UNKNOWN_VALUE", |r| r.priority = 3),
+        ("priority", "UNKNOWN_VALUE", |r| r.priority = -1),
         ("crm_entity_type", "REQUIRED", |r| r.crm_entity_type = 0),
         ("crm_entity_type", "UNKNOWN_VALUE", |r| {
             r.crm_entity_type = 5
@@ -126,9 +128,10 @@ async fn each_rule_of_a_crm_message_is_named_alone() {
 #[tokio::test]
 async fn each_rule_of_a_network_message_is_named_alone() {
     type Change = fn(&mut api::SendNetworkMessageRequest);
-    let rules: [(&str, &str, Change); 9] = [
+    let rules: [(&str, &str, Change); 10] = [
         ("tenant_id", "REQUIRED", |r| r.tenant_id.clear()),
         ("request_id", "UUID", |r| r.request_id = "x".repeat(36)),
+        ("priority", "UNKNOWN_VALUE", |r| r.priority = 3),
         ("line_code", "CODE", |r| r.line_code.clear()),
         ("line_code", "CODE", |r| r.line_code.truncate(31)),
         ("line_code", "CODE", |r| r.line_code.push('0')),

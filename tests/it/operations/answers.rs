@@ -48,6 +48,11 @@ fn budget() -> api::OperatingBudget {
             seconds: 1_773_266_593,
             nanos: 0,
         }),
+        // Of the 480 seconds that `dispatch.operating_limit_seconds` says if nobody sets it.
+        remaining_duration: Some(Duration {
+            seconds: 467,
+            nanos: 500_000_000,
+        }),
     }
 }
 

@@ -1,14 +1,17 @@
 //! More calls than the server may have in hand.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
 use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment};
+use tokio::task::JoinSet;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::told;
-use crate::support::requests::crm_message;
+use crate::support::admin::{free_address, sample};
+use crate::support::requests::{crm_message, network_message};
 use crate::support::{Told, World, until};
 
 #[tokio::test]
@@ -82,22 +85,63 @@ async fn as_many_calls_as_the_setting_allows_run_at_once() {
     assert_eq!(world.sandbox.record().delivered_by_text().len(), 8);
 }
 
-/// HTTP/2 allows 256 calls at once on one connection; the others wait in the client.
+/// Without a setting HTTP/2 would allow 200 calls at once on one connection; the others would wait in the client.
 #[tokio::test]
-async fn more_calls_than_streams_of_one_connection_all_succeed() {
-    let world = World::start().await;
+async fn one_connection_may_carry_as_many_calls_as_may_be_in_hand() {
+    let admin = free_address().await;
+    let world = World::with_settings(&[("ADMIN_LISTEN", &admin.to_string())]).await;
+    let slow = FaultKind::Slow(Moment::Before, Duration::from_secs(10));
+    world.sandbox.inject(Fault::always(slow));
     let client = world.client().await;
-    let call = |number| {
+    let mut calls = JoinSet::new();
+    for user_id in 1..=400 {
         let mut client = client.clone();
-        let request = world.request(crm_message(&format!("text {number}")));
-        tokio::spawn(async move { client.send_crm_message(request).await })
-    };
-    for call in (0..400).map(call).collect::<Vec<_>>() {
-        call.await.unwrap().unwrap();
+        let request = world.request(api::SendNetworkMessageRequest {
+            user_id,
+            ..network_message("text")
+        });
+        calls.spawn(async move { client.send_network_message(request).await });
     }
-    let record = world.sandbox.record();
-    assert_eq!(
-        (record.entries.len(), record.delivered_by_text().len()),
-        (400, 400)
-    );
+    let patience = Instant::now() + Duration::from_secs(20);
+    while sample(admin, "openlines_calls_in_hand").await < 400 {
+        assert!(Instant::now() < patience, "some calls wait in the client");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn requests_in_hand_take_no_more_memory_than_the_setting_allows() {
+    let world = World::with_settings(&[
+        ("SERVER_MAXIMUM_BYTES_IN_HAND", "1048576"),
+        ("VALIDATION_MAXIMUM_TEXT_CHARACTERS", "1000000"),
+    ])
+    .await;
+    let slow = FaultKind::Slow(Moment::Before, Duration::from_secs(2));
+    world.sandbox.inject(Fault::once(slow));
+    let large = "x".repeat(600_000);
+    let mut client = world.client().await;
+    let request = world.request(crm_message(&large));
+    let first = tokio::spawn(async move { client.send_crm_message(request).await });
+    until("the first call is at the portal", || {
+        !world.sandbox.record().entries.is_empty()
+    })
+    .await;
+
+    let mut client = world.client().await;
+    let status = client
+        .send_crm_message(world.request(crm_message(&large)))
+        .await
+        .unwrap_err();
+    assert_eq!(told(&status), "UNAVAILABLE OVERLOADED not_executed");
+    client
+        .send_crm_message(world.request(crm_message("small")))
+        .await
+        .unwrap();
+
+    first.await.unwrap().unwrap();
+    client
+        .send_crm_message(world.request(crm_message(&large)))
+        .await
+        .unwrap();
+    assert_eq!(world.sandbox.record().entries.len(), 3);
 }

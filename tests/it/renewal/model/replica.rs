@@ -12,7 +12,7 @@ use bitrix24_openlines::bitrix24::{
     AuthorizationServer, Client, ClientId, Policy, TransportOptions,
 };
 use bitrix24_openlines::config::Auth;
-use bitrix24_openlines::dispatch::Dispatcher;
+use bitrix24_openlines::dispatch::{Dispatcher, Options};
 use bitrix24_openlines::metrics::Metrics;
 use bitrix24_openlines::openlines::{OpenLines, Rules};
 use bitrix24_openlines::sandbox::demo;
@@ -107,7 +107,7 @@ impl Replica {
                 maximum_attachment_bytes: 30_000,
                 maximum_keyboard_bytes: 30_000,
             },
-            dispatcher: Dispatcher::new(client, access, metrics.clone()),
+            dispatcher: Dispatcher::new(client, access, Options::default(), metrics.clone()),
             metrics,
         }
     }

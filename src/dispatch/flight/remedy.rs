@@ -1,0 +1,234 @@
+//! What can be done about a call that has no good answer. Only what was certainly not executed is sent again.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::verdict::Verdict;
+use crate::bitrix24::{Answer, CallError, NotSent, Outcome};
+use crate::dispatch::job::{Delivered, Job};
+use crate::dispatch::ledger::Recorded;
+use crate::dispatch::operating::{BATCH, Travelled};
+use crate::dispatch::place::Place;
+use crate::dispatch::queue::Terms;
+use crate::dispatch::send_error::SendError;
+use crate::metrics::RepeatCause;
+use crate::tenant::{AccessError, Opened};
+
+/// How often a call is sent anew with another token, at most. The first covers a token that has expired, the others those that
+/// were replaced, by this replica or another one, while the call was on its way.
+const NEW_TOKENS: u32 = 3;
+
+/// How often a call follows a portal to a new address, at most.
+const MOVES: u32 = 1;
+
+/// How often a call is sent again because the portal's bucket was full, at most. The pauses between grow.
+const RATE_LIMITED: u32 = 3;
+
+/// The remedies for the calls of one request. What helps one of them helps the others: it is done once.
+pub(super) struct Remedies {
+    place: Arc<Place>,
+    opened: Opened,
+    travelled: Travelled,
+    /// The batch was refused, and not its commands.
+    is_batch_refused: bool,
+    reopened: Option<Result<Opened, AccessError>>,
+}
+
+/// Something to try before a call is sent again.
+enum Remedy {
+    /// A new token.
+    NewToken,
+    /// The token that somebody else has put in the place of the unknown one.
+    NewerToken,
+    /// The portal's new address.
+    NewAddress(Option<String>),
+}
+
+impl Remedies {
+    pub(super) fn new(
+        place: Arc<Place>,
+        opened: Opened,
+        is_batch: bool,
+        whole: Option<&CallError>,
+    ) -> Self {
+        let is_batch_refused = is_batch && whole.is_some_and(CallError::concerns_the_batch_alone);
+        if let (true, Some(error)) = (is_batch_refused, whole) {
+            match error {
+                CallError::Refused(refusal) if refusal.is_operating_limit() => {
+                    place.operating_refused(opened.tenant().id(), BATCH);
+                }
+                CallError::Refused(_)
+                | CallError::NoPortal { .. }
+                | CallError::NotSent(_)
+                | CallError::Moved { .. }
+                | CallError::Unanswered(_) => place.note_no_batches(opened.tenant().id()),
+            }
+        }
+        Self {
+            place,
+            opened,
+            travelled: if is_batch {
+                Travelled::InBatch
+            } else {
+                Travelled::Singly
+            },
+            is_batch_refused,
+            reopened: None,
+        }
+    }
+
+    /// What becomes of a call with this result.
+    pub(super) async fn verdict(
+        &mut self,
+        terms: &Terms,
+        job: &mut Job,
+        result: Result<Answer, CallError>,
+    ) -> Verdict {
+        let error = match result {
+            Ok(answer) => return self.delivered(terms, answer),
+            Err(error) => error,
+        };
+        if error.outcome() != Outcome::NotExecuted {
+            return Verdict::Ended(Err(error.into()), Some(Recorded::Unknown));
+        }
+        if self.is_batch_refused {
+            job.command = None;
+            return self.again(RepeatCause::BatchRefused, None);
+        }
+        match &error {
+            CallError::NotSent(NotSent::Unreachable) => {
+                let wait = self.place.repeat_after(job.tries.unreachable);
+                let moment = wait.map(|wait| Instant::now() + wait);
+                if let Some(moment) = moment.filter(|moment| *moment < terms.deadline) {
+                    job.tries.unreachable += 1;
+                    job.tries.last = Some(error);
+                    return self.again(RepeatCause::Unreachable, Some(moment));
+                }
+            }
+            // Another call of the batch was in a greater hurry.
+            CallError::NotSent(NotSent::DeadlinePassed) if terms.deadline > Instant::now() => {
+                return self.again(RepeatCause::BatchRefused, None);
+            }
+            CallError::Refused(refusal) if refusal.is_query_limit() => {
+                if job.tries.rate_limited < RATE_LIMITED {
+                    job.tries.rate_limited += 1;
+                    job.tries.last = Some(error);
+                    return self.again(RepeatCause::RateLimited, None);
+                }
+            }
+            CallError::Refused(refusal) if refusal.is_operating_limit() => {
+                let (tenant, method) = (&terms.tenant, terms.method.name());
+                let retry_after = self.place.operating_refused(tenant, method);
+                let refusal = error;
+                return ended(SendError::Later {
+                    refusal,
+                    retry_after,
+                });
+            }
+            CallError::Refused(refusal)
+                if self.travelled == Travelled::InBatch && refusal.is_not_allowed_in_batch() =>
+            {
+                self.place.note_never_batched(terms.method);
+                job.command = None;
+                return self.again(RepeatCause::BatchRefused, None);
+            }
+            CallError::Refused(refusal)
+                if self.travelled == Travelled::InBatch && refusal.is_batch_too_long() =>
+            {
+                job.command = None;
+                return self.again(RepeatCause::BatchRefused, None);
+            }
+            CallError::Refused(refusal) if refusal.is_expired_token() => {
+                return self.renewed(terms, job, error, Remedy::NewToken).await;
+            }
+            CallError::Refused(refusal) if refusal.is_invalid_token() => {
+                return self.renewed(terms, job, error, Remedy::NewerToken).await;
+            }
+            CallError::Moved { new_address } => {
+                let remedy = Remedy::NewAddress(new_address.clone());
+                return self.renewed(terms, job, error, remedy).await;
+            }
+            CallError::NotSent(_)
+            | CallError::NoPortal { .. }
+            | CallError::Refused(_)
+            | CallError::Unanswered(_) => {}
+        }
+        ended(error)
+    }
+
+    fn delivered(&self, terms: &Terms, answer: Answer) -> Verdict {
+        let (tenant, method) = (&terms.tenant, terms.method);
+        let operating_remaining = self.place.report(tenant, method, self.travelled, &answer);
+        let recorded = Recorded::Answered(answer.clone());
+        let delivered = Delivered {
+            answer,
+            operating_remaining,
+            is_replayed: false,
+        };
+        Verdict::Ended(Ok(delivered), Some(recorded))
+    }
+
+    fn again(&self, cause: RepeatCause, not_before: Option<Instant>) -> Verdict {
+        self.place.shared.metrics.call_repeated(cause);
+        Verdict::Again(not_before)
+    }
+
+    /// Sends a call again with what opens the portal now.
+    async fn renewed(
+        &mut self,
+        terms: &Terms,
+        job: &mut Job,
+        error: CallError,
+        remedy: Remedy,
+    ) -> Verdict {
+        let moves = matches!(remedy, Remedy::NewAddress(_));
+        let (tried, limit) = if moves {
+            (&mut job.tries.moves, MOVES)
+        } else {
+            (&mut job.tries.new_tokens, NEW_TOKENS)
+        };
+        if *tried >= limit {
+            return ended(error);
+        }
+        *tried += 1;
+        if self.reopened.is_none() {
+            self.reopened = Some(self.reopen(remedy, terms.deadline).await);
+        }
+        match self.reopened.clone() {
+            Some(Ok(opened)) => {
+                job.opened = opened;
+                if moves {
+                    self.place.shared.metrics.call_repeated(RepeatCause::Moved);
+                    Verdict::Elsewhere
+                } else {
+                    self.again(RepeatCause::NewToken, None)
+                }
+            }
+            // The portal's own answer says more.
+            None | Some(Err(AccessError::NotRenewable)) => ended(error),
+            Some(Err(access)) => ended(access),
+        }
+    }
+
+    async fn reopen(&self, remedy: Remedy, deadline: Instant) -> Result<Opened, AccessError> {
+        let access = &self.place.shared.access;
+        match remedy {
+            Remedy::NewToken => access.reopen(&self.opened, deadline).await,
+            Remedy::NewerToken => {
+                let newer = access.newer(&self.opened, deadline).await;
+                newer.ok_or(AccessError::NotRenewable)
+            }
+            Remedy::NewAddress(address) => {
+                access
+                    .follow(&self.opened, address.as_deref(), deadline)
+                    .await
+            }
+        }
+    }
+}
+
+/// The end of a call that was certainly not executed: its idempotency key is as good as new.
+fn ended(error: impl Into<SendError>) -> Verdict {
+    Verdict::Ended(Err(error.into()), Some(Recorded::NotExecuted))
+}

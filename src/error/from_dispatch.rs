@@ -1,0 +1,178 @@
+//! What a caller is told when its call may not be sent now.
+
+use std::time::Duration;
+
+use super::failure::Failure;
+use super::from_tenant;
+use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
+use crate::bitrix24::Outcome;
+use crate::dispatch::{LedgerFailure, NotAdmitted};
+
+pub(super) fn not_admitted(why: NotAdmitted) -> Failure {
+    match why {
+        NotAdmitted::DeadlinePassed => Failure::of_facade(
+            Reason::DeadlineBeforeSend,
+            "the deadline passed before the request could be sent; nothing was sent",
+        ),
+        NotAdmitted::QueueFull { retry_after } => passing(
+            Reason::QueueFull,
+            "as many calls wait as may, for this portal or in all; nothing was sent".to_owned(),
+            retry_after,
+        ),
+        NotAdmitted::WaitTooLong {
+            expected,
+            retry_after,
+        } => passing(
+            Reason::WaitExceedsDeadline,
+            format!(
+                "the call would have to wait about {} s for the portal's budget of requests, and its deadline is earlier; \
+                 nothing was sent",
+                whole_seconds(expected)
+            ),
+            retry_after,
+        ),
+        NotAdmitted::OperatingLimit { retry_after } => passing(
+            Reason::OperatingLimit,
+            "the method has used up its execution time on the portal, by the portal's own report; nothing was sent"
+                .to_owned(),
+            retry_after,
+        ),
+        NotAdmitted::PortalDown { retry_after } => passing(
+            Reason::PortalNotAnswering,
+            "the portal has not answered the last requests, so nothing was sent".to_owned(),
+            retry_after,
+        ),
+        NotAdmitted::Ledger(why) => not_in_ledger(why),
+        NotAdmitted::Access(error) => from_tenant::not_opened(error),
+    }
+}
+
+fn not_in_ledger(why: LedgerFailure) -> Failure {
+    match why {
+        LedgerFailure::Unavailable => from_tenant::store_unavailable(),
+        LedgerFailure::Reused => Failure::of_facade(
+            Reason::RequestIdReused,
+            "request_id was used for another request of this tenant; nothing was sent",
+        ),
+        LedgerFailure::StillRunning => Failure {
+            outcome: Outcome::Unknown,
+            timed_out: true,
+            ..Failure::of_facade(
+                Reason::OutcomeUnknown,
+                "an earlier attempt with the same request_id was still running at the deadline; this one was not sent",
+            )
+        },
+        LedgerFailure::Unknown => Failure {
+            outcome: Outcome::Unknown,
+            ..Failure::of_facade(
+                Reason::OutcomeUnknown,
+                "an earlier attempt with the same request_id may or may not have delivered the message; this one was not sent",
+            )
+        },
+    }
+}
+
+fn passing(reason: Reason, message: String, retry_after: Duration) -> Failure {
+    Failure {
+        retry_delay: Some(retry_after),
+        ..Failure::of_facade(reason, message)
+    }
+}
+
+/// Rounded up.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration
+        .as_millis()
+        .div_ceil(1000)
+        .try_into()
+        .unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::StatusExt;
+
+    use super::*;
+    use crate::error::{CallIdentity, Error, code_name};
+
+    /// Code, reason and outcome in a line, the delay of `RetryInfo`, and the pushback in milliseconds.
+    fn told(why: NotAdmitted) -> (String, Option<Duration>, Option<String>) {
+        let status = Error::from(why).into_status(&CallIdentity::default());
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap();
+        let pushback = status.metadata().get("grpc-retry-pushback-ms");
+        (
+            format!(
+                "{} {} {}",
+                code_name(status.code()),
+                info.reason.trim_start_matches("ERROR_REASON_"),
+                info.metadata["outcome"]
+            ),
+            details.retry_info().and_then(|info| info.retry_delay),
+            pushback.map(|value| value.to_str().unwrap().to_owned()),
+        )
+    }
+
+    #[test]
+    fn a_call_that_found_no_room_learns_when_there_is_some() {
+        let retry_after = Duration::from_millis(1500);
+        for (why, expected) in [
+            (
+                NotAdmitted::QueueFull { retry_after },
+                "RESOURCE_EXHAUSTED QUEUE_FULL not_executed",
+            ),
+            (
+                NotAdmitted::WaitTooLong {
+                    expected: Duration::from_secs(40),
+                    retry_after,
+                },
+                "RESOURCE_EXHAUSTED WAIT_EXCEEDS_DEADLINE not_executed",
+            ),
+            (
+                NotAdmitted::OperatingLimit { retry_after },
+                "RESOURCE_EXHAUSTED OPERATING_LIMIT not_executed",
+            ),
+            (
+                NotAdmitted::PortalDown { retry_after },
+                "UNAVAILABLE PORTAL_NOT_ANSWERING not_executed",
+            ),
+        ] {
+            let expected = (
+                expected.to_owned(),
+                Some(retry_after),
+                Some("1500".to_owned()),
+            );
+            assert_eq!(told(why), expected);
+        }
+    }
+
+    #[test]
+    fn a_key_of_the_ledger_is_refused_by_what_is_known_of_it() {
+        let second = Some(Duration::from_secs(1));
+        for (why, expected, delay) in [
+            (
+                LedgerFailure::Unavailable,
+                "UNAVAILABLE STORE_UNAVAILABLE not_executed",
+                second,
+            ),
+            (
+                LedgerFailure::Reused,
+                "ALREADY_EXISTS REQUEST_ID_REUSED not_executed",
+                None,
+            ),
+            (
+                LedgerFailure::StillRunning,
+                "DEADLINE_EXCEEDED OUTCOME_UNKNOWN unknown",
+                None,
+            ),
+            (
+                LedgerFailure::Unknown,
+                "UNKNOWN OUTCOME_UNKNOWN unknown",
+                None,
+            ),
+        ] {
+            let (line, told_delay, _) = told(why.into());
+            assert_eq!((line.as_str(), told_delay), (expected, delay));
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! What is measured of the queues, the budgets and the ledger.
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
+
+use super::{Metrics, seconds};
+use crate::dispatch::Priority;
+
+/// Bounds of the wait in a queue, in seconds: from the few milliseconds of waiting for company to a deadline.
+const WAIT_SECONDS: [f64; 12] = [
+    0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
+
+/// Bounds of a bucket's fill.
+const FILL: [f64; 7] = [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0];
+
+/// Bounds of the size of a batch.
+const COMMANDS: [f64; 7] = [1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0];
+
+/// Bounds of the execution time that is left, in seconds: the usual limit is 480.
+const REMAINING_SECONDS: [f64; 8] = [0.0, 10.0, 30.0, 60.0, 120.0, 240.0, 360.0, 480.0];
+
+/// Why a call was not sent for want of room or time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// As many calls wait as may.
+    QueueFull,
+    /// It would have to wait beyond its deadline.
+    WaitExceedsDeadline,
+    /// Its method has used up its execution time.
+    OperatingLimit,
+    /// Its portal has not answered the last requests.
+    PortalNotAnswering,
+    /// Its deadline passed while it waited.
+    DeadlineBeforeSend,
+}
+
+impl Refused {
+    const ALL: [Self; 5] = [
+        Self::QueueFull,
+        Self::WaitExceedsDeadline,
+        Self::OperatingLimit,
+        Self::PortalNotAnswering,
+        Self::DeadlineBeforeSend,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::WaitExceedsDeadline => "wait_exceeds_deadline",
+            Self::OperatingLimit => "operating_limit",
+            Self::PortalNotAnswering => "portal_not_answering",
+            Self::DeadlineBeforeSend => "deadline_before_send",
+        }
+    }
+}
+
+/// Why a call that was certainly not executed is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RepeatCause {
+    /// No connection came about.
+    Unreachable,
+    /// The portal had no room in its budget.
+    RateLimited,
+    /// The access token had expired.
+    NewToken,
+    /// The portal has another address.
+    Moved,
+    /// The batch was refused, and not the call.
+    BatchRefused,
+}
+
+impl RepeatCause {
+    const ALL: [Self; 5] = [
+        Self::Unreachable,
+        Self::RateLimited,
+        Self::NewToken,
+        Self::Moved,
+        Self::BatchRefused,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::RateLimited => "rate_limited",
+            Self::NewToken => "new_token",
+            Self::Moved => "moved",
+            Self::BatchRefused => "batch_refused",
+        }
+    }
+}
+
+/// What the ledger knew of an idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerResult {
+    /// Nothing: the call is sent.
+    First,
+    /// The answer.
+    Replayed,
+    /// That nobody knows what became of the first attempt.
+    Unknown,
+    /// That it belongs to another request.
+    Reused,
+    /// An attempt that went on beyond the deadline of this one.
+    Running,
+    /// Nobody can say: the ledger did not answer.
+    Unavailable,
+    /// Counts in addition: the call waited for another attempt.
+    Waited,
+}
+
+impl LedgerResult {
+    const ALL: [Self; 7] = [
+        Self::First,
+        Self::Replayed,
+        Self::Unknown,
+        Self::Reused,
+        Self::Running,
+        Self::Unavailable,
+        Self::Waited,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Replayed => "replayed",
+            Self::Unknown => "unknown",
+            Self::Reused => "reused",
+            Self::Running => "running",
+            Self::Unavailable => "unavailable",
+            Self::Waited => "waited",
+        }
+    }
+}
+
+/// The instruments of the dispatcher.
+#[derive(Clone, Debug)]
+pub(super) struct DispatchInstruments {
+    waiting_calls: UpDownCounter<i64>,
+    waiting_bytes: UpDownCounter<i64>,
+    wait_duration: Histogram<f64>,
+    refusals: Counter<u64>,
+    bucket_fill: Histogram<f64>,
+    batch_commands: Histogram<u64>,
+    repeats: Counter<u64>,
+    breaker_openings: Counter<u64>,
+    open_breakers: UpDownCounter<i64>,
+    operating_remaining: Histogram<f64>,
+    ledger: Counter<u64>,
+    living_replicas: Gauge<u64>,
+    database_away: Gauge<u64>,
+}
+
+impl DispatchInstruments {
+    pub(super) fn new(meter: &Meter) -> Self {
+        Self {
+            waiting_calls: meter.i64_up_down_counter("openlines.waiting_calls").build(),
+            waiting_bytes: meter.i64_up_down_counter("openlines.waiting_bytes").build(),
+            wait_duration: seconds(meter, "openlines.wait.duration", &WAIT_SECONDS),
+            refusals: meter.u64_counter("openlines.refusals").build(),
+            bucket_fill: meter
+                .f64_histogram("openlines.bucket_fill_ratio")
+                .with_boundaries(FILL.to_vec())
+                .build(),
+            batch_commands: meter
+                .u64_histogram("openlines.batch_commands")
+                .with_boundaries(COMMANDS.to_vec())
+                .build(),
+            repeats: meter.u64_counter("openlines.repeats").build(),
+            breaker_openings: meter.u64_counter("openlines.breaker_openings").build(),
+            open_breakers: meter.i64_up_down_counter("openlines.open_breakers").build(),
+            operating_remaining: seconds(
+                meter,
+                "openlines.operating_remaining",
+                &REMAINING_SECONDS,
+            ),
+            ledger: meter.u64_counter("openlines.ledger").build(),
+            living_replicas: meter.u64_gauge("openlines.living_replicas").build(),
+            database_away: meter.u64_gauge("openlines.sharing_database_away").build(),
+        }
+    }
+
+    pub(super) fn begin_at_zero(&self) {
+        for priority in [Priority::Interactive, Priority::Bulk] {
+            self.waiting_calls.add(0, &[of_priority(priority)]);
+        }
+        self.waiting_bytes.add(0, &[]);
+        for why in Refused::ALL {
+            self.refusals
+                .add(0, &[KeyValue::new("reason", why.as_str())]);
+        }
+        for cause in RepeatCause::ALL {
+            self.repeats
+                .add(0, &[KeyValue::new("cause", cause.as_str())]);
+        }
+        self.breaker_openings.add(0, &[]);
+        self.open_breakers.add(0, &[]);
+        for result in LedgerResult::ALL {
+            self.ledger
+                .add(0, &[KeyValue::new("result", result.as_str())]);
+        }
+        self.living_replicas.record(0, &[]);
+        self.database_away.record(0, &[]);
+    }
+}
+
+impl Metrics {
+    /// Counts a call that begins to wait, with the size of its parameters.
+    pub fn wait_begun(&self, priority: Priority, bytes: usize) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.dispatch.waiting_calls.add(1, &[of_priority(priority)]);
+        self.dispatch.waiting_bytes.add(bytes, &[]);
+    }
+
+    /// Counts a call that waits no longer, however its wait has ended.
+    pub fn wait_ended(&self, priority: Priority, bytes: usize) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.dispatch
+            .waiting_calls
+            .add(-1, &[of_priority(priority)]);
+        self.dispatch.waiting_bytes.add(-bytes, &[]);
+    }
+
+    /// Measures how long a call that is sent now has waited.
+    pub fn call_sent(&self, priority: Priority, waited: Duration) {
+        self.dispatch
+            .wait_duration
+            .record(waited.as_secs_f64(), &[of_priority(priority)]);
+    }
+
+    /// Measures a request that is sent now: how many calls it carries, and how full the portal's bucket is, from 0 to 1, if it has one.
+    pub fn request_sent(&self, commands: usize, bucket_fill: Option<f64>) {
+        let commands = u64::try_from(commands).unwrap_or(u64::MAX);
+        self.dispatch.batch_commands.record(commands, &[]);
+        if let Some(fill) = bucket_fill {
+            self.dispatch.bucket_fill.record(fill, &[]);
+        }
+    }
+
+    /// Counts a call that is not sent for want of room or time.
+    pub fn call_refused(&self, why: Refused) {
+        self.dispatch
+            .refusals
+            .add(1, &[KeyValue::new("reason", why.as_str())]);
+    }
+
+    /// Counts a call that is put back to be sent again.
+    pub fn call_repeated(&self, cause: RepeatCause) {
+        self.dispatch
+            .repeats
+            .add(1, &[KeyValue::new("cause", cause.as_str())]);
+    }
+
+    /// Counts a portal that is given up for a while.
+    pub fn breaker_opened(&self) {
+        self.dispatch.breaker_openings.add(1, &[]);
+        self.dispatch.open_breakers.add(1, &[]);
+    }
+
+    /// Counts a portal that answers again, or that is forgotten.
+    pub fn breaker_closed(&self) {
+        self.dispatch.open_breakers.add(-1, &[]);
+    }
+
+    /// Measures the execution time that a portal's answer leaves to a method.
+    pub fn operating_reported(&self, method: &'static str, remaining: Duration) {
+        self.dispatch.operating_remaining.record(
+            remaining.as_secs_f64(),
+            &[KeyValue::new("bitrix24.method", method)],
+        );
+    }
+
+    /// Counts a call with an idempotency key.
+    pub fn ledger_asked(&self, result: LedgerResult) {
+        self.dispatch
+            .ledger
+            .add(1, &[KeyValue::new("result", result.as_str())]);
+    }
+
+    /// Notes how many replicas share the budgets.
+    pub fn replicas_counted(&self, living: usize) {
+        self.dispatch
+            .living_replicas
+            .record(u64::try_from(living).unwrap_or(u64::MAX), &[]);
+    }
+
+    /// Notes whether the database that the budgets are shared through does not answer.
+    pub fn sharing_database_away(&self, away: bool) {
+        self.dispatch.database_away.record(u64::from(away), &[]);
+    }
+}
+
+fn of_priority(priority: Priority) -> KeyValue {
+    KeyValue::new("priority", priority.as_str())
+}
