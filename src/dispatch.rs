@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 pub use self::conversation::Conversation;
 pub use self::priority::Priority;
-use crate::bitrix24::{Answer, CallError, Client, Method, Outcome, Parameters};
+use crate::bitrix24::{Answer, CallError, Client, Departure, Method, Outcome, Parameters, Times};
 use crate::metrics::Metrics;
 use crate::openlines::{Call, CallParts};
 use crate::tenant::{AccessError, Opened, PortalAccess};
@@ -176,7 +176,8 @@ impl Permit<'_> {
                 opened.credential(),
                 *method,
                 parameters,
-                *deadline,
+                Times::until(*deadline),
+                &Departure::unwatched(),
             )
             .await
     }
