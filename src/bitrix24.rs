@@ -2,7 +2,7 @@
 //!
 //! A [`Client`] posts [`Parameters`] to a [`PortalAddress`] with a [`Credential`] and reads the envelope of the answer. Every
 //! failure is a [`CallError`] that knows its [`Outcome`]: whether Bitrix24 executed the call, did not, or whether nobody
-//! can tell. Nothing here knows gRPC.
+//! can tell. Several calls travel in one request as [`Command`]s of a batch. Nothing here knows gRPC.
 //!
 //! Tokens come from an [`AuthorizationServer`]: [`Client::refresh`] and [`Client::application_info`], which fail with an
 //! [`OAuthError`].
@@ -11,9 +11,12 @@ mod address_guard;
 pub(crate) mod announced;
 mod answer;
 mod authorization_server;
+mod batch;
 mod call_error;
 mod client;
+mod command;
 mod credential;
+mod departure;
 mod host_name;
 mod identity;
 mod loopback;
@@ -30,9 +33,12 @@ mod transport;
 
 pub use answer::Answer;
 pub use authorization_server::{AuthorizationServer, InvalidAuthorizationServer};
+pub use batch::BatchAnswer;
 pub use call_error::{CallError, NotSent, Unanswered};
 pub use client::Client;
+pub use command::{Command, MAXIMUM_COMMANDS};
 pub use credential::Credential;
+pub use departure::{Departure, Times};
 pub use host_name::{HostName, InvalidHostName};
 pub use identity::{ClientId, InvalidIdentity, MemberId};
 pub use method::Method;

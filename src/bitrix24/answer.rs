@@ -19,7 +19,15 @@ pub struct Answer {
     pub time: Time,
 }
 
-impl Answer {
+/// The envelope of an answer with a result, which nobody has looked into yet.
+#[derive(Debug)]
+pub(super) struct Envelope {
+    pub(super) http_status: u16,
+    pub(super) result: Value,
+    pub(super) time: Time,
+}
+
+impl Envelope {
     /// Reads a reply.
     ///
     /// A body with an `error` key is a failure whatever its status, even with an empty code; a `result` is a success
@@ -63,13 +71,48 @@ impl Answer {
         if !(200..300).contains(&http_status) {
             return Err(Unanswered::NoResult { http_status }.into());
         }
-        // The imconnector family reports some failures inside the result, with HTTP 200.
+        Ok(Self {
+            http_status,
+            result,
+            time,
+        })
+    }
+}
+
+impl Answer {
+    /// Reads the reply to a single call.
+    ///
+    /// # Errors
+    ///
+    /// Everything but a result; see [`CallError`].
+    pub(super) fn read(reply: &Reply) -> Result<Self, CallError> {
+        let Envelope {
+            http_status,
+            result,
+            time,
+        } = Envelope::read(reply)?;
+        Self::of(http_status, result, time).map_err(CallError::Refused)
+    }
+
+    /// The answer to a command of a batch.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Refused`].
+    pub(super) fn of_command(
+        http_status: u16,
+        result: Value,
+        time: Time,
+    ) -> Result<Self, CallError> {
+        Self::of(http_status, result, time)
+            .map_err(|refusal| CallError::Refused(refusal.of_command()))
+    }
+
+    /// The imconnector family reports some failures inside the result, with HTTP 200.
+    fn of(http_status: u16, result: Value, time: Time) -> Result<Self, Refusal> {
         if let Some(error) = result.get("error").filter(|error| error.is_string()) {
-            return Err(CallError::Refused(Refusal::read(
-                http_status,
-                error,
-                result.get("error_description"),
-            )));
+            let description = result.get("error_description");
+            return Err(Refusal::read(http_status, error, description));
         }
         Ok(Self {
             http_status,

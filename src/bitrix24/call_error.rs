@@ -135,12 +135,95 @@ impl CallError {
         }
     }
 
+    /// The failure of a batch as a whole.
+    pub(super) fn of_batch(self) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.of_batch()),
+            other @ (Self::NotSent(_)
+            | Self::Moved { .. }
+            | Self::NoPortal { .. }
+            | Self::Unanswered(_)) => other,
+        }
+    }
+
+    /// Asked of the failure of a batch as a whole: whether it says nothing of its commands: none was executed, and one
+    /// that is sent alone may well be. The other failures are true for every command.
+    ///
+    /// It comes before all other questions: a batch may be refused with a code that says another thing of a single
+    /// call, for example when the operating time is charged to the method `batch`.
+    pub fn concerns_the_batch_alone(&self) -> bool {
+        match self {
+            // The page of a web server: too large, or a firewall that one text among many has annoyed.
+            Self::NoPortal { .. } => true,
+            Self::Refused(refusal) => refusal.concerns_the_batch_alone(),
+            Self::NotSent(_) | Self::Moved { .. } | Self::Unanswered(_) => false,
+        }
+    }
+
     /// What is known of the call's fate.
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::NotSent(_) | Self::Moved { .. } | Self::NoPortal { .. } => Outcome::NotExecuted,
             Self::Refused(refusal) => refusal.outcome(),
             Self::Unanswered(_) => Outcome::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(http_status: u16, code: &str) -> CallError {
+        CallError::Refused(Refusal::read(http_status, &json!(code), None)).of_batch()
+    }
+
+    #[test]
+    fn some_failures_say_nothing_of_the_commands() {
+        for error in [
+            refused(404, "ERROR_METHOD_NOT_FOUND"),
+            refused(405, "ERROR_BATCH_METHOD_NOT_ALLOWED"),
+            refused(400, "error_batch_length_exceeded"),
+            refused(401, "METHOD_CONFIRM_WAITING"),
+            refused(429, "OPERATION_TIME_LIMIT"),
+            refused(401, "insufficient_scope"),
+            CallError::NoPortal { http_status: 413 },
+        ] {
+            assert!(error.concerns_the_batch_alone(), "{error}");
+            assert_eq!(error.outcome(), Outcome::NotExecuted);
+        }
+    }
+
+    #[test]
+    fn other_failures_are_true_for_every_command() {
+        for error in [
+            refused(503, "QUERY_LIMIT_EXCEEDED"),
+            refused(503, "OVERLOAD_LIMIT"),
+            refused(401, "expired_token"),
+            refused(401, "INVALID_CREDENTIALS"),
+            refused(403, "ACCESS_DENIED"),
+            refused(401, "verification_needed"),
+            CallError::Moved { new_address: None },
+            NotSent::Unreachable.into(),
+        ] {
+            assert!(!error.concerns_the_batch_alone(), "{error}");
+            assert_eq!(error.outcome(), Outcome::NotExecuted, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_code_that_nobody_knows_may_come_when_some_commands_are_done() {
+        for error in [
+            refused(400, "ERROR_CORE"),
+            refused(400, ""),
+            refused(403, "SOMETHING_NEW"),
+            refused(500, "INTERNAL_SERVER_ERROR"),
+            Unanswered::Empty { http_status: 200 }.into(),
+        ] {
+            assert!(!error.concerns_the_batch_alone(), "{error}");
+            assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
         }
     }
 }

@@ -21,6 +21,7 @@ use tracing::field::Empty;
 
 use super::authorization_server::AuthorizationServer;
 use super::client::Client;
+use super::departure::{Departure, Times};
 use super::identity::ClientId;
 use super::transport::{Content, Reply};
 
@@ -97,7 +98,13 @@ impl Client {
         let (base_url, path) = (server.base_url(), SecretString::from(path));
         let reply = self
             .transport
-            .post(&base_url, &path, Content::form(body), deadline)
+            .post(
+                &base_url,
+                &path,
+                Content::form(body),
+                Times::until(deadline),
+                &Departure::unwatched(),
+            )
             .instrument(span.clone())
             .await
             .map_err(OAuthError::from);

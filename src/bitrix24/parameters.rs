@@ -4,6 +4,9 @@ use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
+use super::batch;
+use super::command::Command;
+
 /// A method's parameters as a JSON object.
 #[derive(Clone, Debug)]
 pub struct Parameters {
@@ -28,6 +31,19 @@ impl Parameters {
         } else {
             Err(NotAnObject)
         }
+    }
+
+    /// The parameters of a batch of these commands.
+    pub(super) fn batch(commands: &[&Command]) -> Self {
+        let mut json = String::from(r#"{"halt":0,"cmd":{"#);
+        for (index, command) in commands.iter().enumerate() {
+            let separator = if index > 0 { "," } else { "" };
+            let (key, command) = (batch::key(index), command.as_str());
+            // Neither has a character that JSON escapes.
+            json.extend([separator, "\"", &key, "\":\"", command, "\""]);
+        }
+        json.push_str("}}");
+        Self { json: json.into() }
     }
 
     /// The JSON without credentials.
@@ -55,6 +71,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::bitrix24::Method;
 
     #[test]
     fn the_token_becomes_one_more_member() {
@@ -66,6 +83,20 @@ mod tests {
             let parameters = Parameters::of(&parameters).unwrap();
             assert_eq!(parameters.body_with_token(&token), body);
         }
+    }
+
+    #[test]
+    fn a_batch_is_a_map_of_commands_in_their_order() {
+        let command = |text: &str| {
+            let parameters = Parameters::of(&json!({"MESSAGE": text})).unwrap();
+            parameters.to_command(Method::AddCrmMessage).unwrap()
+        };
+        let (first, second) = (command("\"\\\n"), command("я"));
+        let parameters = Parameters::batch(&[&first, &second]);
+        assert_eq!(
+            parameters.body(),
+            r#"{"halt":0,"cmd":{"m1":"imopenlines.crm.message.add?MESSAGE=%22%5C%0A","m2":"imopenlines.crm.message.add?MESSAGE=%D1%8F"}}"#
+        );
     }
 
     #[test]

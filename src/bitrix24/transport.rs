@@ -1,14 +1,13 @@
 //! The only part that speaks HTTP to portals and authorization servers: one pooled client for all of them.
 //!
-//! A webhook's address is a secret, and so are many bodies. So the full address is built here, it dies here, and no error leaves here with an
-//! address inside: the HTTP library's own errors, which print it, are sorted and dropped.
+//! A webhook's address is a secret, and so are many bodies. So the full address is built here, it dies here, and no
+//! error leaves here with an address inside: the HTTP library's own errors, which print it, are sorted and dropped.
 
 use std::collections::HashSet;
 use std::error::Error;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use tokio::time::Instant;
 
 use super::address_guard::{self, Forbidden, Reach};
 use super::call_error::{CallError, NotSent, Unanswered};
+use super::departure::{Departure, Times, Withdrawal};
 use super::oauth::OAuthError;
 
 /// Limits of the connections to portals.
@@ -153,21 +153,26 @@ impl Transport {
         base_url: &str,
         path: &SecretString,
         content: Content,
-        deadline: Instant,
+        times: Times,
+        departure: &Departure,
     ) -> Result<Reply, Failed> {
+        // A call that ends, for whatever reason, leaves no request behind that the connection could still send.
+        let _withdrawal = Withdrawal(departure);
         // The clock of deadlines is coarse: within its tick a whole request could leave.
-        if deadline <= Instant::now() {
+        if times.send_by <= Instant::now() {
             return Err(NotSent::DeadlinePassed.into());
         }
-        let handed_over = Arc::new(AtomicBool::new(false));
-        let exchange = self.exchange(base_url, path, content, Arc::clone(&handed_over));
-        match tokio::time::timeout_at(deadline, exchange).await {
-            Ok(outcome) => outcome,
-            Err(_elapsed) if handed_over.load(Ordering::Acquire) => {
-                Err(Unanswered::DeadlinePassed.into())
-            }
-            Err(_elapsed) => Err(NotSent::DeadlinePassed.into()),
+        let mut exchange = pin!(self.exchange(base_url, path, content, departure));
+        let send_by = times.send_by.min(times.answer_by);
+        if let Ok(outcome) = tokio::time::timeout_at(send_by, &mut exchange).await {
+            return outcome;
         }
+        if departure.withdraw() {
+            return Err(NotSent::DeadlinePassed.into());
+        }
+        tokio::time::timeout_at(times.answer_by, exchange)
+            .await
+            .unwrap_or_else(|_elapsed| Err(Unanswered::DeadlinePassed.into()))
     }
 
     async fn exchange(
@@ -175,13 +180,13 @@ impl Transport {
         base_url: &str,
         path: &SecretString,
         content: Content,
-        handed_over: Arc<AtomicBool>,
+        departure: &Departure,
     ) -> Result<Reply, Failed> {
         let Content { media_type, body } = content;
         let length = body.len();
         let body = WatchedBody {
             bytes: Some(body),
-            handed_over: Arc::clone(&handed_over),
+            departure: departure.clone(),
         };
         let sent = self
             .client
@@ -191,7 +196,7 @@ impl Transport {
             .body(reqwest::Body::wrap(body))
             .send()
             .await;
-        let mut response = sent.map_err(|error| sort(&error, &handed_over))?;
+        let mut response = sent.map_err(|error| sort(&error, departure))?;
 
         let http_status = response.status().as_u16();
         let location = response
@@ -227,10 +232,10 @@ impl Transport {
 }
 
 /// Sorts an error of the HTTP library by the only question that counts: can the request have arrived?
-fn sort(error: &reqwest::Error, handed_over: &AtomicBool) -> Failed {
+fn sort(error: &reqwest::Error, departure: &Departure) -> Failed {
     if is_forbidden_address(error) {
         NotSent::AddressForbidden.into()
-    } else if error.is_connect() || !handed_over.load(Ordering::Acquire) {
+    } else if departure.withdraw() {
         NotSent::Unreachable.into()
     } else {
         Unanswered::ConnectionLost.into()
@@ -248,24 +253,31 @@ fn is_forbidden_address(error: &reqwest::Error) -> bool {
     false
 }
 
-/// A request body that remembers whether it was taken.
+/// A request body that says when it is taken.
 ///
 /// The HTTP library takes the body once it has a connection and has queued the head. As long as it was not taken, the
 /// portal cannot have the whole request, so it cannot have executed it.
 struct WatchedBody {
     bytes: Option<Bytes>,
-    handed_over: Arc<AtomicBool>,
+    departure: Departure,
 }
+
+/// The call was given up before its body was taken: the connection ends after the head.
+#[derive(Debug, thiserror::Error)]
+#[error("the request was withdrawn")]
+struct Withdrawn;
 
 impl Body for WatchedBody {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = Withdrawn;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.handed_over.store(true, Ordering::Release);
+        if !self.departure.leave() {
+            return Poll::Ready(Some(Err(Withdrawn)));
+        }
         Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
     }
 

@@ -8,6 +8,7 @@
     reason = "helpers of tests stop the test, which clippy grants to test functions only"
 )]
 
+mod batches;
 mod borders;
 mod callers;
 mod cli;

@@ -6,7 +6,9 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::{Report, Trial};
-use crate::bitrix24::{Answer, Credential, Method, Outcome, Parameters, PortalAddress};
+use crate::bitrix24::{
+    Answer, Credential, Departure, Method, Outcome, Parameters, PortalAddress, Times,
+};
 use crate::error::{CallIdentity, Error};
 
 /// What has no effect on a portal and works with any permission.
@@ -51,7 +53,14 @@ impl Trial<'_> {
         let asked = Instant::now();
         let client = &self.service.client;
         let answer = client
-            .call(portal, credential, HARMLESS, &parameters, self.deadline)
+            .call(
+                portal,
+                credential,
+                HARMLESS,
+                &parameters,
+                Times::until(self.deadline),
+                &Departure::unwatched(),
+            )
             .await;
         let (http_status, error_type) = match &answer {
             Ok(answer) => (Some(answer.http_status), ""),

@@ -1,0 +1,117 @@
+//! Commands in a batch, against the sandbox over HTTP, against portals that answer what the test says, and against PHP itself.
+
+mod departures;
+mod encoding;
+mod failures;
+mod php;
+mod values;
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bitrix24_openlines::bitrix24::{
+    Answer, BatchAnswer, CallError, Client, Command, Credential, Departure, Method, Parameters,
+    Policy, PortalAddress, Times, TransportOptions,
+};
+use bitrix24_openlines::sandbox::{Portal, Sandbox, demo};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+/// Long enough for anything that is meant to be answered.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A client and a portal that takes what it sends.
+struct Counter {
+    client: Client,
+    portal: PortalAddress,
+}
+
+impl Counter {
+    fn at(address: SocketAddr) -> Self {
+        let client = Client::new(TransportOptions {
+            connect_timeout: Duration::from_secs(5),
+            idle_connection: Duration::from_secs(30),
+            maximum_answer_bytes: 1_000_000,
+            self_hosted: HashSet::new(),
+        });
+        let policy = Policy {
+            dangerous_allow_insecure: true,
+            ..Policy::default()
+        };
+        Self {
+            client: client.unwrap(),
+            portal: PortalAddress::parse(&format!("http://{address}"), &policy).unwrap(),
+        }
+    }
+
+    async fn call(&self, method: Method, parameters: &Value) -> Result<Answer, CallError> {
+        let (parameters, times) = (Parameters::of(parameters).unwrap(), within(PATIENCE));
+        let departure = Departure::unwatched();
+        self.client
+            .call(
+                &self.portal,
+                &application(),
+                method,
+                &parameters,
+                times,
+                &departure,
+            )
+            .await
+    }
+
+    async fn batch(&self, commands: &[Command]) -> Result<BatchAnswer, CallError> {
+        let commands: Vec<&Command> = commands.iter().collect();
+        let departure = Departure::unwatched();
+        self.client
+            .batch(
+                &self.portal,
+                &application(),
+                &commands,
+                within(PATIENCE),
+                &departure,
+            )
+            .await
+    }
+}
+
+fn application() -> Credential {
+    Credential::Application {
+        access_token: demo::ACCESS_TOKEN.into(),
+    }
+}
+
+fn within(patience: Duration) -> Times {
+    Times::until(Instant::now() + patience)
+}
+
+async fn sandbox() -> Sandbox {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    Sandbox::start(listener, vec![Portal::demo()]).unwrap()
+}
+
+/// The call as a command, if it may travel in a batch.
+fn possible_command(method: Method, parameters: &Value) -> Option<Command> {
+    Parameters::of(parameters).unwrap().to_command(method)
+}
+
+#[track_caller]
+fn command(method: Method, parameters: &Value) -> Command {
+    possible_command(method, parameters).unwrap_or_else(|| panic!("no command: {parameters}"))
+}
+
+/// A message that the demonstration portal accepts.
+fn crm(text: &str) -> Value {
+    json!({
+        "CRM_ENTITY_TYPE": "lead",
+        "CRM_ENTITY": demo::LEAD,
+        "USER_ID": demo::MEMBER,
+        "CHAT_ID": demo::CHAT,
+        "MESSAGE": text,
+    })
+}
+
+fn crm_command(text: &str) -> Command {
+    command(Method::AddCrmMessage, &crm(text))
+}

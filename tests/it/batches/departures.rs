@@ -1,0 +1,145 @@
+//! When a request leaves, and how long its answer is waited for.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use bitrix24_openlines::bitrix24::{
+    Answer, CallError, Departure, Method, NotSent, Parameters, Times, Unanswered,
+};
+use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use super::{Counter, PATIENCE, application, crm, sandbox, within};
+
+/// What is waited for while nothing comes.
+const SOON: Duration = Duration::from_millis(150);
+
+/// A departure, and how often its hook has run.
+fn watched() -> (Departure, Arc<AtomicUsize>) {
+    let count = Arc::<AtomicUsize>::default();
+    let counter = Arc::clone(&count);
+    let departure = Departure::new(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+    });
+    (departure, count)
+}
+
+async fn call(counter: &Counter, times: Times, departure: &Departure) -> Result<Answer, CallError> {
+    let parameters = Parameters::of(&crm("Hello")).unwrap();
+    counter
+        .client
+        .call(
+            &counter.portal,
+            &application(),
+            Method::AddCrmMessage,
+            &parameters,
+            times,
+            departure,
+        )
+        .await
+}
+
+#[tokio::test]
+async fn a_request_that_is_sent_leaves_once() {
+    let sandbox = sandbox().await;
+    let (departure, count) = watched();
+    let counter = Counter::at(sandbox.address());
+    call(&counter, within(PATIENCE), &departure).await.unwrap();
+    assert!(departure.has_left());
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_request_that_has_left_in_time_is_waited_for_although_it_could_not_leave_any_more() {
+    let sandbox = sandbox().await;
+    sandbox.inject(Fault::once(FaultKind::Slow(Moment::After, 2 * SOON)));
+    let now = Instant::now();
+    let times = Times {
+        send_by: now + SOON,
+        answer_by: now + PATIENCE,
+    };
+    let counter = Counter::at(sandbox.address());
+    call(&counter, times, &Departure::unwatched())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_in_time_leaves_the_outcome_unknown() {
+    let sandbox = sandbox().await;
+    sandbox.inject(Fault::once(FaultKind::Silence(Moment::After)));
+    let (departure, _) = watched();
+    let counter = Counter::at(sandbox.address());
+    let answer = call(&counter, within(SOON), &departure).await;
+    assert_eq!(answer, Err(Unanswered::DeadlinePassed.into()));
+    assert!(departure.has_left());
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_late_does_not_leave() {
+    let sandbox = sandbox().await;
+    let (departure, count) = watched();
+    let now = Instant::now();
+    let times = Times {
+        send_by: now,
+        answer_by: now + PATIENCE,
+    };
+    let counter = Counter::at(sandbox.address());
+    let answer = call(&counter, times, &departure).await;
+    assert_eq!(answer, Err(NotSent::DeadlinePassed.into()));
+    assert!(!departure.has_left());
+    assert_eq!(count.load(Ordering::SeqCst), 0);
+    assert!(sandbox.record().entries.is_empty());
+}
+
+#[tokio::test]
+async fn a_request_to_nobody_does_not_leave() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let counter = Counter::at(listener.local_addr().unwrap());
+    drop(listener);
+    let (departure, _) = watched();
+    let answer = call(&counter, within(PATIENCE), &departure).await;
+    assert_eq!(answer, Err(NotSent::Unreachable.into()));
+    assert!(!departure.has_left());
+}
+
+/// Given up at every stage of its way, a request has left or it never reaches the portal.
+#[tokio::test]
+async fn a_call_that_is_dropped_has_left_or_never_does() {
+    let sandbox = sandbox().await;
+    let counter = Counter::at(sandbox.address());
+    let (mut left, mut stayed) = (0, 0);
+    for polls in 0..40 {
+        sandbox.clear_record();
+        let (departure, _) = watched();
+        {
+            let mut calling = pin!(call(&counter, within(PATIENCE), &departure));
+            for _ in 0..polls {
+                let polled = poll_fn(|context| Poll::Ready(calling.as_mut().poll(context)));
+                if polled.await.is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        let has_left = departure.has_left();
+        // What was on its way arrives meanwhile.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(departure.has_left(), has_left);
+        assert!(
+            sandbox.record().executed() <= usize::from(has_left),
+            "{polls}"
+        );
+        if has_left {
+            left += 1;
+        } else {
+            stayed += 1;
+        }
+    }
+    assert!(left > 0 && stayed > 0, "{left} left and {stayed} stayed");
+}
