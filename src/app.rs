@@ -17,6 +17,8 @@ use crate::bitrix24::{Client, TransportOptions, TransportUnusable};
 use crate::config;
 use crate::config::{Config, NameRule, Portals, Validation};
 use crate::dispatch::Dispatcher;
+use crate::dispatch::ledger::Ledger;
+use crate::dispatch::replica::{Pace, Replica};
 use crate::install::{self, InstallationEnds, Patience};
 use crate::metrics::Metrics;
 use crate::openlines::{OpenLines, Rules};
@@ -137,6 +139,22 @@ pub async fn run(
         &tasks,
         metrics.clone(),
     );
+    let replica = Replica::new(&store, Pace::default(), &tasks, stopped.clone());
+    let ledger = Ledger::new(
+        store.clone(),
+        replica,
+        dispatch.ledger_lifetime,
+        &tasks,
+        &stopped,
+    );
+    let dispatcher = Dispatcher::new(
+        client.clone(),
+        access.clone(),
+        ledger,
+        dispatch.options(),
+        metrics.clone(),
+        &tasks,
+    );
     let callers = Callers::new(&auth);
     let services = Services {
         tenants: Tenants {
@@ -152,7 +170,7 @@ pub async fn run(
             callers,
             directory,
             rules: rules(&validation),
-            dispatcher: Dispatcher::new(client, access, dispatch.options(), metrics.clone()),
+            dispatcher,
             metrics,
         },
     };

@@ -22,13 +22,14 @@ mod portal;
 mod priority;
 mod queue;
 mod repeats;
-mod replica;
+pub mod replica;
 mod room;
 mod send_error;
 mod shared;
 mod ticket;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -39,16 +40,15 @@ use tracing::Span;
 pub use self::bucket::{Bucket, Taken};
 pub use self::conversation::Conversation;
 pub use self::job::{Delivered, NoteSent, Spent};
-pub use self::not_admitted::{LedgerFailure, NotAdmitted};
-pub use self::options::Options;
-pub use self::priority::Priority;
-pub use self::replica::Replica;
-pub use self::send_error::SendError;
 use self::job::{Ended, Job, Tries};
 use self::ledger::{Claim, Entered, Fingerprint, Key, Ledger, LedgerError};
+pub use self::not_admitted::{LedgerFailure, NotAdmitted};
+pub use self::options::Options;
 use self::place::count_refusal;
-use self::queue::Terms;
+pub use self::priority::Priority;
+use self::queue::{CallNumber, Terms};
 use self::room::Room;
+pub use self::send_error::SendError;
 use self::shared::{Places, Shared};
 use self::ticket::Ticket;
 use crate::bitrix24::Client;
@@ -78,7 +78,7 @@ pub enum DispatchError {
 pub struct Delivery {
     /// When the caller wants its answer at the latest.
     pub deadline: Instant,
-    /// Its number in the order of arrival: no two calls have the same.
+    /// Its number in the order of arrival.
     pub arrival: u64,
     /// Told whether the portal may be executing the call from now on.
     pub note_sent: NoteSent,
@@ -103,6 +103,7 @@ impl Dispatcher {
             options: Arc::new(options),
             metrics,
             tasks: tasks.clone(),
+            numbers: AtomicU64::new(0),
         });
         Self {
             places: Arc::new(Places::new(Arc::clone(&shared))),
@@ -196,12 +197,7 @@ impl Dispatcher {
         }
     }
 
-    async fn send_once(
-        &self,
-        parts: CallParts,
-        delivery: &Delivery,
-        claim: Option<Claim>,
-    ) -> Sent {
+    async fn send_once(&self, parts: CallParts, delivery: &Delivery, claim: Option<Claim>) -> Sent {
         let CallParts {
             tenant,
             method,
@@ -223,6 +219,7 @@ impl Dispatcher {
             let retry_after = WHEN_FULL;
             return self.not_sent(NotAdmitted::QueueFull { retry_after });
         };
+        let number = self.number(delivery.arrival);
         let (end, mut ended) = oneshot::channel();
         let mut job = Job {
             opened,
@@ -241,7 +238,7 @@ impl Dispatcher {
             let plan = tenant.plan().intensity();
             let place = self.places.of(job.opened.portal(), plan);
             let terms = Terms {
-                number: delivery.arrival,
+                number,
                 tenant: tenant.id().clone(),
                 method,
                 conversations: conversations.clone(),
@@ -254,7 +251,7 @@ impl Dispatcher {
             if let Err(refused) = place.submit(terms, job, plan, may_be_batched) {
                 return self.not_sent(refused);
             }
-            let ticket = Ticket::new(place, delivery.arrival, ended);
+            let ticket = Ticket::new(place, number, ended);
             match ticket.ended(deadline).await {
                 Ended::Sent(outcome, spent) => {
                     return Sent::Ended(outcome.map_err(DispatchError::from), spent);
@@ -267,6 +264,11 @@ impl Dispatcher {
                 }
             }
         }
+    }
+
+    fn number(&self, arrival: u64) -> CallNumber {
+        let own = self.shared.numbers.fetch_add(1, Ordering::Relaxed);
+        (CallNumber::from(arrival) << 64) | CallNumber::from(own)
     }
 
     fn not_sent(&self, why: NotAdmitted) -> Sent {

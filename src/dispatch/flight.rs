@@ -23,8 +23,8 @@ use super::place::Place;
 use super::portal::Fate;
 use super::queue::Terms;
 use crate::bitrix24::{Answer, CallError, Command, Departure, NotSent, Outcome, Times, Unanswered};
-use crate::tenant::Opened;
 use crate::telemetry::SPANS;
+use crate::tenant::Opened;
 
 /// How long an answer is waited for. The cloud cuts a request after 60 seconds (page "limits"); until then nobody knows whether it is still
 /// at work, and the next call of the conversation must wait.
@@ -36,7 +36,10 @@ type Flying = (Terms, Job);
 /// Sends what the permit is for, and tells everybody how it has ended.
 pub(super) async fn fly(place: Arc<Place>, permit: Permit<Job>, bucket_fill: Option<f64>) {
     let (calls, conversations) = permit.into_parts();
-    let calls: Vec<Flying> = calls.into_iter().map(|call| (call.terms, call.job)).collect();
+    let calls: Vec<Flying> = calls
+        .into_iter()
+        .map(|call| (call.terms, call.job))
+        .collect();
     let mut guard = Guard::new(Arc::clone(&place), &calls, conversations);
     let mut flight = Flight { place, calls };
     flight.note_departure(bucket_fill);
@@ -103,7 +106,10 @@ impl Flight {
             Ok(started) => started.into_iter().map(Some).collect(),
             Err(error) => {
                 let error = crate::telemetry::chain(&error);
-                tracing::warn!(error, "calls cannot be written into the ledger, so they are not sent");
+                tracing::warn!(
+                    error,
+                    "calls cannot be written into the ledger, so they are not sent"
+                );
                 vec![None; claims.len()]
             }
         }
@@ -169,12 +175,18 @@ impl Flight {
                 let ended = answer.map(|answer| (answer.http_status, vec![Ok(answer)]));
                 (terms.method.name(), ended)
             } else {
-                let commands = self.calls.iter().filter_map(|(_, job)| job.command.as_ref());
+                let commands = self
+                    .calls
+                    .iter()
+                    .filter_map(|(_, job)| job.command.as_ref());
                 let commands: Vec<&Command> = commands.collect();
                 debug_assert_eq!(commands.len(), self.calls.len(), "only these are batched");
                 let batch = client.batch(portal, credential, &commands, times, &departure);
                 let answer = batch.await;
-                (BATCH, answer.map(|answer| (answer.http_status, answer.results)))
+                (
+                    BATCH,
+                    answer.map(|answer| (answer.http_status, answer.results)),
+                )
             };
         let took = now.elapsed();
         guard.landed(fate(ended.as_ref().err()), took);

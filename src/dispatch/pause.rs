@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// Keeps requests back after refusals in a row.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Pause {
+pub(super) struct Pause {
     refusals: u32,
     until: Option<Instant>,
 }
@@ -21,12 +21,12 @@ pub struct Pause {
 impl Pause {
     /// The end of the pause, if there is one.
     #[must_use]
-    pub fn until(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn until(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| *until > now)
     }
 
     /// One more refusal.
-    pub fn lengthen(&mut self, now: Instant) {
+    pub(super) fn lengthen(&mut self, now: Instant) {
         // Requests that were sent side by side are refused side by side: that is one reason to pause, not many.
         if self.until(now).is_some() {
             return;

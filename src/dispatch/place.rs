@@ -195,7 +195,10 @@ impl Place {
     fn tell_breaker(&self, was_down: bool, is_down: bool) {
         if !was_down && is_down {
             self.shared.metrics.breaker_opened();
-            tracing::warn!(portal = self.name, "the portal does not answer; its calls are refused for a while");
+            tracing::warn!(
+                portal = self.name,
+                "the portal does not answer; its calls are refused for a while"
+            );
         } else if was_down && !is_down {
             self.shared.metrics.breaker_closed();
             tracing::info!(portal = self.name, "the portal answers again");
@@ -248,8 +251,14 @@ impl Place {
     }
 
     pub(super) fn note_never_batched(&self, method: Method) {
-        tracing::info!(portal = self.name, method = method.name(), "the portal does not take the method in a batch");
-        self.lock().portal.note_never_batched(method, Instant::now());
+        tracing::info!(
+            portal = self.name,
+            method = method.name(),
+            "the portal does not take the method in a batch"
+        );
+        self.lock()
+            .portal
+            .note_never_batched(method, Instant::now());
     }
 
     pub(super) fn note_no_batches(&self, tenant: &TenantId) {

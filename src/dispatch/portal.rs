@@ -339,8 +339,8 @@ impl<J> Portal<J> {
     }
 
     /// Takes a call out that nobody waits for any more, unless it was sent.
-    pub(super) fn cancel(&mut self, number: CallNumber) -> Option<J> {
-        self.queue.cancel(number).map(|waiting| waiting.job)
+    pub(super) fn cancel(&mut self, number: CallNumber) -> Option<Waiting<J>> {
+        self.queue.cancel(number)
     }
 
     /// Takes over what an answer says of the operating budget. Gives what is left of it.
@@ -377,10 +377,6 @@ impl<J> Portal<J> {
     pub(super) fn note_no_batches(&mut self, tenant: &TenantId, now: Instant) {
         let until = now + REMEMBERED;
         self.tenants_without_batches.insert(tenant.clone(), until);
-    }
-
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.len()
     }
 
     /// How full the bucket is: 0 empty, 1 full; `None` without a limit.

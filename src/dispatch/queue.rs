@@ -19,8 +19,8 @@ use crate::tenant::TenantId;
 /// How many interactive calls go before a bulk call gets its turn.
 const INTERACTIVE_IN_A_ROW: u32 = 9;
 
-/// A call's place in the order of arrival, and its name.
-pub(super) type CallNumber = u64;
+/// A call's place in the order of arrival, and its name: its number of arrival, and a number of our own that makes it unique.
+pub(super) type CallNumber = u128;
 
 /// What decides when a waiting call goes.
 #[derive(Clone, Debug)]

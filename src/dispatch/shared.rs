@@ -1,6 +1,7 @@
 //! What all portals share.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     /// Requests on their way.
     pub(super) tasks: TaskTracker,
+    /// Makes the numbers of calls unique.
+    pub(super) numbers: AtomicU64,
 }
 
 /// The portals that calls are made to.

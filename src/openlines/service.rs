@@ -150,19 +150,17 @@ impl OpenLines {
         })?;
         check.known::<CallPriority>(Path::root("priority"), O::priority(request));
         match tenant {
-            Some(tenant) if violations.is_empty() => {
-                Ok(Call {
-                    parts: CallParts {
-                        tenant,
-                        method: O::METHOD,
-                        parameters,
-                        conversations: O::conversations(request),
-                        priority: priority(O::priority(request)),
-                        may_be_batched: !O::disable_batching(request),
-                        request_id,
-                    },
-                })
-            }
+            Some(tenant) if violations.is_empty() => Ok(Call {
+                parts: CallParts {
+                    tenant,
+                    method: O::METHOD,
+                    parameters,
+                    conversations: O::conversations(request),
+                    priority: priority(O::priority(request)),
+                    may_be_batched: !O::disable_batching(request),
+                    request_id,
+                },
+            }),
             Some(_) | None => Err(Error::InvalidRequest(violations)),
         }
     }

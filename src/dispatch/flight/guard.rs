@@ -61,7 +61,11 @@ impl Drop for Guard {
     fn drop(&mut self) {
         if !self.is_landed {
             let has_left = self.departure.as_ref().is_some_and(Departure::has_left);
-            let fate = if has_left { Fate::Lost } else { Fate::Withdrawn };
+            let fate = if has_left {
+                Fate::Lost
+            } else {
+                Fate::Withdrawn
+            };
             self.landed(fate, Duration::ZERO);
         }
         if !self.is_settled {

@@ -31,7 +31,7 @@ fn call(number: CallNumber, now: Instant) -> Terms {
     }
 }
 
-fn submit(portal: &mut Portal<()>, numbers: std::ops::RangeInclusive<u64>, now: Instant) {
+fn submit(portal: &mut Portal<()>, numbers: std::ops::RangeInclusive<CallNumber>, now: Instant) {
     for number in numbers {
         portal.submit(call(number, now), (), now).unwrap();
     }

@@ -12,6 +12,8 @@ use bitrix24_openlines::bitrix24::{
     AuthorizationServer, Client, ClientId, Policy, TransportOptions,
 };
 use bitrix24_openlines::config::Auth;
+use bitrix24_openlines::dispatch::ledger::Ledger;
+use bitrix24_openlines::dispatch::replica::{self, Pace};
 use bitrix24_openlines::dispatch::{Dispatcher, Options};
 use bitrix24_openlines::metrics::Metrics;
 use bitrix24_openlines::openlines::{OpenLines, Rules};
@@ -89,12 +91,16 @@ impl Replica {
             self_hosted: HashSet::new(),
         })
         .unwrap();
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let replica = replica::Replica::new(&store, Pace::default(), &tasks, stop.clone());
+        let lifetime = Duration::from_secs(3600);
+        let ledger = Ledger::new(store.clone(), replica, lifetime, &tasks, &stop);
         let access = PortalAccess::new(
             directory.clone(),
             store,
             client.clone(),
             TIMEOUT,
-            &TaskTracker::new(),
+            &tasks,
             metrics.clone(),
         );
         OpenLines {
@@ -107,7 +113,14 @@ impl Replica {
                 maximum_attachment_bytes: 30_000,
                 maximum_keyboard_bytes: 30_000,
             },
-            dispatcher: Dispatcher::new(client, access, Options::default(), metrics.clone()),
+            dispatcher: Dispatcher::new(
+                client,
+                access,
+                ledger,
+                Options::default(),
+                metrics.clone(),
+                &tasks,
+            ),
             metrics,
         }
     }
