@@ -55,9 +55,9 @@ impl Command {
         }
     }
 
-    /// Refuses the methods that are not allowed in a batch.
-    pub(super) fn allowed(&self) -> Result<(), Refusal> {
-        if FORBIDDEN.contains(&self.method.as_str()) {
+    /// Refuses the methods that are not allowed in a batch, these and those of every portal.
+    pub(super) fn allowed(&self, not_in_batch: &[String]) -> Result<(), Refusal> {
+        if FORBIDDEN.contains(&self.method.as_str()) || not_in_batch.contains(&self.method) {
             Err(Refusal::System(SystemError::BATCH_METHOD_NOT_ALLOWED))
         } else {
             Ok(())

@@ -21,6 +21,22 @@ pub(super) struct Buckets {
     levels: HashMap<Source, Level>,
 }
 
+/// Whether a request may pass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Admission {
+    pub(super) is_admitted: bool,
+    /// How full the bucket is now, if there is one.
+    pub(super) level: Option<f64>,
+}
+
+impl Admission {
+    /// No bucket counts the request.
+    pub(super) const FREE: Self = Self {
+        is_admitted: true,
+        level: None,
+    };
+}
+
 #[derive(Debug)]
 struct Level {
     requests: f64,
@@ -28,8 +44,13 @@ struct Level {
 }
 
 impl Buckets {
-    /// Counts a request. `false`: the bucket is full and the request is refused.
-    pub(super) fn admit(&mut self, source: Source, intensity: Intensity, now: Timestamp) -> bool {
+    /// Counts a request, if the bucket is not too full for it.
+    pub(super) fn admit(
+        &mut self,
+        source: Source,
+        intensity: Intensity,
+        now: Timestamp,
+    ) -> Admission {
         let level = self.levels.entry(source).or_insert(Level {
             requests: 0.0,
             at: now,
@@ -37,11 +58,14 @@ impl Buckets {
         let seconds = now.duration_since(level.at).as_secs_f64().max(0.0);
         level.requests = (level.requests - seconds * intensity.drain_per_second).max(0.0);
         level.at = now;
-        let admitted = level.requests + 1.0 <= f64::from(intensity.burst);
-        if admitted {
+        let is_admitted = level.requests + 1.0 <= f64::from(intensity.burst);
+        if is_admitted {
             level.requests += 1.0;
         }
-        admitted
+        Admission {
+            is_admitted,
+            level: Some(level.requests),
+        }
     }
 
     /// Empties every bucket.
@@ -62,7 +86,10 @@ mod tests {
         let mut taken = |after_ms: i64, tries: usize| {
             let now = start + SignedDuration::from_millis(after_ms);
             (0..tries)
-                .filter(|_| buckets.admit(Source::default(), Intensity::STANDARD, now))
+                .filter(|_| {
+                    let admission = buckets.admit(Source::default(), Intensity::STANDARD, now);
+                    admission.is_admitted
+                })
                 .count()
         };
         assert_eq!(taken(0, 60), 50);
@@ -87,7 +114,9 @@ mod tests {
             (Source::default(), false),
             (other, true),
         ] {
-            assert_eq!(buckets.admit(source, one, Timestamp::UNIX_EPOCH), admitted);
+            let admission = buckets.admit(source, one, Timestamp::UNIX_EPOCH);
+            assert_eq!(admission.is_admitted, admitted);
+            assert_eq!(admission.level, Some(1.0));
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Runs a call, or the commands of a batch one after the other, and writes the truth into the record.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::answer::{self, Answer, Span};
 use super::auth::Caller;
 use super::baskets::Operating;
 use super::batch;
 use super::dispatch::{self, Call, Circumstances, Method};
+use super::fault::{CommandFault, FaultKind, Moment};
 use super::php;
 use super::record;
 use super::refusal::Refusal;
@@ -79,18 +81,30 @@ impl Execution<'_> {
         for (at, (key, text)) in batch::read_commands(self.request).into_iter().enumerate() {
             let references = self.circumstances.switches.batch_references;
             let command = batch::Command::read(&text, &maps.results, references);
-            let ran = if at < batch::LARGEST {
-                self.batch_command(&caller, &command).await
+            let (ran, fault) = if at < batch::LARGEST {
+                let faults = &self.world.faults;
+                let fault = faults.draw_command(&self.place.host, &command.method);
+                (self.batch_command(&caller, &command, fault).await, fault)
             } else {
-                Err(Refusal::System(SystemError::BATCH_LENGTH_EXCEEDED))
+                (
+                    Err(Refusal::System(SystemError::BATCH_LENGTH_EXCEEDED)),
+                    None,
+                )
             };
-            let face = match ran {
-                Ok((result, span)) => {
+            let executed = ran.is_ok();
+            let told = match (ran, fault) {
+                (Ok(_), Some(CommandFault::Fail(error))) => Some(Err(Refusal::System(error))),
+                (_, Some(CommandFault::Omit(_))) => None,
+                (ran, _) => Some(ran),
+            };
+            let face = match told {
+                None => None,
+                Some(Ok((result, span))) => {
                     maps.results.push((key.clone(), result));
                     spans.push((key.clone(), span));
                     None
                 }
-                Err(refusal) => {
+                Some(Err(refusal)) => {
                     let face = refusal.face(&self.circumstances.switches);
                     maps.refuse(&key, &face);
                     Some(face)
@@ -101,7 +115,8 @@ impl Execution<'_> {
                 entry.commands.push(record::Command {
                     key,
                     method: command.method,
-                    executed: !failed,
+                    executed,
+                    fault: fault.map(|fault| FaultKind::Command(fault).name().to_owned()),
                     error: face.map(|face| face.code),
                 });
             });
@@ -139,8 +154,17 @@ impl Execution<'_> {
         &mut self,
         caller: &Caller,
         command: &batch::Command,
+        fault: Option<CommandFault>,
     ) -> Result<(Value, Span), Refusal> {
-        command.allowed()?;
+        match fault {
+            Some(CommandFault::Refuse(error)) => return Err(Refusal::System(error)),
+            // Nobody is told why.
+            Some(CommandFault::Omit(Moment::Before)) => {
+                return Err(Refusal::System(SystemError::INTERNAL_SERVER_ERROR));
+            }
+            Some(CommandFault::Fail(_) | CommandFault::Omit(Moment::After)) | None => {}
+        }
+        command.allowed(&self.circumstances.switches.not_in_batch)?;
         let method = dispatch::method(&command.method)?;
         self.circumstances.now = self.world.now(self.place);
         let ran = self

@@ -14,7 +14,7 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Which of the requests in question it hits.
     pub schedule: Schedule,
-    /// Only requests of this method, in lower case; `oauth.token` and `app.info` are the authorization server's.
+    /// Only requests, or commands, of this method, in lower case; `oauth.token` and `app.info` are the authorization server's.
     /// `None`: of every other method.
     pub method: Option<String>,
     /// Only requests to the portal of this host. `None`: to every portal.
@@ -139,6 +139,8 @@ pub enum FaultKind {
     },
     /// The answer arrives, but not as it should be. Executed.
     Damage(Damage),
+    /// A command of a batch goes wrong; the batch is answered all the same. It hits commands and never requests.
+    Command(CommandFault),
     /// Exactly this answer.
     Scripted {
         /// HTTP status, 200 to 599.
@@ -150,6 +152,17 @@ pub enum FaultKind {
         /// Whether the method is executed first.
         executed: bool,
     },
+}
+
+/// What goes wrong with one command of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandFault {
+    /// It is refused with this error. Not executed.
+    Refuse(SystemError),
+    /// It is executed, and then answered with this error.
+    Fail(SystemError),
+    /// Nothing of the answer tells of it.
+    Omit(Moment),
 }
 
 /// How an answer is damaged.
@@ -212,7 +225,17 @@ impl FaultKind {
             | Self::Empty(moment) => *moment == Moment::After,
             Self::Slow(..) | Self::Damage(_) => true,
             Self::Redirect { .. } | Self::Refuse { .. } => false,
+            Self::Command(fault) => fault.executes(),
             Self::Scripted { executed, .. } => *executed,
+        }
+    }
+
+    /// The fault, if it is one of commands.
+    pub(super) fn of_command(&self) -> Option<CommandFault> {
+        if let Self::Command(fault) = self {
+            Some(*fault)
+        } else {
+            None
         }
     }
 
@@ -246,6 +269,24 @@ impl FaultKind {
                 Damage::NoTime => "no_time",
             },
             Self::Scripted { .. } => "scripted",
+            Self::Command(fault) => match fault {
+                CommandFault::Refuse(_) => "command_refuse",
+                CommandFault::Fail(_) => "command_fail",
+                CommandFault::Omit(moment) => {
+                    either(moment, "command_omit_before", "command_omit_after")
+                }
+            },
+        }
+    }
+}
+
+impl CommandFault {
+    /// Whether a command that the portal accepts is executed under this fault.
+    pub(super) fn executes(self) -> bool {
+        match self {
+            Self::Refuse(_) => false,
+            Self::Fail(_) => true,
+            Self::Omit(moment) => moment == Moment::After,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fault::{Damage, Fault, FaultKind, Moment, Schedule};
+use super::fault::{CommandFault, Damage, Fault, FaultKind, Moment, Schedule};
 use super::fields::{BadField, Fields};
 use super::oauth::OAuthError;
 use super::system_error::SystemError;
@@ -57,6 +57,10 @@ fn kind(fields: &mut Fields) -> Result<FaultKind, BadField> {
         },
         "expired_token" => FaultKind::expired_token(),
         "refuse" => refuse(fields)?,
+        "command_refuse" => FaultKind::Command(CommandFault::Refuse(system_error(fields)?)),
+        "command_fail" => FaultKind::Command(CommandFault::Fail(system_error(fields)?)),
+        "command_omit_before" => FaultKind::Command(CommandFault::Omit(Before)),
+        "command_omit_after" => FaultKind::Command(CommandFault::Omit(After)),
         "oauth_error" => oauth_error(fields)?,
         "cut_off" => FaultKind::Damage(Damage::CutOff),
         "truncated" => FaultKind::Damage(Damage::Truncated),
@@ -80,13 +84,16 @@ fn kind(fields: &mut Fields) -> Result<FaultKind, BadField> {
 }
 
 fn refuse(fields: &mut Fields) -> Result<FaultKind, BadField> {
-    let code: String = fields.require("code")?;
-    let error = SystemError::by_code(&code)
-        .ok_or_else(|| BadField::new("code", format!("{code:?} is no system error")))?;
     Ok(FaultKind::Refuse {
-        error,
+        error: system_error(fields)?,
         status: status(fields)?,
     })
+}
+
+fn system_error(fields: &mut Fields) -> Result<SystemError, BadField> {
+    let code: String = fields.require("code")?;
+    SystemError::by_code(&code)
+        .ok_or_else(|| BadField::new("code", format!("{code:?} is no system error")))
 }
 
 fn oauth_error(fields: &mut Fields) -> Result<FaultKind, BadField> {

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-use super::fault::{Fault, FaultKind, Schedule};
+use super::fault::{CommandFault, Fault, FaultKind, Schedule};
 use super::oauth;
 
 /// Injected faults in the order of injection; at most one hits a request.
@@ -55,6 +55,25 @@ impl Faults {
 
     /// The fault that hits this request. Every fault counts the request, the first due one is taken.
     pub(super) fn draw(&self, portal: &str, method: &str) -> Option<FaultKind> {
+        let of_request = |kind: &FaultKind| match kind.of_command() {
+            None => Some(kind.clone()),
+            Some(_) => None,
+        };
+        self.draw_from(portal, method, of_request)
+    }
+
+    /// The fault that hits this command of a batch, in the same way.
+    pub(super) fn draw_command(&self, portal: &str, method: &str) -> Option<CommandFault> {
+        self.draw_from(portal, method, FaultKind::of_command)
+    }
+
+    /// Draws among the faults that are `eligible`; the others do not count.
+    fn draw_from<T>(
+        &self,
+        portal: &str,
+        method: &str,
+        eligible: impl Fn(&FaultKind) -> Option<T>,
+    ) -> Option<T> {
         let mut waiting = self.lock();
         let mut drawn = None;
         for waiting in waiting.iter_mut() {
@@ -69,9 +88,9 @@ impl Faults {
                     .portal
                     .as_deref()
                     .is_none_or(|only| only.eq_ignore_ascii_case(portal));
-            if !is_meant {
+            let Some(kind) = eligible(&fault.kind).filter(|_| is_meant) else {
                 continue;
-            }
+            };
             waiting.seen = waiting.seen.saturating_add(1);
             let is_due = match fault.schedule {
                 Schedule::Next(left) => left > 0,
@@ -84,7 +103,7 @@ impl Faults {
             if let Schedule::Next(left) = &mut fault.schedule {
                 *left -= 1;
             }
-            drawn = Some(fault.kind.clone());
+            drawn = Some(kind);
         }
         waiting.retain(|waiting| waiting.fault.schedule != Schedule::Next(0));
         drawn
@@ -130,6 +149,18 @@ mod tests {
         faults.inject(Fault::always(KIND).for_portal("elsewhere"));
         assert_eq!(hits(&faults, "other", 1), [false]);
         assert_eq!(hits(&faults, "only.this", 1), [true]);
+    }
+
+    #[test]
+    fn a_fault_of_commands_waits_for_a_command() {
+        let fault = CommandFault::Omit(Moment::After);
+        let faults = Faults::default();
+        faults.inject(Fault::once(FaultKind::Command(fault)));
+        faults.inject(Fault::once(KIND));
+        assert_eq!(faults.draw("p", "m"), Some(KIND));
+        assert_eq!(faults.draw("p", "m"), None);
+        assert_eq!(faults.draw_command("p", "m"), Some(fault));
+        assert_eq!(faults.draw_command("p", "m"), None);
     }
 
     #[test]

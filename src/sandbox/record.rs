@@ -121,6 +121,9 @@ pub struct Entry {
     pub commands: Vec<Command>,
     /// What was delivered. May be empty for an executed call whose messages were all refused one by one.
     pub deliveries: Vec<Delivery>,
+    /// How full the portal's bucket was with this request, or without it if it was refused. `None`: the portal takes any
+    /// number of requests, or the request did not come to it.
+    pub bucket: Option<f64>,
     /// Name of the fault that was applied.
     pub fault: Option<String>,
     /// HTTP status of the answer that left, whether or not it arrived. `None` while the request runs,
@@ -139,7 +142,9 @@ pub struct Command {
     pub method: String,
     /// Whether the method ran to its end. Its effects stand in [`Entry::deliveries`].
     pub executed: bool,
-    /// The code in `result_error`, if it was refused.
+    /// Name of the fault that was applied to it.
+    pub fault: Option<String>,
+    /// The code in `result_error`, if one was answered.
     pub error: Option<String>,
 }
 

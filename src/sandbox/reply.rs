@@ -100,6 +100,7 @@ impl Reply {
             | FaultKind::PlainText(_)
             | FaultKind::Empty(_)
             | FaultKind::Damage(_)
+            | FaultKind::Command(_)
             | FaultKind::Scripted { .. } => Self::lost(fault).unwrap_or(Self::Close),
         }
     }
@@ -139,7 +140,8 @@ impl Reply {
             FaultKind::Slow(..)
             | FaultKind::Redirect { .. }
             | FaultKind::Refuse { .. }
-            | FaultKind::Damage(_) => return None,
+            | FaultKind::Damage(_)
+            | FaultKind::Command(_) => return None,
         })
     }
 }

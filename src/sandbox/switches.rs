@@ -42,6 +42,8 @@ pub struct Switches {
     pub batch_charging: BatchCharging,
     /// When references to results are filled in a command of a batch.
     pub batch_references: BatchReferences,
+    /// Methods that are not allowed in a batch, in lower case, besides those that never are.
+    pub not_in_batch: Vec<String>,
     /// How long an access token lives, in seconds.
     pub access_token_seconds: u32,
     /// What a refresh does to the pair of tokens that it used.
@@ -96,6 +98,7 @@ impl Default for Switches {
             intensity_key: IntensityKey::default(),
             batch_charging: BatchCharging::default(),
             batch_references: BatchReferences::default(),
+            not_in_batch: Vec::new(),
             access_token_seconds: 3600,
             refresh_rotation: RefreshRotation::default(),
             refresh_grace_seconds: 0,

@@ -12,7 +12,7 @@ use tracing::info;
 use super::answer::Answer;
 use super::asked::Asked;
 use super::auth::Credential;
-use super::bucket::Source;
+use super::bucket::{Admission, Source};
 use super::clock::Clock;
 use super::dispatch::Circumstances;
 use super::execution::Execution;
@@ -187,7 +187,10 @@ impl World {
             .then(|| place.moved_from(arrived.at))
             .flatten();
         // The limit of intensity stands in front of everything else: a fault waits for a request that passes.
-        let is_admitted = moved_to.is_some() || self.admits(place, arrived, &asked);
+        let Admission { is_admitted, level } = match moved_to {
+            Some(_) => Admission::FREE,
+            None => self.admit(place, arrived, &asked),
+        };
         let fault = (is_admitted && moved_to.is_none())
             .then(|| self.faults.draw(&place.host, method))
             .flatten();
@@ -201,6 +204,7 @@ impl World {
             executed: false,
             commands: Vec::new(),
             deliveries: Vec::new(),
+            bucket: level,
             fault: fault.as_ref().map(|fault| fault.name().to_owned()),
             status: None,
             error: None,
@@ -331,14 +335,14 @@ impl World {
     }
 
     /// Counts a request and says whether the portal's limit of intensity lets it pass.
-    fn admits(&self, place: &Place, arrived: &Arrived, asked: &Asked) -> bool {
+    fn admit(&self, place: &Place, arrived: &Arrived, asked: &Asked) -> Admission {
         if matches!(asked, Asked::Tokens(_)) {
-            return true;
+            return Admission::FREE;
         }
         let (key, now) = (self.switches().intensity_key, self.now(place));
         let mut state = place.state();
         let Some(intensity) = state.portal.limits.intensity else {
-            return true;
+            return Admission::FREE;
         };
         let caller = match asked {
             Asked::Call(request) => Some(request.credential.fingerprint()),

@@ -2,7 +2,8 @@
 
 use bitrix24_openlines::bitrix24::{CallError, Command, Method, Outcome, Unanswered};
 use bitrix24_openlines::sandbox::{
-    AnswerGeneration, BatchCharging, Damage, Fault, FaultKind, Moment, SystemError, demo,
+    AnswerGeneration, BatchCharging, CommandFault, Damage, Fault, FaultKind, Moment, SystemError,
+    demo,
 };
 use serde_json::json;
 
@@ -192,4 +193,34 @@ async fn the_request_is_the_documented_one() {
         demo::MEMBER
     );
     assert_eq!(body["cmd"]["m1"], json!(command));
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_command_is_what_the_portal_recorded() {
+    let refusals = SystemError::ALL.iter().copied().map(CommandFault::Refuse);
+    let failures = [
+        SystemError::INTERNAL_SERVER_ERROR,
+        SystemError::UNEXPECTED_ANSWER,
+        SystemError::CORE,
+        SystemError::NAMELESS,
+    ];
+    let failures = failures.into_iter().map(CommandFault::Fail);
+    let omissions = [Moment::Before, Moment::After].map(CommandFault::Omit);
+    let sandbox = sandbox().await;
+    let counter = Counter::at(sandbox.address());
+    for fault in refusals.chain(failures).chain(omissions) {
+        let kind = FaultKind::Command(fault);
+        sandbox.clear_record();
+        sandbox.inject(Fault::every(2, kind.clone()));
+        let commands = ["first", "second", "third"].map(crm_command);
+        let answer = counter.batch(&commands).await.unwrap();
+        sandbox.clear_faults();
+        assert!(answer.results[0].is_ok() && answer.results[2].is_ok());
+        let outcome = answer.results[1].as_ref().unwrap_err().outcome();
+        let executed = sandbox.record().times_delivered("second") > 0;
+        assert!(outcome == Outcome::Unknown || !executed, "{fault:?}");
+        if executed || matches!(fault, CommandFault::Omit(_)) {
+            assert_eq!(outcome, Outcome::Unknown, "{fault:?}");
+        }
+    }
 }

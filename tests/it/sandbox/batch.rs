@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::sandbox::{
-    AnswerGeneration, BatchReferences, Command, Fault, FaultKind, Moment, Portal, TokenState, demo,
+    AnswerGeneration, BatchReferences, Command, CommandFault, Fault, FaultKind, Intensity, Moment,
+    Portal, SystemError, TokenState, demo,
 };
 use serde_json::{Value, json};
 
@@ -77,6 +78,7 @@ async fn each_command_has_its_result_and_time_or_its_error() {
         key: key.to_owned(),
         method: method.to_owned(),
         executed: error.is_none(),
+        fault: None,
         error: error.map(str::to_owned),
     };
     assert_eq!(
@@ -304,4 +306,82 @@ async fn every_command_takes_its_time_and_the_request_once_more() {
         batch(&desk, json!(texts)).await;
         assert!(begun.elapsed() >= Duration::from_millis(least));
     }
+}
+
+#[tokio::test]
+async fn a_fault_of_commands_hits_one_command_and_the_batch_is_answered() {
+    let error = SystemError::INTERNAL_SERVER_ERROR;
+    let code = Some("INTERNAL_SERVER_ERROR");
+    for (fault, executed, expected) in [
+        (CommandFault::Refuse(error), false, code),
+        (CommandFault::Fail(error), true, code),
+        (CommandFault::Omit(Moment::Before), false, None),
+        (CommandFault::Omit(Moment::After), true, None),
+    ] {
+        let desk = Desk::open().await;
+        let kind = FaultKind::Command(fault);
+        desk.sandbox.inject(Fault::every(2, kind.clone()));
+        let result = batch(&desk, json!({"a": add("a"), "b": add("b"), "c": add("c")})).await;
+        assert!(result["result"]["a"].is_i64() && result["result"]["c"].is_i64());
+        let told = (
+            &result["result"]["b"],
+            result["result_error"]["b"]["error"].as_str(),
+        );
+        assert_eq!(told, (&Value::Null, expected), "{}", kind.name());
+        assert!(result["result_time"]["b"].is_null());
+
+        let command = desk.last_entry().commands.remove(1);
+        assert_eq!(command.fault.as_deref(), Some(kind.name()));
+        assert_eq!(
+            (command.executed, command.error.as_deref()),
+            (executed, expected)
+        );
+        let delivered: &[&str] = if executed {
+            &["a", "b", "c"]
+        } else {
+            &["a", "c"]
+        };
+        assert_eq!(texts(&desk), delivered);
+    }
+}
+
+#[tokio::test]
+async fn a_fault_of_commands_spares_single_calls_and_other_methods() {
+    let desk = Desk::open().await;
+    let fault = FaultKind::Command(CommandFault::Omit(Moment::Before));
+    desk.sandbox.inject(Fault::always(fault).for_method(CRM));
+    desk.as_webhook(CRM, crm_call()).await.result();
+    let result = batch(&desk, json!({"a": add("a"), "b": "scope"})).await;
+    assert!(result["result"]["b"].is_array(), "{result}");
+    assert!(result["result"].get("a").is_none());
+}
+
+#[tokio::test]
+async fn a_method_that_a_portal_does_not_want_in_a_batch_is_refused_there_only() {
+    let desk = Desk::open().await;
+    desk.sandbox
+        .switch(|switches| switches.not_in_batch = vec![CRM.to_owned()]);
+    let result = batch(&desk, json!({"a": add("a"), "b": "scope"})).await;
+    assert_eq!(
+        result["result_error"]["a"]["error"],
+        "ERROR_BATCH_METHOD_NOT_ALLOWED"
+    );
+    assert!(result["result"]["b"].is_array());
+    desk.as_webhook(CRM, crm_call()).await.result();
+}
+
+#[tokio::test]
+async fn the_record_tells_how_full_the_bucket_was() {
+    let mut portal = Portal::demo();
+    portal.limits.intensity = Some(Intensity {
+        burst: 2,
+        drain_per_second: 0.0,
+    });
+    let desk = Desk::with(vec![portal]).await;
+    for _ in 0..3 {
+        desk.as_webhook(CRM, crm_call()).await;
+    }
+    let record = desk.sandbox.record();
+    let levels: Vec<Option<f64>> = record.entries.iter().map(|entry| entry.bucket).collect();
+    assert_eq!(levels, [Some(1.0), Some(2.0), Some(2.0)]);
 }

@@ -42,7 +42,7 @@ async fn the_record_can_be_read_and_cleared() {
     let entry = desk.get("/sandbox/record").await["entries"][0].clone();
     let expected = json!({
         "sequence": 1, "time": entry["time"], "portal": demo::HOST, "method": CRM, "auth": "webhook",
-        "executed": true, "fault": null, "status": 200, "error": null,
+        "executed": true, "bucket": null, "fault": null, "status": 200, "error": null,
         "commands": [], "grant": null,
         "deliveries": [{
             "kind": "crm", "entity_type": "lead", "entity": 1195, "user_id": 27, "chat_id": 1341,
@@ -107,6 +107,8 @@ async fn every_fault_has_a_name_that_the_control_interface_takes() {
         "array",
         "no_result",
         "no_time",
+        "command_omit_before",
+        "command_omit_after",
     ];
     let mut bodies: Vec<Value> = plain
         .iter()
@@ -120,6 +122,8 @@ async fn every_fault_has_a_name_that_the_control_interface_takes() {
         json!({"fault": "redirect", "origin": "https://new.bitrix24.test"}),
         json!({"fault": "refuse", "code": "OVERLOAD_LIMIT", "status": 200}),
         json!({"fault": "oversized", "bytes": 5}),
+        json!({"fault": "command_refuse", "code": "OPERATION_TIME_LIMIT"}),
+        json!({"fault": "command_fail", "code": "INTERNAL_SERVER_ERROR"}),
         json!({"fault": "scripted", "status": 200, "content_type": "a/b", "body": "", "executed": true}),
     ]);
     for body in bodies {
