@@ -6,7 +6,9 @@
 //! A call is sent a second time only where the portal has said that it did not execute the first.
 
 mod conversation;
+pub mod ledger;
 mod priority;
+pub mod replica;
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! The envelope of an answer, with its quirks.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::announced;
@@ -8,8 +9,8 @@ use super::refusal::Refusal;
 use super::time::Time;
 use super::transport::Reply;
 
-/// A call that Bitrix24 answered with a result.
-#[derive(Clone, Debug, PartialEq)]
+/// A call that Bitrix24 answered with a result. The ledger keeps it in this form.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// The HTTP status, 200 to 299.
     pub http_status: u16,

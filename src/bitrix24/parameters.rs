@@ -30,6 +30,11 @@ impl Parameters {
         }
     }
 
+    /// The JSON, which holds no credentials.
+    pub(crate) fn as_json(&self) -> &[u8] {
+        &self.json
+    }
+
     /// The JSON without credentials.
     pub(super) fn body(&self) -> Bytes {
         self.json.clone()

@@ -1,5 +1,6 @@
 //! The `time` block of an answer.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::loose;
@@ -8,7 +9,8 @@ use super::loose;
 /// `operating` out, and some answers have no block at all.
 ///
 /// Source: data types, `time`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Time {
     /// When the work began, in seconds since 1970.
     pub start: Option<f64>,

@@ -1,4 +1,4 @@
-//! The store: tenants with their sealed credentials, in an SQLite file or in PostgreSQL.
+//! The store: tenants with their sealed credentials and the ledger of calls, in an SQLite file or in PostgreSQL.
 //!
 //! Both have the same tables and run the same statements; see `pool.rs` for how.
 
@@ -7,10 +7,12 @@ mod comparison;
 mod error;
 mod keys;
 mod leases;
+pub mod ledger;
 mod migrations;
 mod open;
 mod pool;
 mod postgresql;
+mod replicas;
 mod row;
 mod sqlite;
 mod tenants;

@@ -39,6 +39,8 @@ pub(super) struct Postgresql {
     /// One. All writing transactions hold the counter of changes, so a second one of this process would only wait in the
     /// server, where the order is not that of coming.
     pub(super) writing: Arc<Semaphore>,
+    /// One, for the ledger's transactions, which the counter does not concern.
+    pub(super) ledger: Arc<Semaphore>,
 }
 
 /// A connection that goes back into the pool if what it was taken for came to its end, and is closed if that was left in
@@ -115,9 +117,23 @@ macro_rules! with_connection {
 }
 
 /// `with_transaction!(pool, transaction => { statements })`: the same in a writing transaction, which the statements
-/// commit; otherwise nothing was changed.
+/// commit; otherwise nothing was changed. It is for what holds the counter of changes.
 macro_rules! with_transaction {
     ($pool:expr, $transaction:ident => $statements:block) => {
+        $crate::tenant::store::pool::in_transaction!($pool, writing, $transaction => $statements)
+    };
+}
+
+/// The same for the ledger, which holds nothing that others wait for.
+macro_rules! with_ledger_transaction {
+    ($pool:expr, $transaction:ident => $statements:block) => {
+        $crate::tenant::store::pool::in_transaction!($pool, ledger, $transaction => $statements)
+    };
+}
+
+/// A transaction on PostgreSQL waits for a permit of `$queue` first, beside its turn.
+macro_rules! in_transaction {
+    ($pool:expr, $queue:ident, $transaction:ident => $statements:block) => {
         $crate::tenant::store::pool::in_time(async {
             use sqlx::Connection;
             use $crate::tenant::store::pool::{Lent, Pool};
@@ -135,7 +151,7 @@ macro_rules! with_transaction {
                     done
                 }
                 Pool::Postgresql(postgresql) => {
-                    let _writing = postgresql.writing.acquire().await;
+                    let _queue = postgresql.$queue.acquire().await;
                     let _turn = postgresql.turns.acquire().await;
                     let mut lent = Lent::new(postgresql.pool.acquire().await?);
                     let done = async {
@@ -152,5 +168,7 @@ macro_rules! with_transaction {
     };
 }
 
+pub(super) use in_transaction;
 pub(super) use with_connection;
+pub(super) use with_ledger_transaction;
 pub(super) use with_transaction;

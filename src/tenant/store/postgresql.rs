@@ -61,6 +61,7 @@ pub(super) async fn open(url: &PostgresqlUrl, access: Access) -> Result<Postgres
         pool,
         turns: Arc::new(Semaphore::new(TURNS)),
         writing: Arc::new(Semaphore::new(1)),
+        ledger: Arc::new(Semaphore::new(1)),
     })
 }
 

@@ -1,0 +1,55 @@
+//! What makes two requests the same.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::bitrix24::{Method, Parameters};
+
+/// SHA-256 of what is asked of the portal. Two requests with one idempotency key must have the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Of a method with its parameters.
+    #[must_use]
+    pub fn of(method: Method, parameters: &Parameters) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(method.name());
+        // No name holds it, so that nothing of the one can pass for the other's.
+        hash.update([0]);
+        hash.update(parameters.as_json());
+        Self(hash.finalize().into())
+    }
+
+    pub(super) fn bytes(self) -> [u8; 32] {
+        self.0
+    }
+}
+
+/// Its beginning, which tells two apart.
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second, third, fourth, ..] = self.0;
+        write!(
+            f,
+            "Fingerprint({first:02x}{second:02x}{third:02x}{fourth:02x}…)"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn method_and_parameters_tell_requests_apart() {
+        let of = |method, json| Fingerprint::of(method, &Parameters::of(&json).unwrap());
+        let one = of(Method::AddCrmMessage, json!({"MESSAGE": "a"}));
+        assert_eq!(one, of(Method::AddCrmMessage, json!({"MESSAGE": "a"})));
+        assert_ne!(one, of(Method::AddCrmMessage, json!({"MESSAGE": "b"})));
+        assert_ne!(one, of(Method::AddNetworkMessage, json!({"MESSAGE": "a"})));
+    }
+}
