@@ -17,6 +17,7 @@ mod errors_page;
 mod faults;
 mod golden;
 mod installation;
+mod ledger;
 mod metrics;
 mod moves;
 mod oauth_client;

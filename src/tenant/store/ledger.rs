@@ -12,7 +12,7 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::Store;
-use super::error::StoreError;
+use super::error::{StoreError, Unavailable};
 use super::pool::{with_connection, with_ledger_transaction};
 use crate::tenant::id::TenantId;
 
@@ -88,6 +88,9 @@ const WIDTHS: [usize; 5] = [1, 4, 16, 64, WIDEST];
 
 const WIDEST: usize = 256;
 
+/// How often a transaction is repeated that waited in a circle with another replica's.
+const REPEATS: u32 = 3;
+
 /// The longest lifetime in milliseconds: ten years, above anything that makes sense, so that no sum overflows.
 const LONGEST: i64 = 315_360_000_000;
 
@@ -96,12 +99,15 @@ const READ: &str = "SELECT fingerprint, state, answer, owner, now_milliseconds -
      FROM ledger, clock WHERE tenant_id = $1 AND request_id = $2 AND expires_at > now_milliseconds";
 
 /// Writes rows that are not there, or have expired, or are this replica's own from an attempt that did not get to the portal. The
-/// `WHERE` leaves the filling out.
+/// `WHERE` leaves out the filling, and what is certainly somebody else's: a conflict would lock their row, and two replicas that lock
+/// each other's rows wait in a circle.
 const START: (&str, &str) = (
     "INSERT INTO ledger (tenant_id, request_id, fingerprint, state, owner, attempt, started_at, expires_at) \
      SELECT asked.column1, asked.column2, asked.column3, 'started', $1, asked.column4, \
      now_milliseconds, now_milliseconds + $2 FROM (VALUES ",
-    ") AS asked, clock WHERE asked.column1 IS NOT NULL \
+    ") AS asked, clock WHERE asked.column1 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ledger AS others \
+     WHERE others.tenant_id = asked.column1 AND others.request_id = asked.column2 \
+     AND others.owner <> $1 AND others.expires_at > now_milliseconds) \
      ON CONFLICT (tenant_id, request_id) DO UPDATE SET fingerprint = excluded.fingerprint, state = excluded.state, \
      answer = NULL, owner = excluded.owner, attempt = excluded.attempt, started_at = excluded.started_at, \
      expires_at = excluded.expires_at \
@@ -208,9 +214,26 @@ impl Store {
         starts: Vec<Start>,
         ends: &[&End],
     ) -> Result<HashSet<i64>, StoreError> {
+        let starts = in_order(starts);
+        let mut repeats = 0;
+        loop {
+            let written = self.write(owner, lifetime, &starts, ends).await;
+            match written {
+                Err(error) if repeats < REPEATS && is_circle(&error) => repeats += 1,
+                Ok(_) | Err(_) => return written,
+            }
+        }
+    }
+
+    async fn write(
+        &self,
+        owner: Uuid,
+        lifetime: Duration,
+        starts: &[Start],
+        ends: &[&End],
+    ) -> Result<HashSet<i64>, StoreError> {
         let owner = &owner.to_string();
         let lifetime = milliseconds(lifetime);
-        let starts = &in_order(starts);
         let is_one_statement = (starts.is_empty() && ends.len() <= WIDEST)
             || (ends.is_empty() && starts.len() <= WIDEST);
         if is_one_statement {
@@ -294,6 +317,14 @@ impl Fate {
             Self::Unknown => ("unknown", None, None),
             Self::NotExecuted => ("started", None, Some(0)),
         }
+    }
+}
+
+/// Whether PostgreSQL has ended a transaction because it and another one waited for each other.
+fn is_circle(error: &StoreError) -> bool {
+    match error {
+        StoreError::Unavailable(Unavailable::Refused { code, .. }) => code == "40P01",
+        StoreError::Unavailable(_) | StoreError::Sealed { .. } | StoreError::Corrupt(_) => false,
     }
 }
 

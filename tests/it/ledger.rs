@@ -1,0 +1,10 @@
+//! The ledger of calls with an idempotency key, on SQLite and on PostgreSQL.
+
+mod crashes;
+mod outage;
+mod repeats;
+mod replicas;
+mod schedules;
+mod signs_of_life;
+mod support;
+mod table;

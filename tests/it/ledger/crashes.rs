@@ -1,0 +1,92 @@
+//! A process dies, and another one comes.
+
+use bitrix24_openlines::dispatch::ledger::{Entered, Recorded};
+use bitrix24_openlines::tenant::{Access, Keyring};
+use bitrix24_openlines::tenant::{OpenError, Store};
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+
+use super::support::{
+    DAY, HASTY, LONG, Process, SHORT, answer, assert_answered, assert_unknown, first, new_key,
+};
+use crate::support::stores::{Stores, keyring, on_both_stores};
+
+on_both_stores!(
+    what_a_dead_process_was_sending_is_unknown_and_all_else_is_as_it_was,
+    what_a_stopped_process_has_recorded_is_there_after_a_restart,
+);
+
+async fn what_a_dead_process_was_sending_is_unknown_and_all_else_is_as_it_was(stores: Stores) {
+    let keyring = keyring();
+    let (sending, queued, answered, refused) = (new_key(), new_key(), new_key(), new_key());
+    let keys = (
+        sending.clone(),
+        queued.clone(),
+        answered.clone(),
+        refused.clone(),
+    );
+    // It lives in a runtime of its own, which ends without asking anybody.
+    let runtime = Runtime::new().unwrap();
+    let store = stores.open(&keyring).await;
+    let living = runtime.spawn(async move {
+        let (sending, queued, answered, refused) = keys;
+        let process = Process::with(&store, HASTY, DAY);
+        let claim = process.send(&answered).await;
+        process.end(claim, Recorded::Answered(answer(5))).await;
+        let claim = process.send(&refused).await;
+        process.end(claim, Recorded::NotExecuted).await;
+        std::mem::forget(process.claim(&queued).await);
+        std::mem::forget(process.send(&sending).await);
+    });
+    living.await.unwrap();
+    runtime.shutdown_background();
+
+    let store = reopen(&stores, &keyring).await;
+    let process = Process::with(&store, HASTY, DAY);
+    assert_answered(process.enter(&answered).await, &answer(5));
+    drop(first(process.enter(&queued).await));
+    drop(first(process.enter(&refused).await));
+    for _ in 0..2 {
+        assert_unknown(process.enter(&sending).await);
+    }
+    process.stop().await;
+}
+
+async fn what_a_stopped_process_has_recorded_is_there_after_a_restart(stores: Stores) {
+    let keyring = keyring();
+    let store = stores.open(&keyring).await;
+    let process = Process::start(&store);
+    let key = new_key();
+    let claim = process.send(&key).await;
+    // The last call ends after the stop has begun.
+    let ledger = process.ledger.clone();
+    let stop = tokio::spawn(process.stop());
+    tokio::time::sleep(SHORT).await;
+    assert!(!stop.is_finished());
+    ledger
+        .end(vec![(claim, Recorded::Answered(answer(6)))])
+        .await;
+    stop.await.unwrap();
+    let deadline = Instant::now() + LONG;
+    let Ok(Entered::First(late)) = ledger.enter(new_key(), deadline).await else {
+        panic!("nobody knows it")
+    };
+    // Nobody writes it any more, so it may not be sent.
+    ledger.start(&[&late]).await.unwrap_err();
+    drop((ledger, late, store));
+
+    let process = Process::start(&reopen(&stores, &keyring).await);
+    assert_answered(process.enter(&key).await, &answer(6));
+    process.stop().await;
+}
+
+/// Opens the store once the process before has let go of it.
+async fn reopen(stores: &Stores, keyring: &Keyring) -> Store {
+    loop {
+        match stores.try_open(keyring, Access::Service).await {
+            Ok(store) => return store,
+            Err(OpenError::Taken(_)) => tokio::time::sleep(HASTY.beat).await,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! A process with a ledger, and calls to enter into it.
+
+use std::time::Duration;
+
+use bitrix24_openlines::bitrix24::{Answer, Method, Parameters, Time};
+use bitrix24_openlines::dispatch::ledger::{
+    Claim, Entered, Fingerprint, Key, Ledger, LedgerError, Recorded, Started,
+};
+use bitrix24_openlines::dispatch::replica::{Pace, Replica};
+use bitrix24_openlines::tenant::Store;
+use serde_json::json;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::support::stores::id;
+
+/// How long a call may take where it should not take long.
+pub(super) const LONG: Duration = Duration::from_secs(30);
+
+/// Long enough that nobody waits for it by mistake, short enough to be waited for.
+pub(super) const SHORT: Duration = Duration::from_millis(400);
+
+/// The default lifetime.
+pub(super) const DAY: Duration = Duration::from_hours(24);
+
+/// A replica that is missed soon.
+pub(super) const HASTY: Pace = Pace {
+    beat: Duration::from_millis(100),
+    silence: Duration::from_millis(1_500),
+};
+
+/// A process of the service, as far as the ledger goes.
+pub(super) struct Process {
+    pub(super) ledger: Ledger,
+    pub(super) replica: Replica,
+    tasks: TaskTracker,
+    stopped: CancellationToken,
+}
+
+impl Process {
+    pub(super) fn start(store: &Store) -> Self {
+        Self::with(store, Pace::default(), DAY)
+    }
+
+    pub(super) fn with(store: &Store, pace: Pace, lifetime: Duration) -> Self {
+        let tasks = TaskTracker::new();
+        let stopped = CancellationToken::new();
+        let replica = Replica::new(store, pace, &tasks, stopped.clone());
+        let ledger = Ledger::new(store.clone(), replica.clone(), lifetime, &tasks, &stopped);
+        Self {
+            ledger,
+            replica,
+            tasks,
+            stopped,
+        }
+    }
+
+    pub(super) async fn enter(&self, key: &Key) -> Result<Entered, LedgerError> {
+        self.enter_within(key, LONG).await
+    }
+
+    pub(super) async fn enter_within(
+        &self,
+        key: &Key,
+        time: Duration,
+    ) -> Result<Entered, LedgerError> {
+        self.ledger.enter(key.clone(), Instant::now() + time).await
+    }
+
+    /// Enters a call that nobody knows.
+    pub(super) async fn claim(&self, key: &Key) -> Claim {
+        first(self.enter(key).await)
+    }
+
+    /// Enters a call that nobody knows, and begins to send it.
+    pub(super) async fn send(&self, key: &Key) -> Claim {
+        let claim = self.claim(key).await;
+        let started = self.ledger.start(&[&claim]).await.unwrap();
+        assert_eq!(started, [Started::Go]);
+        claim
+    }
+
+    pub(super) async fn end(&self, claim: Claim, recorded: Recorded) {
+        self.ledger.end(vec![(claim, recorded)]).await;
+    }
+
+    /// Stops the process as a signal does, and waits for its end.
+    pub(super) async fn stop(self) {
+        self.stopped.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// A call that nobody has made.
+pub(super) fn new_key() -> Key {
+    key_of(Uuid::new_v4(), "hello")
+}
+
+/// A call with this idempotency key and text.
+pub(super) fn key_of(request_id: Uuid, text: &str) -> Key {
+    let parameters = Parameters::of(&json!({"MESSAGE": text})).unwrap();
+    Key {
+        tenant: id("acme"),
+        request_id,
+        fingerprint: Fingerprint::of(Method::AddCrmMessage, &parameters),
+    }
+}
+
+/// An answer with all that an answer may have.
+pub(super) fn answer(message: i64) -> Answer {
+    Answer {
+        http_status: 200,
+        result: json!({"ID": message, "TEXT": "„Ω\u{0}\"", "LIST": [], "NONE": null}),
+        time: Time {
+            start: Some(1_773_265_993.487_149),
+            finish: None,
+            duration: Some(0.101_325_035_095_214_84),
+            processing: Some(0.1),
+            date_start: Some("2026-03-11T13:53:13+01:00".to_owned()),
+            date_finish: None,
+            operating: Some(1.5),
+            operating_reset_at: Some(1_773_266_593.0),
+        },
+    }
+}
+
+pub(super) fn first(entered: Result<Entered, LedgerError>) -> Claim {
+    match entered {
+        Ok(Entered::First(claim)) => claim,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+pub(super) fn assert_answered(entered: Result<Entered, LedgerError>, expected: &Answer) {
+    match entered {
+        Ok(Entered::Answered(answer)) => assert_eq!(answer, *expected),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+pub(super) fn assert_unknown(entered: Result<Entered, LedgerError>) {
+    assert!(matches!(entered, Ok(Entered::Unknown)), "{entered:?}");
+}
+
+#[track_caller]
+pub(super) fn assert_still_running(entered: Result<Entered, LedgerError>) {
+    let is_running = matches!(entered, Err(LedgerError::StillRunning));
+    assert!(is_running, "{entered:?}");
+}
+
+#[track_caller]
+pub(super) fn assert_reused(entered: Result<Entered, LedgerError>) {
+    let is_reused = matches!(entered, Err(LedgerError::Reused));
+    assert!(is_reused, "{entered:?}");
+}
