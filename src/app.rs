@@ -154,6 +154,7 @@ pub async fn run(
         dispatch.options(),
         metrics.clone(),
         &tasks,
+        stopped.clone(),
     );
     let callers = Callers::new(&auth);
     let services = Services {

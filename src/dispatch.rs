@@ -26,6 +26,8 @@ pub mod replica;
 mod room;
 mod send_error;
 mod shared;
+pub mod sharing;
+mod taken;
 mod ticket;
 
 use std::sync::Arc;
@@ -34,10 +36,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Span;
 
-pub use self::bucket::{Bucket, Taken};
+pub use self::bucket::Bucket;
 pub use self::conversation::Conversation;
 pub use self::job::{Delivered, NoteSent, Spent};
 use self::job::{Ended, Job, Tries};
@@ -50,6 +53,7 @@ use self::queue::{CallNumber, Terms};
 use self::room::Room;
 pub use self::send_error::SendError;
 use self::shared::{Places, Shared};
+pub use self::taken::Taken;
 use self::ticket::Ticket;
 use crate::bitrix24::Client;
 use crate::metrics::{LedgerResult, Metrics};
@@ -85,7 +89,8 @@ pub struct Delivery {
 }
 
 impl Dispatcher {
-    /// Makes a dispatcher that sends through `client` with what `access` gives. Requests on their way are tasks of `tasks`.
+    /// Makes a dispatcher that sends through `client` with what `access` gives. Requests on their way are tasks of `tasks`; once `stopped` is
+    /// cancelled only those go on that stand in the ledger.
     #[must_use]
     pub fn new(
         client: Client,
@@ -94,6 +99,7 @@ impl Dispatcher {
         options: Options,
         metrics: Metrics,
         tasks: &TaskTracker,
+        stopped: CancellationToken,
     ) -> Self {
         let shared = Arc::new(Shared {
             client,
@@ -103,6 +109,7 @@ impl Dispatcher {
             options: Arc::new(options),
             metrics,
             tasks: tasks.clone(),
+            stopped,
             numbers: AtomicU64::new(0),
         });
         Self {

@@ -8,21 +8,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::pause::Pause;
+use super::taken::Taken;
 use crate::tenant::Intensity;
 
 /// By how much the ways of two requests to the portal may differ, so that the portal never sees more than it takes.
 const JITTER: Duration = Duration::from_millis(100);
-
-/// The answer to who wants to send a request.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Taken {
-    /// It may go now.
-    Granted,
-    /// There is no room before this moment.
-    At(Instant),
-    /// It was asked for; somebody will tell.
-    Asked,
-}
 
 /// A bucket that this process has for itself.
 #[derive(Clone, Debug)]

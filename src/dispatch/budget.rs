@@ -2,8 +2,9 @@
 
 use tokio::time::Instant;
 
-use super::bucket::{Bucket, Taken};
+use super::bucket::Bucket;
 use super::pause::Pause;
+use super::taken::Taken;
 use crate::tenant::Intensity;
 
 /// The intensity budget of one portal.

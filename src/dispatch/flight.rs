@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use self::guard::Guard;
@@ -50,10 +51,11 @@ pub(super) async fn fly(place: Arc<Place>, permit: Permit<Job>, bucket_fill: Opt
         return;
     };
     let span = flight.span();
-    let (results, whole) = flight
-        .send(&opened, &mut guard)
-        .instrument(span.clone())
-        .await;
+    let stopped = flight.stopped();
+    let sending = flight.send(&opened, &mut guard).instrument(span.clone());
+    let Some((results, whole)) = stopped.run_until_cancelled(sending).await else {
+        return;
+    };
     flight
         .conclude(results, whole, opened, &mut guard)
         .instrument(span)
@@ -89,6 +91,16 @@ impl Flight {
     fn span(&self) -> tracing::Span {
         let first = self.calls.first();
         first.map_or_else(tracing::Span::none, |(_, job)| job.span.clone())
+    }
+
+    /// When the request is given up because the service stops. Its callers are answered by then; what is in the ledger is waited for.
+    fn stopped(&self) -> CancellationToken {
+        let is_recorded = self.calls.iter().any(|(_, job)| job.claim.is_some());
+        if is_recorded {
+            CancellationToken::new()
+        } else {
+            self.place.shared.stopped.clone()
+        }
     }
 
     /// Writes down which calls are about to be sent. Those that may not be are told so.

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 
 use self::load::{Load, Loading};
 use super::breaker::{Breaker, Way};
-use super::bucket::Taken;
 use super::budget::Budget;
 use super::conversation::Conversation;
 use super::not_admitted::NotAdmitted;
@@ -23,6 +22,7 @@ use super::pace::Pace;
 use super::permit::Permit;
 use super::queue::{CallNumber, Queue, Terms, Waiting};
 use super::repeats::Repeats;
+use super::taken::Taken;
 use crate::bitrix24::Method;
 use crate::tenant::{Intensity, TenantId};
 

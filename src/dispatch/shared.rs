@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::ledger::Ledger;
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     /// Requests on their way.
     pub(super) tasks: TaskTracker,
+    /// Cancelled when the service stops and every caller was answered.
+    pub(super) stopped: CancellationToken,
     /// Makes the numbers of calls unique.
     pub(super) numbers: AtomicU64,
 }

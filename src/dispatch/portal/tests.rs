@@ -120,7 +120,7 @@ fn calls_behind_each_other_travel_in_one_batch_even_with_room() {
     let mut portal = portal(Plan::Unlimited, now);
     for number in 1..=10 {
         let terms = Terms {
-            conversations: vec![Conversation::of(&1_u64)],
+            conversations: vec![Conversation::of(&CallNumber::from(1_u8))],
             ..call(number, now)
         };
         portal.submit(terms, (), now).unwrap();

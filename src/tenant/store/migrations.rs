@@ -6,7 +6,7 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use super::error::{OpenError, StoreError};
 
 /// Number and name of a version, with its statements for SQLite and for PostgreSQL.
-const VERSIONS: [(i64, &str, &str, &str); 2] = [
+const VERSIONS: [(i64, &str, &str, &str); 3] = [
     (
         1,
         "tenants",
@@ -18,6 +18,12 @@ const VERSIONS: [(i64, &str, &str, &str); 2] = [
         "ledger",
         include_str!("../../../migrations/sqlite/0002_ledger.sql"),
         include_str!("../../../migrations/postgresql/0002_ledger.sql"),
+    ),
+    (
+        3,
+        "budgets",
+        include_str!("../../../migrations/sqlite/0003_budgets.sql"),
+        include_str!("../../../migrations/postgresql/0003_budgets.sql"),
     ),
 ];
 

@@ -120,6 +120,7 @@ impl Replica {
                 Options::default(),
                 metrics.clone(),
                 &tasks,
+                stop,
             ),
             metrics,
         }
