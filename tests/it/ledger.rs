@@ -2,6 +2,7 @@
 
 mod crashes;
 mod outage;
+mod refusals;
 mod repeats;
 mod replicas;
 mod schedules;

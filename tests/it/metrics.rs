@@ -11,11 +11,9 @@ use crate::support::admin::free_address;
 use crate::support::requests::crm_message;
 use crate::support::{RENEWABLE, World, renewable};
 
-/// What nothing has been measured of in a call that did not wait.
-const NOT_MEASURED_YET: [&str; 4] = [
-    "openlines_wait_duration_seconds",
+/// What a portal without limits gives no measure of.
+const NOT_MEASURED_YET: [&str; 2] = [
     "openlines_bucket_fill_ratio",
-    "openlines_batch_commands",
     "openlines_operating_remaining_seconds",
 ];
 

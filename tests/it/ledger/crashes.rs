@@ -1,8 +1,6 @@
 //! A process dies, and another one comes.
 
 use bitrix24_openlines::dispatch::ledger::{Entered, Recorded};
-use bitrix24_openlines::tenant::{Access, Keyring};
-use bitrix24_openlines::tenant::{OpenError, Store};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
@@ -41,7 +39,7 @@ async fn what_a_dead_process_was_sending_is_unknown_and_all_else_is_as_it_was(st
     living.await.unwrap();
     runtime.shutdown_background();
 
-    let store = reopen(&stores, &keyring).await;
+    let store = stores.open(&keyring).await;
     let process = Process::with(&store, HASTY, DAY);
     assert_answered(process.enter(&answered).await, &answer(5));
     drop(first(process.enter(&queued).await));
@@ -75,18 +73,7 @@ async fn what_a_stopped_process_has_recorded_is_there_after_a_restart(stores: St
     ledger.start(&[&late]).await.unwrap_err();
     drop((ledger, late, store));
 
-    let process = Process::start(&reopen(&stores, &keyring).await);
+    let process = Process::start(&stores.open(&keyring).await);
     assert_answered(process.enter(&key).await, &answer(6));
     process.stop().await;
-}
-
-/// Opens the store once the process before has let go of it.
-async fn reopen(stores: &Stores, keyring: &Keyring) -> Store {
-    loop {
-        match stores.try_open(keyring, Access::Service).await {
-            Ok(store) => return store,
-            Err(OpenError::Taken(_)) => tokio::time::sleep(HASTY.beat).await,
-            Err(error) => panic!("{error:?}"),
-        }
-    }
 }

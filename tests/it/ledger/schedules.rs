@@ -1,10 +1,12 @@
-//! Random schedules of callers, replicas, faults and repeats: nothing is ever sent twice, and nobody is told a wrong thing.
+//! Random schedules of callers, replicas, faults and repeats: nothing is ever sent twice, and nobody is told a wrong thing. A twentieth of
+//! OPENLINES_TEST_SCHEDULES says how many.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bitrix24_openlines::bitrix24::Answer;
+use bitrix24_openlines::config::Environment;
 use bitrix24_openlines::dispatch::ledger::{Entered, Key, LedgerError, Recorded, Started};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -43,7 +45,23 @@ async fn nothing_is_sent_twice_whatever_callers_and_the_portal_do(stores: Stores
         let replica = stores.open(&keyring).await;
         processes.push(Arc::new(Process::start(&replica)));
     }
-    let seed: u64 = rand::random();
+    for _ in 0..schedules() {
+        play(&processes, rand::random()).await;
+    }
+    for process in processes {
+        Arc::into_inner(process).unwrap().stop().await;
+    }
+}
+
+/// A few: most of the time callers wait for each other.
+fn schedules() -> u64 {
+    let environment = Environment::of_process();
+    let given = environment.get("OPENLINES_TEST_SCHEDULES");
+    let given: u64 = given.map_or(100, |given| given.unwrap().parse().unwrap());
+    given.div_ceil(20)
+}
+
+async fn play(processes: &[Arc<Process>], seed: u64) {
     let portal = Arc::new(Portal::default());
     let keys: Arc<Vec<Key>> = Arc::new((0..KEYS).map(|_| new_key()).collect());
     let callers = (0..CALLERS).map(|number| {
@@ -58,12 +76,8 @@ async fn nothing_is_sent_twice_whatever_callers_and_the_portal_do(stores: Stores
         })
     });
     for caller in callers.collect::<Vec<_>>() {
-        caller
-            .await
-            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-    }
-    for process in processes {
-        Arc::into_inner(process).unwrap().stop().await;
+        let called = caller.await;
+        called.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
     let calls = portal.calls.lock().unwrap();
     assert!(calls.values().any(|call| call.executed == 1), "seed {seed}");

@@ -17,6 +17,7 @@
 use std::convert::Infallible;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use bitrix24_openlines::bitrix24::{ClientId, MemberId};
 use bitrix24_openlines::config::Environment;
@@ -33,6 +34,9 @@ use uuid::Uuid;
 
 /// Names the server for the tests, with a user who may create databases.
 const SERVER: &str = "OPENLINES_TEST_POSTGRES_URL";
+
+/// How long to wait for a file that a process of before still has.
+const TAKEN: Duration = Duration::from_secs(20);
 
 /// An empty database of one test. It is gone with this value, or with the test's server.
 pub(crate) struct Stores {
@@ -127,9 +131,20 @@ impl Stores {
     }
 
     /// Opens it as a service does. On PostgreSQL each further call is another replica.
+    ///
+    /// A file that somebody has is waited for: a process that another test starts has all files of this one for the instant before
+    /// it becomes another program.
     pub(crate) async fn open(&self, keyring: &Keyring) -> Store {
-        let store = self.try_open(keyring, Access::Service).await;
-        store.unwrap_or_else(|error| panic!("{error}: {error:?}"))
+        let begun = Instant::now();
+        loop {
+            match self.try_open(keyring, Access::Service).await {
+                Ok(store) => return store,
+                Err(OpenError::Taken(_)) if begun.elapsed() < TAKEN => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => panic!("{error}: {error:?}"),
+            }
+        }
     }
 
     /// Opens it beside the service.
