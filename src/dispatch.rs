@@ -7,6 +7,8 @@
 
 mod conversation;
 mod priority;
+pub mod sharing;
+mod taken;
 
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use tokio::time::Instant;
 
 pub use self::conversation::Conversation;
 pub use self::priority::Priority;
+pub use self::taken::Taken;
 use crate::bitrix24::{Answer, CallError, Client, Method, Outcome, Parameters};
 use crate::metrics::Metrics;
 use crate::openlines::{Call, CallParts};

@@ -29,8 +29,9 @@ pub use record::{Judgement, Unusable};
 pub use sealing::Keyring;
 pub(crate) use secret_source::Alphabet;
 pub use store::{
-    Access, Changes, Counts, CreateError, DeleteError, InvalidStoreUrl, Lease, ModifyError,
-    OpenError, Resealed, Store, StoreError, StoreUrl, Unavailable, UnreadableTenant,
+    Access, Budgets, Changes, Counts, CreateError, DeleteError, InvalidStoreUrl, Lease,
+    ModifyError, OpenError, Resealed, Store, StoreError, StoreUrl, StoredBudget, Unavailable,
+    UnreadableTenant,
 };
 pub use stored::{Origin, Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
 pub use watch::{WatchedKeyring, WatchedTenants, watch};

@@ -2,6 +2,7 @@
 //!
 //! Both have the same tables and run the same statements; see `pool.rs` for how.
 
+mod budgets;
 mod changes;
 mod comparison;
 mod error;
@@ -16,6 +17,7 @@ mod sqlite;
 mod tenants;
 mod url;
 
+pub use budgets::{Budgets, StoredBudget};
 pub use changes::Changes;
 pub use error::{
     CreateError, DeleteError, ModifyError, OpenError, StoreError, Unavailable, UnreadableTenant,

@@ -21,6 +21,7 @@ mod moves;
 mod oauth_client;
 mod operations;
 mod renewal;
+mod replicas;
 mod sandbox;
 mod secrets;
 mod server;

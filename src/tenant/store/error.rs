@@ -155,7 +155,7 @@ pub enum DeleteError {
 }
 
 impl StoreError {
-    pub(super) fn timeout() -> Self {
+    pub(crate) fn timeout() -> Self {
         Self::Unavailable(Unavailable::Timeout)
     }
 }

@@ -6,12 +6,20 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use super::error::{OpenError, StoreError};
 
 /// Number and name of a version, with its statements for SQLite and for PostgreSQL.
-const VERSIONS: [(i64, &str, &str, &str); 1] = [(
-    1,
-    "tenants",
-    include_str!("../../../migrations/sqlite/0001_tenants.sql"),
-    include_str!("../../../migrations/postgresql/0001_tenants.sql"),
-)];
+const VERSIONS: [(i64, &str, &str, &str); 2] = [
+    (
+        1,
+        "tenants",
+        include_str!("../../../migrations/sqlite/0001_tenants.sql"),
+        include_str!("../../../migrations/postgresql/0001_tenants.sql"),
+    ),
+    (
+        3,
+        "budgets",
+        include_str!("../../../migrations/sqlite/0003_budgets.sql"),
+        include_str!("../../../migrations/postgresql/0003_budgets.sql"),
+    ),
+];
 
 /// The versions for SQLite.
 pub(super) fn sqlite() -> Migrator {

@@ -1,0 +1,58 @@
+//! The database goes away and comes back.
+
+use std::time::Duration;
+
+use bitrix24_openlines::dispatch::sharing::State;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::together::{Arrivals, FAST, Together, send_until};
+use crate::support::proxy::{Mode, Proxy};
+use crate::support::stores::Stores;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_database_every_replica_sends_its_part_and_comes_back_by_itself() {
+    for away in [Mode::Cut, Mode::Silent] {
+        let Some(stores) = Stores::postgresql().await else {
+            return;
+        };
+        let (credentials, address) = stores.url().rsplit_once('@').unwrap();
+        let (server, database) = address.split_once('/').unwrap();
+        let proxy = Proxy::start(server.to_owned()).await;
+        let url = format!("{credentials}@{}/{database}", proxy.address);
+        let together = Together::start(&url, 2).await;
+        let arrivals = Arrivals::default();
+        let end = Instant::now() + Duration::from_secs(12);
+        let sending = together.replicas.iter();
+        let sending =
+            sending.map(|replica| send_until(end, replica.clone(), FAST, arrivals.clone()));
+        let sending: JoinSet<()> = sending.collect();
+
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        proxy.set(away);
+        let changed = async |wanted: State| {
+            for replica in &together.replicas {
+                let mut state = replica.state();
+                let changed = state.wait_for(|state| *state == wanted);
+                let changed = tokio::time::timeout(Duration::from_secs(20), changed).await;
+                changed.unwrap().unwrap();
+            }
+        };
+        changed(State::Alone).await;
+        let before = arrivals.count(FAST).0;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let alone = arrivals.count(FAST).0 - before;
+        proxy.set(Mode::Open);
+        changed(State::Together).await;
+        sending.join_all().await;
+        let (sent, refused) = arrivals.count(FAST);
+        let told = format!("{away:?}: {before} before, {alone} alone, {sent} in all");
+        println!("{told}");
+        assert_eq!(refused, 0, "{told}");
+        // Of 60 that drain in that time.
+        assert!(alone >= 30, "{told}");
+        // Of 120 that drain at the end, less what coming back costs.
+        assert!(sent - before - alone >= 30, "{told}");
+        together.stop().await;
+    }
+}

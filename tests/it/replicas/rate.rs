@@ -1,0 +1,122 @@
+//! Together they use the whole budget, and never more.
+
+use std::time::Duration;
+
+use bitrix24_openlines::config::Environment;
+use bitrix24_openlines::dispatch::Taken;
+use bitrix24_openlines::dispatch::sharing::Report;
+use bitrix24_openlines::tenant::{Intensity, Plan};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::together::{Arrivals, FAST, PORTAL, Together, send_until};
+use crate::support::stores::{Stores, keyring};
+use crate::support::until;
+
+/// `real`: a minute of the standard plan in each case, instead of six seconds of one that is ten times as fast. Then the whole
+/// bar is held too, which a slow machine would miss.
+const FIGURES: &str = "OPENLINES_TEST_SHARING";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_together_use_the_whole_budget_and_never_exceed_it() {
+    let real = Environment::of_process().get(FIGURES) == Some(Ok("real"));
+    for (replicas, with_calls) in [(1, 1), (2, 2), (3, 3), (2, 1), (3, 1)] {
+        // Each with a portal that nobody has called yet.
+        let Some(stores) = Stores::postgresql().await else {
+            return;
+        };
+        let (intensity, seconds, bar) = if real {
+            (Plan::Standard.intensity().unwrap(), 60, 0.97)
+        } else {
+            (FAST, 6, 0.9)
+        };
+        let together = Together::start(stores.url(), replicas).await;
+        let (sent, refused) = load(&together, with_calls, intensity, seconds).await;
+        together.stop().await;
+        let whole = f64::from(intensity.burst) + intensity.per_second * f64::from(seconds);
+        let share = f64::from(sent) / whole;
+        let told = format!(
+            "{replicas} replicas, {with_calls} with calls: {sent} sent, {share:.3} of the budget"
+        );
+        println!("{told}");
+        assert_eq!(refused, 0, "{told}");
+        assert!(share >= bar, "{told}");
+    }
+}
+
+async fn load(
+    together: &Together,
+    with_calls: usize,
+    intensity: Intensity,
+    seconds: u32,
+) -> (u32, u32) {
+    let arrivals = Arrivals::default();
+    let end = Instant::now() + Duration::from_secs(seconds.into());
+    let sending = together.replicas.iter().take(with_calls);
+    let sending =
+        sending.map(|replica| send_until(end, replica.clone(), intensity, arrivals.clone()));
+    sending.collect::<JoinSet<()>>().join_all().await;
+    arrivals.count(intensity)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_of_the_portal_holds_every_replica_back() {
+    let Some(stores) = Stores::postgresql().await else {
+        return;
+    };
+    let together = Together::start(stores.url(), 2).await;
+    // Nothing drains while the test looks.
+    let intensity = Intensity {
+        burst: 50,
+        per_second: 0.001,
+    };
+    let one = together.replicas[0].bucket(PORTAL, intensity, || {});
+    let other = together.replicas[1].bucket(PORTAL, intensity, || {});
+    let take = |bucket: &bitrix24_openlines::dispatch::sharing::PortalBucket| {
+        bucket.take(Instant::now()) == Taken::Granted
+    };
+    until("permits", || take(&one)).await;
+    until("permits", || take(&other)).await;
+    one.refused(Instant::now());
+    until("the refusal is known", || one.room(Instant::now()) < 1.0).await;
+    until("what was granted before is used", || !take(&other)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!take(&one));
+    assert!(!take(&other));
+    assert!(other.room(Instant::now()) < 1.0);
+    together.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operating_time_that_one_replica_hears_of_is_told_to_the_others() {
+    let Some(stores) = Stores::postgresql().await else {
+        return;
+    };
+    let together = Together::start(stores.url(), 2).await;
+    let one = together.replicas[0].bucket(PORTAL, FAST, || {});
+    let other = together.replicas[1].bucket(PORTAL, FAST, || {});
+    let report = Report {
+        tenant: "acme".to_owned(),
+        method: "imopenlines.crm.message.add".to_owned(),
+        used: 471.5,
+        reset_at: Some(1_800_000_000.0),
+        age: Duration::ZERO,
+    };
+    one.report(Instant::now(), report.clone());
+    let read = || other.reported(Instant::now(), &report.tenant, &report.method);
+    until("the report", || {
+        // It comes with the next exchange.
+        other.want(Instant::now(), 1);
+        let known = read();
+        known.is_some_and(|known| (known.used, known.reset_at) == (471.5, report.reset_at))
+    })
+    .await;
+    assert!(read().unwrap().age < Duration::from_secs(60));
+    together.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_sqlite_file_has_no_shared_budgets() {
+    let store = Stores::sqlite().open(&keyring()).await;
+    assert!(store.budgets().is_none());
+}
