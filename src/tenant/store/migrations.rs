@@ -6,12 +6,20 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use super::error::{OpenError, StoreError};
 
 /// Number and name of a version, with its statements for SQLite and for PostgreSQL.
-const VERSIONS: [(i64, &str, &str, &str); 1] = [(
-    1,
-    "tenants",
-    include_str!("../../../migrations/sqlite/0001_tenants.sql"),
-    include_str!("../../../migrations/postgresql/0001_tenants.sql"),
-)];
+const VERSIONS: [(i64, &str, &str, &str); 2] = [
+    (
+        1,
+        "tenants",
+        include_str!("../../../migrations/sqlite/0001_tenants.sql"),
+        include_str!("../../../migrations/postgresql/0001_tenants.sql"),
+    ),
+    (
+        4,
+        "plans",
+        include_str!("../../../migrations/sqlite/0004_plans.sql"),
+        include_str!("../../../migrations/postgresql/0004_plans.sql"),
+    ),
+];
 
 /// The versions for SQLite.
 pub(super) fn sqlite() -> Migrator {
