@@ -53,6 +53,7 @@ use self::queue::{CallNumber, Terms};
 use self::room::Room;
 pub use self::send_error::SendError;
 use self::shared::{Places, Shared};
+use self::sharing::Sharing;
 pub use self::taken::Taken;
 use self::ticket::Ticket;
 use crate::bitrix24::Client;
@@ -65,6 +66,21 @@ use crate::tenant::PortalAccess;
 pub struct Dispatcher {
     places: Arc<Places>,
     shared: Arc<Shared>,
+}
+
+/// What a dispatcher sends calls with.
+#[derive(Clone, Debug)]
+pub struct Means {
+    /// Speaks with portals.
+    pub client: Client,
+    /// Opens them.
+    pub access: PortalAccess,
+    /// Remembers calls with an idempotency key.
+    pub ledger: Ledger,
+    /// Shares the portals' budgets with other replicas, if there may be any.
+    pub sharing: Option<Sharing>,
+    /// Counts.
+    pub metrics: Metrics,
 }
 
 /// Why a call has no good answer.
@@ -89,22 +105,26 @@ pub struct Delivery {
 }
 
 impl Dispatcher {
-    /// Makes a dispatcher that sends through `client` with what `access` gives. Requests on their way are tasks of `tasks`; once `stopped` is
-    /// cancelled only those go on that stand in the ledger.
+    /// Makes a dispatcher. Requests on their way are tasks of `tasks`; once `stopped` is cancelled only those go on that stand in the ledger.
     #[must_use]
     pub fn new(
-        client: Client,
-        access: PortalAccess,
-        ledger: Ledger,
+        means: Means,
         options: Options,
-        metrics: Metrics,
         tasks: &TaskTracker,
         stopped: CancellationToken,
     ) -> Self {
+        let Means {
+            client,
+            access,
+            ledger,
+            sharing,
+            metrics,
+        } = means;
         let shared = Arc::new(Shared {
             client,
             access,
             ledger,
+            sharing,
             room: Arc::new(Room::new(&options)),
             options: Arc::new(options),
             metrics,
