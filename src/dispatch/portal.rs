@@ -23,6 +23,7 @@ use super::pace::Pace;
 use super::permit::Permit;
 use super::queue::{CallNumber, Queue, Terms, Waiting};
 use super::repeats::Repeats;
+use super::sharing;
 use super::taken::Taken;
 use crate::bitrix24::Method;
 use crate::tenant::{Intensity, TenantId};
@@ -52,6 +53,8 @@ pub(super) struct Portal<J> {
     gathering_since: Option<Instant>,
     /// The plans that the portal's tenants name; the smallest counts.
     plans: HashMap<TenantId, Option<Intensity>>,
+    /// How often something was heard of other replicas.
+    heard: u64,
     never_batched: HashMap<Method, Instant>,
     tenants_without_batches: HashMap<TenantId, Instant>,
 }
@@ -99,6 +102,7 @@ impl<J> Portal<J> {
             last_sent: None,
             gathering_since: None,
             plans: HashMap::new(),
+            heard: 0,
             never_batched: HashMap::new(),
             tenants_without_batches: HashMap::new(),
         }
@@ -143,6 +147,7 @@ impl<J> Portal<J> {
         job: J,
         now: Instant,
     ) -> Result<(), (NotAdmitted, J)> {
+        self.hear(now);
         match self.admit(&terms, now) {
             Ok(()) => {
                 self.gathering_since.get_or_insert(now);
@@ -182,6 +187,18 @@ impl<J> Portal<J> {
         checked.map_err(|retry_after| NotAdmitted::OperatingLimit { retry_after })
     }
 
+    /// Takes over what other replicas have told of operating times.
+    fn hear(&mut self, now: Instant) {
+        if let Some(heard) = self
+            .budget
+            .shared()
+            .and_then(|bucket| bucket.heard(now, self.heard))
+        {
+            self.heard = heard.times;
+            self.operating.hear(&heard, now);
+        }
+    }
+
     /// Self-hosted portals have their own limit, or none: nobody has told us.
     fn operating_limit(&self) -> Option<Duration> {
         self.budget.intensity().and(self.options.operating_limit)
@@ -190,6 +207,7 @@ impl<J> Portal<J> {
     /// What happens next. To be asked again whenever something has changed, until it has nothing to send.
     pub(super) fn next(&mut self, now: Instant) -> Next<J> {
         self.queue.wake(now);
+        self.hear(now);
         if self.in_the_air >= self.options.parallel_requests_per_portal {
             return Next::Nothing;
         }
@@ -368,6 +386,18 @@ impl<J> Portal<J> {
     ) -> Option<Duration> {
         self.operating
             .report(tenant, method.name(), travelled, report, now);
+        if let Some(bucket) = self.budget.shared() {
+            for (charged, used) in self.operating.to_be_told(tenant, method.name(), now) {
+                let report = sharing::Report {
+                    tenant: tenant.to_string(),
+                    method: charged.to_owned(),
+                    used: used.seconds,
+                    resets_in: Some(used.resets.saturating_duration_since(now)),
+                    age: Duration::ZERO,
+                };
+                bucket.report(now, report);
+            }
+        }
         let limit = self.operating_limit();
         self.operating.remaining(tenant, method.name(), limit, now)
     }

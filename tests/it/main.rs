@@ -21,6 +21,7 @@ mod ledger;
 mod metrics;
 mod moves;
 mod oauth_client;
+mod operating;
 mod operations;
 mod renewal;
 mod replicas;
