@@ -117,6 +117,7 @@ pub(super) struct World {
     rate: f64,
     numbers: CallNumber,
     over: bool,
+    alarm: Option<Duration>,
 }
 
 impl World {
@@ -143,6 +144,7 @@ impl World {
             rate: 1.0,
             numbers: 0,
             over: false,
+            alarm: None,
         }
     }
 
@@ -209,7 +211,11 @@ impl World {
                     self.told.expired += 1;
                 }
             }
-            Event::Alarm => {}
+            Event::Alarm => {
+                if self.alarm == Some(self.now) {
+                    self.alarm = None;
+                }
+            }
         }
     }
 
@@ -284,7 +290,10 @@ impl World {
                 Next::At(moment) => {
                     let moment = moment - self.start;
                     assert!(moment > self.now, "seed {}: asks again at once", self.seed);
-                    self.at(moment, Event::Alarm);
+                    if self.alarm.is_none_or(|alarm| moment < alarm) {
+                        self.alarm = Some(moment);
+                        self.at(moment, Event::Alarm);
+                    }
                     return;
                 }
                 Next::Nothing => return,
