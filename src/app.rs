@@ -144,6 +144,7 @@ pub async fn run(
         store.clone(),
         replica,
         dispatch.ledger_lifetime,
+        metrics.clone(),
         &tasks,
         &stopped,
     );
