@@ -149,6 +149,7 @@ pub async fn run(
         store.clone(),
         replica,
         dispatch.ledger_lifetime,
+        metrics.clone(),
         &tasks,
         &stopped,
     );

@@ -43,7 +43,7 @@ use tracing::Span;
 pub use self::bucket::Bucket;
 pub use self::conversation::Conversation;
 pub use self::job::{Delivered, NoteSent, Spent};
-use self::job::{Ended, Job, Tries};
+use self::job::{Ended, Job, Sending, Tries};
 use self::ledger::{Claim, Entered, Fingerprint, Key, Ledger, LedgerError};
 pub use self::not_admitted::{LedgerFailure, NotAdmitted};
 pub use self::options::Options;
@@ -227,6 +227,7 @@ impl Dispatcher {
             return self.not_sent(NotAdmitted::QueueFull { retry_after });
         };
         let number = self.number(delivery.arrival);
+        let sending = Sending::new(Arc::clone(&delivery.note_sent));
         let (end, mut ended) = oneshot::channel();
         let mut job = Job {
             opened,
@@ -236,7 +237,7 @@ impl Dispatcher {
             tries: Tries::default(),
             spent: Spent::default(),
             seat,
-            note_sent: Arc::clone(&delivery.note_sent),
+            sending: sending.clone(),
             end,
             span: Span::current(),
         };
@@ -258,7 +259,7 @@ impl Dispatcher {
             if let Err(refused) = place.submit(terms, job, plan, may_be_batched) {
                 return self.not_sent(refused);
             }
-            let ticket = Ticket::new(place, number, ended);
+            let ticket = Ticket::new(place, number, ended, sending.clone());
             match ticket.ended(deadline).await {
                 Ended::Sent(outcome, spent) => {
                     return Sent::Ended(outcome.map_err(DispatchError::from), spent);

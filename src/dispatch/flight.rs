@@ -164,7 +164,7 @@ impl Flight {
             answer_by: now + LONGEST_ANSWER,
         };
         for (_, job) in &self.calls {
-            (job.note_sent)(true);
+            job.leaves();
         }
         let departure = {
             let place = Arc::clone(&self.place);
@@ -238,11 +238,13 @@ impl Flight {
         let mut remedies = Remedies::new(Arc::clone(&self.place), opened, is_batch, whole.as_ref());
         let (mut again, mut ended) = (Vec::new(), Vec::new());
         for ((terms, mut job), result) in self.calls.drain(..).zip(results) {
-            let not_executed =
-                matches!(&result, Err(error) if error.outcome() == Outcome::NotExecuted);
-            (job.note_sent)(!not_executed);
+            if matches!(&result, Err(error) if error.outcome() == Outcome::NotExecuted) {
+                job.came_back();
+            }
             match remedies.verdict(&terms, &mut job, result).await {
                 Verdict::Ended(outcome, recorded) => ended.push((job, outcome, recorded)),
+                // A caller that has left does not want it to be sent.
+                Verdict::Again(_) if job.is_abandoned() => {}
                 Verdict::Again(not_before) => {
                     let terms = Terms {
                         not_before,
