@@ -2,6 +2,7 @@
 //! tried in a moment.
 
 mod company;
+mod demand;
 mod load;
 mod wait;
 
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 
 use self::load::{Load, Loading};
 use super::breaker::{Breaker, Way};
-use super::budget::Budget;
+use super::budget::{Budget, Share};
 use super::conversation::Conversation;
 use super::not_admitted::NotAdmitted;
 use super::operating::{OperatingBudgets, Report, Travelled};
@@ -38,6 +39,8 @@ pub(super) struct Portal<J> {
     options: Arc<Options>,
     queue: Queue<J>,
     budget: Budget,
+    /// How its budgets are shared with other replicas, if they are.
+    share: Option<Share>,
     operating: OperatingBudgets,
     pace: Pace,
     breaker: Breaker,
@@ -86,7 +89,8 @@ impl<J> Portal<J> {
         Self {
             options,
             queue: Queue::new(),
-            budget: Budget::new(intensity, now),
+            budget: Budget::new(intensity, None, now),
+            share: None,
             operating: OperatingBudgets::default(),
             pace: Pace::default(),
             breaker: Breaker::default(),
@@ -97,6 +101,15 @@ impl<J> Portal<J> {
             plans: HashMap::new(),
             never_batched: HashMap::new(),
             tenants_without_batches: HashMap::new(),
+        }
+    }
+
+    /// The same with budgets that are shared with other replicas.
+    pub(super) fn sharing(self, share: Share, now: Instant) -> Self {
+        Self {
+            budget: Budget::new(self.budget.intensity(), Some(&share), now),
+            share: Some(share),
+            ..self
         }
     }
 
@@ -115,7 +128,8 @@ impl<J> Portal<J> {
                 burst: one.burst.min(other.burst),
                 per_second: one.per_second.min(other.per_second),
             });
-        self.budget.set_intensity(smallest, now);
+        let share = self.share.as_ref();
+        self.budget.set_intensity(smallest, share, now);
     }
 
     /// Lets a call in, to wait for its turn. It may well be [next](Self::next) at once.
@@ -151,7 +165,7 @@ impl<J> Portal<J> {
         }
         self.check_operating(&terms.tenant, terms.method.name(), now)?;
         if self.queue.len() >= self.options.maximum_waiting_calls_per_portal {
-            let retry_after = self.until_half_empty();
+            let retry_after = self.until_half_empty(now);
             return Err(NotAdmitted::QueueFull { retry_after });
         }
         self.check_wait(terms, now)
@@ -236,7 +250,7 @@ impl<J> Portal<J> {
         let limit = self.operating_limit();
         let terms = self.queue.terms(first);
         let tenant = terms.map(|terms| terms.tenant.clone());
-        let calls = match (load, tenant) {
+        match (load, tenant) {
             (Load::Batch(batch), Some(tenant)) => {
                 let mut loading = Loading {
                     batch,
@@ -262,8 +276,7 @@ impl<J> Portal<J> {
                 call.into_iter().collect()
             }
             (_, None) => Vec::new(),
-        };
-        calls
+        }
     }
 
     /// A request that was let go has left.
@@ -328,7 +341,7 @@ impl<J> Portal<J> {
     /// Whether a call of these conversations may have to wait, and so travel in a batch.
     pub(super) fn may_wait(&self, conversations: &[Conversation], now: Instant) -> bool {
         if self.budget.intensity().is_some() {
-            return self.in_the_air > 0 || !self.queue.is_empty() || self.budget.peek(now) < 1.0;
+            return self.in_the_air > 0 || !self.queue.is_empty() || !self.budget.has_permit(now);
         }
         self.queue.is_blocked(conversations)
     }
@@ -381,7 +394,7 @@ impl<J> Portal<J> {
 
     /// How full the bucket is: 0 empty, 1 full; `None` without a limit.
     pub(super) fn fill(&mut self, now: Instant) -> Option<f64> {
-        let burst = f64::from(self.budget.intensity()?.burst);
+        let burst = f64::from(self.budget.part(now)?.burst);
         Some((1.0 - self.budget.room(now) / burst).clamp(0.0, 1.0))
     }
 

@@ -26,6 +26,10 @@ fn worlds(plan: Plan, span: Duration) -> Vec<World> {
     (0..seeds()).map(run).collect()
 }
 
+fn number(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap())
+}
+
 #[test]
 fn under_every_load_no_budget_is_exceeded_and_every_call_ends() {
     for world in worlds(Plan::weather(), HOUR) {
@@ -44,11 +48,11 @@ fn under_every_load_no_budget_is_exceeded_and_every_call_ends() {
 #[test]
 fn at_full_load_the_whole_budget_is_used() {
     for world in worlds(Plan::overload(), AT_FULL_LOAD) {
-        let requests = f64::from(u32::try_from(world.portal.accepted).unwrap());
+        let requests = number(world.portal.accepted);
         let budget = 50.0 + 2.0 * AT_FULL_LOAD.as_secs_f64();
         let share = requests / budget;
         assert!(share >= 0.97, "seed {}: {share}", world.seed);
-        let each = world.told.delivered as f64 / requests;
+        let each = number(world.told.delivered) / requests;
         assert!(
             each >= 45.0,
             "seed {}: {each} calls in a request",
@@ -69,7 +73,7 @@ fn at_full_load_tenants_share_alike_and_bulk_gets_its_part() {
             "seed {seed}: {:?}",
             world.told.by_tenant
         );
-        let bulk = world.told.bulk as f64 / world.told.delivered as f64;
+        let bulk = number(world.told.bulk) / number(world.told.delivered);
         assert!((0.08..0.2).contains(&bulk), "seed {seed}: {bulk}");
     }
 }
