@@ -21,7 +21,7 @@ use crate::dispatch::replica::{Pace, Replica};
 use crate::dispatch::sharing::{self, Sharing};
 use crate::dispatch::{Dispatcher, Means};
 use crate::install::{self, InstallationEnds, Patience};
-use crate::metrics::Metrics;
+use crate::metrics::{Limits, Metrics};
 use crate::openlines::{OpenLines, Rules};
 use crate::server::{self, ServeError, Services, admin};
 use crate::tenant::{
@@ -95,6 +95,11 @@ pub async fn run(
         ..
     } = config;
     let metrics = Metrics::new()?;
+    metrics.limited(Limits {
+        calls_in_hand: server.maximum_concurrent_calls,
+        waiting_calls: dispatch.maximum_waiting_calls,
+        waiting_bytes: dispatch.maximum_waiting_bytes,
+    });
     let (ready, readiness) = watch::channel(false);
     let admin = admin(telemetry.admin_listen, metrics.clone(), readiness).await?;
     let client = client(&portals)?;
@@ -146,6 +151,7 @@ pub async fn run(
         store.clone(),
         replica,
         dispatch.ledger_lifetime,
+        metrics.clone(),
         &tasks,
         &stopped,
     );

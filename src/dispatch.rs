@@ -43,7 +43,7 @@ use tracing::Span;
 pub use self::bucket::Bucket;
 pub use self::conversation::Conversation;
 pub use self::job::{Delivered, NoteSent, Spent};
-use self::job::{Ended, Job, Tries};
+use self::job::{Ended, Job, Sending, Tries};
 use self::ledger::{Claim, Entered, Fingerprint, Key, Ledger, LedgerError};
 pub use self::not_admitted::{LedgerFailure, NotAdmitted};
 pub use self::options::Options;
@@ -158,7 +158,7 @@ impl Dispatcher {
         let parts = call.into_parts();
         let Some(request_id) = parts.request_id else {
             return match self.send_once(parts, &delivery, None).await {
-                Sent::Ended(outcome, spent) => (outcome, spent),
+                Sent::Ended(outcome, spent) => (*outcome, spent),
                 // Nobody can, without a key.
                 Sent::Overtaken(spent) => (Err(SendError::Crashed.into()), spent),
             };
@@ -178,7 +178,7 @@ impl Dispatcher {
             };
             let sent = self.send_once(parts.clone(), &delivery, Some(claim));
             if let Sent::Ended(outcome, spent) = sent.await {
-                return (outcome, spent);
+                return (*outcome, spent);
             }
         }
     }
@@ -247,6 +247,7 @@ impl Dispatcher {
             return self.not_sent(NotAdmitted::QueueFull { retry_after });
         };
         let number = self.number(delivery.arrival);
+        let sending = Sending::new(Arc::clone(&delivery.note_sent));
         let (end, mut ended) = oneshot::channel();
         let mut job = Job {
             opened,
@@ -256,7 +257,7 @@ impl Dispatcher {
             tries: Tries::default(),
             spent: Spent::default(),
             seat,
-            note_sent: Arc::clone(&delivery.note_sent),
+            sending: sending.clone(),
             end,
             span: Span::current(),
         };
@@ -278,12 +279,15 @@ impl Dispatcher {
             if let Err(refused) = place.submit(terms, job, plan, may_be_batched) {
                 return self.not_sent(refused);
             }
-            let ticket = Ticket::new(place, number, ended);
+            let ticket = Ticket::new(place, number, ended, sending.clone());
             match ticket.ended(deadline).await {
                 Ended::Sent(outcome, spent) => {
-                    return Sent::Ended(outcome.map_err(DispatchError::from), spent);
+                    let outcome = outcome.map_err(DispatchError::from);
+                    return Sent::Ended(Box::new(outcome), spent);
                 }
-                Ended::NotSent(why, spent) => return Sent::Ended(Err(why.into()), spent),
+                Ended::NotSent(why, spent) => {
+                    return Sent::Ended(Box::new(Err(why.into())), spent);
+                }
                 Ended::Overtaken(spent) => return Sent::Overtaken(spent),
                 Ended::Moved(moved) => {
                     job = *moved;
@@ -300,7 +304,7 @@ impl Dispatcher {
 
     fn not_sent(&self, why: NotAdmitted) -> Sent {
         count_refusal(&self.shared, &why);
-        Sent::Ended(Err(why.into()), Spent::default())
+        Sent::Ended(Box::new(Err(why.into())), Spent::default())
     }
 }
 
@@ -309,7 +313,7 @@ const WHEN_FULL: Duration = Duration::from_secs(1);
 
 /// How an attempt to send a call has ended.
 enum Sent {
-    Ended(Result<Delivered, DispatchError>, Spent),
+    Ended(Box<Result<Delivered, DispatchError>>, Spent),
     /// Another replica runs it, for the same idempotency key.
     Overtaken(Spent),
 }

@@ -31,6 +31,9 @@ use crate::tenant::{Intensity, TenantId};
 /// How long it is remembered that a portal refuses a method, or a tenant's calls, in a batch. Portals are updated.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
+/// How long a portal is kept in memory after its last request.
+const UNUSED: Duration = Duration::from_secs(600);
+
 /// How soon to try again while a request probes whether the portal is back.
 const WHILE_PROBING: Duration = Duration::from_secs(1);
 
@@ -268,7 +271,7 @@ impl<J> Portal<J> {
         let limit = self.operating_limit();
         let terms = self.queue.terms(first);
         let tenant = terms.map(|terms| terms.tenant.clone());
-        let calls = match (load, tenant) {
+        match (load, tenant) {
             (Load::Batch(batch), Some(tenant)) => {
                 let mut loading = Loading {
                     batch,
@@ -287,15 +290,14 @@ impl<J> Portal<J> {
             }
             (Load::Single, Some(tenant)) => {
                 let call = self.queue.take(first);
-                if let Some(call) = &call {
+                if let (Some(call), Some(_)) = (&call, limit) {
                     self.operating.sent(&tenant, call.terms.method.name());
                 }
                 self.queue.turn(&tenant);
                 call.into_iter().collect()
             }
             (_, None) => Vec::new(),
-        };
-        calls
+        }
     }
 
     /// A request that was let go has left.
@@ -313,8 +315,10 @@ impl<J> Portal<J> {
         now: Instant,
     ) -> bool {
         self.in_the_air = self.in_the_air.saturating_sub(1);
-        for (tenant, method) in calls {
-            self.operating.ended(tenant, method.name());
+        if self.operating_limit().is_some() {
+            for (tenant, method) in calls {
+                self.operating.ended(tenant, method.name());
+            }
         }
         let mut opened = false;
         match fate {
@@ -384,6 +388,7 @@ impl<J> Portal<J> {
         report: Report,
         now: Instant,
     ) -> Option<Duration> {
+        let limit = self.operating_limit()?;
         self.operating
             .report(tenant, method.name(), travelled, report, now);
         if let Some(bucket) = self.budget.shared() {
@@ -398,8 +403,8 @@ impl<J> Portal<J> {
                 bucket.report(now, report);
             }
         }
-        let limit = self.operating_limit();
-        self.operating.remaining(tenant, method.name(), limit, now)
+        self.operating
+            .remaining(tenant, method.name(), Some(limit), now)
     }
 
     /// The portal has refused a method, or `batch`, because its operating budget is used up. Gives how long that lasts.
@@ -441,7 +446,7 @@ impl<J> Portal<J> {
             && self.budget.is_idle(now)
             && self
                 .last_sent
-                .is_none_or(|sent| now.saturating_duration_since(sent) > REMEMBERED)
+                .is_none_or(|sent| now.saturating_duration_since(sent) > UNUSED)
     }
 }
 

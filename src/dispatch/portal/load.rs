@@ -147,7 +147,9 @@ impl Loading<'_> {
         );
         self.taken += 1;
         self.bytes += bytes;
-        self.operating.sent(&terms.tenant, method);
+        if self.limit.is_some() {
+            self.operating.sent(&terms.tenant, method);
+        }
         Fits::Yes
     }
 }

@@ -94,7 +94,14 @@ impl Replica {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let replica = replica::Replica::new(&store, Pace::default(), &tasks, stop.clone());
         let lifetime = Duration::from_secs(3600);
-        let ledger = Ledger::new(store.clone(), replica, lifetime, &tasks, &stop);
+        let ledger = Ledger::new(
+            store.clone(),
+            replica,
+            lifetime,
+            metrics.clone(),
+            &tasks,
+            &stop,
+        );
         let access = PortalAccess::new(
             directory.clone(),
             store,
