@@ -4,6 +4,7 @@
 mod company;
 mod demand;
 mod load;
+mod operating;
 mod wait;
 
 use std::collections::HashMap;
@@ -17,13 +18,12 @@ use super::breaker::{Breaker, Way};
 use super::budget::{Budget, Share};
 use super::conversation::Conversation;
 use super::not_admitted::NotAdmitted;
-use super::operating::{OperatingBudgets, Report, Travelled};
+use super::operating::OperatingBudgets;
 use super::options::Options;
 use super::pace::Pace;
 use super::permit::Permit;
 use super::queue::{CallNumber, Queue, Terms, Waiting};
 use super::repeats::Repeats;
-use super::sharing;
 use super::taken::Taken;
 use crate::bitrix24::Method;
 use crate::tenant::{Intensity, TenantId};
@@ -177,34 +177,6 @@ impl<J> Portal<J> {
             return Err(NotAdmitted::QueueFull { retry_after });
         }
         self.check_wait(terms, now)
-    }
-
-    fn check_operating(
-        &self,
-        tenant: &TenantId,
-        method: &'static str,
-        now: Instant,
-    ) -> Result<(), NotAdmitted> {
-        let limit = self.operating_limit();
-        let checked = self.operating.check(tenant, method, limit, now);
-        checked.map_err(|retry_after| NotAdmitted::OperatingLimit { retry_after })
-    }
-
-    /// Takes over what other replicas have told of operating times.
-    fn hear(&mut self, now: Instant) {
-        if let Some(heard) = self
-            .budget
-            .shared()
-            .and_then(|bucket| bucket.heard(now, self.heard))
-        {
-            self.heard = heard.times;
-            self.operating.hear(&heard, now);
-        }
-    }
-
-    /// Self-hosted portals have their own limit, or none: nobody has told us.
-    fn operating_limit(&self) -> Option<Duration> {
-        self.budget.intensity().and(self.options.operating_limit)
     }
 
     /// What happens next. To be asked again whenever something has changed, until it has nothing to send.
@@ -377,44 +349,6 @@ impl<J> Portal<J> {
     /// Takes a call out that nobody waits for any more, unless it was sent.
     pub(super) fn cancel(&mut self, number: CallNumber) -> Option<Waiting<J>> {
         self.queue.cancel(number)
-    }
-
-    /// Takes over what an answer says of the operating budget. Gives what is left of it.
-    pub(super) fn report(
-        &mut self,
-        tenant: &TenantId,
-        method: Method,
-        travelled: Travelled,
-        report: Report,
-        now: Instant,
-    ) -> Option<Duration> {
-        let limit = self.operating_limit()?;
-        self.operating
-            .report(tenant, method.name(), travelled, report, now);
-        if let Some(bucket) = self.budget.shared() {
-            for (charged, used) in self.operating.to_be_told(tenant, method.name(), now) {
-                let report = sharing::Report {
-                    tenant: tenant.to_string(),
-                    method: charged.to_owned(),
-                    used: used.seconds,
-                    resets_in: Some(used.resets.saturating_duration_since(now)),
-                    age: Duration::ZERO,
-                };
-                bucket.report(now, report);
-            }
-        }
-        self.operating
-            .remaining(tenant, method.name(), Some(limit), now)
-    }
-
-    /// The portal has refused a method, or `batch`, because its operating budget is used up. Gives how long that lasts.
-    pub(super) fn operating_refused(
-        &mut self,
-        tenant: &TenantId,
-        method: &'static str,
-        now: Instant,
-    ) -> Duration {
-        self.operating.refused(tenant, method, now)
     }
 
     /// The portal does not take this method in a batch.
