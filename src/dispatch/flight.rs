@@ -244,6 +244,7 @@ impl Flight {
             match remedies.verdict(&terms, &mut job, result).await {
                 Verdict::Ended(outcome, recorded) => ended.push((job, outcome, recorded)),
                 Verdict::Again(not_before) => {
+                    job.note_not_executed();
                     let terms = Terms {
                         not_before,
                         command_bytes: job.command.as_ref().map(Command::len),
@@ -251,7 +252,10 @@ impl Flight {
                     };
                     again.push((terms, job));
                 }
-                Verdict::Elsewhere => job.moved(),
+                Verdict::Elsewhere => {
+                    job.note_not_executed();
+                    job.moved();
+                }
             }
         }
         // Those behind need not wait for the ledger.

@@ -86,7 +86,20 @@ impl Job {
         drop(self.end.send(Ended::Sent(outcome, self.spent)));
     }
 
+    /// Notes that the portal has certainly not executed it: whoever has it next may let go of it.
+    pub(super) fn note_not_executed(&self) {
+        if let Some(claim) = &self.claim {
+            claim.note_not_executed();
+        }
+    }
+
+    /// Whether nobody waits for it any more.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.end.is_closed()
+    }
+
     pub(super) fn not_sent(self, why: NotAdmitted) {
+        self.note_not_executed();
         // What the portal has said says more.
         let ended = match self.tries.last {
             Some(error) => Ended::Sent(Err(error.into()), self.spent),
