@@ -20,7 +20,7 @@ use crate::dispatch::Dispatcher;
 use crate::dispatch::ledger::Ledger;
 use crate::dispatch::replica::{Pace, Replica};
 use crate::install::{self, InstallationEnds, Patience};
-use crate::metrics::Metrics;
+use crate::metrics::{Limits, Metrics};
 use crate::openlines::{OpenLines, Rules};
 use crate::server::{self, ServeError, Services, admin};
 use crate::tenant::{
@@ -94,6 +94,11 @@ pub async fn run(
         ..
     } = config;
     let metrics = Metrics::new()?;
+    metrics.limited(Limits {
+        calls_in_hand: server.maximum_concurrent_calls,
+        waiting_calls: dispatch.maximum_waiting_calls,
+        waiting_bytes: dispatch.maximum_waiting_bytes,
+    });
     let (ready, readiness) = watch::channel(false);
     let admin = admin(telemetry.admin_listen, metrics.clone(), readiness).await?;
     let client = client(&portals)?;
