@@ -3,7 +3,7 @@
 //! `cargo bench --bench hop` starts an upstream stub, the real program with everything on, and a bare tonic + reqwest hop, each as a
 //! process of its own, and loads the two in alternating rounds of one run. It prints Markdown for docs/performance.md.
 //! `cargo bench --bench hop -- --short` takes a few seconds; `cargo bench --bench hop -- --tenants` compares ten stored tenants with
-//! 100,000.
+//! 100,000; `cargo bench --bench hop -- --ledger` compares calls with and without a `request_id`.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@
 )]
 
 mod bare;
+mod ledger;
 mod load;
 mod process;
 mod report;
@@ -46,6 +47,7 @@ fn main() {
     match mode.map(String::as_str) {
         Some("stub") => stub::run(),
         Some("bare") => bare::run(arguments.last().unwrap()),
+        Some("--ledger") => ledger::measure(),
         Some("--tenants") => tenants::measure(),
         Some("--short") => measure(&Plan {
             rounds: 3,
@@ -55,7 +57,7 @@ fn main() {
             rounds: 9,
             round: Duration::from_secs(3),
         }),
-        Some(other) => panic!("{other}: give --short, --tenants or nothing"),
+        Some(other) => panic!("{other}: give --short, --ledger, --tenants or nothing"),
     }
 }
 

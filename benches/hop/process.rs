@@ -64,7 +64,23 @@ impl Running {
         more: &str,
         stored: usize,
     ) -> Service {
+        Self::start_service_at("", portal, more, stored).await
+    }
+
+    /// The same on another store than an SQLite file of its own, if a URL is given.
+    pub(crate) async fn start_service_at(
+        store_url: &str,
+        portal: SocketAddr,
+        more: &str,
+        stored: usize,
+    ) -> Service {
         let files = tempfile::tempdir().unwrap();
+        let sqlite = format!("sqlite:{}", files.path().join("openlines.db").display());
+        let store_url = if store_url.is_empty() {
+            &sqlite
+        } else {
+            store_url
+        };
         let key = NewKey::generate().unwrap();
         let address = free_address();
         let tenants = files.path().join("tenants.yaml");
@@ -83,13 +99,13 @@ impl Running {
                 "server: {{listen: '{address}', reflection: true}}\n\
                  auth: {{callers: [{{name: bench, tenants: ['*'], keys: ['{}']}}]}}\n\
                  tenants: {{file: '{}'}}\n\
-                 store: {{url: 'sqlite:{}', keyring_file: '{}'}}\n\
+                 store: {{url: '{}', keyring_file: '{}'}}\n\
                  portals: {{dangerous_allow_insecure: true}}\n\
                  admin: {{listen: '{}'}}\n\
                  {more}",
                 key.entry(),
                 tenants.display(),
-                files.path().join("openlines.db").display(),
+                store_url,
                 keyring.display(),
                 free_address(),
             ),

@@ -30,7 +30,7 @@ impl<J> Portal<J> {
     fn expected_wait(&self, terms: &Terms, now: Instant) -> Duration {
         let size = self.batch_size(terms.command_bytes.is_some());
         let behind = self.behind_its_own(terms, size);
-        if self.budget.intensity().is_none() {
+        if self.budget.part(now).is_none() {
             return behind;
         }
         let ahead = self.queue.ahead(terms.priority);
@@ -48,7 +48,7 @@ impl<J> Portal<J> {
 
     /// How long until so many requests may have gone.
     fn until_room(&self, requests: f64, now: Instant) -> Duration {
-        let Some(intensity) = self.budget.intensity() else {
+        let Some(intensity) = self.budget.part(now) else {
             return Duration::ZERO;
         };
         let missing = requests - self.budget.peek(now);
@@ -71,12 +71,12 @@ impl<J> Portal<J> {
     }
 
     /// When half of the calls that wait will have gone.
-    pub(super) fn until_half_empty(&self) -> Duration {
+    pub(super) fn until_half_empty(&self, now: Instant) -> Duration {
         let size = self.batch_size(true);
         let requests = number((self.queue.len() / 2).div_ceil(size));
         let wait = self
             .budget
-            .intensity()
+            .part(now)
             .map_or(Duration::ZERO, |intensity| intensity.time_for(requests));
         wait.max(SHORTEST_RETRY)
     }
