@@ -1,6 +1,9 @@
 //! A service with a sandbox portal behind it, and a client in front.
 
 pub(crate) mod admin;
+pub(crate) mod conversations;
+pub(crate) mod cutter;
+mod fate;
 pub(crate) mod log;
 pub(crate) mod portal;
 pub(crate) mod process;
@@ -28,6 +31,7 @@ use tokio::task::JoinHandle;
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
+pub(crate) use fate::Fate;
 pub(crate) use told::Told;
 
 /// The tenant with application credentials for the sandbox.
