@@ -205,7 +205,7 @@ fn what_is_put_back_goes_before_those_that_came_after_it() {
     queue.push(call(5, "a", 9), ());
     queue.land(&[Conversation::of(&1_u32)]);
     for waiting in taken.into_iter().rev() {
-        queue.put_back(waiting.terms, waiting.job);
+        queue.put_back(waiting.terms, ());
     }
     assert_eq!(order(&mut queue), [1, 2, 5, 3, 4]);
 }
@@ -280,7 +280,7 @@ fn at_random_nothing_is_lost_and_every_conversation_keeps_its_order() {
             queue.land(&conversations);
             if step % 5 == 0 {
                 for waiting in taken.into_iter().rev() {
-                    queue.put_back(waiting.terms, waiting.job);
+                    queue.put_back(waiting.terms, ());
                 }
             } else {
                 sent.extend(numbers(&taken));
