@@ -16,6 +16,7 @@ mod list;
 mod manager;
 mod name;
 mod page;
+mod plan;
 mod selection;
 mod service;
 mod time;

@@ -23,7 +23,7 @@ pub use directory::{Directory, ResolveError, Tenant, follow};
 pub(crate) use file::TenantsFile;
 pub use file::TenantsSource;
 pub use id::{InvalidTenantId, TenantId};
-pub use plan::{Intensity, Plan};
+pub use plan::{Intensity, InvalidIntensity, Plan};
 pub use reconcile::{Reconciled, reconcile};
 pub use record::{Judgement, Unusable};
 pub use sealing::Keyring;

@@ -35,6 +35,7 @@ pub(crate) async fn fill(folder: &Path, portal: SocketAddr, count: usize) {
             display_name: format!("Tenant {number}"),
             portal: format!("http://{portal}"),
             member_id: None,
+            plan: None,
             credentials: StoredCredentials::Webhook {
                 user_id: 1,
                 secret: "secret".into(),

@@ -83,6 +83,7 @@ def tenants() -> Iterable[TenantCase]:
         for character in "\n\t\x00\x7f":
             what = f"a display name with {character!r}"
             yield case(what, operation, {path: f"a{character}"}, path)
+        yield from plans(operation)
         path = "tenant.webhook.user_id"
         for user_id in (1, 2**63 - 1):
             webhook = WEBHOOK | {"user_id": user_id}
@@ -97,6 +98,27 @@ def tenants() -> Iterable[TenantCase]:
             what = f"a webhook secret {secret[:9]!r}"
             yield case(what, operation, {"tenant.webhook": webhook}, path)
         yield from applications(operation)
+
+
+def plans(operation: str) -> Iterable[TenantCase]:
+    path = "tenant.plan"
+    for kind in (1, 2, 3):
+        yield case(f"plan {kind}", operation, {path: {"kind": kind}})
+    for kind in (-1, 0, 4):
+        yield case(f"plan {kind}", operation, {path: {"kind": kind}}, f"{path}.kind")
+    yield case("a plan of nothing", operation, {path: {}}, f"{path}.limit")
+    for burst, rate in ((1, 5e-324), (10_000, 1000.0)):
+        own = {"burst": burst, "per_second": rate}
+        yield case(f"a plan of {burst}, {rate}", operation, {path: {"own": own}})
+    for burst in (-1, 0, 10_001):
+        own = {"burst": burst, "per_second": 1.0}
+        yield case(f"a plan of {burst} at once", operation, {path: {"own": own}}, f"{path}.own.burst")
+    for rate in (-1.0, 0.0, 1000.1, "Infinity", "NaN"):
+        own = {"burst": 1, "per_second": rate}
+        what = f"a plan of {rate} a second"
+        yield case(what, operation, {path: {"own": own}}, f"{path}.own.per_second")
+    both = (f"{path}.own.burst", f"{path}.own.per_second")
+    yield case("a plan without figures", operation, {path: {"own": {}}}, *both)
 
 
 def applications(operation: str) -> Iterable[TenantCase]:

@@ -140,6 +140,9 @@ def test_it_manages_tenants(grpcurl: Grpcurl, service: Service, sandbox: Sandbox
     change = {"name": "tenants/by-grpcurl", "display_name": "Acme GmbH"}
     updated = call("UpdateTenant", {"tenant": change, "update_mask": {"paths": ["display_name"]}})
     assert json.loads(updated.stdout)["tenant"]["displayName"] == "Acme GmbH"
+    plan = {"own": {"burst": 100, "per_second": 3}}
+    planned = call("UpdateTenant", {"tenant": {"name": "tenants/by-grpcurl", "plan": plan}})
+    assert json.loads(planned.stdout)["tenant"]["plan"] == {"own": {"burst": 100, "perSecond": 3}}
     verified = call("VerifyTenant", {"name": "tenants/by-grpcurl"})
     assert json.loads(verified.stdout)["verdict"] == "VERDICT_WORKING"
     deleted = call("DeleteTenant", {"name": "tenants/by-grpcurl"})

@@ -55,6 +55,15 @@ def test_a_field_mask_of_python_changes_what_it_names(tenant: Any, tenants: Tena
     assert failure.reason == "ERROR_REASON_TENANT_CHANGED"
 
 
+def test_a_plan_is_entered_and_taken_away(tenant: Any, tenants: TenantClient) -> None:
+    assert not tenant.HasField("plan")
+    change: Json = {"name": NAME, "plan": {"own": {"burst": 100, "perSecond": 2.5}}}
+    updated = tenants.call("UpdateTenant", {"tenant": change}).tenant
+    assert (updated.plan.own.burst, updated.plan.own.per_second) == (100, 2.5)
+    updated = tenants.call("UpdateTenant", {"tenant": {"name": NAME}, "update_mask": "plan"}).tenant
+    assert not updated.HasField("plan")
+
+
 def test_credentials_are_verified(tenant: Any, tenants: TenantClient) -> None:
     verified = tenants.call("VerifyTenant", {"name": NAME})
     assert verified.verdict == verified.VERDICT_WORKING

@@ -59,11 +59,16 @@ impl Applying<'_> {
         let Entered {
             display_name,
             portal,
+            plan,
             credentials,
         } = &self.change.entered;
         if self.is_selected(Field::DisplayName) && tenant.display_name != *display_name {
             tenant.display_name.clone_from(display_name);
             self.changed.push(Field::DisplayName.path());
+        }
+        if self.is_selected(Field::Plan) && tenant.plan != *plan {
+            tenant.plan = *plan;
+            self.changed.push(Field::Plan.path());
         }
         let moved = match portal {
             _ if !self.is_selected(Field::Portal) => false,

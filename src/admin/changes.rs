@@ -239,6 +239,7 @@ fn blank(id: TenantId) -> StoredTenant {
         display_name: String::new(),
         portal: String::new(),
         member_id: None,
+        plan: None,
         credentials: StoredCredentials::Webhook {
             user_id: 0,
             secret: SecretString::from(""),

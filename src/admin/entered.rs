@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::selection::Field;
-use super::time;
+use super::{plan, time};
 use crate::api::bitrix24::tenants::v1::tenant::Credentials;
 use crate::api::bitrix24::tenants::v1::{ApplicationCredentials, Tenant, WebhookCredentials};
 use crate::bitrix24::{AuthorizationServer, ClientId, Policy, PortalAddress};
 use crate::error::Violations;
+use crate::tenant::Plan;
 
 /// The longest name of a tenant for people, in characters.
 const DISPLAY_NAME_CHARACTERS: usize = 200;
@@ -20,6 +21,7 @@ const SECRET_BYTES: usize = 4096;
 pub(super) struct Entered {
     pub(super) display_name: String,
     pub(super) portal: Option<String>,
+    pub(super) plan: Option<Plan>,
     pub(super) credentials: Option<EnteredCredentials>,
 }
 
@@ -52,6 +54,9 @@ impl Entered {
         let mut form = Form { policy, violations };
         form.display_name(&tenant.display_name);
         let portal = form.portal(&tenant.portal);
+        let plan = tenant
+            .plan
+            .and_then(|plan| plan::of_request(plan, form.violations));
         let credentials = tenant.credentials.map(|credentials| match credentials {
             Credentials::Webhook(webhook) => EnteredCredentials::Webhook(form.webhook(webhook)),
             Credentials::Application(application) => {
@@ -61,6 +66,7 @@ impl Entered {
         Self {
             display_name: tenant.display_name,
             portal,
+            plan,
             credentials,
         }
     }

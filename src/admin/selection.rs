@@ -13,6 +13,7 @@ use crate::error::Violations;
 pub(super) enum Field {
     DisplayName,
     Portal,
+    Plan,
     WebhookUserId,
     WebhookSecret,
     ClientId,
@@ -37,6 +38,7 @@ pub(super) enum How {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Selection(BTreeMap<Field, How>);
 
+const TENANT: [Field; 3] = [Field::DisplayName, Field::Portal, Field::Plan];
 const WEBHOOK: [Field; 2] = [Field::WebhookUserId, Field::WebhookSecret];
 const APPLICATION: [Field; 7] = [
     Field::ClientId,
@@ -78,6 +80,7 @@ impl Field {
         match self {
             Self::DisplayName => "display_name",
             Self::Portal => "portal",
+            Self::Plan => "plan",
             Self::WebhookUserId => "webhook.user_id",
             Self::WebhookSecret => "webhook.secret",
             Self::ClientId => "application.client_id",
@@ -96,7 +99,7 @@ impl Field {
     }
 
     fn by_itself(path: &str) -> Option<Self> {
-        [Self::DisplayName, Self::Portal]
+        TENANT
             .into_iter()
             .chain(WEBHOOK)
             .chain(APPLICATION)
@@ -146,7 +149,7 @@ impl Selection {
     }
 
     fn replace_all(&mut self) {
-        self.replace(&[Field::DisplayName, Field::Portal]);
+        self.replace(&TENANT);
         self.replace(&WEBHOOK);
         self.replace(&APPLICATION);
     }
@@ -187,6 +190,7 @@ impl Selection {
         let mut fields = vec![
             (Field::DisplayName, !tenant.display_name.is_empty()),
             (Field::Portal, !tenant.portal.is_empty()),
+            (Field::Plan, tenant.plan.is_some()),
         ];
         match &tenant.credentials {
             None => {}

@@ -1,6 +1,6 @@
 //! A tenant as callers see it: without its secrets.
 
-use super::{etag, name, time};
+use super::{etag, name, plan, time};
 use crate::api::bitrix24::tenants::v1::tenant::{Credentials, Origin, State};
 use crate::api::bitrix24::tenants::v1::{
     ApplicationCredentials, Reauthorization, Tenant, WebhookCredentials,
@@ -31,6 +31,7 @@ pub(super) fn of(stored: &StoredTenant) -> Tenant {
         name: name::of(&stored.id),
         display_name: stored.display_name.clone(),
         portal: stored.portal.clone(),
+        plan: stored.plan.map(plan::of_stored),
         credentials: Some(match &stored.credentials {
             StoredCredentials::Webhook { user_id, secret: _ } => {
                 Credentials::Webhook(WebhookCredentials {

@@ -3,6 +3,7 @@
 mod connection;
 mod entry;
 mod output;
+mod plan;
 mod refusal;
 mod secret;
 

@@ -119,6 +119,20 @@ impl<'v> Node<'v> {
         None
     }
 
+    /// Reads a number, whole or not.
+    pub(crate) fn number(&self, faults: &mut Faults) -> Option<f64> {
+        let number = self.value.as_f64();
+        if number.is_none() {
+            faults.push(self.wrong_kind("a number"));
+        }
+        number
+    }
+
+    /// Whether a mapping stands here, where a text may stand, too.
+    pub(crate) fn is_mapping(&self) -> bool {
+        self.value.is_object()
+    }
+
     /// `true` or `false`.
     pub(crate) fn flag(&self, faults: &mut Faults) -> Option<bool> {
         let flag = self.value.as_bool();

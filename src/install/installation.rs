@@ -178,6 +178,7 @@ impl Proven<'_> {
             display_name: self.portal.host().to_owned(),
             portal: self.portal_text.clone(),
             member_id: Some(self.installed.member_id.clone()),
+            plan: None,
             credentials: StoredCredentials::Application(credentials),
             disabled: false,
             reauthorization: None,

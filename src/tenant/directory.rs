@@ -246,12 +246,7 @@ impl Tenant {
     /// How many requests its portal takes.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        let portal = self.portal();
-        if portal.is_self_hosted() || portal.is_insecure() {
-            Plan::Unlimited
-        } else {
-            Plan::Standard
-        }
+        self.0.plan
     }
 
     /// Whether calls are made in the context of an application.

@@ -2,6 +2,7 @@
 
 mod entry;
 mod fingerprint;
+mod plan;
 
 pub(super) use self::fingerprint::same_tokens;
 use std::collections::BTreeSet;

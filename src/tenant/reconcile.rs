@@ -117,6 +117,7 @@ async fn update(store: &Store, entry: &StoredTenant) -> Result<Option<Option<Act
         }
         tenant.display_name.clone_from(&entry.display_name);
         tenant.portal.clone_from(&entry.portal);
+        tenant.plan = entry.plan;
         if entry.member_id.is_some() {
             tenant.member_id.clone_from(&entry.member_id);
         }

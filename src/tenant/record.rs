@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::applications::Applications;
 use super::id::TenantId;
+use super::plan::Plan;
 use super::stored::{Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
 use crate::bitrix24::{
     AuthorizationServer, Credential, InvalidAuthorizationServer, InvalidPortal, MemberId, Policy,
@@ -35,6 +36,7 @@ pub(super) struct Record {
     pub(super) id: TenantId,
     pub(super) revision: i64,
     pub(super) portal: PortalAddress,
+    pub(super) plan: Plan,
     pub(super) member_id: Option<MemberId>,
     pub(super) access: Access,
     pub(super) reauthorization: Option<Reauthorization>,
@@ -105,10 +107,12 @@ impl Record {
                 Access::Application(Grant::judge(application, judgement)?)
             }
         };
+        let portal = PortalAddress::parse(&stored.portal, &judgement.policy)?;
         Ok(Self {
             id: stored.id.clone(),
             revision: stored.revision,
-            portal: PortalAddress::parse(&stored.portal, &judgement.policy)?,
+            plan: stored.plan.unwrap_or_else(|| Plan::usual(&portal)),
+            portal,
             member_id: stored.member_id.clone(),
             access,
             reauthorization: stored.reauthorization.clone(),
@@ -183,4 +187,59 @@ pub(super) fn client_secret<'a>(
 fn instant(timestamp: Timestamp) -> Instant {
     let left = timestamp.duration_since(Timestamp::now());
     Instant::now() + Duration::try_from(left).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::{Judgement, Record};
+    use crate::bitrix24::{AuthorizationServer, HostName, Policy, Suffix};
+    use crate::tenant::{
+        Applications, Intensity, Origin, Plan, StoredCredentials, StoredTenant, TenantId,
+    };
+
+    fn judged(plan: Option<Plan>) -> Plan {
+        let policy = Policy {
+            allowed_suffixes: vec![Suffix::parse("bitrix24.com").unwrap()],
+            authorization_servers: vec![HostName::parse("oauth.bitrix.info").unwrap()],
+            ..Policy::default()
+        };
+        let judgement = Judgement {
+            default_server: AuthorizationServer::parse("oauth.bitrix.info", &policy).unwrap(),
+            policy,
+            applications: Applications::new(Vec::new()),
+        };
+        let stored = StoredTenant {
+            id: TenantId::parse("acme").unwrap(),
+            display_name: String::new(),
+            portal: "acme.bitrix24.com".to_owned(),
+            member_id: None,
+            plan,
+            credentials: StoredCredentials::Webhook {
+                user_id: 1,
+                secret: "a".into(),
+            },
+            disabled: false,
+            reauthorization: None,
+            origin: Origin::Api,
+            file_fingerprint: None,
+            revision: 1,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        };
+        Record::judge(&stored, &judgement).unwrap().plan
+    }
+
+    #[test]
+    fn the_plan_is_what_somebody_has_said_and_otherwise_the_usual_one() {
+        assert_eq!(judged(None), Plan::Standard);
+        let own = Plan::Own(Intensity {
+            burst: 100,
+            per_second: 3.0,
+        });
+        for plan in [Plan::Standard, Plan::Enterprise, Plan::Unlimited, own] {
+            assert_eq!(judged(Some(plan)), plan);
+        }
+    }
 }

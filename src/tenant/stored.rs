@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::id::TenantId;
+use super::plan::Plan;
 use crate::bitrix24::{ClientId, MemberId};
 
 /// A tenant as the store keeps it. Its `Debug` form shows no secret.
@@ -20,6 +21,8 @@ pub struct StoredTenant {
     pub portal: String,
     /// The portal's own id, once it is known.
     pub member_id: Option<MemberId>,
+    /// How many requests the portal takes, if somebody has said it; otherwise it is [`Plan::usual`].
+    pub plan: Option<Plan>,
     /// What opens the portal.
     pub credentials: StoredCredentials,
     /// Whether calls for the tenant are refused.

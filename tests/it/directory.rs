@@ -53,6 +53,7 @@ impl Office {
             display_name: String::new(),
             portal: format!("http://{}", self.sandbox.address()),
             member_id: None,
+            plan: None,
             credentials: StoredCredentials::Webhook {
                 user_id: 1,
                 secret: SecretString::from(demo::WEBHOOK_SECRET),

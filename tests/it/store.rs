@@ -5,6 +5,7 @@ mod commands;
 mod leases;
 mod opening;
 mod outage;
+mod plans;
 mod secrets;
 mod tenants;
 mod writers;

@@ -5,6 +5,7 @@ mod creation;
 mod listing;
 mod masks;
 mod office;
+mod plans;
 mod rights;
 mod secrecy;
 mod store;

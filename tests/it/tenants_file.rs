@@ -9,7 +9,7 @@ use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::sandbox::{Event, EventKind, Portal, Sandbox, demo};
 use bitrix24_openlines::tenant::sealing::Key;
-use bitrix24_openlines::tenant::{Access, Origin, Store, StoredTenant};
+use bitrix24_openlines::tenant::{Access, Intensity, Origin, Plan, Store, StoredTenant};
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
@@ -28,6 +28,7 @@ on_both_stores!(
     changed_tokens_replace_the_stored_ones_and_lift_the_mark,
     a_tenant_that_the_file_no_longer_names_stays_and_works_and_is_counted,
     what_the_tenant_service_disabled_stays_disabled,
+    a_plan_is_taken_over_and_stays_as_it_was_changed_until_the_entry_changes,
 );
 
 /// Settings and files of a service that is started several times on one store.
@@ -250,6 +251,37 @@ async fn what_the_tenant_service_disabled_stays_disabled(stores: Stores) {
     let service = deployment.restart(service).await;
     assert_eq!(call(&service, RENEWABLE).await, "TENANT_DISABLED");
     assert_eq!(deployment.tenant(RENEWABLE).await.display_name, "Another");
+}
+
+async fn a_plan_is_taken_over_and_stays_as_it_was_changed_until_the_entry_changes(stores: Stores) {
+    let planned = |plan: &str| {
+        renewable(RENEWABLE).replacen("  portal:", &format!("  plan: {plan}\n  portal:"), 1)
+    };
+    let deployment = Deployment::new(stores).await;
+    deployment.write(&planned("{burst: 100, per_second: 3}"));
+    let service = deployment.start().await;
+    assert_eq!(call(&service, RENEWABLE).await, "OK");
+    let own = Plan::Own(Intensity {
+        burst: 100,
+        per_second: 3.0,
+    });
+    assert_eq!(deployment.tenant(RENEWABLE).await.plan, Some(own));
+    let store = deployment.store().await;
+    change(&store, RENEWABLE, |tenant| {
+        tenant.plan = Some(Plan::Unlimited);
+    })
+    .await;
+    let service = deployment.restart(service).await;
+    let tenant = deployment.tenant(RENEWABLE).await;
+    assert_eq!(tenant.plan, Some(Plan::Unlimited));
+    deployment.write(&planned("enterprise"));
+    let service = deployment.restart(service).await;
+    let tenant = deployment.tenant(RENEWABLE).await;
+    assert_eq!(tenant.plan, Some(Plan::Enterprise));
+    deployment.write(&renewable(RENEWABLE));
+    let service = deployment.restart(service).await;
+    assert_eq!(deployment.tenant(RENEWABLE).await.plan, None);
+    assert_eq!(call(&service, RENEWABLE).await, "OK");
 }
 
 #[tokio::test]

@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use prost_types::FieldMask;
 
-use super::{Usage, secret};
+use super::{Usage, plan, secret};
 use crate::api::bitrix24::tenants::v1::tenant::Credentials;
-use crate::api::bitrix24::tenants::v1::{ApplicationCredentials, Tenant, WebhookCredentials};
+use crate::api::bitrix24::tenants::v1::{ApplicationCredentials, Plan, Tenant, WebhookCredentials};
 
 /// The fields of a tenant. Secrets are read from files; `-` is standard input.
 #[derive(Debug, Args)]
@@ -19,6 +19,9 @@ pub(super) struct Entry {
     /// The portal's host name, like example.bitrix24.com.
     #[arg(long, value_name = "HOST")]
     portal: Option<String>,
+    /// How many requests the portal takes: standard, enterprise, unlimited, or BURST/PER_SECOND like 100/3.
+    #[arg(long, value_name = "PLAN", value_parser = plan::parse)]
+    plan: Option<Plan>,
     /// Webhook: the user in whose name it acts.
     #[arg(long, value_name = "ID", help_heading = "Webhook")]
     webhook_user_id: Option<i64>,
@@ -57,6 +60,7 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Cleared {
     DisplayName,
+    Plan,
     ClientId,
     ClientSecret,
     AuthorizationServer,
@@ -66,9 +70,22 @@ pub(super) enum Cleared {
 }
 
 impl Cleared {
+    fn is_of_application(self) -> bool {
+        match self {
+            Self::DisplayName | Self::Plan => false,
+            Self::ClientId
+            | Self::ClientSecret
+            | Self::AuthorizationServer
+            | Self::ApplicationToken
+            | Self::AccessToken
+            | Self::RefreshToken => true,
+        }
+    }
+
     fn path(self) -> &'static str {
         match self {
             Self::DisplayName => "display_name",
+            Self::Plan => "plan",
             Self::ClientId => "application.client_id",
             Self::ClientSecret => "application.client_secret",
             Self::AuthorizationServer => "application.authorization_server",
@@ -85,6 +102,7 @@ impl Entry {
         let Self {
             display_name,
             portal,
+            plan,
             webhook_user_id,
             webhook_secret_file,
             client_id,
@@ -99,6 +117,7 @@ impl Entry {
         let tenant = Tenant {
             display_name: given.text("display_name", display_name),
             portal: given.text("portal", portal),
+            plan: given.value("plan", plan),
             ..Tenant::default()
         };
         let before = given.paths.len();
@@ -147,7 +166,7 @@ impl Entry {
             )?,
             ..Default::default()
         };
-        let clears_application = cleared.iter().any(|field| *field != Cleared::DisplayName);
+        let clears_application = cleared.iter().any(|field| field.is_of_application());
         let has_application = given.paths.len() > before || clears_application;
         let credentials = match (has_webhook, has_application) {
             (true, true) => {

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use prost::{Message, Name};
 
+use super::plan;
 use crate::api::bitrix24::tenants::v1::tenant::{Credentials, Origin, State};
 use crate::api::bitrix24::tenants::v1::verify_tenant_response::Verdict;
 use crate::api::bitrix24::tenants::v1::{
@@ -130,6 +131,10 @@ fn lines(tenant: &Tenant) -> String {
         ("state", state(tenant).to_owned()),
         ("portal", tenant.portal.clone()),
         ("member id", tenant.member_id.clone()),
+        (
+            "plan",
+            tenant.plan.as_ref().map(plan::shown).unwrap_or_default(),
+        ),
         ("credentials", kind(tenant).to_owned()),
     ];
     match &tenant.credentials {

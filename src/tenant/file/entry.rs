@@ -5,6 +5,7 @@ use secrecy::SecretString;
 
 use super::Reading;
 use super::fingerprint::fingerprint;
+use super::plan;
 use crate::bitrix24::{AuthorizationServer, ClientId, MemberId, PortalAddress};
 use crate::config::{Fields, Node};
 use crate::tenant::applications::Applications;
@@ -17,7 +18,14 @@ const DISPLAY_NAME: usize = 200;
 
 impl Reading<'_> {
     pub(super) fn tenant(&mut self, item: &Node<'_>) -> Option<StoredTenant> {
-        let known = ["id", "display_name", "portal", "webhook", "application"];
+        let known = [
+            "id",
+            "display_name",
+            "portal",
+            "plan",
+            "webhook",
+            "application",
+        ];
         let fields = item.fields(&known, &mut self.file.faults)?;
         let id = fields
             .required("id", &mut self.file.faults)
@@ -29,6 +37,10 @@ impl Reading<'_> {
         let portal = fields
             .required("portal", &mut self.file.faults)
             .and_then(|node| self.portal(&node));
+        let plan = match fields.optional("plan") {
+            None => Some(None),
+            Some(node) => plan::read(&node, &mut self.file.faults).map(Some),
+        };
         let credentials = fields
             .exactly_one(&["webhook", "application"], &mut self.file.faults)
             .and_then(|(kind, node)| match kind {
@@ -41,6 +53,7 @@ impl Reading<'_> {
             display_name: display_name?,
             portal: portal?,
             member_id,
+            plan: plan?,
             credentials,
             disabled: false,
             reauthorization: None,

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::bitrix24::{ClientId, MemberId};
+use crate::tenant::plan::Plan;
 use crate::tenant::stored::{StoredCredentials, StoredTenant};
 
 /// The bytes that stand for the tokens.
@@ -37,6 +38,17 @@ pub(super) fn fingerprint(tenant: &StoredTenant) -> [u8; 32] {
             tokens.optional(application.client_id.as_ref().map(ClientId::as_str));
             tokens.secret(&application.access_token);
             tokens.secret(&application.refresh_token);
+        }
+    }
+    // Only where there is one, so that the entries of before plans keep their fingerprints.
+    if let Some(plan) = tenant.plan {
+        rest.text("plan");
+        match plan {
+            Plan::Own(own) => {
+                rest.text(&own.burst.to_string());
+                rest.text(&own.per_second.to_string());
+            }
+            Plan::Standard | Plan::Enterprise | Plan::Unlimited => rest.optional(plan.name()),
         }
     }
     let (tokens, rest) = (tokens.digest.finalize(), rest.digest.finalize());

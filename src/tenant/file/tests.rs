@@ -6,7 +6,8 @@ use super::TenantsFile;
 use crate::bitrix24::{ClientId, HostName, Policy, Suffix};
 use crate::config::Environment;
 use crate::tenant::{
-    Application, ApplicationName, Applications, StoredApplication, StoredCredentials, StoredTenant,
+    Application, ApplicationName, Applications, Intensity, Plan, StoredApplication,
+    StoredCredentials, StoredTenant,
 };
 
 const CANARY: &str = "s3cr3t/canary";
@@ -183,6 +184,94 @@ fn every_change_of_an_entry_changes_its_fingerprint_and_nothing_else_does() {
     ] {
         assert_ne!(fingerprint(lines), fingerprint(changed), "{changed}");
     }
+}
+
+/// A tenants file with one webhook whose plan is `plan`.
+fn with_plan(plan: &str) -> TenantsFile {
+    read(&format!(
+        "tenants: [{{id: a, portal: a.bitrix24.com, {plan} webhook: {{user_id: 1, secret: {{inline: a}}}}}}]\n"
+    ))
+}
+
+#[test]
+fn a_plan_is_a_name_or_figures_and_changes_the_fingerprint() {
+    let own = |burst, per_second| Some(Plan::Own(Intensity { burst, per_second }));
+    let mut fingerprints = std::collections::HashSet::new();
+    for (text, expected) in [
+        ("", None),
+        ("plan: standard,", Some(Plan::Standard)),
+        ("plan: enterprise,", Some(Plan::Enterprise)),
+        ("plan: unlimited,", Some(Plan::Unlimited)),
+        ("plan: {burst: 1, per_second: 0.25},", own(1, 0.25)),
+        (
+            "plan: {burst: 10000, per_second: 1000},",
+            own(10_000, 1_000.0),
+        ),
+        ("plan: {per_second: 2.0, burst: 50},", own(50, 2.0)),
+    ] {
+        let file = with_plan(text);
+        assert!(file.faults.is_empty(), "{text}: {}", file.faults);
+        let tenant = tenant(&file, "a");
+        assert_eq!(tenant.plan, expected, "{text}");
+        assert!(fingerprints.insert(tenant.file_fingerprint), "{text}");
+    }
+    let whole = with_plan("plan: {burst: 50, per_second: 2},");
+    assert!(fingerprints.contains(&tenant(&whole, "a").file_fingerprint));
+}
+
+#[test]
+fn a_plan_that_is_none_is_a_fault_that_says_what_to_give() {
+    for (plan, faults) in [
+        (
+            "gold",
+            &["tenants[0].plan in", "is no plan", "enterprise"][..],
+        ),
+        ("Standard", &["is no plan"]),
+        ("50", &["tenants[0].plan in", "is a whole number"]),
+        ("", &["is empty"]),
+        ("[50, 2]", &["is a list"]),
+        ("{}", &["has no `burst`", "has no `per_second`"]),
+        ("{burst: 50}", &["has no `per_second`"]),
+        (
+            "{burst: 0, per_second: 0}",
+            &[
+                "tenants[0].plan.burst in",
+                "is too small",
+                "is not above 0 and at most 1,000",
+            ],
+        ),
+        (
+            "{burst: 10001, per_second: 1000.5}",
+            &[
+                "is not between 1 and 10,000",
+                "is not above 0 and at most 1,000",
+            ],
+        ),
+        (
+            "{burst: 1.5, per_second: fast}",
+            &["is a number", "is a text"],
+        ),
+        (
+            "{burst: 50, per_second: 2, rate: 1}",
+            &["tenants[0].plan.rate in", "unknown key"],
+        ),
+    ] {
+        let report = report(&with_plan(&format!("plan: {plan},")));
+        for fault in faults {
+            assert!(report.contains(fault), "{plan}: {report}");
+        }
+    }
+    report(&with_plan(&format!("plan: \"{CANARY}\",")));
+}
+
+#[test]
+fn an_entry_of_before_plans_keeps_its_fingerprint() {
+    let fingerprint = fingerprint("access_token: {inline: a}, client_id: app.1.2").unwrap();
+    let hexadecimal = fingerprint.map(|byte| format!("{byte:02x}")).concat();
+    assert_eq!(
+        hexadecimal,
+        "d4853285379a4758788586ccc12677d55d0d1d61117694f9c13b9882eadf1fda"
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub(super) fn same(one: &StoredTenant, other: &StoredTenant) -> bool {
         display_name,
         portal,
         member_id,
+        plan,
         credentials,
         disabled,
         reauthorization,
@@ -23,6 +24,7 @@ pub(super) fn same(one: &StoredTenant, other: &StoredTenant) -> bool {
     *display_name == other.display_name
         && *portal == other.portal
         && *member_id == other.member_id
+        && *plan == other.plan
         && *disabled == other.disabled
         && *reauthorization == other.reauthorization
         && *origin == other.origin

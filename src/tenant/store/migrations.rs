@@ -6,7 +6,7 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use super::error::{OpenError, StoreError};
 
 /// Number and name of a version, with its statements for SQLite and for PostgreSQL.
-const VERSIONS: [(i64, &str, &str, &str); 3] = [
+const VERSIONS: [(i64, &str, &str, &str); 4] = [
     (
         1,
         "tenants",
@@ -24,6 +24,12 @@ const VERSIONS: [(i64, &str, &str, &str); 3] = [
         "budgets",
         include_str!("../../../migrations/sqlite/0003_budgets.sql"),
         include_str!("../../../migrations/postgresql/0003_budgets.sql"),
+    ),
+    (
+        4,
+        "plans",
+        include_str!("../../../migrations/sqlite/0004_plans.sql"),
+        include_str!("../../../migrations/postgresql/0004_plans.sql"),
     ),
 ];
 

@@ -7,6 +7,7 @@ use sqlx::FromRow;
 use super::error::StoreError;
 use crate::bitrix24::{ClientId, MemberId};
 use crate::tenant::id::TenantId;
+use crate::tenant::plan::{Intensity, Plan};
 use crate::tenant::sealing::{Field, Keyring, Place};
 use crate::tenant::stored::{
     Origin, Reauthorization, StoredApplication, StoredCredentials, StoredTenant,
@@ -42,6 +43,9 @@ pub(super) struct Row {
     pub(super) change_number: i64,
     pub(super) created_at: i64,
     pub(super) updated_at: i64,
+    pub(super) plan: Option<String>,
+    pub(super) plan_burst: Option<i64>,
+    pub(super) plan_per_second: Option<f64>,
 }
 
 /// The columns, in the order of [`Row`].
@@ -50,7 +54,7 @@ macro_rules! columns {
         "id, display_name, portal, member_id, credentials, webhook_user_id, webhook_secret, client_id, client_secret, \
          authorization_server, application_token, scopes, access_token, access_token_expires_at, refresh_token, \
          generation, disabled, reauthorization_cause, reauthorization_since, origin, file_fingerprint, sealing_key, \
-         sealed_values, revision, change_number, created_at, updated_at"
+         sealed_values, revision, change_number, created_at, updated_at, plan, plan_burst, plan_per_second"
     };
 }
 
@@ -58,7 +62,7 @@ macro_rules! columns {
 macro_rules! values {
     () => {
         "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, \
-         $25, $26, $27"
+         $25, $26, $27, $28, $29, $30"
     };
 }
 
@@ -94,6 +98,9 @@ macro_rules! bound {
             .bind(row.change_number)
             .bind(row.created_at)
             .bind(row.updated_at)
+            .bind(row.plan)
+            .bind(row.plan_burst)
+            .bind(row.plan_per_second)
     }};
 }
 
@@ -153,6 +160,10 @@ impl Row {
     fn without_secrets(tenant: &StoredTenant, version: Version) -> Self {
         let application = tenant.application();
         let reauthorization = tenant.reauthorization.as_ref();
+        let own = match tenant.plan {
+            Some(Plan::Own(intensity)) => Some(intensity),
+            Some(Plan::Standard | Plan::Enterprise | Plan::Unlimited) | None => None,
+        };
         Self {
             id: tenant.id.to_string(),
             display_name: tenant.display_name.clone(),
@@ -192,6 +203,11 @@ impl Row {
             change_number: version.change_number,
             created_at: version.created_at,
             updated_at: version.updated_at,
+            plan: tenant
+                .plan
+                .map(|plan| plan.name().unwrap_or(OWN).to_owned()),
+            plan_burst: own.map(|own| own.burst.into()),
+            plan_per_second: own.map(|own| own.per_second),
         }
     }
 
@@ -213,6 +229,7 @@ impl Row {
             display_name: self.display_name.clone(),
             portal: self.portal.clone(),
             member_id: member_id.map_err(|_| corrupt("member_id"))?,
+            plan: self.plan().map_err(corrupt)?,
             credentials: self.credentials(id, keyring)?,
             disabled: self.disabled,
             reauthorization: reauthorization.map(|(cause, since)| Reauthorization { cause, since }),
@@ -224,6 +241,22 @@ impl Row {
             created_at: time(self.created_at, "created_at")?,
             updated_at: time(self.updated_at, "updated_at")?,
         })
+    }
+
+    /// The column at fault otherwise.
+    fn plan(&self) -> Result<Option<Plan>, &'static str> {
+        let Some(name) = self.plan.as_deref() else {
+            return Ok(None);
+        };
+        if name != OWN {
+            return Plan::named(name).ok_or("plan").map(Some);
+        }
+        let burst = self.plan_burst.map(Intensity::burst);
+        let per_second = self.plan_per_second.map(Intensity::per_second);
+        Ok(Some(Plan::Own(Intensity {
+            burst: burst.and_then(Result::ok).ok_or("plan_burst")?,
+            per_second: per_second.and_then(Result::ok).ok_or("plan_per_second")?,
+        })))
     }
 
     fn credentials(
@@ -311,6 +344,8 @@ fn open(
 
 const WEBHOOK: &str = "webhook";
 const APPLICATION: &str = "application";
+/// The plan that has figures of its own.
+const OWN: &str = "own";
 
 pub(super) fn origin_name(origin: Origin) -> &'static str {
     match origin {

@@ -198,6 +198,7 @@ async fn a_tenant_that_is_somebody_elses_is_not_taken() {
         display_name: String::new(),
         portal: "stranger.bitrix24.com".to_owned(),
         member_id: None,
+        plan: None,
         credentials: StoredCredentials::Webhook {
             user_id: 1,
             secret: "abc".into(),

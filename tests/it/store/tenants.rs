@@ -2,7 +2,7 @@
 
 use bitrix24_openlines::bitrix24::{ClientId, MemberId};
 use bitrix24_openlines::tenant::{
-    Counts, CreateError, DeleteError, ModifyError, Origin, StoredCredentials, StoredTenant,
+    Counts, CreateError, DeleteError, ModifyError, Origin, Plan, StoredCredentials, StoredTenant,
 };
 use jiff::Timestamp;
 
@@ -31,6 +31,7 @@ fn bare(name: &str) -> StoredTenant {
     *application_of(&mut tenant) = Default::default();
     tenant.display_name = String::new();
     tenant.member_id = None;
+    tenant.plan = None;
     tenant.disabled = false;
     tenant.reauthorization = None;
     tenant.origin = Origin::Installation;
@@ -138,10 +139,12 @@ async fn a_change_is_stored_as_the_next_revision(stores: Stores) {
 async fn every_field_can_be_changed(stores: Stores) {
     let store = stores.open(&keyring()).await;
     let full = application("acme");
-    let changes: [fn(&mut StoredTenant); 16] = [
+    let changes: [fn(&mut StoredTenant); 18] = [
         |tenant| tenant.display_name.push('!'),
         |tenant| tenant.portal.push('x'),
         |tenant| tenant.member_id = None,
+        |tenant| tenant.plan = Some(Plan::Enterprise),
+        |tenant| tenant.plan = None,
         |tenant| tenant.disabled = !tenant.disabled,
         |tenant| tenant.reauthorization = None,
         |tenant| tenant.origin = Origin::File,

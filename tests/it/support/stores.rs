@@ -23,8 +23,8 @@ use bitrix24_openlines::bitrix24::{ClientId, MemberId};
 use bitrix24_openlines::config::Environment;
 use bitrix24_openlines::tenant::sealing::{Key, Keyring};
 use bitrix24_openlines::tenant::{
-    Access, OpenError, Origin, Reauthorization, Store, StoreUrl, StoredApplication,
-    StoredCredentials, StoredTenant, TenantId,
+    Access, Intensity, OpenError, Origin, Plan, Reauthorization, Store, StoreUrl,
+    StoredApplication, StoredCredentials, StoredTenant, TenantId,
 };
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -244,7 +244,14 @@ pub(crate) fn application(id: &str) -> StoredTenant {
         access_token_expires_at: Some(expires),
         refresh_token: Some(secret(id, "refresh")),
     };
-    tenant(id, StoredCredentials::Application(application))
+    let plan = Plan::Own(Intensity {
+        burst: 70,
+        per_second: 0.1,
+    });
+    StoredTenant {
+        plan: Some(plan),
+        ..tenant(id, StoredCredentials::Application(application))
+    }
 }
 
 fn tenant(name: &str, credentials: StoredCredentials) -> StoredTenant {
@@ -254,6 +261,7 @@ fn tenant(name: &str, credentials: StoredCredentials) -> StoredTenant {
         display_name: format!("The „{name}“ of Ωmega"),
         portal: format!("{name}.bitrix24.example"),
         member_id: Some(MemberId::parse("a223c6b3710f85df22e9377d6c4f7553").unwrap()),
+        plan: None,
         credentials,
         disabled: true,
         reauthorization: Some(Reauthorization {

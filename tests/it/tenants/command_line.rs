@@ -165,10 +165,30 @@ async fn a_tenant_lives_its_whole_life_at_the_terminal() {
     assert_eq!(line(&enabled, "state"), "active");
     assert_eq!(terminal.done(&["list"]).await.lines().count(), 4);
 
+    let planned = terminal
+        .done(&["update", "acme", "--plan", "100/2.5"])
+        .await;
+    assert_eq!(line(&planned, "plan"), "100 at once, 2.5 a second");
+    let planned = terminal
+        .done(&["update", "acme", "--plan", "enterprise"])
+        .await;
+    assert_eq!(line(&planned, "plan"), "enterprise");
+    let refused = terminal.run(&["update", "acme", "--plan", "0/2"]).await;
+    assert_eq!(refused.code, 1);
+    let told = "tenant.plan.own.burst: is not between 1 and 10,000";
+    assert!(refused.error.contains(told), "{}", refused.error);
     let cleared = terminal
-        .done(&["update", "acme", "--clear", "display-name"])
+        .done(&[
+            "update",
+            "acme",
+            "--clear",
+            "display-name",
+            "--clear",
+            "plan",
+        ])
         .await;
     assert_eq!(line(&cleared, "name"), "");
+    assert_eq!(line(&cleared, "plan"), "");
     assert_eq!(
         terminal.done(&["delete", "acme"]).await,
         "acme is deleted.\n"
@@ -362,6 +382,7 @@ async fn what_the_command_line_lacks_is_told_before_anybody_is_called() {
             "--api-key-file",
         ),
         (&["list", "--state", "gone"], "invalid value"),
+        (&["update", "a", "--plan", "gold"], "100/3"),
         (&["rename", "a"], "unrecognized subcommand"),
         (
             &["create", "a", "--webhook-secret", "x"],

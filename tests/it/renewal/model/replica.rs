@@ -180,6 +180,7 @@ pub(super) fn tenant(sandbox: SocketAddr) -> StoredTenant {
         display_name: String::new(),
         portal: format!("http://{sandbox}"),
         member_id: None,
+        plan: None,
         credentials: StoredCredentials::Application(StoredApplication {
             client_id: Some(ClientId::parse(demo::CLIENT_ID).unwrap()),
             client_secret: Some(demo::CLIENT_SECRET.into()),
