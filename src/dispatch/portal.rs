@@ -45,8 +45,12 @@ pub(super) struct Portal<J> {
     /// Requests on their way.
     in_the_air: usize,
     last_sent: Option<Instant>,
+    /// When the last batch went because many calls waited.
+    last_crowd: Option<Instant>,
     /// Since when calls have been waiting for company.
     gathering_since: Option<Instant>,
+    /// When the newest of those calls came that need not wait for company any more.
+    released: Option<Instant>,
     /// The plans that the portal's tenants name; the smallest counts.
     plans: HashMap<TenantId, Option<Intensity>>,
     never_batched: HashMap<Method, Instant>,
@@ -93,7 +97,9 @@ impl<J> Portal<J> {
             repeats: Repeats::default(),
             in_the_air: 0,
             last_sent: None,
+            last_crowd: None,
             gathering_since: None,
+            released: None,
             plans: HashMap::new(),
             never_batched: HashMap::new(),
             tenants_without_batches: HashMap::new(),
@@ -220,10 +226,14 @@ impl<J> Portal<J> {
             Taken::Asked => return Next::Nothing,
         }
         let load = self.load(first, room, company, now);
+        let is_crowd = load.is_crowd();
         let calls = self.take(first, load, now);
         if calls.is_empty() {
             self.budget.give_back(now);
             return Next::Nothing;
+        }
+        if is_crowd && calls.len() > 1 {
+            self.last_crowd = Some(now);
         }
         self.breaker.sent(now);
         self.in_the_air += 1;
