@@ -16,11 +16,12 @@ use crate::auth::Callers;
 use crate::bitrix24::{Client, TransportOptions, TransportUnusable};
 use crate::config;
 use crate::config::{Config, NameRule, Portals, Validation};
-use crate::dispatch::Dispatcher;
 use crate::dispatch::ledger::Ledger;
 use crate::dispatch::replica::{Pace, Replica};
+use crate::dispatch::sharing::{self, Sharing};
+use crate::dispatch::{Dispatcher, Means};
 use crate::install::{self, InstallationEnds, Patience};
-use crate::metrics::Metrics;
+use crate::metrics::{Limits, Metrics};
 use crate::openlines::{OpenLines, Rules};
 use crate::server::{self, ServeError, Services, admin};
 use crate::tenant::{
@@ -94,6 +95,11 @@ pub async fn run(
         ..
     } = config;
     let metrics = Metrics::new()?;
+    metrics.limited(Limits {
+        calls_in_hand: server.maximum_concurrent_calls,
+        waiting_calls: dispatch.maximum_waiting_calls,
+        waiting_bytes: dispatch.maximum_waiting_bytes,
+    });
     let (ready, readiness) = watch::channel(false);
     let admin = admin(telemetry.admin_listen, metrics.clone(), readiness).await?;
     let client = client(&portals)?;
@@ -140,22 +146,23 @@ pub async fn run(
         metrics.clone(),
     );
     let replica = Replica::new(&store, Pace::default(), &tasks, stopped.clone());
+    let sharing = share(&store, &replica, &metrics, &tasks, &stopped);
     let ledger = Ledger::new(
         store.clone(),
         replica,
         dispatch.ledger_lifetime,
+        metrics.clone(),
         &tasks,
         &stopped,
     );
-    let dispatcher = Dispatcher::new(
-        client.clone(),
-        access.clone(),
+    let means = Means {
+        client: client.clone(),
+        access: access.clone(),
         ledger,
-        dispatch.options(),
-        metrics.clone(),
-        &tasks,
-        stopped.clone(),
-    );
+        sharing,
+        metrics: metrics.clone(),
+    };
+    let dispatcher = Dispatcher::new(means, dispatch.options(), &tasks, stopped.clone());
     let callers = Callers::new(&auth);
     let services = Services {
         tenants: Tenants {
@@ -235,6 +242,26 @@ async fn open_tenants(
         ));
     }
     Ok((store, directory))
+}
+
+/// Shares the portals' budgets with the other replicas of the store, if it may have any.
+fn share(
+    store: &Store,
+    replica: &Replica,
+    metrics: &Metrics,
+    tasks: &TaskTracker,
+    stopped: &CancellationToken,
+) -> Option<Sharing> {
+    let Some((budgets, living)) = store.budgets().zip(replica.living_changes()) else {
+        metrics.replicas_counted(0);
+        metrics.sharing_database_away(false);
+        return None;
+    };
+    let stop = stopped.clone();
+    let sharing = Sharing::start(budgets, replica.id(), living.clone(), tasks, stop);
+    let told = sharing::measure(living, sharing.state(), metrics.clone());
+    tasks.spawn(stopped.clone().run_until_cancelled_owned(told));
+    Some(sharing)
 }
 
 fn client(portals: &Portals) -> Result<Client, TransportUnusable> {

@@ -43,7 +43,7 @@ use tracing::Span;
 pub use self::bucket::Bucket;
 pub use self::conversation::Conversation;
 pub use self::job::{Delivered, NoteSent, Spent};
-use self::job::{Ended, Job, Tries};
+use self::job::{Ended, Job, Sending, Tries};
 use self::ledger::{Claim, Entered, Fingerprint, Key, Ledger, LedgerError};
 pub use self::not_admitted::{LedgerFailure, NotAdmitted};
 pub use self::options::Options;
@@ -53,6 +53,7 @@ use self::queue::{CallNumber, Terms};
 use self::room::Room;
 pub use self::send_error::SendError;
 use self::shared::{Places, Shared};
+use self::sharing::Sharing;
 pub use self::taken::Taken;
 use self::ticket::Ticket;
 use crate::bitrix24::Client;
@@ -65,6 +66,21 @@ use crate::tenant::PortalAccess;
 pub struct Dispatcher {
     places: Arc<Places>,
     shared: Arc<Shared>,
+}
+
+/// What a dispatcher sends calls with.
+#[derive(Clone, Debug)]
+pub struct Means {
+    /// Speaks with portals.
+    pub client: Client,
+    /// Opens them.
+    pub access: PortalAccess,
+    /// Remembers calls with an idempotency key.
+    pub ledger: Ledger,
+    /// Shares the portals' budgets with other replicas, if there may be any.
+    pub sharing: Option<Sharing>,
+    /// Counts.
+    pub metrics: Metrics,
 }
 
 /// Why a call has no good answer.
@@ -89,22 +105,26 @@ pub struct Delivery {
 }
 
 impl Dispatcher {
-    /// Makes a dispatcher that sends through `client` with what `access` gives. Requests on their way are tasks of `tasks`; once `stopped` is
-    /// cancelled only those go on that stand in the ledger.
+    /// Makes a dispatcher. Requests on their way are tasks of `tasks`; once `stopped` is cancelled only those go on that stand in the ledger.
     #[must_use]
     pub fn new(
-        client: Client,
-        access: PortalAccess,
-        ledger: Ledger,
+        means: Means,
         options: Options,
-        metrics: Metrics,
         tasks: &TaskTracker,
         stopped: CancellationToken,
     ) -> Self {
+        let Means {
+            client,
+            access,
+            ledger,
+            sharing,
+            metrics,
+        } = means;
         let shared = Arc::new(Shared {
             client,
             access,
             ledger,
+            sharing,
             room: Arc::new(Room::new(&options)),
             options: Arc::new(options),
             metrics,
@@ -138,7 +158,7 @@ impl Dispatcher {
         let parts = call.into_parts();
         let Some(request_id) = parts.request_id else {
             return match self.send_once(parts, &delivery, None).await {
-                Sent::Ended(outcome, spent) => (outcome, spent),
+                Sent::Ended(outcome, spent) => (*outcome, spent),
                 // Nobody can, without a key.
                 Sent::Overtaken(spent) => (Err(SendError::Crashed.into()), spent),
             };
@@ -158,7 +178,7 @@ impl Dispatcher {
             };
             let sent = self.send_once(parts.clone(), &delivery, Some(claim));
             if let Sent::Ended(outcome, spent) = sent.await {
-                return (outcome, spent);
+                return (*outcome, spent);
             }
         }
     }
@@ -227,6 +247,7 @@ impl Dispatcher {
             return self.not_sent(NotAdmitted::QueueFull { retry_after });
         };
         let number = self.number(delivery.arrival);
+        let sending = Sending::new(Arc::clone(&delivery.note_sent));
         let (end, mut ended) = oneshot::channel();
         let mut job = Job {
             opened,
@@ -236,7 +257,7 @@ impl Dispatcher {
             tries: Tries::default(),
             spent: Spent::default(),
             seat,
-            note_sent: Arc::clone(&delivery.note_sent),
+            sending: sending.clone(),
             end,
             span: Span::current(),
         };
@@ -258,12 +279,15 @@ impl Dispatcher {
             if let Err(refused) = place.submit(terms, job, plan, may_be_batched) {
                 return self.not_sent(refused);
             }
-            let ticket = Ticket::new(place, number, ended);
+            let ticket = Ticket::new(place, number, ended, sending.clone());
             match ticket.ended(deadline).await {
                 Ended::Sent(outcome, spent) => {
-                    return Sent::Ended(outcome.map_err(DispatchError::from), spent);
+                    let outcome = outcome.map_err(DispatchError::from);
+                    return Sent::Ended(Box::new(outcome), spent);
                 }
-                Ended::NotSent(why, spent) => return Sent::Ended(Err(why.into()), spent),
+                Ended::NotSent(why, spent) => {
+                    return Sent::Ended(Box::new(Err(why.into())), spent);
+                }
                 Ended::Overtaken(spent) => return Sent::Overtaken(spent),
                 Ended::Moved(moved) => {
                     job = *moved;
@@ -280,7 +304,7 @@ impl Dispatcher {
 
     fn not_sent(&self, why: NotAdmitted) -> Sent {
         count_refusal(&self.shared, &why);
-        Sent::Ended(Err(why.into()), Spent::default())
+        Sent::Ended(Box::new(Err(why.into())), Spent::default())
     }
 }
 
@@ -289,7 +313,7 @@ const WHEN_FULL: Duration = Duration::from_secs(1);
 
 /// How an attempt to send a call has ended.
 enum Sent {
-    Ended(Result<Delivered, DispatchError>, Spent),
+    Ended(Box<Result<Delivered, DispatchError>>, Spent),
     /// Another replica runs it, for the same idempotency key.
     Overtaken(Spent),
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
+use uuid::Uuid;
 
 const CONNECTIONS: usize = 8;
 
@@ -19,6 +20,8 @@ pub(crate) struct Load {
     authorization: MetadataValue<Ascii>,
     /// Every caller goes round all of them.
     tenants: Arc<[String]>,
+    /// Whether each call has an idempotency key.
+    has_request_ids: bool,
 }
 
 /// What one round gave.
@@ -49,6 +52,15 @@ impl Load {
             clients,
             authorization: format!("Bearer {key}").parse().unwrap(),
             tenants: tenants.into(),
+            has_request_ids: false,
+        }
+    }
+
+    /// The same with an idempotency key for each call.
+    pub(crate) fn with_request_ids(self) -> Self {
+        Self {
+            has_request_ids: true,
+            ..self
         }
     }
 
@@ -56,17 +68,16 @@ impl Load {
         let begun = Instant::now();
         let mut callers = JoinSet::new();
         for number in 0..in_flight {
-            let client = self.clients[number % CONNECTIONS].clone();
-            let tenants = Arc::clone(&self.tenants);
-            let first = number * tenants.len() / in_flight;
-            let authorization = self.authorization.clone();
-            callers.spawn(calls(
-                client,
-                authorization,
-                tenants,
-                first,
-                begun + duration,
-            ));
+            let caller = Caller {
+                client: self.clients[number % CONNECTIONS].clone(),
+                authorization: self.authorization.clone(),
+                tenants: Arc::clone(&self.tenants),
+                first: number * self.tenants.len() / in_flight,
+                // Calls of one chat would wait for each other.
+                chat: 1341 + i64::try_from(number).unwrap(),
+                has_request_ids: self.has_request_ids,
+            };
+            callers.spawn(caller.calls(begun + duration));
         }
         let mut latencies: Vec<Duration> = callers.join_all().await.into_iter().flatten().collect();
         latencies.sort_unstable();
@@ -80,32 +91,40 @@ impl Load {
     }
 }
 
-async fn calls(
-    mut client: OpenLinesServiceClient<Channel>,
+/// Makes one call after the other.
+struct Caller {
+    client: OpenLinesServiceClient<Channel>,
     authorization: MetadataValue<Ascii>,
     tenants: Arc<[String]>,
     first: usize,
-    end: Instant,
-) -> Vec<Duration> {
-    let mut latencies = Vec::new();
-    let mut ids = tenants.iter().cycle().skip(first);
-    while Instant::now() < end {
-        let mut request = Request::new(api::SendCrmMessageRequest {
-            tenant_id: ids.next().unwrap().clone(),
-            crm_entity_type: api::CrmEntityType::Lead.into(),
-            crm_entity_id: 1195,
-            user_id: 27,
-            portal_chat_id: 1341,
-            text: "Your order has left our warehouse and will arrive tomorrow.".to_owned(),
-            ..Default::default()
-        });
-        request
-            .metadata_mut()
-            .insert("authorization", authorization.clone());
-        let begun = Instant::now();
-        let answer = client.send_crm_message(request).await.unwrap();
-        latencies.push(begun.elapsed());
-        assert_eq!(answer.get_ref().portal_message_id, 19_880_117);
+    chat: i64,
+    has_request_ids: bool,
+}
+
+impl Caller {
+    async fn calls(mut self, end: Instant) -> Vec<Duration> {
+        let mut latencies = Vec::new();
+        let mut ids = self.tenants.iter().cycle().skip(self.first);
+        while Instant::now() < end {
+            let request_id = self.has_request_ids.then(|| Uuid::new_v4().to_string());
+            let mut request = Request::new(api::SendCrmMessageRequest {
+                tenant_id: ids.next().unwrap().clone(),
+                request_id: request_id.unwrap_or_default(),
+                crm_entity_type: api::CrmEntityType::Lead.into(),
+                crm_entity_id: 1195,
+                user_id: 27,
+                portal_chat_id: self.chat,
+                text: "Your order has left our warehouse and will arrive tomorrow.".to_owned(),
+                ..Default::default()
+            });
+            request
+                .metadata_mut()
+                .insert("authorization", self.authorization.clone());
+            let begun = Instant::now();
+            let answer = self.client.send_crm_message(request).await.unwrap();
+            latencies.push(begun.elapsed());
+            assert_eq!(answer.get_ref().portal_message_id, 19_880_117);
+        }
+        latencies
     }
-    latencies
 }

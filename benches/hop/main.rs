@@ -3,7 +3,7 @@
 //! `cargo bench --bench hop` starts an upstream stub, the real program with everything on, and a bare tonic + reqwest hop, each as a
 //! process of its own, and loads the two in alternating rounds of one run. It prints Markdown for docs/performance.md.
 //! `cargo bench --bench hop -- --short` takes a few seconds; `cargo bench --bench hop -- --tenants` compares ten stored tenants with
-//! 100,000.
+//! 100,000; `cargo bench --bench hop -- --ledger` compares calls with and without a `request_id`.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@
 )]
 
 mod bare;
+mod ledger;
 mod load;
 #[path = "../programs/process.rs"]
 mod process;
@@ -51,6 +52,7 @@ fn main() {
     match mode.map(String::as_str) {
         Some("stub") => stub::run(),
         Some("bare") => bare::run(arguments.last().unwrap()),
+        Some("--ledger") => ledger::measure(),
         Some("--tenants") => tenants::measure(),
         Some("--short") => measure(&Plan {
             rounds: 3,
@@ -60,7 +62,7 @@ fn main() {
             rounds: 9,
             round: Duration::from_secs(3),
         }),
-        Some(other) => panic!("{other}: give --short, --tenants or nothing"),
+        Some(other) => panic!("{other}: give --short, --ledger, --tenants or nothing"),
     }
 }
 
@@ -73,14 +75,12 @@ fn measure(plan: &Plan) {
         };
         let traces =
             format!("telemetry: {{otlp_endpoint: 'http://{collector}', sample_percent: 10}}\n");
-        let files = service_files(portal, &traces);
+        let written = files(None, portal, &traces);
         let begun = Instant::now();
-        let service = files.start().await;
+        let service = written.start().await;
         let start = begun.elapsed();
-        let untraced = service_files(portal, "").start().await;
-        let silent = service_files(portal, "log: {filter: 'off'}\n")
-            .start()
-            .await;
+        let untraced = files(None, portal, "").start().await;
+        let silent = files(None, portal, "log: {filter: 'off'}\n").start().await;
         let bare = Process::start_self(&["bare", &portal.to_string()]);
 
         let mut report = Report::new();
@@ -122,10 +122,10 @@ async fn measured(load: &Load, process: &Process, in_flight: usize, plan: &Plan)
     round
 }
 
-/// A service with a tenant in its file, and with `more` settings.
-fn service_files(portal: SocketAddr, more: &str) -> Files {
+/// What a service is started with that has a tenant in its file, on this store or on one of its own, and `more` settings.
+fn files(store_url: Option<&str>, portal: SocketAddr, more: &str) -> Files {
     let tenant = format!(
         "- {{id: hook, portal: 'http://{portal}', webhook: {{user_id: 1, secret: {{inline: secret}}}}}}\n"
     );
-    Files::write(&tenant, more)
+    Files::write(store_url, &tenant, more)
 }

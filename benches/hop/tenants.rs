@@ -10,10 +10,10 @@ use bitrix24_openlines::tenant::{
 };
 use jiff::Timestamp;
 
+use super::files;
 use super::load::{Load, Round};
 use super::process::Process;
 use super::service::Service;
-use super::service_files;
 
 const FEW: usize = 10;
 const MANY: usize = 100_000;
@@ -67,10 +67,10 @@ struct Side {
 impl Side {
     async fn start(portal: SocketAddr, stored: usize) -> Self {
         let begun = Instant::now();
-        let files = service_files(portal, "");
-        fill(files.folder(), portal, stored).await;
+        let written = files(None, portal, "");
+        fill(written.folder(), portal, stored).await;
         let beginning = Instant::now();
-        let service = files.start().await;
+        let service = written.start().await;
         let start = beginning.elapsed();
         println!(
             "{stored} tenants entered and served after {:.1} s",

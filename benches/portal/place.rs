@@ -32,7 +32,7 @@ impl Place {
                 )
             })
             .collect();
-        let service = Files::write(&tenants, "").start().await;
+        let service = Files::write(None, &tenants, "").start().await;
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
             connections.push(Connection::open(&service).await);

@@ -31,26 +31,28 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Writes a keyring, these entries of the tenants file, and the settings with `more` of them.
-    pub(crate) fn write(tenants: &str, more: &str) -> Self {
+    /// Writes a keyring, these entries of the tenants file, and the settings with `more` of them. Without the URL of a store it is an
+    /// SQLite file among the others.
+    pub(crate) fn write(store_url: Option<&str>, tenants: &str, more: &str) -> Self {
         let files = Self {
             folder: tempfile::tempdir().unwrap(),
             key: NewKey::generate().unwrap(),
             address: free_address(),
         };
         let sealing_key = SealingKey::generate().unwrap().expose();
+        let sqlite = format!("sqlite:{}", files.path("openlines.db").display());
         let settings = format!(
             "server: {{listen: '{}', reflection: true}}\n\
              auth: {{callers: [{{name: bench, tenants: ['*'], keys: ['{}']}}]}}\n\
              tenants: {{file: '{}'}}\n\
-             store: {{url: 'sqlite:{}', keyring_file: '{}'}}\n\
+             store: {{url: '{}', keyring_file: '{}'}}\n\
              portals: {{dangerous_allow_insecure: true}}\n\
              admin: {{listen: '{}'}}\n\
              {more}",
             files.address,
             files.key.entry(),
             files.path("tenants.yaml").display(),
-            files.path("openlines.db").display(),
+            store_url.unwrap_or(&sqlite),
             files.path("keyring").display(),
             free_address(),
         );

@@ -115,7 +115,7 @@ mod tests {
     fn closed_until(breaker: &Breaker, now: Instant) -> Instant {
         match breaker.way(now) {
             Way::Closed { until } => until,
-            other => panic!("{other:?}"),
+            other @ (Way::Free | Way::Probe | Way::Probing) => panic!("{other:?}"),
         }
     }
 

@@ -14,6 +14,9 @@ use crate::tenant::Intensity;
 /// By how much the ways of two requests to the portal may differ, so that the portal never sees more than it takes.
 const JITTER: Duration = Duration::from_millis(100);
 
+/// The part of the bucket that is kept free for that at most.
+const MOST_FOR_JITTER: f64 = 0.2;
+
 /// A bucket that this process has for itself.
 #[derive(Clone, Debug)]
 pub struct Bucket {
@@ -75,7 +78,7 @@ impl Bucket {
         let missing = self.level + 1.0 - self.brim();
         // A rounding error is no reason to wait.
         if missing > 1e-9 {
-            let wait = Duration::from_secs_f64(missing / self.intensity.per_second);
+            let wait = self.intensity.time_for(missing);
             return Taken::At(now + wait.max(Duration::from_millis(1)));
         }
         self.level += 1.0;
@@ -116,8 +119,9 @@ impl Bucket {
 
     /// The level that is never exceeded.
     fn brim(&self) -> f64 {
+        let burst = f64::from(self.intensity.burst);
         let jitter = self.intensity.per_second * JITTER.as_secs_f64();
-        (f64::from(self.intensity.burst) - jitter).max(1.0)
+        (burst - jitter.min(burst * MOST_FOR_JITTER)).max(1.0)
     }
 
     fn drain(&mut self, now: Instant) {

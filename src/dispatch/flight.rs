@@ -15,7 +15,7 @@ use tracing::Instrument;
 use self::guard::Guard;
 use self::remedy::Remedies;
 use self::verdict::Verdict;
-use super::job::Job;
+use super::job::{Delivered, Job};
 use super::ledger::{Recorded, Started};
 use super::not_admitted::{LedgerFailure, NotAdmitted};
 use super::operating::BATCH;
@@ -23,6 +23,7 @@ use super::permit::Permit;
 use super::place::Place;
 use super::portal::Fate;
 use super::queue::Terms;
+use super::send_error::SendError;
 use crate::bitrix24::{Answer, CallError, Command, Departure, NotSent, Outcome, Times, Unanswered};
 use crate::telemetry::SPANS;
 use crate::tenant::Opened;
@@ -44,6 +45,8 @@ pub(super) async fn fly(place: Arc<Place>, permit: Permit<Job>, bucket_fill: Opt
     let mut guard = Guard::new(Arc::clone(&place), &calls, conversations);
     let mut flight = Flight { place, calls };
     flight.note_departure(bucket_fill);
+    // A caller may have left between the permit and here.
+    flight.calls.retain(|(_, job)| !job.is_abandoned());
     flight.start_in_ledger().await;
     let Some(opened) = flight.open().await else {
         guard.landed(Fate::Withdrawn, Duration::ZERO);
@@ -164,7 +167,7 @@ impl Flight {
             answer_by: now + LONGEST_ANSWER,
         };
         for (_, job) in &self.calls {
-            (job.note_sent)(true);
+            job.leaves();
         }
         let departure = {
             let place = Arc::clone(&self.place);
@@ -238,11 +241,13 @@ impl Flight {
         let mut remedies = Remedies::new(Arc::clone(&self.place), opened, is_batch, whole.as_ref());
         let (mut again, mut ended) = (Vec::new(), Vec::new());
         for ((terms, mut job), result) in self.calls.drain(..).zip(results) {
-            let not_executed =
-                matches!(&result, Err(error) if error.outcome() == Outcome::NotExecuted);
-            (job.note_sent)(!not_executed);
+            if matches!(&result, Err(error) if error.outcome() == Outcome::NotExecuted) {
+                job.came_back();
+            }
             match remedies.verdict(&terms, &mut job, result).await {
-                Verdict::Ended(outcome, recorded) => ended.push((job, outcome, recorded)),
+                Verdict::Ended(outcome) => ended.push((job, outcome)),
+                // A caller that has left does not want it to be sent.
+                Verdict::Again(_) if job.is_abandoned() => {}
                 Verdict::Again(not_before) => {
                     let terms = Terms {
                         not_before,
@@ -256,16 +261,26 @@ impl Flight {
         }
         // Those behind need not wait for the ledger.
         guard.settle(again);
-        let recorded = ended
+        let recorded: Vec<(_, Recorded)> = ended
             .iter_mut()
-            .filter_map(|(job, _, recorded)| Some((job.claim.take()?, recorded.take()?)))
-            .collect::<Vec<(_, Recorded)>>();
+            .filter_map(|(job, outcome)| Some((job.claim.take()?, recorded(outcome))))
+            .collect();
         if !recorded.is_empty() {
             self.place.shared.ledger.end(recorded).await;
         }
-        for (job, outcome, _) in ended {
-            job.sent(outcome);
+        for (job, outcome) in ended {
+            job.sent(*outcome);
         }
+    }
+}
+
+/// What the ledger keeps of the end of a call.
+fn recorded(outcome: &Result<Delivered, SendError>) -> Recorded {
+    match outcome {
+        Ok(delivered) => Recorded::Answered(delivered.answer.clone()),
+        // Its idempotency key is as good as new.
+        Err(error) if error.outcome() == Outcome::NotExecuted => Recorded::NotExecuted,
+        Err(_) => Recorded::Unknown,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -25,8 +26,7 @@ pub(super) struct Job {
     pub(super) tries: Tries,
     pub(super) spent: Spent,
     pub(super) seat: Seat,
-    /// Told whether the portal may be executing it from now on.
-    pub(super) note_sent: NoteSent,
+    pub(super) sending: Sending,
     pub(super) end: oneshot::Sender<Ended>,
     /// The call's span, for traces.
     pub(super) span: Span,
@@ -34,6 +34,38 @@ pub(super) struct Job {
 
 /// Told whether the portal may be executing a call from now on.
 pub type NoteSent = Arc<dyn Fn(bool) + Send + Sync>;
+
+/// Whether the portal may be executing a call.
+#[derive(Clone)]
+pub(super) struct Sending {
+    may_be: Arc<AtomicBool>,
+    note: NoteSent,
+}
+
+impl Sending {
+    /// Not yet. `note` is told of each change.
+    pub(super) fn new(note: NoteSent) -> Self {
+        Self {
+            may_be: Arc::default(),
+            note,
+        }
+    }
+
+    pub(super) fn note(&self, may_be: bool) {
+        self.may_be.store(may_be, Ordering::Relaxed);
+        (self.note)(may_be);
+    }
+
+    pub(super) fn may_be(&self) -> bool {
+        self.may_be.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sending").field(&self.may_be).finish()
+    }
+}
 
 /// How often a call was sent and for what it was sent again.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +112,24 @@ pub(super) enum Ended {
 }
 
 impl Job {
+    /// The call is on its way from now on.
+    pub(super) fn leaves(&self) {
+        self.sending.note(true);
+    }
+
+    /// The call was certainly not executed: its idempotency key is free unless it is sent again.
+    pub(super) fn came_back(&self) {
+        self.sending.note(false);
+        if let Some(claim) = &self.claim {
+            claim.came_back();
+        }
+    }
+
+    /// Whether nobody waits for it any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.end.is_closed()
+    }
+
     /// Tells whoever waits, if somebody does.
     pub(super) fn sent(self, outcome: Result<Delivered, SendError>) {
         // Nobody may be waiting any more.
@@ -87,6 +137,7 @@ impl Job {
     }
 
     pub(super) fn not_sent(self, why: NotAdmitted) {
+        self.came_back();
         // What the portal has said says more.
         let ended = match self.tries.last {
             Some(error) => Ended::Sent(Err(error.into()), self.spent),

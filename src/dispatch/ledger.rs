@@ -32,6 +32,7 @@ use self::running::{Hold, Joined, Running, Told};
 use self::writer::{Job, Left, Writer};
 use super::replica::Replica;
 use crate::bitrix24::Answer;
+use crate::metrics::{LedgerResult, Metrics};
 use crate::tenant::ledger::{Id, State};
 use crate::tenant::{Store, StoreError, TenantId};
 
@@ -122,6 +123,7 @@ pub struct Ledger {
     replica: Replica,
     running: Arc<Running>,
     jobs: mpsc::UnboundedSender<Job>,
+    metrics: Metrics,
 }
 
 impl Ledger {
@@ -132,6 +134,7 @@ impl Ledger {
         store: Store,
         replica: Replica,
         lifetime: Duration,
+        metrics: Metrics,
         tasks: &TaskTracker,
         stopped: &CancellationToken,
     ) -> Self {
@@ -152,6 +155,7 @@ impl Ledger {
             replica,
             running,
             jobs,
+            metrics,
         }
     }
 
@@ -167,12 +171,17 @@ impl Ledger {
             fingerprint,
         } = key;
         let id = Id { tenant, request };
+        let mut has_waited = false;
         loop {
             let mut told = match self.running.join(&id, fingerprint) {
                 Joined::Reused => return Err(LedgerError::Reused),
                 Joined::Mine(hold) => return self.look_up(hold, deadline).await,
                 Joined::Theirs(told) => told,
             };
+            if !has_waited {
+                has_waited = true;
+                self.metrics.ledger_asked(LedgerResult::Waited);
+            }
             let told = tokio::time::timeout_at(deadline, told.wait_for(Option::is_some)).await;
             match told {
                 Err(_elapsed) => return Err(LedgerError::StillRunning),
@@ -220,7 +229,10 @@ impl Ledger {
                 hold.tell(told.clone());
                 return Ok(told.into());
             }
-            is_running = true;
+            if !is_running {
+                is_running = true;
+                self.metrics.ledger_asked(LedgerResult::Waited);
+            }
             let next = Instant::now() + pause.mul_f64(rand::random_range(0.75..1.25));
             if next >= deadline {
                 tokio::time::sleep_until(deadline).await;

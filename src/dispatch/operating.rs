@@ -188,7 +188,8 @@ impl OperatingBudgets {
         now: Instant,
     ) -> Option<Duration> {
         let used = self.account(tenant, method)?.used(now)?;
-        Some(limit?.saturating_sub(Duration::from_secs_f64(used)))
+        let used = Duration::try_from_secs_f64(used).unwrap_or(Duration::MAX);
+        Some(limit?.saturating_sub(used))
     }
 
     fn account(&self, tenant: &TenantId, method: &'static str) -> Option<Account> {

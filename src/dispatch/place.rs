@@ -1,11 +1,12 @@
 //! One portal with its waiting calls, at work: what its state decides is done here.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::budget::Share;
 use super::conversation::Conversation;
 use super::flight;
 use super::job::Job;
@@ -38,16 +39,32 @@ impl Place {
         shared: Arc<Shared>,
         intensity: Option<Intensity>,
         now: Instant,
-    ) -> Self {
-        let portal = Portal::new(Arc::clone(&shared.options), intensity, now);
-        Self {
-            name: name.to_owned(),
-            situation: Mutex::new(Situation {
-                portal,
-                alarm: None,
-            }),
-            shared,
-        }
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|place: &Weak<Self>| {
+            let mut portal = Portal::new(Arc::clone(&shared.options), intensity, now);
+            if let Some(sharing) = shared.sharing.clone() {
+                let place = Weak::clone(place);
+                let wake = move || {
+                    if let Some(place) = place.upgrade() {
+                        place.pump();
+                    }
+                };
+                let share = Share {
+                    sharing,
+                    portal: name.to_owned(),
+                    wake: Arc::new(wake),
+                };
+                portal = portal.sharing(share, now);
+            }
+            Self {
+                name: name.to_owned(),
+                situation: Mutex::new(Situation {
+                    portal,
+                    alarm: None,
+                }),
+                shared,
+            }
+        })
     }
 
     /// Lets a call in; it goes at once if it can.
@@ -108,6 +125,7 @@ impl Place {
                     Next::Nothing => break,
                 }
             }
+            situation.portal.want(now);
         }
         for (permit, fill) in permits {
             self.let_go(permit, fill);

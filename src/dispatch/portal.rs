@@ -2,6 +2,7 @@
 //! tried in a moment.
 
 mod company;
+mod demand;
 mod load;
 mod wait;
 
@@ -11,9 +12,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::company::Company;
 use self::load::{Load, Loading};
 use super::breaker::{Breaker, Way};
-use super::budget::Budget;
+use super::budget::{Budget, Share};
 use super::conversation::Conversation;
 use super::not_admitted::NotAdmitted;
 use super::operating::{OperatingBudgets, Report, Travelled};
@@ -29,6 +31,9 @@ use crate::tenant::{Intensity, TenantId};
 /// How long it is remembered that a portal refuses a method, or a tenant's calls, in a batch. Portals are updated.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
+/// How long a portal is kept in memory after its last request.
+const UNUSED: Duration = Duration::from_secs(600);
+
 /// How soon to try again while a request probes whether the portal is back.
 const WHILE_PROBING: Duration = Duration::from_secs(1);
 
@@ -38,6 +43,8 @@ pub(super) struct Portal<J> {
     options: Arc<Options>,
     queue: Queue<J>,
     budget: Budget,
+    /// How its budgets are shared with other replicas, if they are.
+    share: Option<Share>,
     operating: OperatingBudgets,
     pace: Pace,
     breaker: Breaker,
@@ -49,8 +56,8 @@ pub(super) struct Portal<J> {
     last_crowd: Option<Instant>,
     /// Since when calls have been waiting for company.
     gathering_since: Option<Instant>,
-    /// When the newest of those calls came that need not wait for company any more.
-    released: Option<Instant>,
+    /// When the newest of those calls came that have waited enough for company, and how that ended.
+    released: Option<(Instant, Company)>,
     /// The plans that the portal's tenants name; the smallest counts.
     plans: HashMap<TenantId, Option<Intensity>>,
     never_batched: HashMap<Method, Instant>,
@@ -90,7 +97,8 @@ impl<J> Portal<J> {
         Self {
             options,
             queue: Queue::new(),
-            budget: Budget::new(intensity, now),
+            budget: Budget::new(intensity, None, now),
+            share: None,
             operating: OperatingBudgets::default(),
             pace: Pace::default(),
             breaker: Breaker::default(),
@@ -103,6 +111,15 @@ impl<J> Portal<J> {
             plans: HashMap::new(),
             never_batched: HashMap::new(),
             tenants_without_batches: HashMap::new(),
+        }
+    }
+
+    /// The same with budgets that are shared with other replicas.
+    pub(super) fn sharing(self, share: Share, now: Instant) -> Self {
+        Self {
+            budget: Budget::new(self.budget.intensity(), Some(&share), now),
+            share: Some(share),
+            ..self
         }
     }
 
@@ -121,7 +138,8 @@ impl<J> Portal<J> {
                 burst: one.burst.min(other.burst),
                 per_second: one.per_second.min(other.per_second),
             });
-        self.budget.set_intensity(smallest, now);
+        let share = self.share.as_ref();
+        self.budget.set_intensity(smallest, share, now);
     }
 
     /// Lets a call in, to wait for its turn. It may well be [next](Self::next) at once.
@@ -157,7 +175,7 @@ impl<J> Portal<J> {
         }
         self.check_operating(&terms.tenant, terms.method.name(), now)?;
         if self.queue.len() >= self.options.maximum_waiting_calls_per_portal {
-            let retry_after = self.until_half_empty();
+            let retry_after = self.until_half_empty(now);
             return Err(NotAdmitted::QueueFull { retry_after });
         }
         self.check_wait(terms, now)
@@ -213,7 +231,7 @@ impl<J> Portal<J> {
             return Next::Refuse(calls, refused);
         }
         let company = self.company(now);
-        if let company::Company::Until(moment) = company {
+        if let Company::Until(moment) = company {
             return Next::At(moment);
         }
         let room = self.budget.room(now);
@@ -246,7 +264,7 @@ impl<J> Portal<J> {
         let limit = self.operating_limit();
         let terms = self.queue.terms(first);
         let tenant = terms.map(|terms| terms.tenant.clone());
-        let calls = match (load, tenant) {
+        match (load, tenant) {
             (Load::Batch(batch), Some(tenant)) => {
                 let mut loading = Loading {
                     batch,
@@ -265,15 +283,14 @@ impl<J> Portal<J> {
             }
             (Load::Single, Some(tenant)) => {
                 let call = self.queue.take(first);
-                if let Some(call) = &call {
+                if let (Some(call), Some(_)) = (&call, limit) {
                     self.operating.sent(&tenant, call.terms.method.name());
                 }
                 self.queue.turn(&tenant);
                 call.into_iter().collect()
             }
             (_, None) => Vec::new(),
-        };
-        calls
+        }
     }
 
     /// A request that was let go has left.
@@ -291,8 +308,10 @@ impl<J> Portal<J> {
         now: Instant,
     ) -> bool {
         self.in_the_air = self.in_the_air.saturating_sub(1);
-        for (tenant, method) in calls {
-            self.operating.ended(tenant, method.name());
+        if self.operating_limit().is_some() {
+            for (tenant, method) in calls {
+                self.operating.ended(tenant, method.name());
+            }
         }
         let mut opened = false;
         match fate {
@@ -338,7 +357,7 @@ impl<J> Portal<J> {
     /// Whether a call of these conversations may have to wait, and so travel in a batch.
     pub(super) fn may_wait(&self, conversations: &[Conversation], now: Instant) -> bool {
         if self.budget.intensity().is_some() {
-            return self.in_the_air > 0 || !self.queue.is_empty() || self.budget.peek(now) < 1.0;
+            return self.in_the_air > 0 || !self.queue.is_empty() || !self.budget.has_permit(now);
         }
         self.queue.is_blocked(conversations)
     }
@@ -362,10 +381,11 @@ impl<J> Portal<J> {
         report: Report,
         now: Instant,
     ) -> Option<Duration> {
+        let limit = self.operating_limit()?;
         self.operating
             .report(tenant, method.name(), travelled, report, now);
-        let limit = self.operating_limit();
-        self.operating.remaining(tenant, method.name(), limit, now)
+        self.operating
+            .remaining(tenant, method.name(), Some(limit), now)
     }
 
     /// The portal has refused a method, or `batch`, because its operating budget is used up. Gives how long that lasts.
@@ -391,7 +411,7 @@ impl<J> Portal<J> {
 
     /// How full the bucket is: 0 empty, 1 full; `None` without a limit.
     pub(super) fn fill(&mut self, now: Instant) -> Option<f64> {
-        let burst = f64::from(self.budget.intensity()?.burst);
+        let burst = f64::from(self.budget.part(now)?.burst);
         Some((1.0 - self.budget.room(now) / burst).clamp(0.0, 1.0))
     }
 
@@ -407,7 +427,7 @@ impl<J> Portal<J> {
             && self.budget.is_idle(now)
             && self
                 .last_sent
-                .is_none_or(|sent| now.saturating_duration_since(sent) > REMEMBERED)
+                .is_none_or(|sent| now.saturating_duration_since(sent) > UNUSED)
     }
 }
 

@@ -116,6 +116,21 @@ impl<J> Queue<J> {
         self.by_tenant.get(tenant).copied().unwrap_or_default()
     }
 
+    /// The tenants with calls that need not wait for others, and at most how many these are.
+    pub(super) fn ready_by_tenant(&self) -> HashMap<&TenantId, usize> {
+        let mut ready = HashMap::new();
+        let listed = self.ready.iter().flat_map(|class| &class.calls);
+        for (tenant, calls) in listed {
+            // Some have been taken or cancelled since they were listed.
+            let most = self.of_tenant(tenant);
+            if most > 0 && !calls.is_empty() {
+                let known: &mut usize = ready.entry(tenant).or_default();
+                *known = most.min(*known + calls.len());
+            }
+        }
+        ready
+    }
+
     /// How many tenants have calls here.
     pub(super) fn tenants(&self) -> usize {
         self.by_tenant.len()

@@ -50,6 +50,7 @@ pub struct Replica {
 struct Others {
     silence: Duration,
     seen: watch::Receiver<Seen>,
+    living: watch::Receiver<u32>,
 }
 
 /// What the last signs of life told.
@@ -77,6 +78,7 @@ impl Replica {
             };
         }
         let (told, seen) = watch::channel(Seen::default());
+        let (counted, living) = watch::channel(1);
         let ending = {
             let lasting = lasting.clone();
             async move {
@@ -85,11 +87,19 @@ impl Replica {
                 lasting.wait().await;
             }
         };
+        let told = Told {
+            seen: told,
+            living: counted,
+        };
         tasks.spawn(live(store.clone(), id, pace, told, ending));
         let silence = pace.silence;
         Self {
             id,
-            others: Some(Others { silence, seen }),
+            others: Some(Others {
+                silence,
+                seen,
+                living,
+            }),
             lasting,
         }
     }
@@ -109,11 +119,18 @@ impl Replica {
         }
     }
 
+    /// The same to be followed, by those who must not take a replica for dead too soon: after an outage of the database the number
+    /// falls when this one may judge. `None` if there can be no other.
+    #[must_use]
+    pub fn living_changes(&self) -> Option<watch::Receiver<u32>> {
+        self.others.as_ref().map(|others| others.living.clone())
+    }
+
     /// How long another replica must have been silent to be taken for dead, if it can be judged now. None while this one has
     /// not been seen by the store for as long without a gap itself: after an outage of the database everybody looks dead.
     #[must_use]
     pub fn deadly_silence(&self) -> Option<Duration> {
-        let Some(Others { silence, seen }) = &self.others else {
+        let Some(Others { silence, seen, .. }) = &self.others else {
             return Some(Duration::ZERO);
         };
         let may_judge = seen.borrow().may_judge(*silence, Instant::now());
@@ -130,13 +147,7 @@ impl Replica {
 }
 
 /// Gives signs of life until `ending`.
-async fn live(
-    store: Store,
-    id: Uuid,
-    pace: Pace,
-    told: watch::Sender<Seen>,
-    ending: impl Future<Output = ()>,
-) {
+async fn live(store: Store, id: Uuid, pace: Pace, told: Told, ending: impl Future<Output = ()>) {
     let beating = async {
         let mut is_told = false;
         loop {
@@ -147,9 +158,7 @@ async fn live(
             match beat.await {
                 Ok(living) => {
                     is_told = false;
-                    told.send_modify(|seen| {
-                        *seen = seen.after(living, pace.silence, Instant::now());
-                    });
+                    told.tell(living, pace.silence, Instant::now());
                 }
                 // Once for each outage.
                 Err(_) if is_told => {}
@@ -169,6 +178,31 @@ async fn live(
     let departed = tokio::time::timeout(DEPARTURE, store.depart(id)).await;
     if !matches!(departed, Ok(Ok(()))) {
         tracing::debug!("the others will miss this replica");
+    }
+}
+
+/// To whom a sign of life is told.
+struct Told {
+    seen: watch::Sender<Seen>,
+    living: watch::Sender<u32>,
+}
+
+impl Told {
+    fn tell(&self, living: u32, silence: Duration, now: Instant) {
+        let seen = self.seen.borrow().after(living, silence, now);
+        self.seen.send_replace(seen);
+        let may_judge = seen.may_judge(silence, now);
+        self.living.send_if_modified(|known| {
+            let counted = if may_judge {
+                living
+            } else {
+                living.max(*known)
+            };
+            let counted = counted.max(1);
+            let changes = *known != counted;
+            *known = counted;
+            changes
+        });
     }
 }
 
@@ -198,6 +232,24 @@ mod tests {
 
     const SILENCE: Duration = Duration::from_secs(10);
     const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn after_an_outage_nobody_is_missed_before_this_replica_may_judge() {
+        let (seen, _seen) = watch::channel(Seen::default());
+        let (living, counted) = watch::channel(1);
+        let told = Told { seen, living };
+        let start = Instant::now();
+        let count = |second: u32, living| {
+            told.tell(living, SILENCE, start + SECOND * second);
+            *counted.borrow()
+        };
+        assert_eq!((0..=20).map(|second| count(second, 3)).max(), Some(3));
+        assert_eq!(count(21, 2), 2);
+        // The database was away, and this replica is the first to be back.
+        assert_eq!(count(60, 1), 2);
+        assert_eq!(count(69, 1), 2);
+        assert_eq!(count(70, 1), 1);
+    }
 
     #[test]
     fn a_replica_that_was_cut_off_itself_does_not_judge_the_others_at_once() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::bitrix24::CallError;
+use crate::bitrix24::{CallError, Outcome};
 use crate::tenant::AccessError;
 
 /// Why a call that was sent has no good answer.
@@ -25,4 +25,16 @@ pub enum SendError {
     /// A fault of the program. What became of the call is not known.
     #[error("the request crashed")]
     Crashed,
+}
+
+impl SendError {
+    /// What is known of the call's fate.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Call(error) | Self::Later { refusal: error, .. } => error.outcome(),
+            Self::Access(_) => Outcome::NotExecuted,
+            Self::Crashed => Outcome::Unknown,
+        }
+    }
 }

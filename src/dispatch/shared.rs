@@ -13,6 +13,7 @@ use super::ledger::Ledger;
 use super::options::Options;
 use super::place::Place;
 use super::room::Room;
+use super::sharing::Sharing;
 use crate::bitrix24::{Client, PortalAddress};
 use crate::metrics::Metrics;
 use crate::tenant::{Intensity, PortalAccess};
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) access: PortalAccess,
     pub(super) ledger: Ledger,
+    /// The portals' budgets with other replicas, if there may be any.
+    pub(super) sharing: Option<Sharing>,
     pub(super) options: Arc<Options>,
     pub(super) room: Arc<Room>,
     pub(super) metrics: Metrics,
@@ -76,7 +79,6 @@ impl Places {
             return Arc::clone(place);
         }
         let place = Place::new(name, Arc::clone(&self.shared), plan, now);
-        let place = Arc::new(place);
         known.places.insert(name.to_owned(), Arc::clone(&place));
         place
     }

@@ -27,6 +27,7 @@ mod account;
 mod alone;
 mod bucket;
 mod exchange;
+mod measure;
 mod messages;
 mod operating;
 mod schedule;
@@ -46,6 +47,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 pub use self::bucket::SharedBucket;
+pub use self::measure::measure;
 pub use self::messages::{Ask, Grant, Returned};
 pub use self::operating::Report;
 use self::schedule::Schedule;
@@ -64,6 +66,17 @@ pub enum State {
     Together,
     /// The database does not answer: each has its part.
     Alone,
+}
+
+/// What a replica may count on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outlook {
+    /// How many requests may go, as far as is known here: some of them only after permits were asked for.
+    pub room: f64,
+    /// Whether one may go at once.
+    pub has_permit: bool,
+    /// Its part of the bucket: of the whole if nobody else wants any.
+    pub intensity: Intensity,
 }
 
 /// The budgets of all portals, shared with the other replicas. Cheap to clone.
@@ -187,6 +200,12 @@ impl PortalBucket {
         lock(&self.entry.bucket).room(now)
     }
 
+    /// What this replica may count on.
+    #[must_use]
+    pub fn outlook(&self, now: Instant) -> Outlook {
+        lock(&self.entry.bucket).outlook(now)
+    }
+
     /// Takes a permit for a request that is about to be sent.
     #[must_use]
     pub fn take(&self, now: Instant) -> Taken {
@@ -211,6 +230,12 @@ impl PortalBucket {
     /// So many requests wait for a permit now. To be told again when it changes otherwise than by [`PortalBucket::take`].
     pub fn want(&self, now: Instant, requests: u32) {
         self.with(|bucket| bucket.want(now, requests));
+    }
+
+    /// The portal's plan, as it was agreed last.
+    #[must_use]
+    pub fn intensity(&self) -> Intensity {
+        lock(&self.entry.bucket).terms().intensity
     }
 
     /// The portal's plan is another one.

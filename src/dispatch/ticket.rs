@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::job::{Ended, Job, Spent};
+use super::job::{Ended, Job, Sending, Spent};
 use super::not_admitted::NotAdmitted;
 use super::place::{Place, count_refusal};
 use super::queue::CallNumber;
@@ -25,6 +25,7 @@ pub(super) struct Ticket {
     place: Arc<Place>,
     number: CallNumber,
     end: oneshot::Receiver<Ended>,
+    sending: Sending,
     is_over: bool,
     begun: Instant,
 }
@@ -34,11 +35,13 @@ impl Ticket {
         place: Arc<Place>,
         number: CallNumber,
         end: oneshot::Receiver<Ended>,
+        sending: Sending,
     ) -> Self {
         Self {
             place,
             number,
             end,
+            sending,
             is_over: false,
             begun: Instant::now(),
         }
@@ -73,6 +76,15 @@ impl Ticket {
     async fn overdue(&mut self) -> Ended {
         if let Ok(Ok(ended)) = tokio::time::timeout(LAST_WORD, &mut self.end).await {
             return ended;
+        }
+        if !self.sending.may_be() {
+            // For example because the ledger takes long. Behind its deadline it is not sent any more.
+            count_refusal(&self.place.shared, &NotAdmitted::DeadlinePassed);
+            let spent = Spent {
+                waiting: self.begun.elapsed(),
+                ..Spent::default()
+            };
+            return Ended::NotSent(NotAdmitted::DeadlinePassed, spent);
         }
         let portal = self.begun.elapsed();
         if portal >= OVERDUE {

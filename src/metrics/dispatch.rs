@@ -135,6 +135,17 @@ impl LedgerResult {
     }
 }
 
+/// What bounds the calls of this process, for alerts that watch how near they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many calls may be under way.
+    pub calls_in_hand: usize,
+    /// How many of them may wait.
+    pub waiting_calls: usize,
+    /// How large the parameters of those that wait may be together, in bytes.
+    pub waiting_bytes: usize,
+}
+
 /// The instruments of the dispatcher.
 #[derive(Clone, Debug)]
 pub(super) struct DispatchInstruments {
@@ -149,6 +160,7 @@ pub(super) struct DispatchInstruments {
     open_breakers: UpDownCounter<i64>,
     operating_remaining: Histogram<f64>,
     ledger: Counter<u64>,
+    limits: Gauge<u64>,
     living_replicas: Gauge<u64>,
     database_away: Gauge<u64>,
 }
@@ -177,6 +189,7 @@ impl DispatchInstruments {
                 &REMAINING_SECONDS,
             ),
             ledger: meter.u64_counter("openlines.ledger").build(),
+            limits: meter.u64_gauge("openlines.limit").build(),
             living_replicas: meter.u64_gauge("openlines.living_replicas").build(),
             database_away: meter.u64_gauge("openlines.sharing_database_away").build(),
         }
@@ -207,6 +220,25 @@ impl DispatchInstruments {
 }
 
 impl Metrics {
+    /// Notes what bounds the calls.
+    pub fn limited(&self, limits: Limits) {
+        let Limits {
+            calls_in_hand,
+            waiting_calls,
+            waiting_bytes,
+        } = limits;
+        for (limit, value) in [
+            ("calls_in_hand", calls_in_hand),
+            ("waiting_calls", waiting_calls),
+            ("waiting_bytes", waiting_bytes),
+        ] {
+            let value = u64::try_from(value).unwrap_or(u64::MAX);
+            self.dispatch
+                .limits
+                .record(value, &[KeyValue::new("limit", limit)]);
+        }
+    }
+
     /// Counts a call that begins to wait, with the size of its parameters.
     pub fn wait_begun(&self, priority: Priority, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);

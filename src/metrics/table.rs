@@ -130,6 +130,12 @@ pub const METRICS: &[Metric] = &[
         meaning: "Size of the parameters of all waiting calls. At `dispatch.maximum_waiting_bytes` new ones are refused.",
     },
     Metric {
+        name: "openlines_limit",
+        kind: "gauge",
+        labels: &["limit"],
+        meaning: "What the settings allow: `calls_in_hand`, `waiting_calls` and `waiting_bytes`, for the metrics of these names.",
+    },
+    Metric {
         name: "openlines_wait_duration_seconds",
         kind: "histogram",
         labels: &["priority"],

@@ -1,5 +1,7 @@
 //! How many requests a tenant's portal takes.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 use crate::bitrix24::PortalAddress;
@@ -26,6 +28,18 @@ pub struct Intensity {
     pub burst: u32,
     /// How many of them drain each second, above 0.
     pub per_second: f64,
+}
+
+/// The longest time that is reckoned with. With the smallest drain, a request would take longer than the universe is old.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Intensity {
+    /// How long so many requests take to drain, at most a day.
+    #[must_use]
+    pub fn time_for(self, requests: f64) -> Duration {
+        let time = Duration::try_from_secs_f64(requests / self.per_second);
+        time.map_or(LONGEST, |time| time.min(LONGEST))
+    }
 }
 
 /// Why figures are refused.

@@ -16,6 +16,7 @@ mod directory;
 mod errors_page;
 mod faults;
 mod golden;
+mod idempotency;
 mod installation;
 mod ledger;
 mod metrics;

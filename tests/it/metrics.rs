@@ -96,6 +96,14 @@ async fn every_metric_of_the_page_is_served_with_its_labels_and_no_other() {
     let unknown =
         "openlines_undocumented_codes_total{bitrix24_method=\"imopenlines.crm.message.add\"} 1";
     assert!(text.contains(unknown), "{text}");
+    for limit in [
+        "calls_in_hand\"} 20000\n",
+        "waiting_calls\"} 20000\n",
+        "waiting_bytes\"} 268435456\n",
+    ] {
+        let line = format!("openlines_limit{{limit=\"{limit}");
+        assert!(text.contains(&line), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -147,6 +147,13 @@ app.kubernetes.io/component: server
 {{- with .displayName }}
 {{- $_ := set $tenant "display_name" . }}
 {{- end }}
+{{- with .plan }}
+{{- $plan := . }}
+{{- if kindIs "map" . }}
+{{- $plan = dict "burst" .burst "per_second" .perSecond }}
+{{- end }}
+{{- $_ := set $tenant "plan" $plan }}
+{{- end }}
 {{- with .webhook }}
 {{- $secret := dict "file" (printf "%s/%s" $folder .secretKey) }}
 {{- $_ := set $tenant "webhook" (dict "user_id" .userId "secret" $secret) }}

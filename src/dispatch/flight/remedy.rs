@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use super::verdict::Verdict;
 use crate::bitrix24::{Answer, CallError, NotSent, Outcome};
 use crate::dispatch::job::{Delivered, Job};
-use crate::dispatch::ledger::Recorded;
 use crate::dispatch::operating::{BATCH, Travelled};
 use crate::dispatch::place::Place;
 use crate::dispatch::queue::Terms;
@@ -90,7 +89,7 @@ impl Remedies {
             Err(error) => error,
         };
         if error.outcome() != Outcome::NotExecuted {
-            return Verdict::Ended(Err(error.into()), Some(Recorded::Unknown));
+            return ended(error);
         }
         if self.is_batch_refused {
             job.command = None;
@@ -160,13 +159,12 @@ impl Remedies {
     fn delivered(&self, terms: &Terms, answer: Answer) -> Verdict {
         let (tenant, method) = (&terms.tenant, terms.method);
         let operating_remaining = self.place.report(tenant, method, self.travelled, &answer);
-        let recorded = Recorded::Answered(answer.clone());
         let delivered = Delivered {
             answer,
             operating_remaining,
             is_replayed: false,
         };
-        Verdict::Ended(Ok(delivered), Some(recorded))
+        Verdict::Ended(Box::new(Ok(delivered)))
     }
 
     fn again(&self, cause: RepeatCause, not_before: Option<Instant>) -> Verdict {
@@ -228,7 +226,6 @@ impl Remedies {
     }
 }
 
-/// The end of a call that was certainly not executed: its idempotency key is as good as new.
 fn ended(error: impl Into<SendError>) -> Verdict {
-    Verdict::Ended(Err(error.into()), Some(Recorded::NotExecuted))
+    Verdict::Ended(Box::new(Err(error.into())))
 }

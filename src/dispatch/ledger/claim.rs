@@ -11,8 +11,8 @@ use crate::tenant::ledger::{End, Fate, Start};
 
 /// Proof that this process alone may send the call. Only [`super::Ledger::enter`] makes one.
 ///
-/// One that is dropped before [`super::Started::Go`] says that nothing was sent: whoever waits for the same call goes on. One that is
-/// dropped behind it, by a crash or a stop, says that nobody knows.
+/// One that is dropped before [`super::Started::Go`], or after the call came back, says that nothing was executed: whoever
+/// waits for the same call goes on. One that is dropped while the call is on its way, by a crash or a stop, says that nobody knows.
 #[derive(Debug)]
 pub struct Claim {
     /// None once it has ended.
@@ -54,6 +54,11 @@ impl Claim {
     /// Notes that the row is written, and the call goes to the portal.
     pub(super) fn go(&self) {
         self.may_be_sent.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the call was certainly not executed, or not sent at all: it may go again, or be given up.
+    pub(in crate::dispatch) fn came_back(&self) {
+        self.may_be_sent.store(false, Ordering::Relaxed);
     }
 
     /// What is left to be written, now that it is known what became of the call. Who waits in this process learns it at once.

@@ -61,21 +61,23 @@ impl<J> Portal<J> {
             return Company::Complete;
         };
         // Those who have waited enough go one after the other, however few requests that leaves.
-        if self.released == Some(newest) {
-            return Company::Complete;
+        if let Some((released, company)) = self.released
+            && released == newest
+        {
+            return company;
         }
         let gap = least + self.more_when_scarce(least, scarcity);
         let complete = newest + gap;
-        if complete <= now {
-            self.released = Some(newest);
-            return Company::Complete;
-        }
         let last = self.gathering_since.unwrap_or(newest) + gap * WAITS;
-        if last <= now {
-            self.released = Some(newest);
-            return Company::Streaming;
-        }
-        Company::Until(complete.min(last))
+        let company = if complete <= now {
+            Company::Complete
+        } else if last <= now {
+            Company::Streaming
+        } else {
+            return Company::Until(complete.min(last));
+        };
+        self.released = Some((newest, company));
+        company
     }
 
     /// Whether a batch went a moment ago, because many calls came at once.
@@ -86,7 +88,7 @@ impl<J> Portal<J> {
 
     /// How scarce requests are, from 0 to 1; `None` without a limit.
     fn scarcity(&self, now: Instant) -> Option<f64> {
-        let burst = f64::from(self.budget.intensity()?.burst);
+        let burst = f64::from(self.budget.part(now)?.burst);
         let used = 1.0 - self.budget.peek(now) / burst;
         let scarcity = ((used - PLENTY) / (1.0 - PLENTY)).clamp(0.0, 1.0);
         Some(if self.is_in_burst(now) {

@@ -72,15 +72,7 @@ impl<J> Portal<J> {
         {
             return Load::Single;
         }
-        let waiting = self.queue.len();
-        let is_crowded = self.budget.intensity().is_some_and(|intensity| {
-            let free = room - f64::from(intensity.burst) * KEPT_FOR_BATCHES;
-            let singly = (free * FOR_SINGLE_CALLS).max(1.0);
-            company == Company::Streaming
-                || self.is_in_burst(now)
-                || f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)) > singly
-        });
-        if is_crowded && self.queue.of_tenant(&terms.tenant) > 1 {
+        if self.is_crowded(room, company, now) && self.queue.of_tenant(&terms.tenant) > 1 {
             return Load::Batch(Batch { size, only: None });
         }
         if self.queue.followers(first) > 0 {
@@ -88,6 +80,16 @@ impl<J> Portal<J> {
             return Load::Batch(Batch { size, only });
         }
         Load::Single
+    }
+
+    /// Whether there is too little room for all that wait to go singly.
+    pub(super) fn is_crowded(&self, room: f64, company: Company, now: Instant) -> bool {
+        self.budget.part(now).is_some_and(|intensity| {
+            let free = room - f64::from(intensity.burst) * KEPT_FOR_BATCHES;
+            let singly = (free * FOR_SINGLE_CALLS).max(1.0);
+            let waiting = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
+            company == Company::Streaming || self.is_in_burst(now) || f64::from(waiting) > singly
+        })
     }
 }
 
@@ -152,7 +154,9 @@ impl Loading<'_> {
         );
         self.taken += 1;
         self.bytes += bytes;
-        self.operating.sent(&terms.tenant, method);
+        if self.limit.is_some() {
+            self.operating.sent(&terms.tenant, method);
+        }
         Fits::Yes
     }
 }

@@ -30,9 +30,9 @@ impl<J> Portal<J> {
     fn expected_wait(&self, terms: &Terms, now: Instant) -> Duration {
         let size = self.batch_size(terms.command_bytes.is_some());
         let behind = self.behind_its_own(terms, size);
-        let Some(intensity) = self.budget.intensity() else {
+        if self.budget.part(now).is_none() {
             return behind;
-        };
+        }
         let ahead = self.queue.ahead(terms.priority);
         if ahead == 0 {
             return behind.max(self.until_room(1.0, now));
@@ -42,7 +42,6 @@ impl<J> Portal<J> {
         if wait.is_zero() {
             return behind;
         }
-        debug_assert!(intensity.per_second > 0.0);
         let own = self
             .pace
             .single()
@@ -52,14 +51,14 @@ impl<J> Portal<J> {
 
     /// How long until so many requests may have gone.
     fn until_room(&self, requests: f64, now: Instant) -> Duration {
-        let Some(intensity) = self.budget.intensity() else {
+        let Some(intensity) = self.budget.part(now) else {
             return Duration::ZERO;
         };
         let missing = requests - self.budget.peek(now);
         if missing <= 0.0 {
             return Duration::ZERO;
         }
-        Duration::from_secs_f64(missing / intensity.per_second)
+        intensity.time_for(missing)
     }
 
     /// How long the calls of the same conversation take that wait before this one.
@@ -75,12 +74,13 @@ impl<J> Portal<J> {
     }
 
     /// When half of the calls that wait will have gone.
-    pub(super) fn until_half_empty(&self) -> Duration {
+    pub(super) fn until_half_empty(&self, now: Instant) -> Duration {
         let size = self.batch_size(true);
         let requests = number((self.queue.len() / 2).div_ceil(size));
-        let wait = self.budget.intensity().map_or(Duration::ZERO, |intensity| {
-            Duration::from_secs_f64(requests / intensity.per_second)
-        });
+        let wait = self
+            .budget
+            .part(now)
+            .map_or(Duration::ZERO, |intensity| intensity.time_for(requests));
         wait.max(SHORTEST_RETRY)
     }
 

@@ -117,6 +117,7 @@ impl Account {
             granted,
             rest: None,
             room: room.max(0.0),
+            waiting: self.waiting(),
             ask_again_after: self.ask_again_after(terms, 1.0 - room),
             reports,
         }
@@ -194,11 +195,16 @@ impl Account {
     /// How many other replicas wait longer than this one.
     fn ahead(&self, replica: &str, served_at: i64) -> u32 {
         let ahead = self.leases.iter().filter(|(other, lease)| {
-            lease.wants
-                && self.at.saturating_sub(lease.seen_at) < WAITING
-                && (lease.served_at, other.as_str()) < (served_at, replica)
+            lease.is_waiting(self.at) && (lease.served_at, other.as_str()) < (served_at, replica)
         });
         u32::try_from(ahead.count()).unwrap_or(u32::MAX)
+    }
+
+    /// How many replicas wait.
+    fn waiting(&self) -> u32 {
+        let leases = self.leases.values();
+        let waiting = leases.filter(|lease| lease.is_waiting(self.at));
+        u32::try_from(waiting.count()).unwrap_or(u32::MAX)
     }
 
     /// The replica has nothing and wants nothing: it gets its credit back, for a time when there is room for it.
@@ -225,6 +231,7 @@ impl Account {
             granted: 0,
             rest,
             room: room.max(0.0),
+            waiting: self.waiting(),
             ask_again_after: self.ask_again_after(terms, missing),
             reports,
         }
@@ -244,6 +251,10 @@ impl Account {
 }
 
 impl Lease {
+    fn is_waiting(&self, now: i64) -> bool {
+        self.wants && now.saturating_sub(self.seen_at) < WAITING
+    }
+
     fn is_silent(&self, now: i64) -> bool {
         now.saturating_sub(self.seen_at) >= LEASE
     }

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 use super::account::LEASE;
 use super::alone::Alone;
 use super::terms::Terms;
-use super::{Ask, Grant, Report, Returned};
+use super::{Ask, Grant, Outlook, Report, Returned};
 use crate::dispatch::Taken;
+use crate::tenant::Intensity;
 
 /// How long before their lease ends permits are used no more: for the way to the portal, and a request that leaves late.
 const BEFORE_THE_END: Duration = Duration::from_millis(750);
@@ -52,6 +53,8 @@ pub struct SharedBucket {
     touched_at: Instant,
     /// What was free at the last exchange, for all.
     free: (f64, Instant),
+    /// How many replicas waited for permits then, this one among them.
+    waiting: u32,
     alone: Option<Alone>,
     returned: Option<Returned>,
 }
@@ -84,6 +87,7 @@ impl SharedBucket {
             exchanged_at: now,
             touched_at: now,
             free: (terms.burst() - f64::from(terms.living), now),
+            waiting: 0,
             alone: None,
             returned: None,
         }
@@ -100,6 +104,31 @@ impl SharedBucket {
         let free = free + self.terms.drained(now.saturating_duration_since(at));
         let credit = f64::from(u8::from(self.has_credit(now)));
         (free + f64::from(self.unused) + credit).min(self.terms.burst())
+    }
+
+    /// What this replica may count on.
+    pub fn outlook(&mut self, now: Instant) -> Outlook {
+        let room = self.room(now);
+        let has_permit = if self.alone.is_some() {
+            room >= 1.0
+        } else {
+            self.unused > 0 || self.has_credit(now)
+        };
+        let Intensity { burst, per_second } = self.terms.intensity;
+        let living = self.terms.living.max(1);
+        let (of_burst, of_rate) = if self.alone.is_some() {
+            (living, living)
+        } else {
+            (1, self.waiting.clamp(1, living))
+        };
+        Outlook {
+            room,
+            has_permit,
+            intensity: Intensity {
+                burst: (burst / of_burst).max(1),
+                per_second: per_second / f64::from(of_rate),
+            },
+        }
     }
 
     /// Takes a permit for a request that is about to be sent.
@@ -276,6 +305,7 @@ impl SharedBucket {
         self.exchanged_at = now;
         self.ask_from = now + grant.ask_again_after;
         self.free = (grant.room, now);
+        self.waiting = grant.waiting;
         if grant.rest.is_none() {
             self.credit = None;
         } else {

@@ -41,6 +41,8 @@ pub struct Grant {
     pub rest: Option<Duration>,
     /// Requests for which there was room still, for whoever asks.
     pub room: f64,
+    /// How many replicas wait for permits, if this one does.
+    pub waiting: u32,
     /// When there may be room for more.
     pub ask_again_after: Duration,
     /// What others have reported of operating time.

@@ -7,6 +7,7 @@ use bitrix24_openlines::dispatch::ledger::{
     Claim, Entered, Fingerprint, Key, Ledger, LedgerError, Recorded, Started,
 };
 use bitrix24_openlines::dispatch::replica::{Pace, Replica};
+use bitrix24_openlines::metrics::Metrics;
 use bitrix24_openlines::tenant::Store;
 use serde_json::json;
 use tokio::time::Instant;
@@ -48,7 +49,14 @@ impl Process {
         let tasks = TaskTracker::new();
         let stopped = CancellationToken::new();
         let replica = Replica::new(store, pace, &tasks, stopped.clone());
-        let ledger = Ledger::new(store.clone(), replica.clone(), lifetime, &tasks, &stopped);
+        let ledger = Ledger::new(
+            store.clone(),
+            replica.clone(),
+            lifetime,
+            Metrics::new().unwrap(),
+            &tasks,
+            &stopped,
+        );
         Self {
             ledger,
             replica,

@@ -15,7 +15,7 @@ use crate::support::until;
 
 /// `real`: a minute of the standard plan in each case, instead of six seconds of one that is ten times as fast. Then the whole
 /// bar is held too, which a slow machine would miss.
-const FIGURES: &str = "OPENLINES_TEST_SHARING";
+pub(super) const FIGURES: &str = "OPENLINES_TEST_SHARING";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_together_use_the_whole_budget_and_never_exceed_it() {

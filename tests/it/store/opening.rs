@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use bitrix24_openlines::tenant::{Access, OpenError, Store, StoreUrl};
 use futures_util::future::join_all;

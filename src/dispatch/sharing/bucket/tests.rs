@@ -12,6 +12,7 @@ fn rests() -> Grant {
         granted: 0,
         rest: Some(Duration::ZERO),
         room: 48.0,
+        waiting: 0,
         ask_again_after: Duration::from_millis(100),
         reports: Vec::new(),
     }

@@ -14,7 +14,7 @@ use bitrix24_openlines::bitrix24::{
 use bitrix24_openlines::config::Auth;
 use bitrix24_openlines::dispatch::ledger::Ledger;
 use bitrix24_openlines::dispatch::replica::{self, Pace};
-use bitrix24_openlines::dispatch::{Dispatcher, Options};
+use bitrix24_openlines::dispatch::{Dispatcher, Means, Options};
 use bitrix24_openlines::metrics::Metrics;
 use bitrix24_openlines::openlines::{OpenLines, Rules};
 use bitrix24_openlines::sandbox::demo;
@@ -94,7 +94,14 @@ impl Replica {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let replica = replica::Replica::new(&store, Pace::default(), &tasks, stop.clone());
         let lifetime = Duration::from_secs(3600);
-        let ledger = Ledger::new(store.clone(), replica, lifetime, &tasks, &stop);
+        let ledger = Ledger::new(
+            store.clone(),
+            replica,
+            lifetime,
+            metrics.clone(),
+            &tasks,
+            &stop,
+        );
         let access = PortalAccess::new(
             directory.clone(),
             store,
@@ -114,11 +121,14 @@ impl Replica {
                 maximum_keyboard_bytes: 30_000,
             },
             dispatcher: Dispatcher::new(
-                client,
-                access,
-                ledger,
+                Means {
+                    client,
+                    access,
+                    ledger,
+                    sharing: None,
+                    metrics: metrics.clone(),
+                },
                 Options::default(),
-                metrics.clone(),
                 &tasks,
                 stop,
             ),

@@ -1,0 +1,315 @@
+//! Real processes: two that get the same calls, and one that is killed under load again and again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
+use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::config::Environment;
+use bitrix24_openlines::sandbox::{Entry, Portal, Sandbox, demo};
+use bitrix24_openlines::tenant::sealing::Key;
+use futures_util::future::join_all;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tonic::transport::{Channel, Endpoint};
+use uuid::Uuid;
+
+use super::site::{Told, crm};
+use crate::support::process::{Process, openlines};
+use crate::support::stores::{Stores, keyring_text, on_both_stores};
+use crate::support::{Told as _, caller, tenants, until, with_key};
+
+/// Calls of one round, and the chats that they go to: those of one chat wait for each other.
+const CALLS: usize = 120;
+const CHATS: usize = 24;
+
+/// Requests that the calls of one round make at least, singly and in batches.
+const REQUESTS: usize = CHATS + 16;
+
+/// Calls that two processes get at the same time.
+const SHARED: usize = 200;
+
+/// A store, a sandbox, and the settings of processes between them.
+struct Place {
+    sandbox: Sandbox,
+    stores: Stores,
+    key: NewKey,
+    folder: TempDir,
+}
+
+/// A running process with a connection to it.
+struct Running {
+    process: Process,
+    client: OpenLinesServiceClient<Channel>,
+}
+
+type Answer = Told<api::SendCrmMessageResponse>;
+
+impl Place {
+    async fn build(stores: Stores) -> Self {
+        let mut portal = Portal::demo();
+        let chat = portal.crm_chats[0].clone();
+        portal.crm_chats = (0..CHATS)
+            .map(|number| {
+                let mut chat = chat.clone();
+                chat.chat_id = chat_of(number);
+                chat
+            })
+            .collect();
+        // Slow enough that calls are on their way, and wait, whenever the process is killed.
+        portal.limits.request_latency_ms = 15;
+        portal.limits.command_latency_ms = 5;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = Self {
+            sandbox: Sandbox::start(listener, vec![portal]).unwrap(),
+            stores,
+            key: NewKey::generate().unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        place.write_settings();
+        place
+    }
+
+    fn write_settings(&self) {
+        let folder = self.folder.path();
+        let sealing_key = Key::generate().unwrap();
+        std::fs::write(folder.join("tenants.yaml"), tenants(self.sandbox.address())).unwrap();
+        std::fs::write(folder.join("keyring"), keyring_text(&[&sealing_key])).unwrap();
+        std::fs::write(folder.join("url"), self.stores.url()).unwrap();
+        let settings = format!(
+            "server: {{listen: '127.0.0.1:0'}}\n\
+             portals: {{dangerous_allow_insecure: true}}\n\
+             tenants: {{file: '{0}/tenants.yaml'}}\n\
+             store: {{url_file: '{0}/url', keyring_file: '{0}/keyring'}}\n{1}",
+            folder.display(),
+            caller(&self.key),
+        );
+        std::fs::write(folder.join("settings.yaml"), settings).unwrap();
+    }
+
+    async fn start(&self) -> Running {
+        let settings = self.folder.path().join("settings.yaml");
+        let process = Process::start(openlines(&[
+            "serve",
+            "--config",
+            settings.to_str().unwrap(),
+        ]));
+        let address = process.address().await;
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let client = OpenLinesServiceClient::new(endpoint.connect().await.unwrap());
+        Running { process, client }
+    }
+
+    async fn call(&self, client: &OpenLinesServiceClient<Channel>, call: &Call) -> Answer {
+        let message = api::SendCrmMessageRequest {
+            portal_chat_id: call.chat,
+            ..crm(call.id, &call.text)
+        };
+        let mut request = with_key(message, self.key.expose());
+        request.set_timeout(Duration::from_secs(28));
+        let mut client = client.clone();
+        Told::of(client.send_crm_message(request).await)
+    }
+
+    /// What the ledger has: the state of each call.
+    async fn ledger(&self) -> HashMap<Uuid, String> {
+        let rows = "SELECT request_id || ' ' || state FROM ledger WHERE expires_at > 0";
+        let rows = self.stores.texts(rows).await;
+        let rows = rows.iter().map(|row| row.split_once(' ').unwrap());
+        rows.map(|(id, state)| (id.parse().unwrap(), state.to_owned()))
+            .collect()
+    }
+
+    /// Waits until the portal has done all that it was asked to: nobody waits for the answers of those that were killed.
+    async fn quiet(&self) {
+        until("the portal has answered", || {
+            let record = self.sandbox.record();
+            record.entries.iter().all(is_ended)
+        })
+        .await;
+    }
+}
+
+fn is_ended(entry: &Entry) -> bool {
+    entry.executed || entry.status.is_some()
+}
+
+fn chat_of(number: usize) -> i64 {
+    demo::CHAT + i64::try_from(number % CHATS).unwrap()
+}
+
+/// A call that is repeated until it has an end.
+struct Call {
+    id: Uuid,
+    chat: i64,
+    text: String,
+}
+
+fn calls(round: &str, count: usize) -> Vec<Call> {
+    let call = |number| Call {
+        id: Uuid::new_v4(),
+        chat: chat_of(number),
+        text: format!("{round}.{number}"),
+    };
+    (0..count).map(call).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_processes_that_get_the_same_calls_at_once_one_sends_and_both_answer_alike() {
+    let Some(stores) = Stores::postgresql().await else {
+        return;
+    };
+    let place = Place::build(stores).await;
+    let (one, other) = tokio::join!(place.start(), place.start());
+    let calls = calls("shared", SHARED);
+    let of_one = join_all(calls.iter().map(|call| place.call(&one.client, call)));
+    let of_other = join_all(calls.iter().map(|call| place.call(&other.client, call)));
+    let (of_one, of_other) = tokio::join!(of_one, of_other);
+    let mut sent_by_one = 0;
+    for (one, other) in of_one.into_iter().zip(of_other) {
+        assert_ne!(one.is_replayed, other.is_replayed, "{one:?} {other:?}");
+        sent_by_one += usize::from(other.is_replayed);
+        assert_eq!(one.result.unwrap(), other.result.unwrap());
+    }
+    tell(&format!("{sent_by_one} of {SHARED} calls went through one"));
+    let record = place.sandbox.record();
+    let delivered = record.delivered_by_text();
+    assert_eq!(delivered.len(), SHARED);
+    assert!(delivered.values().all(|times| *times == 1));
+}
+
+on_both_stores!(
+    after_every_kill_each_call_is_executed_at_most_once_and_its_repeat_says_what_is_known
+);
+
+async fn after_every_kill_each_call_is_executed_at_most_once_and_its_repeat_says_what_is_known(
+    stores: Stores,
+) {
+    let place = Place::build(stores).await;
+    let seed = rand::random();
+    tell(&format!("seed {seed}"));
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut running = place.start().await;
+    let mut seen = BTreeMap::new();
+    for round in 0..kills(&place) {
+        let calls = calls(&round.to_string(), CALLS);
+        let moment = Kill {
+            requests: random.random_range(0..REQUESTS),
+            later: Duration::from_micros(random.random_range(0..20_000)),
+        };
+        let (answers, next) = kill_during(&place, running, &calls, moment).await;
+        running = next;
+        for end in repeat_all(&place, &running, &calls, answers).await {
+            *seen.entry(end).or_insert(0) += 1;
+        }
+        place.sandbox.clear_record();
+    }
+    tell(&format!("{} kills: {seen:?}", kills(&place)));
+}
+
+/// When a process is killed: after the portal has got so many requests, and so much later.
+struct Kill {
+    requests: usize,
+    later: Duration,
+}
+
+/// Makes the calls, kills the process, and starts the next one. Gives what the callers had been told.
+async fn kill_during(
+    place: &Place,
+    running: Running,
+    calls: &[Call],
+    moment: Kill,
+) -> (Vec<Answer>, Running) {
+    let Running { process, client } = running;
+    let kill = async {
+        until("the portal has so many requests", || {
+            place.sandbox.record().entries.len() >= moment.requests
+        })
+        .await;
+        tokio::time::sleep(moment.later).await;
+        process.kill();
+    };
+    let answers = join_all(calls.iter().map(|call| place.call(&client, call)));
+    let (answers, ()) = tokio::join!(answers, kill);
+    (answers, place.start().await)
+}
+
+/// What became of a call, over both attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    AnsweredBeforeTheKill,
+    AnsweredButNotTold,
+    SentByTheRepeat,
+    Unknown,
+}
+
+async fn repeat_all(
+    place: &Place,
+    running: &Running,
+    calls: &[Call],
+    before: Vec<Answer>,
+) -> Vec<End> {
+    // As the killed process has left it: all of its calls are repeated later.
+    let ledger = place.ledger().await;
+    let repeats = join_all(calls.iter().map(|call| place.call(&running.client, call))).await;
+    place.quiet().await;
+    let mut ends = Vec::new();
+    for ((call, before), repeat) in calls.iter().zip(before).zip(repeats) {
+        let text = &call.text;
+        let delivered = place.sandbox.record().times_delivered(text);
+        let state = ledger.get(&call.id).map(String::as_str);
+        let end = match (before.result, state) {
+            (Ok(response), Some("answered")) => {
+                assert!(!before.is_replayed);
+                assert_eq!(repeat.replayed(), response, "{text}");
+                End::AnsweredBeforeTheKill
+            }
+            (Ok(_), state) => panic!("{text} was answered and is {state:?} in the ledger"),
+            (Err(_), Some("answered")) => {
+                repeat.replayed();
+                End::AnsweredButNotTold
+            }
+            (Err(_), None) => {
+                repeat.executed_now();
+                End::SentByTheRepeat
+            }
+            (Err(_), Some(_)) => {
+                let status = repeat.failed();
+                assert_eq!(status.reason(), "OUTCOME_UNKNOWN", "{text}: {status:?}");
+                End::Unknown
+            }
+        };
+        let fits = if end == End::Unknown {
+            delivered <= 1
+        } else {
+            delivered == 1
+        };
+        assert!(fits, "{text}: {end:?}, delivered {delivered} times");
+        ends.push(end);
+    }
+    ends
+}
+
+/// How often a process is killed: OPENLINES_TEST_KILLS times, or 10; on PostgreSQL a fifth, because there the next process waits
+/// until the dead one has been missed for ten seconds.
+fn kills(place: &Place) -> usize {
+    let environment = Environment::of_process();
+    let given = environment.get("OPENLINES_TEST_KILLS");
+    let kills = given.map_or(10, |given| given.unwrap().parse().unwrap());
+    if place.stores.is_shared() {
+        kills / 5
+    } else {
+        kills
+    }
+}
+
+/// Says it past the harness, which keeps the output of tests that pass.
+fn tell(line: &str) {
+    use std::io::Write;
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let line = format!("{test}: {line}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}

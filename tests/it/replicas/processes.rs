@@ -1,0 +1,129 @@
+//! Real processes share a portal.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bitrix24_openlines::config::Environment;
+use bitrix24_openlines::sandbox::Intensity;
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::rate::FIGURES;
+use super::site::{Answers, Site};
+use crate::support::proxy::{Mode, Proxy};
+use crate::support::stores::Stores;
+use crate::support::until;
+
+/// The way of its requests is reckoned with 50 ms, which this machine should keep.
+const FAST: Intensity = Intensity {
+    burst: 50,
+    drain_per_second: 10.0,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_use_the_whole_budget_and_never_exceed_it() {
+    use_the_whole_budget(2, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_processes_use_the_whole_budget_and_never_exceed_it() {
+    use_the_whole_budget(3, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_three_processes_uses_the_whole_budget_if_only_it_has_calls() {
+    use_the_whole_budget(3, 1).await;
+}
+
+async fn use_the_whole_budget(processes: usize, with_calls: usize) {
+    let Some(stores) = Stores::postgresql().await else {
+        return;
+    };
+    let real = Environment::of_process().get(FIGURES) == Some(Ok("real"));
+    let (bucket, seconds, bar) = if real {
+        (Intensity::STANDARD, 60, 0.97)
+    } else {
+        (FAST, 6, 0.9)
+    };
+    let site = Site::build(stores.url(), bucket).await;
+    let running = join_all((0..processes).map(|_| site.start())).await;
+    let time = Duration::from_secs(seconds);
+    let (answers, end) = (Answers::default(), Instant::now() + time);
+    let calling = running.iter().take(with_calls);
+    let callers = 120 / with_calls;
+    let calls: Vec<_> = calling
+        .map(|process| site.call_until(end, process, callers, &answers))
+        .collect();
+    tokio::time::sleep_until(end + Duration::from_millis(100)).await;
+    let (taken, refused) = site.count(time);
+    // Those who wait are not waited for.
+    drop(calls);
+    let whole = f64::from(bucket.burst) + bucket.drain_per_second * time.as_secs_f64();
+    let share = f64::from(taken) / whole;
+    let told = format!(
+        "{processes} processes, {with_calls} with calls: {taken} of {whole} taken, {share:.3}; {refused} refused"
+    );
+    println!("{told}");
+    assert_eq!(refused, 0, "{told}");
+    assert!(share >= bar, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_database_processes_go_on_with_their_parts_and_lose_nothing() {
+    let Some(stores) = Stores::postgresql().await else {
+        return;
+    };
+    let (credentials, address) = stores.url().rsplit_once('@').unwrap();
+    let (server, database) = address.split_once('/').unwrap();
+    let proxy = Proxy::start(server.to_owned()).await;
+    let url = format!("{credentials}@{}/{database}", proxy.address);
+    let site = Site::build(&url, FAST).await;
+    let running = join_all((0..2).map(|_| site.start())).await;
+    let (answers, end) = (Answers::default(), Instant::now() + Duration::from_secs(14));
+    let calls: Vec<_> = running
+        .iter()
+        .map(|process| site.call_until(end, process, 20, &answers))
+        .collect();
+
+    let second = Duration::from_secs(1);
+    tokio::time::sleep(second * 3).await;
+    proxy.set(Mode::Cut);
+    let said = |line: &str| {
+        running
+            .iter()
+            .all(|one| one.process.output().contains(line))
+    };
+    until("they say that the database is away", || {
+        said("of each portal's requests this replica sends its part")
+    })
+    .await;
+    let before = site.count(second * 60).0;
+    tokio::time::sleep(second * 4).await;
+    let alone = site.count(second * 60).0 - before;
+    proxy.set(Mode::Open);
+    until("they say that it is back", || {
+        said("portals' requests are shared again")
+    })
+    .await;
+    let back = site.count(second * 60).0;
+    tokio::time::sleep_until(end).await;
+    let together = site.count(second * 60).0 - back;
+    for calls in calls {
+        calls.join_all().await;
+    }
+
+    let delivered = answers.delivered.load(Ordering::Relaxed);
+    let (taken, refused) = site.count(second * 60);
+    let told = format!(
+        "{before} before, {alone} alone, {together} together again, {taken} taken, {refused} refused, {delivered} delivered"
+    );
+    println!("{told}");
+    assert_eq!(refused, 0, "{told}");
+    // Of 40 that drain in that time.
+    assert!(alone >= 25, "{told}");
+    assert!(together >= 10, "{told}");
+    let record = site.sandbox.record();
+    let by_text = record.delivered_by_text();
+    assert_eq!(u64::try_from(by_text.len()).unwrap(), delivered, "{told}");
+    assert!(by_text.values().all(|times| *times == 1), "{told}");
+}
