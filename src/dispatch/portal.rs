@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::company::Company;
-use self::load::{Load, Loading};
+use self::load::{Batch, Load, Loading};
 use super::breaker::{Breaker, Way};
 use super::budget::{Budget, Share};
 use super::conversation::Conversation;
@@ -266,18 +266,10 @@ impl<J> Portal<J> {
         let tenant = terms.map(|terms| terms.tenant.clone());
         match (load, tenant) {
             (Load::Batch(batch), Some(tenant)) => {
-                let mut loading = Loading {
-                    batch,
-                    pace: &self.pace,
-                    operating: &mut self.operating,
-                    never_batched: &self.never_batched,
-                    limit,
-                    now,
-                    taken: 0,
-                    bytes: 0,
-                    earliest_deadline: None,
-                };
-                let calls = self.queue.take_batch(&tenant, |terms| loading.fits(terms));
+                let mut calls = self.take_batch(&tenant, batch.clone(), now);
+                if calls.is_empty() {
+                    calls = self.take_batch(&tenant, batch.for_the_hurried(), now);
+                }
                 self.queue.turn(&tenant);
                 calls
             }
@@ -291,6 +283,22 @@ impl<J> Portal<J> {
             }
             (_, None) => Vec::new(),
         }
+    }
+
+    fn take_batch(&mut self, tenant: &TenantId, batch: Batch, now: Instant) -> Vec<Waiting<J>> {
+        let limit = self.operating_limit();
+        let mut loading = Loading {
+            batch,
+            pace: &self.pace,
+            operating: &mut self.operating,
+            never_batched: &self.never_batched,
+            limit,
+            now,
+            taken: 0,
+            bytes: 0,
+            earliest_deadline: None,
+        };
+        self.queue.take_batch(tenant, |terms| loading.fits(terms))
     }
 
     /// A request that was let go has left.

@@ -19,6 +19,9 @@ use crate::tenant::TenantId;
 /// How many interactive calls go before a bulk call gets its turn.
 const INTERACTIVE_IN_A_ROW: u32 = 9;
 
+/// How much of the share of bulk each call that is sent tells.
+const BY_EACH_CALL: f64 = 0.01;
+
 /// A call's place in the order of arrival, and its name: its number of arrival, and a number of our own that makes it unique.
 pub(super) type CallNumber = u128;
 
@@ -57,6 +60,8 @@ pub(super) struct Queue<J> {
     delayed: BTreeSet<(Instant, CallNumber)>,
     ready: [Class; 2],
     interactive_in_a_row: u32,
+    /// The part of bulk among the calls that were sent lately.
+    bulk_share: f64,
     bulk: usize,
     by_tenant: HashMap<TenantId, usize>,
     newest: Option<Instant>,
@@ -77,6 +82,7 @@ impl<J> Queue<J> {
             delayed: BTreeSet::new(),
             ready: Default::default(),
             interactive_in_a_row: 0,
+            bulk_share: 1.0,
             bulk: 0,
             by_tenant: HashMap::new(),
             newest: None,
@@ -95,7 +101,7 @@ impl<J> Queue<J> {
     pub(super) fn ahead(&self, priority: Priority) -> usize {
         let interactive = self.waiting.len() - self.bulk;
         match priority {
-            Priority::Bulk => self.waiting.len(),
+            Priority::Bulk => interactive + divided(self.bulk, self.bulk_share),
             Priority::Interactive => interactive + self.bulk.min(interactive / 9 + 1),
         }
     }
@@ -289,10 +295,17 @@ impl<J> Queue<J> {
     pub(super) fn take(&mut self, number: CallNumber) -> Option<Waiting<J>> {
         let waiting = self.remove(number)?;
         self.lines.depart(&waiting.terms.conversations, number);
-        match waiting.terms.priority {
-            Priority::Interactive => self.interactive_in_a_row += 1,
-            Priority::Bulk => self.interactive_in_a_row = 0,
-        }
+        let is_bulk = match waiting.terms.priority {
+            Priority::Interactive => {
+                self.interactive_in_a_row += 1;
+                0.0
+            }
+            Priority::Bulk => {
+                self.interactive_in_a_row = 0;
+                1.0
+            }
+        };
+        self.bulk_share += (is_bulk - self.bulk_share) * BY_EACH_CALL;
         Some(waiting)
     }
 
@@ -471,6 +484,15 @@ impl<J> Queue<J> {
             .map(|(number, waiting)| (*number, waiting.terms.priority))
             .collect()
     }
+}
+
+/// How many calls go until so many of bulk have gone, if they keep their share.
+fn divided(bulk: usize, share: f64) -> usize {
+    let least = 1.0 / f64::from(INTERACTIVE_IN_A_ROW + 1);
+    let percent = (share.clamp(least, 1.0) * 100.0).round();
+    // Whole numbers: one call more or less is nothing here.
+    let percent = (1..=100_u32).rev().find(|each| f64::from(*each) <= percent);
+    bulk * 100 / usize::try_from(percent.unwrap_or(10)).unwrap_or(100)
 }
 
 /// Whether a call goes into a batch.

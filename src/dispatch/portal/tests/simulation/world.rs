@@ -30,6 +30,8 @@ pub(super) struct Plan {
     /// How many calls come at once now and then.
     burst: usize,
     bulk_percent: u32,
+    /// The part of calls that may not travel in a batch.
+    alone_percent: u32,
     conversations: u32,
     deadline: std::ops::Range<u64>,
     /// Requests of somebody else at the same address, a second.
@@ -45,6 +47,7 @@ impl Plan {
             calls_per_second: vec![0.05, 0.5, 2.0, 10.0, 60.0],
             burst: 1500,
             bulk_percent: 20,
+            alone_percent: 2,
             conversations: 400,
             deadline: 20..56,
             others_per_second: 0.0,
@@ -58,6 +61,7 @@ impl Plan {
             calls_per_second: vec![150.0],
             burst: 0,
             bulk_percent: 50,
+            alone_percent: 0,
             conversations: 4000,
             deadline: 50..56,
             others_per_second: 0.0,
@@ -227,6 +231,7 @@ impl World {
         let spread = self.random.random_range(0.0_f64..1.0).powi(3);
         let conversation = (spread * f64::from(self.plan.conversations)).floor();
         let is_bulk = self.random.random_range(0..100) < self.plan.bulk_percent;
+        let is_alone = self.random.random_range(0..100) < self.plan.alone_percent;
         let seconds = self.random.random_range(self.plan.deadline.clone());
         let now = self.start + self.now;
         let deadline = self.now + Duration::from_secs(seconds);
@@ -243,7 +248,7 @@ impl World {
             deadline: self.start + deadline,
             arrived: now,
             not_before: None,
-            command_bytes: (self.random.random_range(0..50) > 0).then_some(300),
+            command_bytes: (!is_alone).then_some(300),
         };
         let number = terms.number;
         match self.state.submit(terms, (), now) {
