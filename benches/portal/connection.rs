@@ -89,7 +89,7 @@ impl Connection {
             let took = begun.elapsed();
             let status = body.trailers().and_then(Status::from_header_map);
             let status = status.or_else(|| Status::from_header_map(&head.headers));
-            let outcome = outcome(&status.expect("a gRPC answer has a status"));
+            let outcome = outcome(&status.unwrap());
             Ended { outcome, took }
         }
     }
@@ -100,7 +100,7 @@ fn outcome(status: &Status) -> Outcome {
         return Outcome::Delivered;
     }
     let details = status.get_error_details();
-    let info = details.error_info().expect("every failure has a reason");
+    let info = details.error_info().unwrap();
     let outcome = info.metadata.get("outcome").map(String::as_str);
     let delay = details.retry_info().and_then(|info| info.retry_delay);
     match (info.reason.as_str(), outcome, delay) {
