@@ -6,8 +6,10 @@ use bitrix24_openlines::config::Environment;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
+use super::files;
 use super::load::{Load, Round};
-use super::process::{Running, Service};
+use super::process::Process;
+use super::service::Service;
 
 const IN_FLIGHT: [usize; 3] = [1, 16, 64];
 const ROUNDS: usize = 5;
@@ -19,15 +21,15 @@ const SERVER: &str = "OPENLINES_TEST_POSTGRES_URL";
 pub(crate) fn measure() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let stub = Running::start_self(&["stub"]);
-        let (portal, _) = stub.two_addresses();
+        let stub = Process::start_self(&["stub"]);
+        let portal = stub.addresses()[0];
         println!("| store | in flight | figure | without | with `request_id` | difference |\n|---|---|---|---|---|---|");
-        let service = Running::start_service(portal, "").await;
+        let service = files(None, portal, "").start().await;
         compare("SQLite", &service).await;
         drop(service);
         if let Some(server) = Environment::of_process().get(SERVER) {
             let database = database(server.unwrap()).await;
-            let service = Running::start_service_at(&database, portal, "", 0).await;
+            let service = files(Some(&database), portal, "").start().await;
             compare("PostgreSQL", &service).await;
         }
         println!("\nMedians of {ROUNDS} alternating rounds of {} s each.", ROUND.as_secs());

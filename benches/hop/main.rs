@@ -17,16 +17,21 @@
 mod bare;
 mod ledger;
 mod load;
+#[path = "../programs/process.rs"]
 mod process;
 mod report;
+#[path = "../programs/service.rs"]
+mod service;
 mod stub;
 mod tenants;
 
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use load::{Load, Round};
-use process::Running;
+use process::Process;
 use report::Report;
+use service::Files;
 
 /// Calls in flight at the same time.
 const IN_FLIGHT: [usize; 3] = [1, 16, MOST_IN_FLIGHT];
@@ -64,21 +69,26 @@ fn main() {
 fn measure(plan: &Plan) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let stub = Running::start_self(&["stub"]);
-        let (portal, collector) = stub.two_addresses();
+        let stub = Process::start_self(&["stub"]);
+        let [portal, collector] = stub.addresses()[..] else {
+            panic!("the stub has two addresses");
+        };
         let traces =
             format!("telemetry: {{otlp_endpoint: 'http://{collector}', sample_percent: 10}}\n");
-        let service = Running::start_service(portal, &traces).await;
-        let untraced = Running::start_service(portal, "").await;
-        let silent = Running::start_service(portal, "log: {filter: 'off'}\n").await;
-        let bare = Running::start_self(&["bare", &portal.to_string()]);
+        let written = files(None, portal, &traces);
+        let begun = Instant::now();
+        let service = written.start().await;
+        let start = begun.elapsed();
+        let untraced = files(None, portal, "").start().await;
+        let silent = files(None, portal, "log: {filter: 'off'}\n").start().await;
+        let bare = Process::start_self(&["bare", &portal.to_string()]);
 
         let mut report = Report::new();
-        report.start = service.start;
+        report.start = start;
         report.service.idle_kib = service.process.resident_kib();
         report.bare.idle_kib = bare.resident_kib();
         let service_load = Load::new(service.address, &service.key).await;
-        let bare_load = Load::new(bare.address(), &service.key).await;
+        let bare_load = Load::new(bare.addresses()[0], &service.key).await;
         let untraced_load = Load::new(untraced.address, &untraced.key).await;
         let silent_load = Load::new(silent.address, &silent.key).await;
         // Connections, caches and the allocator reach their working size.
@@ -105,9 +115,17 @@ fn measure(plan: &Plan) {
     });
 }
 
-async fn measured(load: &Load, process: &process::Process, in_flight: usize, plan: &Plan) -> Round {
+async fn measured(load: &Load, process: &Process, in_flight: usize, plan: &Plan) -> Round {
     let before = process.processor_time();
     let mut round = load.round(in_flight, plan.round).await;
     round.processor = process.processor_time() - before;
     round
+}
+
+/// What a service is started with that has a tenant in its file, on this store or on one of its own, and `more` settings.
+fn files(store_url: Option<&str>, portal: SocketAddr, more: &str) -> Files {
+    let tenant = format!(
+        "- {{id: hook, portal: 'http://{portal}', webhook: {{user_id: 1, secret: {{inline: secret}}}}}}\n"
+    );
+    Files::write(store_url, &tenant, more)
 }

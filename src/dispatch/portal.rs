@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::company::Company;
 use self::load::{Batch, Load, Loading};
 use super::breaker::{Breaker, Way};
 use super::budget::{Budget, Share};
@@ -52,8 +53,12 @@ pub(super) struct Portal<J> {
     /// Requests on their way.
     in_the_air: usize,
     last_sent: Option<Instant>,
+    /// When the last batch went because many calls waited.
+    last_crowd: Option<Instant>,
     /// Since when calls have been waiting for company.
     gathering_since: Option<Instant>,
+    /// When the newest of those calls came that have waited enough for company, and how that ended.
+    released: Option<(Instant, Company)>,
     /// The plans that the portal's tenants name; the smallest counts.
     plans: HashMap<TenantId, Option<Intensity>>,
     /// How often something was heard of other replicas.
@@ -103,7 +108,9 @@ impl<J> Portal<J> {
             repeats: Repeats::default(),
             in_the_air: 0,
             last_sent: None,
+            last_crowd: None,
             gathering_since: None,
+            released: None,
             plans: HashMap::new(),
             heard: 0,
             never_batched: HashMap::new(),
@@ -214,7 +221,7 @@ impl<J> Portal<J> {
             return Next::Refuse(calls, refused);
         }
         let company = self.company(now);
-        if let company::Company::Until(moment) = company {
+        if let Company::Until(moment) = company {
             return Next::At(moment);
         }
         let room = self.budget.room(now);
@@ -227,10 +234,14 @@ impl<J> Portal<J> {
             Taken::Asked => return Next::Nothing,
         }
         let load = self.load(first, room, company, now);
+        let is_crowd = load.is_crowd();
         let calls = self.take(first, load, now);
         if calls.is_empty() {
             self.budget.give_back(now);
             return Next::Nothing;
+        }
+        if is_crowd && calls.len() > 1 {
+            self.last_crowd = Some(now);
         }
         self.breaker.sent(now);
         self.in_the_air += 1;

@@ -17,8 +17,7 @@ impl<J> Portal<J> {
     }
 
     /// `None`: as many as before. While calls wait for company nobody knows how many requests they will be.
-    fn wanted(&self, now: Instant) -> Option<u32> {
-        let ready = self.queue.ready_by_tenant();
+    fn wanted(&mut self, now: Instant) -> Option<u32> {
         let bound = self.options.parallel_requests_per_portal;
         let bound = bound.saturating_sub(self.in_the_air);
         let bound = match self.breaker.way(now) {
@@ -26,13 +25,14 @@ impl<J> Portal<J> {
             Way::Probe => bound.min(1),
             Way::Closed { .. } | Way::Probing => 0,
         };
-        if bound == 0 || ready.is_empty() {
+        if bound == 0 || self.queue.ready_by_tenant().is_empty() {
             return Some(0);
         }
         let company = self.company(now);
         if let Company::Until(_) = company {
             return None;
         }
+        let ready = self.queue.ready_by_tenant();
         let singly: usize = ready.values().sum();
         let requests = if self.is_crowded(self.budget.peek(now), company, now) {
             let size = self.batch_size(true);

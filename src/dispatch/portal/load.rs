@@ -50,8 +50,15 @@ impl Batch {
     }
 }
 
+impl Load {
+    /// Whether it is a batch because there are many calls, and not because they follow each other in a conversation.
+    pub(super) fn is_crowd(&self) -> bool {
+        matches!(self, Self::Batch(batch) if batch.only.is_none())
+    }
+}
+
 impl<J> Portal<J> {
-    /// Decides between a single call and a batch. There are batches as room gets low, and where calls of one conversation would have
+    /// Decides between a single call and a batch. There are batches as room gets low or a burst goes on, and where calls of one conversation would have
     /// to wait for each other.
     pub(super) fn load(
         &self,
@@ -100,7 +107,7 @@ impl<J> Portal<J> {
             let free = room - f64::from(intensity.burst) * KEPT_FOR_BATCHES;
             let singly = (free * FOR_SINGLE_CALLS).max(1.0);
             let waiting = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
-            company == Company::Streaming || f64::from(waiting) > singly
+            company == Company::Streaming || self.is_in_burst(now) || f64::from(waiting) > singly
         })
     }
 }

@@ -1,0 +1,140 @@
+//! What the portals did, by the sandbox's record.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write;
+
+use serde::Deserialize;
+
+use super::call::Call;
+use super::delivery::Told;
+
+/// The record of a sandbox.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Books {
+    entries: Vec<Entry>,
+}
+
+/// One request.
+#[derive(Debug, Deserialize)]
+struct Entry {
+    commands: Vec<Command>,
+    deliveries: Vec<Delivery>,
+    bucket: Option<f64>,
+    fault: Option<String>,
+    error: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Command {
+    executed: bool,
+    fault: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Delivery {
+    chat_id: i64,
+    text: String,
+}
+
+/// What became of the messages.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fate {
+    pub(crate) lost: usize,
+    pub(crate) doubled: usize,
+    /// Requests that the portal refused.
+    pub(crate) rejected: usize,
+    /// Messages that were executed before an earlier one of their chat.
+    pub(crate) out_of_order: usize,
+    /// Messages whose callers were told something else than what is true.
+    pub(crate) misreported: usize,
+}
+
+impl Books {
+    /// How many requests came.
+    pub(crate) fn requests(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How full the bucket was at most.
+    pub(crate) fn fullest(&self) -> f64 {
+        let levels = self.entries.iter().filter_map(|entry| entry.bucket);
+        levels.fold(0.0, f64::max)
+    }
+
+    /// The messages of each request in order of arrival, those of the same size together: `2 × 1, 10 × 50`.
+    pub(crate) fn sizes(&self) -> String {
+        let mut sizes: Vec<(usize, usize)> = Vec::new();
+        for entry in &self.entries {
+            let size = entry.deliveries.len();
+            match sizes.last_mut() {
+                Some((count, last)) if *last == size => *count += 1,
+                _ => sizes.push((1, size)),
+            }
+        }
+        let mut written = String::new();
+        for (count, size) in sizes {
+            write!(written, "{count} × {size}, ").unwrap();
+        }
+        written.trim_end_matches(", ").to_owned()
+    }
+
+    /// The numbers of the messages that were executed and whose answers did not arrive.
+    fn without_answer(&self) -> BTreeSet<usize> {
+        let mut numbers = BTreeSet::new();
+        for entry in &self.entries {
+            let executed = entry.commands.iter().filter(|command| command.executed);
+            // A single call has no commands.
+            let of_command = executed
+                .map(|command| command.fault.is_some())
+                .chain(std::iter::repeat(false));
+            for (delivery, is_hit) in entry.deliveries.iter().zip(of_command) {
+                if is_hit || entry.fault.is_some() {
+                    numbers.insert(Call::read(&delivery.text).0);
+                }
+            }
+        }
+        numbers
+    }
+
+    /// How many answers were lost.
+    pub(crate) fn lost_answers(&self) -> usize {
+        self.without_answer().len()
+    }
+
+    /// Compares with what the callers of so many messages were told.
+    pub(crate) fn compare(&self, messages: usize, told: &Told) -> Fate {
+        let mut executed: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut last: HashMap<i64, usize> = HashMap::new();
+        let mut fate = Fate::default();
+        for delivery in self.entries.iter().flat_map(|entry| &entry.deliveries) {
+            let (number, turn) = Call::read(&delivery.text);
+            *executed.entry(number).or_default() += 1;
+            if last.insert(delivery.chat_id, turn) > Some(turn) {
+                fate.out_of_order += 1;
+            }
+        }
+        fate.lost = messages - executed.len();
+        fate.doubled = executed.values().filter(|count| **count > 1).count();
+        fate.rejected = self
+            .entries
+            .iter()
+            .filter(|entry| entry.error.is_some())
+            .count();
+        let without_answer = self.without_answer();
+        let unknown: BTreeSet<usize> = told.unknown.iter().copied().collect();
+        let delivered: BTreeSet<usize> = told.delivered.iter().copied().collect();
+        let answered = executed.keys().copied();
+        let answered: BTreeSet<usize> = answered
+            .filter(|number| !without_answer.contains(number))
+            .collect();
+        fate.misreported = unknown.symmetric_difference(&without_answer).count()
+            + delivered.symmetric_difference(&answered).count();
+        fate
+    }
+
+    /// The same, and stops unless everything is as it must be.
+    pub(crate) fn check(&self, messages: usize, told: &Told) {
+        let fate = self.compare(messages, told);
+        assert_eq!(fate, Fate::default(), "requests: {}", self.sizes());
+    }
+}
