@@ -12,8 +12,8 @@ use super::process::Process;
 use super::service::Service;
 
 const IN_FLIGHT: [usize; 3] = [1, 16, 64];
-const ROUNDS: usize = 7;
-const ROUND: Duration = Duration::from_secs(3);
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_secs(2);
 
 /// Names a PostgreSQL server, with a user who may create databases. `.ci/postgres` sets it.
 const SERVER: &str = "OPENLINES_TEST_POSTGRES_URL";

@@ -18,6 +18,14 @@ pub enum Method {
 }
 
 impl Method {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [
+        Self::SendConnectorMessages,
+        Self::AddCrmMessage,
+        Self::AddNetworkMessage,
+        Self::ReadScopes,
+    ];
+
     /// The name in Bitrix24's documentation and in the path of a request.
     pub fn name(self) -> &'static str {
         match self {

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::bitrix24::Time;
+use super::sharing::Heard;
+use crate::bitrix24::{Method, Time};
 use crate::tenant::TenantId;
 
 /// What is left unused, so that calls that take longer than those before do not cross the limit.
@@ -20,6 +21,12 @@ const UNKNOWN_RESET: Duration = Duration::from_secs(600);
 
 /// How soon to ask again while the first call after a reset is on its way.
 const WHILE_PROBING: Duration = Duration::from_secs(1);
+
+/// The same while the replicas tell each other what they have spent; they do so every second.
+const WHILE_TELLING: Duration = Duration::from_secs(1);
+
+/// How long a call works at most, in seconds. Source: page "limits".
+const LONGEST_CALL: f64 = 60.0;
 
 /// The method that a batch is sent as.
 pub(super) const BATCH: &str = "batch";
@@ -68,23 +75,40 @@ pub(super) struct OperatingBudgets {
     accounts: HashMap<TenantId, HashMap<&'static str, Account>>,
     /// The portal charges the whole batch to the method `batch`.
     charges_batches: bool,
+    /// The replicas that spend from the same budgets; 0 and 1: this one alone.
+    living: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Account {
     singly: Option<Used>,
     in_batches: Option<Used>,
+    /// The newest that another replica has told.
+    elsewhere: Option<Used>,
+    /// The newest that the other replicas have been told.
+    told: Option<Used>,
     /// Calls that were sent and are not answered.
     on_the_way: u32,
-    /// Seconds that a call takes.
+    /// Seconds that a call takes, by its own account.
     cost: f64,
+    /// Since when the calls are counted by which what is used grows.
+    growth: Growth,
     blocked_until: Option<Instant>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Used {
-    seconds: f64,
-    resets: Instant,
+/// What is used, until when.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Used {
+    pub(super) seconds: f64,
+    pub(super) resets: Instant,
+}
+
+/// How fast what is used grows. What a call says that it took is not always what is counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Growth {
+    from: f64,
+    to: f64,
+    calls: u32,
 }
 
 impl OperatingBudgets {
@@ -101,7 +125,7 @@ impl OperatingBudgets {
         now: Instant,
     ) -> Result<(), Duration> {
         match limit.zip(self.account(tenant, method)) {
-            Some((limit, account)) => account.check(limit, now),
+            Some((limit, account)) => account.check(limit, self.living, now),
             None => Ok(()),
         }
     }
@@ -120,6 +144,46 @@ impl OperatingBudgets {
     pub(super) fn ended(&mut self, tenant: &TenantId, method: &'static str) {
         let account = self.account_mut(tenant, method);
         account.on_the_way = account.on_the_way.saturating_sub(1);
+    }
+
+    /// Takes over what the replicas have told each other.
+    pub(super) fn hear(&mut self, heard: &Heard, now: Instant) {
+        self.living = heard.living;
+        let others = heard.others.iter().map(|report| (report, false));
+        let told = heard.told.iter().map(|report| (report, true));
+        for (report, is_told) in others.chain(told) {
+            let known = [BATCH].into_iter().chain(Method::ALL.map(Method::name));
+            let Some(method) = known.into_iter().find(|method| *method == report.method) else {
+                // A newer version of this service knows more.
+                continue;
+            };
+            let Ok(tenant) = TenantId::parse(&report.tenant) else {
+                continue;
+            };
+            let resets_in = report.resets_in.unwrap_or(UNKNOWN_RESET);
+            let used = Used {
+                seconds: report.used,
+                resets: now + resets_in.saturating_sub(report.age),
+            };
+            let account = self.account_mut(&tenant, method);
+            if is_told {
+                account.told = Some(used);
+            } else {
+                account.elsewhere = Some(used);
+            }
+        }
+    }
+
+    /// What other replicas should know of a method after its report: what it is charged to, and what is used of that.
+    pub(super) fn to_be_told(
+        &self,
+        tenant: &TenantId,
+        method: &'static str,
+        now: Instant,
+    ) -> impl Iterator<Item = (&'static str, Used)> {
+        let batch = self.charges_batches.then_some(BATCH);
+        let charged = [Some(method), batch].into_iter().flatten();
+        charged.filter_map(move |method| Some((method, self.account(tenant, method)?.own(now)?)))
     }
 
     /// Takes over what an answer says.
@@ -158,6 +222,7 @@ impl OperatingBudgets {
             Travelled::InBatch => account.in_batches = Some(used),
         }
         account.blocked_until = None;
+        account.growth.note(report.used);
         let weight = if report.cost > account.cost { 0.5 } else { 0.1 };
         account.cost += (report.cost - account.cost) * weight;
     }
@@ -206,17 +271,30 @@ impl OperatingBudgets {
 }
 
 impl Account {
-    fn check(&self, limit: Duration, now: Instant) -> Result<(), Duration> {
+    fn check(&self, limit: Duration, living: u32, now: Instant) -> Result<(), Duration> {
         if let Some(until) = self.blocked_until
             && until > now
         {
             return Err(until - now);
         }
         let allowed = limit.saturating_sub(RESERVE.min(limit / 10)).as_secs_f64();
-        let expected = self.cost * f64::from(self.on_the_way + 1);
+        let cost = self.cost.max(self.growth.of_one_call());
+        let expected = cost * f64::from(self.on_the_way + 1);
+        let until_reset = || self.newest_reset(now).unwrap_or(WHILE_PROBING);
         if let Some(used) = self.used(now) {
             if used + expected > allowed {
-                return Err(self.newest_reset(now).unwrap_or(WHILE_PROBING));
+                return Err(until_reset());
+            }
+            if living > 1 {
+                // The others spend from the rest too, and what they have spent is heard of later.
+                let agreed = self.agreed(now);
+                let share = (allowed - agreed) / f64::from(living);
+                if cost > share {
+                    return Err(until_reset());
+                }
+                if used - agreed + expected > share {
+                    return Err(WHILE_TELLING);
+                }
             }
         } else if self.last_known() + expected > allowed && self.on_the_way > 0 {
             // A minute of it has expired; how much that was, the first call will tell.
@@ -227,20 +305,28 @@ impl Account {
 
     /// Seconds that are used, if that is known.
     fn used(&self, now: Instant) -> Option<f64> {
-        let standing = [self.singly, self.in_batches].into_iter().flatten();
-        standing
-            .filter(|used| used.resets > now)
-            .map(|used| used.seconds)
-            .reduce(f64::max)
+        highest([self.singly, self.in_batches, self.elsewhere], now).map(|used| used.seconds)
+    }
+
+    /// What all replicas know to be used.
+    fn agreed(&self, now: Instant) -> f64 {
+        highest([self.elsewhere, self.told], now).map_or(0.0, |used| used.seconds)
+    }
+
+    /// What this replica has heard from the portal itself.
+    fn own(&self, now: Instant) -> Option<Used> {
+        highest([self.singly, self.in_batches], now)
     }
 
     fn last_known(&self) -> f64 {
-        let known = [self.singly, self.in_batches].into_iter().flatten();
+        let known = [self.singly, self.in_batches, self.elsewhere];
+        let known = known.into_iter().flatten();
         known.map(|used| used.seconds).fold(0.0, f64::max)
     }
 
     fn newest_reset(&self, now: Instant) -> Option<Duration> {
-        let known = [self.singly, self.in_batches].into_iter().flatten();
+        let known = [self.singly, self.in_batches, self.elsewhere];
+        let known = known.into_iter().flatten();
         let newest = known.map(|used| used.resets).max()?;
         newest
             .checked_duration_since(now)
@@ -248,97 +334,40 @@ impl Account {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn highest<const N: usize>(known: [Option<Used>; N], now: Instant) -> Option<Used> {
+    let standing = known.into_iter().flatten().filter(|used| used.resets > now);
+    standing.reduce(|one, other| {
+        if other.seconds > one.seconds {
+            other
+        } else {
+            one
+        }
+    })
+}
 
-    const LIMIT: Option<Duration> = Some(Duration::from_secs(480));
-    const METHOD: &str = "imopenlines.crm.message.add";
-
-    fn acme() -> TenantId {
-        TenantId::parse("acme").unwrap()
-    }
-
-    fn used(used: f64) -> Report {
-        Report {
-            used,
-            resets_in: Some(Duration::from_secs(60)),
-            cost: 1.0,
+impl Growth {
+    fn note(&mut self, used: f64) {
+        if self.calls == 0 || used < self.to {
+            *self = Self {
+                from: used,
+                to: used,
+                calls: 1,
+            };
+        } else {
+            self.to = used;
+            // All commands of a batch may tell the same: that of the whole, which is not known of the first one.
+            if used > self.from {
+                self.calls = self.calls.saturating_add(1);
+            }
         }
     }
 
-    #[test]
-    fn what_is_not_known_is_allowed() {
-        let budgets = OperatingBudgets::default();
-        let now = Instant::now();
-        assert_eq!(budgets.check(&acme(), METHOD, LIMIT, now), Ok(()));
-    }
-
-    #[test]
-    fn a_call_that_may_cross_the_limit_is_refused_until_the_reset() {
-        let (mut budgets, now, acme) = (OperatingBudgets::default(), Instant::now(), acme());
-        let minute = Duration::from_secs(60);
-        budgets.report(&acme, METHOD, Travelled::Singly, used(473.0), now);
-        assert_eq!(budgets.check(&acme, METHOD, LIMIT, now), Ok(()));
-        assert_eq!(
-            budgets.remaining(&acme, METHOD, LIMIT, now),
-            Some(Duration::from_secs(7))
-        );
-        budgets.report(&acme, METHOD, Travelled::Singly, used(474.5), now);
-        assert_eq!(budgets.check(&acme, METHOD, LIMIT, now), Err(minute));
-        assert_eq!(budgets.check(&acme, METHOD, None, now), Ok(()));
-        assert_eq!(budgets.check(&acme, "another", LIMIT, now), Ok(()));
-    }
-
-    #[test]
-    fn calls_on_their_way_count() {
-        let (mut budgets, now, acme) = (OperatingBudgets::default(), Instant::now(), acme());
-        budgets.report(&acme, METHOD, Travelled::Singly, used(470.0), now);
-        let mut sent = 0;
-        while budgets.check(&acme, METHOD, LIMIT, now).is_ok() {
-            budgets.sent(&acme, METHOD);
-            sent += 1;
-        }
-        assert_eq!(sent, 10, "half a second each");
-        budgets.ended(&acme, METHOD);
-        assert_eq!(budgets.check(&acme, METHOD, LIMIT, now), Ok(()));
-    }
-
-    #[test]
-    fn after_the_reset_one_call_finds_out_how_much_is_free() {
-        let (mut budgets, now, acme) = (OperatingBudgets::default(), Instant::now(), acme());
-        budgets.report(&acme, METHOD, Travelled::Singly, used(479.0), now);
-        let then = now + Duration::from_secs(61);
-        assert_eq!(budgets.check(&acme, METHOD, LIMIT, then), Ok(()));
-        budgets.sent(&acme, METHOD);
-        assert_eq!(
-            budgets.check(&acme, METHOD, LIMIT, then),
-            Err(WHILE_PROBING)
-        );
-        budgets.ended(&acme, METHOD);
-        budgets.report(&acme, METHOD, Travelled::Singly, used(20.0), then);
-        assert_eq!(budgets.check(&acme, METHOD, LIMIT, then), Ok(()));
-    }
-
-    #[test]
-    fn a_refusal_blocks_until_the_last_known_reset_or_ten_minutes() {
-        let (mut budgets, now, acme) = (OperatingBudgets::default(), Instant::now(), acme());
-        assert_eq!(budgets.refused(&acme, METHOD, now), UNKNOWN_RESET);
-        assert_eq!(budgets.check(&acme, METHOD, LIMIT, now), Err(UNKNOWN_RESET));
-        budgets.report(&acme, METHOD, Travelled::Singly, used(1.0), now);
-        let minute = Duration::from_secs(60);
-        assert_eq!(budgets.refused(&acme, METHOD, now), minute);
-    }
-
-    #[test]
-    fn commands_count_for_their_method_until_a_single_call_tells_otherwise() {
-        let (mut budgets, now, acme) = (OperatingBudgets::default(), Instant::now(), acme());
-        budgets.report(&acme, METHOD, Travelled::InBatch, used(478.0), now);
-        assert!(budgets.check(&acme, METHOD, LIMIT, now).is_err());
-        // An operator's call, or one that may not travel in a batch.
-        budgets.report(&acme, METHOD, Travelled::Singly, used(2.0), now);
-        assert_eq!(budgets.check(&acme, METHOD, LIMIT, now), Ok(()));
-        assert_eq!(budgets.charged(METHOD), BATCH);
-        assert!(budgets.check(&acme, BATCH, LIMIT, now).is_err());
+    /// Seconds. What other replicas spend is in it too, but no call takes longer than a portal lets it.
+    fn of_one_call(&self) -> f64 {
+        let calls = f64::from(self.calls.saturating_sub(1).max(1));
+        ((self.to - self.from) / calls).min(LONGEST_CALL)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,13 @@ impl Pace {
         Duration::from_secs_f64(first + self.command() * f64::from(further))
     }
 
+    /// How long a request with so many calls takes at least, as far as was measured. On a guess nobody is refused.
+    pub(super) fn at_least(&self, calls: usize) -> Duration {
+        let further = u32::try_from(calls.saturating_sub(1)).unwrap_or(u32::MAX);
+        let (first, each) = (self.single.unwrap_or(0.0), self.command.unwrap_or(0.0));
+        Duration::from_secs_f64(first + each * f64::from(further))
+    }
+
     /// The largest batch that stays within [`AIM`].
     pub(super) fn largest_batch(&self) -> usize {
         (1..=crate::bitrix24::MAXIMUM_COMMANDS)
@@ -118,5 +125,16 @@ mod tests {
         faster.measured(1, ms(100));
         assert_eq!(slower.single(), Some(ms(600)));
         assert_eq!(faster.single(), Some(ms(900)));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_guessed_for_the_size_of_batches_and_not_for_refusals() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.at_least(10), Duration::ZERO);
+        pace.measured(1, Duration::from_secs(2));
+        assert_eq!(pace.at_least(10), Duration::from_secs(2));
+        assert_eq!(pace.expected(10), Duration::from_secs(20));
+        pace.measured(10, Duration::from_secs(11));
+        assert_eq!(pace.at_least(10), Duration::from_secs(11));
     }
 }

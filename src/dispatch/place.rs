@@ -223,17 +223,26 @@ impl Place {
         }
     }
 
-    /// Lets those go that wait behind these conversations, once these calls have got their places back.
+    /// Lets those go that wait behind these conversations, once these calls have got their places back: those that somebody still
+    /// waits for.
     pub(super) fn settle(
         self: &Arc<Self>,
         conversations: &[Conversation],
         again: Vec<(Terms, Job)>,
     ) {
-        for (terms, job) in &again {
-            let bytes = job.seat.bytes();
-            self.shared.metrics.wait_begun(terms.priority, bytes);
+        {
+            let mut situation = self.lock();
+            // Under the lock: who leaves from now on finds the call here and takes it out.
+            let (deserted, again): (Vec<_>, Vec<_>) =
+                again.into_iter().partition(|(_, job)| job.is_abandoned());
+            for (terms, job) in &again {
+                let bytes = job.seat.bytes();
+                self.shared.metrics.wait_begun(terms.priority, bytes);
+            }
+            situation.portal.settle(conversations, again);
+            drop(situation);
+            drop(deserted);
         }
-        self.lock().portal.settle(conversations, again);
         self.pump();
     }
 

@@ -4,6 +4,7 @@
 mod company;
 mod demand;
 mod load;
+mod operating;
 mod wait;
 
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ use super::breaker::{Breaker, Way};
 use super::budget::{Budget, Share};
 use super::conversation::Conversation;
 use super::not_admitted::NotAdmitted;
-use super::operating::{OperatingBudgets, Report, Travelled};
+use super::operating::OperatingBudgets;
 use super::options::Options;
 use super::pace::Pace;
 use super::permit::Permit;
@@ -60,6 +61,8 @@ pub(super) struct Portal<J> {
     released: Option<(Instant, Company)>,
     /// The plans that the portal's tenants name; the smallest counts.
     plans: HashMap<TenantId, Option<Intensity>>,
+    /// How often something was heard of other replicas.
+    heard: u64,
     never_batched: HashMap<Method, Instant>,
     tenants_without_batches: HashMap<TenantId, Instant>,
 }
@@ -109,6 +112,7 @@ impl<J> Portal<J> {
             gathering_since: None,
             released: None,
             plans: HashMap::new(),
+            heard: 0,
             never_batched: HashMap::new(),
             tenants_without_batches: HashMap::new(),
         }
@@ -153,6 +157,7 @@ impl<J> Portal<J> {
         job: J,
         now: Instant,
     ) -> Result<(), (NotAdmitted, J)> {
+        self.hear(now);
         match self.admit(&terms, now) {
             Ok(()) => {
                 self.gathering_since.get_or_insert(now);
@@ -181,25 +186,10 @@ impl<J> Portal<J> {
         self.check_wait(terms, now)
     }
 
-    fn check_operating(
-        &self,
-        tenant: &TenantId,
-        method: &'static str,
-        now: Instant,
-    ) -> Result<(), NotAdmitted> {
-        let limit = self.operating_limit();
-        let checked = self.operating.check(tenant, method, limit, now);
-        checked.map_err(|retry_after| NotAdmitted::OperatingLimit { retry_after })
-    }
-
-    /// Self-hosted portals have their own limit, or none: nobody has told us.
-    fn operating_limit(&self) -> Option<Duration> {
-        self.budget.intensity().and(self.options.operating_limit)
-    }
-
     /// What happens next. To be asked again whenever something has changed, until it has nothing to send.
     pub(super) fn next(&mut self, now: Instant) -> Next<J> {
         self.queue.wake(now);
+        self.hear(now);
         if self.in_the_air >= self.options.parallel_requests_per_portal {
             return Next::Nothing;
         }
@@ -378,32 +368,6 @@ impl<J> Portal<J> {
     /// Takes a call out that nobody waits for any more, unless it was sent.
     pub(super) fn cancel(&mut self, number: CallNumber) -> Option<Waiting<J>> {
         self.queue.cancel(number)
-    }
-
-    /// Takes over what an answer says of the operating budget. Gives what is left of it.
-    pub(super) fn report(
-        &mut self,
-        tenant: &TenantId,
-        method: Method,
-        travelled: Travelled,
-        report: Report,
-        now: Instant,
-    ) -> Option<Duration> {
-        let limit = self.operating_limit()?;
-        self.operating
-            .report(tenant, method.name(), travelled, report, now);
-        self.operating
-            .remaining(tenant, method.name(), Some(limit), now)
-    }
-
-    /// The portal has refused a method, or `batch`, because its operating budget is used up. Gives how long that lasts.
-    pub(super) fn operating_refused(
-        &mut self,
-        tenant: &TenantId,
-        method: &'static str,
-        now: Instant,
-    ) -> Duration {
-        self.operating.refused(tenant, method, now)
     }
 
     /// The portal does not take this method in a batch.

@@ -49,7 +49,8 @@ use uuid::Uuid;
 pub use self::bucket::SharedBucket;
 pub use self::measure::measure;
 pub use self::messages::{Ask, Grant, Returned};
-pub use self::operating::Report;
+use self::operating::Hearsay;
+pub use self::operating::{Heard, Report};
 use self::schedule::Schedule;
 pub use self::terms::Terms;
 use super::Taken;
@@ -117,7 +118,7 @@ struct Entry {
     number: u64,
     portal: String,
     bucket: Mutex<SharedBucket>,
-    reports: Mutex<HashMap<(String, String), (Instant, Report)>>,
+    hearsay: Mutex<Hearsay>,
     wake: Mutex<Option<Arc<Wake>>>,
 }
 
@@ -168,7 +169,7 @@ impl Sharing {
                 number,
                 portal: portal.to_owned(),
                 bucket: Mutex::new(bucket),
-                reports: Mutex::default(),
+                hearsay: Mutex::default(),
                 wake: Mutex::default(),
             })
         });
@@ -249,14 +250,11 @@ impl PortalBucket {
         self.with(|bucket| bucket.report(now, report));
     }
 
-    /// The newest that another replica has told of the operating time of a tenant's method, and how old it is.
+    /// What the replicas have told each other of operating times, if it is not what was heard so many times before.
     #[must_use]
-    pub fn reported(&self, now: Instant, tenant: &str, method: &str) -> Option<Report> {
-        let reports = lock(&self.entry.reports);
-        let (at, report) = reports.get(&(tenant.to_owned(), method.to_owned()))?;
-        let mut report = report.clone();
-        report.age += now.saturating_duration_since(*at);
-        Some(report)
+    pub fn heard(&self, now: Instant, times: u64) -> Option<Heard> {
+        let living = self.inner.living();
+        lock(&self.entry.hearsay).since(times, living, now)
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut SharedBucket) -> T) -> T {

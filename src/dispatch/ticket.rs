@@ -102,6 +102,8 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.is_over {
+            // First, so that a call that comes back just now is not put into the queue again.
+            self.end.close();
             drop(self.place.cancel(self.number));
         }
     }

@@ -229,41 +229,6 @@ async fn a_webhook_cannot_send_connector_messages() {
     assert_eq!(world.sandbox.record().entries, []);
 }
 
-const UUID: &str = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
-
-#[tokio::test]
-async fn a_request_id_is_refused_as_long_as_there_is_no_ledger() {
-    let world = World::start().await;
-    let mut client = world.client().await;
-    let mut crm = crm_message("text");
-    crm.request_id = UUID.to_owned();
-    let mut network = network_message("text");
-    network.request_id = UUID.to_uppercase();
-    let mut connector = connector_messages(vec![connector_message("m", "text")]);
-    connector.request_id = UUID.to_owned();
-    for status in [
-        client
-            .send_crm_message(world.request(crm))
-            .await
-            .unwrap_err(),
-        client
-            .send_network_message(world.request(network))
-            .await
-            .unwrap_err(),
-        client
-            .send_connector_messages(world.request(connector))
-            .await
-            .unwrap_err(),
-    ] {
-        assert_refused(
-            &status,
-            Code::FailedPrecondition,
-            "IDEMPOTENCY_NOT_AVAILABLE",
-        );
-    }
-    assert_eq!(world.sandbox.record().entries, []);
-}
-
 #[tokio::test]
 async fn a_malformed_request_id_is_a_violation_like_any_other() {
     let world = World::start().await;

@@ -3,6 +3,7 @@
 mod simulation;
 
 use super::*;
+use crate::dispatch::operating::{Report, Travelled};
 use crate::dispatch::priority::Priority;
 use crate::tenant::Plan;
 

@@ -42,11 +42,8 @@ impl<J> Portal<J> {
         if wait.is_zero() {
             return behind;
         }
-        let own = self
-            .pace
-            .single()
-            .map(|_| self.pace.expected(size.min(ahead + 1)));
-        behind.max(wait + own.unwrap_or_default())
+        let own = self.pace.at_least(size.min(ahead + 1));
+        behind.max(wait + own)
     }
 
     /// How long until so many requests may have gone.
@@ -64,12 +61,12 @@ impl<J> Portal<J> {
     /// How long the calls of the same conversation take that wait before this one.
     fn behind_its_own(&self, terms: &Terms, size: usize) -> Duration {
         let line = self.queue.longest_line(&terms.conversations);
-        if line == 0 || self.pace.single().is_none() {
+        if line == 0 {
             return Duration::ZERO;
         }
         let requests = u32::try_from((line + 1).div_ceil(size)).unwrap_or(u32::MAX);
         self.pace
-            .expected(size.min(line + 1))
+            .at_least(size.min(line + 1))
             .saturating_mul(requests)
     }
 

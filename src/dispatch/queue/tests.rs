@@ -23,6 +23,14 @@ fn call(number: CallNumber, name: &str, conversation: u32) -> Terms {
     }
 }
 
+fn small(number: CallNumber) -> u32 {
+    u32::try_from(number).unwrap()
+}
+
+fn at(number: CallNumber) -> usize {
+    usize::try_from(number).unwrap()
+}
+
 fn bulk(number: CallNumber, name: &str, conversation: u32) -> Terms {
     Terms {
         priority: Priority::Bulk,
@@ -104,8 +112,8 @@ fn tenants_and_conversations_take_turns() {
 
 #[test]
 fn interactive_calls_go_first_and_bulk_gets_every_tenth_turn() {
-    let mut calls: Vec<Terms> = (1..=5).map(|n| bulk(n, "a", 100 + n as u32)).collect();
-    calls.extend((11..=35).map(|n| call(n, "a", n as u32)));
+    let mut calls: Vec<Terms> = (1..=5).map(|n| bulk(n, "a", 100 + small(n))).collect();
+    calls.extend((11..=35).map(|n| call(n, "a", small(n))));
     let order = order(&mut queue(calls));
     let turns: Vec<usize> = (0..order.len()).filter(|at| order[*at] <= 5).collect();
     assert_eq!(turns, [9, 19, 27, 28, 29]);
@@ -159,7 +167,7 @@ fn what_does_not_fit_stays_with_all_that_come_behind_it() {
 
 #[test]
 fn a_full_batch_leaves_the_rest_in_its_order() {
-    let mut queue = queue((1..=6).map(|number| call(number, "a", number as u32)));
+    let mut queue = queue((1..=6).map(|number| call(number, "a", small(number))));
     let mut room = 4;
     let taken = queue.take_batch(&tenant("a"), |_| {
         room -= 1;
@@ -171,8 +179,8 @@ fn a_full_batch_leaves_the_rest_in_its_order() {
 
 #[test]
 fn bulk_gets_its_share_of_a_batch() {
-    let mut calls: Vec<Terms> = (1..=40).map(|n| call(n, "a", n as u32)).collect();
-    calls.extend((41..=80).map(|n| bulk(n, "a", n as u32)));
+    let mut calls: Vec<Terms> = (1..=40).map(|n| call(n, "a", small(n))).collect();
+    calls.extend((41..=80).map(|n| bulk(n, "a", small(n))));
     let mut queue = queue(calls);
     let mut room = 30;
     let taken = queue.take_batch(&tenant("a"), |_| {
@@ -243,7 +251,7 @@ fn at_random_nothing_is_lost_and_every_conversation_keeps_its_order() {
         let mut queue = queue(calls.iter().enumerate().map(|(at, call_of)| {
             let (name, conversation, is_bulk, _) = call_of;
             let name = ["a", "b", "c"][usize::from(*name)];
-            let number = at as CallNumber;
+            let number = CallNumber::try_from(at).unwrap();
             if *is_bulk {
                 bulk(number, name, *conversation)
             } else {
@@ -254,7 +262,7 @@ fn at_random_nothing_is_lost_and_every_conversation_keeps_its_order() {
         let mut step = 0;
         while let Some(first) = queue.first() {
             step += 1;
-            let kind = calls[first as usize].3;
+            let kind = calls[at(first)].3;
             let taken = if kind == 0 {
                 vec![queue.take(first).unwrap()]
             } else {
@@ -283,7 +291,7 @@ fn at_random_nothing_is_lost_and_every_conversation_keeps_its_order() {
         for conversation in 0..4 {
             let of_it = sent
                 .iter()
-                .filter(|number| calls[**number as usize].1 == conversation);
+                .filter(|number| calls[at(**number)].1 == conversation);
             prop_assert!(of_it.is_sorted(), "{:?}", sent);
         }
         Ok(())

@@ -111,13 +111,8 @@ fn grant(inner: &Inner, asked: Vec<Asked>, grants: Vec<Option<Grant>>) {
     for (asked, grant) in asked.into_iter().zip(grants) {
         let Some(grant) = grant else { continue };
         let entry = asked.entry;
-        {
-            let mut reports = lock(&entry.reports);
-            for report in &grant.reports {
-                let key = (report.tenant.clone(), report.method.clone());
-                reports.insert(key, (now, report.clone()));
-            }
-        }
+        let told = &asked.ask.reports;
+        lock(&entry.hearsay).hear(&grant.reports, told, now);
         let is_waited_for = {
             let mut bucket = lock(&entry.bucket);
             let is_waited_for = bucket.granted(now, &grant);

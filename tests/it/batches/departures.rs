@@ -57,13 +57,18 @@ async fn a_request_that_is_sent_leaves_once() {
 #[tokio::test]
 async fn a_request_that_has_left_in_time_is_waited_for_although_it_could_not_leave_any_more() {
     let sandbox = sandbox().await;
-    sandbox.inject(Fault::once(FaultKind::Slow(Moment::After, 2 * SOON)));
+    let counter = Counter::at(sandbox.address());
+    // From now on there is a connection, so that it leaves soon, also on a busy machine.
+    call(&counter, within(PATIENCE), &Departure::unwatched())
+        .await
+        .unwrap();
+    let slow = FaultKind::Slow(Moment::After, Duration::from_millis(1500));
+    sandbox.inject(Fault::once(slow));
     let now = Instant::now();
     let times = Times {
-        send_by: now + SOON,
+        send_by: now + Duration::from_secs(1),
         answer_by: now + PATIENCE,
     };
-    let counter = Counter::at(sandbox.address());
     call(&counter, times, &Departure::unwatched())
         .await
         .unwrap();

@@ -39,9 +39,9 @@ impl PlayedAnswer {
         ))
     }
 
-    /// The fault that makes the sandbox answer the next request so.
+    /// The fault that makes the sandbox answer so, also when it is asked again.
     pub(crate) fn fault(&self) -> Fault {
-        Fault::once(self.kind.clone())
+        Fault::always(self.kind.clone())
     }
 }
 

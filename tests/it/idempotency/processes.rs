@@ -7,7 +7,7 @@ use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
 use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::config::Environment;
-use bitrix24_openlines::sandbox::{Entry, Portal, Sandbox, demo};
+use bitrix24_openlines::sandbox::{Entry, Fault, FaultKind, Moment, Portal, Sandbox, demo};
 use bitrix24_openlines::tenant::sealing::Key;
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
@@ -178,6 +178,50 @@ async fn of_two_processes_that_get_the_same_calls_at_once_one_sends_and_both_ans
     let record = place.sandbox.record();
     let delivered = record.delivered_by_text();
     assert_eq!(delivered.len(), SHARED);
+    assert!(delivered.values().all(|times| *times == 1));
+}
+
+/// Both have found no row when the calls came, and both let them go at the same time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_wait_in_two_processes_are_sent_by_one_and_answered_alike() {
+    let Some(stores) = Stores::postgresql().await else {
+        return;
+    };
+    let place = Place::build(stores).await;
+    let slow = FaultKind::Slow(Moment::After, Duration::from_secs(1));
+    place.sandbox.inject(Fault::next(2, slow));
+    let (one, other) = tokio::join!(place.start(), place.start());
+    let same_chat = |round: &str, count| {
+        let mut calls = calls(round, count);
+        for call in &mut calls {
+            call.chat = chat_of(0);
+        }
+        calls
+    };
+    let (before, calls) = (same_chat("before", 2), same_chat("waiting", 5));
+    let both_wait = async {
+        until("the portal is busy for both", || {
+            place.sandbox.record().entries.len() == 2
+        })
+        .await;
+        let of_one = join_all(calls.iter().map(|call| place.call(&one.client, call)));
+        let of_other = join_all(calls.iter().map(|call| place.call(&other.client, call)));
+        tokio::join!(of_one, of_other)
+    };
+    let (first, second, (of_one, of_other)) = tokio::join!(
+        place.call(&one.client, &before[0]),
+        place.call(&other.client, &before[1]),
+        both_wait
+    );
+    first.executed_now();
+    second.executed_now();
+    for (one, other) in of_one.into_iter().zip(of_other) {
+        assert_ne!(one.is_replayed, other.is_replayed, "{one:?} {other:?}");
+        assert_eq!(one.result.unwrap(), other.result.unwrap());
+    }
+    let record = place.sandbox.record();
+    let delivered = record.delivered_by_text();
+    assert_eq!(delivered.len(), before.len() + calls.len());
     assert!(delivered.values().all(|times| *times == 1));
 }
 

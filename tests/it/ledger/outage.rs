@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::dispatch::ledger::{LedgerError, Recorded};
+use bitrix24_openlines::dispatch::replica::Pace;
 use bitrix24_openlines::tenant::{Access, Store, StoreUrl};
 
-use super::support::{Process, answer, assert_answered, assert_unknown, new_key};
+use super::support::{DAY, Process, answer, assert_answered, assert_unknown, new_key};
 use crate::support::proxy::{Mode, Proxy};
 use crate::support::stores::{Stores, keyring};
 
@@ -19,8 +20,13 @@ async fn behind_a_proxy() -> Option<(Stores, Proxy, Process, Process)> {
     let url = format!("{credentials}@{}/{database}", proxy.address);
     let url = StoreUrl::parse(&url).unwrap();
     let store = Store::open(&url, keyring.clone(), Access::Service).await;
-    let process = Process::start(&store.unwrap());
-    let other = Process::start(&stores.open(&keyring).await);
+    // However long it takes on a busy machine, the other one does not take the first for dead.
+    let patient = Pace {
+        silence: Duration::from_hours(1),
+        ..Pace::default()
+    };
+    let process = Process::with(&store.unwrap(), patient, DAY);
+    let other = Process::with(&stores.open(&keyring).await, patient, DAY);
     Some((stores, proxy, process, other))
 }
 

@@ -23,7 +23,7 @@ use super::books;
 use crate::support::process::{Process, openlines};
 use crate::support::requests::crm_message;
 use crate::support::stores::{Stores, keyring_of, keyring_text, on_both_stores};
-use crate::support::{RENEWABLE, Told, caller, renewable, until, with_key};
+use crate::support::{RENEWABLE, Told, caller, renewable, tell, until, with_key};
 
 /// How many calls each process has at once.
 const CALLS: usize = 200;
@@ -285,12 +285,4 @@ fn kills(site: &Site) -> usize {
     } else {
         kills
     }
-}
-
-/// Says it past the harness, which keeps the output of tests that pass.
-fn tell(line: &str) {
-    use std::io::Write;
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let line = format!("{test}: {line}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }

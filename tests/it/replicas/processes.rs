@@ -12,13 +12,16 @@ use super::rate::FIGURES;
 use super::site::{Answers, Site};
 use crate::support::proxy::{Mode, Proxy};
 use crate::support::stores::Stores;
-use crate::support::until;
+use crate::support::{tell, until};
 
 /// The way of its requests is reckoned with 50 ms, which this machine should keep.
 const FAST: Intensity = Intensity {
     burst: 50,
     drain_per_second: 10.0,
 };
+
+/// What a process says when it has only its part.
+const ALONE: &str = "of each portal's requests this replica sends its part";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_use_the_whole_budget_and_never_exceed_it() {
@@ -36,9 +39,23 @@ async fn one_of_three_processes_uses_the_whole_budget_if_only_it_has_calls() {
 }
 
 async fn use_the_whole_budget(processes: usize, with_calls: usize) {
-    let Some(stores) = Stores::postgresql().await else {
-        return;
-    };
+    // A machine that is busy with other tests may be too slow for a database that answers in time.
+    for attempt in 1..=3 {
+        let Some(stores) = Stores::postgresql().await else {
+            return;
+        };
+        if load(&stores, processes, with_calls).await {
+            return;
+        }
+        tell(&format!(
+            "attempt {attempt}: the database did not answer in time"
+        ));
+    }
+    panic!("this machine is too slow");
+}
+
+/// False if the database did not answer in time, so that they had their parts only.
+async fn load(stores: &Stores, processes: usize, with_calls: usize) -> bool {
     let real = Environment::of_process().get(FIGURES) == Some(Ok("real"));
     let (bucket, seconds, bar) = if real {
         (Intensity::STANDARD, 60, 0.97)
@@ -63,9 +80,14 @@ async fn use_the_whole_budget(processes: usize, with_calls: usize) {
     let told = format!(
         "{processes} processes, {with_calls} with calls: {taken} of {whole} taken, {share:.3}; {refused} refused"
     );
-    println!("{told}");
+    tell(&told);
+    let mut output = running.iter().map(|one| one.process.output());
+    if output.any(|output| output.contains(ALONE)) {
+        return false;
+    }
     assert_eq!(refused, 0, "{told}");
     assert!(share >= bar, "{told}");
+    true
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,11 +115,12 @@ async fn without_the_database_processes_go_on_with_their_parts_and_lose_nothing(
             .iter()
             .all(|one| one.process.output().contains(line))
     };
-    until("they say that the database is away", || {
-        said("of each portal's requests this replica sends its part")
-    })
-    .await;
+    until("they say that the database is away", || said(ALONE)).await;
     let before = site.count(second * 60).0;
+    for one in &running {
+        assert_eq!(one.sample("openlines_sharing_database_away").await, 1);
+        assert_eq!(one.sample("openlines_living_replicas").await, 2);
+    }
     tokio::time::sleep(second * 4).await;
     let alone = site.count(second * 60).0 - before;
     proxy.set(Mode::Open);
@@ -106,6 +129,9 @@ async fn without_the_database_processes_go_on_with_their_parts_and_lose_nothing(
     })
     .await;
     let back = site.count(second * 60).0;
+    for one in &running {
+        assert_eq!(one.sample("openlines_sharing_database_away").await, 0);
+    }
     tokio::time::sleep_until(end).await;
     let together = site.count(second * 60).0 - back;
     for calls in calls {
@@ -117,7 +143,7 @@ async fn without_the_database_processes_go_on_with_their_parts_and_lose_nothing(
     let told = format!(
         "{before} before, {alone} alone, {together} together again, {taken} taken, {refused} refused, {delivered} delivered"
     );
-    println!("{told}");
+    tell(&told);
     assert_eq!(refused, 0, "{told}");
     // Of 40 that drain in that time.
     assert!(alone >= 25, "{told}");

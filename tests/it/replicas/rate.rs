@@ -99,16 +99,19 @@ async fn operating_time_that_one_replica_hears_of_is_told_to_the_others() {
         tenant: "acme".to_owned(),
         method: "imopenlines.crm.message.add".to_owned(),
         used: 471.5,
-        reset_at: Some(1_800_000_000.0),
+        resets_in: Some(Duration::from_secs(90)),
         age: Duration::ZERO,
     };
     one.report(Instant::now(), report.clone());
-    let read = || other.reported(Instant::now(), &report.tenant, &report.method);
+    let read = || {
+        let heard = other.heard(Instant::now(), 0)?;
+        heard.others.first().cloned()
+    };
     until("the report", || {
         // It comes with the next exchange.
         other.want(Instant::now(), 1);
         let known = read();
-        known.is_some_and(|known| (known.used, known.reset_at) == (471.5, report.reset_at))
+        known.is_some_and(|known| (known.used, known.resets_in) == (471.5, report.resets_in))
     })
     .await;
     assert!(read().unwrap().age < Duration::from_secs(60));

@@ -1,5 +1,6 @@
 //! Real processes on one database, and the sandbox portal that they share.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
+use crate::support::admin::{free_address, sample};
 use crate::support::process::{Process, openlines};
 use crate::support::requests::{connector_message, connector_messages};
 use crate::support::stores::keyring_text;
@@ -32,6 +34,7 @@ pub(crate) struct Site {
 pub(crate) struct Running {
     pub(crate) process: Process,
     client: OpenLinesServiceClient<Channel>,
+    admin: SocketAddr,
 }
 
 /// What callers were told.
@@ -81,11 +84,18 @@ impl Site {
     pub(crate) async fn start(&self) -> Running {
         let settings = self.folder.path().join("settings.yaml");
         let arguments = ["serve", "--config", settings.to_str().unwrap()];
-        let process = Process::start(openlines(&arguments));
+        let admin = free_address().await;
+        let mut command = openlines(&arguments);
+        command.env("OPENLINES_ADMIN_LISTEN", admin.to_string());
+        let process = Process::start(command);
         let address = process.address().await;
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         let client = OpenLinesServiceClient::new(endpoint.connect().await.unwrap());
-        Running { process, client }
+        Running {
+            process,
+            client,
+            admin,
+        }
     }
 
     /// So many callers of a process, each of which calls as soon as its last call was answered, until `end`. What they wait for then
@@ -127,6 +137,13 @@ impl Site {
             .iter()
             .filter(|entry| entry.time <= end && entry.status == Some(200));
         (u32::try_from(taken.count()).unwrap(), refused)
+    }
+}
+
+impl Running {
+    /// A sample of its metrics.
+    pub(crate) async fn sample(&self, name: &str) -> u64 {
+        sample(self.admin, name).await
     }
 }
 

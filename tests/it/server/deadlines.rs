@@ -11,7 +11,7 @@ use tonic::Code;
 use super::told;
 use crate::support::raw::{RawClient, SERVICE, framed};
 use crate::support::requests::crm_message;
-use crate::support::{Told, World, until};
+use crate::support::{Told, World, conversations, until};
 
 const SILENCE: FaultKind = FaultKind::Silence(Moment::Before);
 
@@ -35,17 +35,16 @@ async fn the_callers_deadline_is_answered_as_such_with_all_details() {
         .await
         .unwrap();
     world.sandbox.inject(Fault::always(SILENCE));
+    conversations::add(&world.sandbox, 3);
     let authorization = authorization(&world);
-    for timeout in ["400m", "500000u", "1S"] {
+    for (conversation, timeout) in (0..).zip(["400m", "500000u", "1S"]) {
         let headers = [
             ("authorization", authorization.as_str()),
             ("grpc-timeout", timeout),
         ];
         let client = RawClient::connect(world.service.address).await;
-        let status = client
-            .call(&path(), &headers, &crm_message("text"))
-            .await
-            .status();
+        let message = conversations::crm_message(conversation, "text");
+        let status = client.call(&path(), &headers, &message).await.status();
         assert_eq!(
             told(&status),
             "DEADLINE_EXCEEDED OUTCOME_UNKNOWN unknown",
@@ -59,9 +58,10 @@ async fn the_callers_deadline_is_answered_as_such_with_all_details() {
 async fn a_client_with_a_deadline_of_its_own_gets_the_answer_before_it() {
     let world = World::start().await;
     world.sandbox.inject(Fault::always(SILENCE));
+    conversations::add(&world.sandbox, 10);
     let mut client = world.client().await;
-    for _attempt in 0..10 {
-        let mut request = world.request(crm_message("text"));
+    for attempt in 0..10 {
+        let mut request = world.request(conversations::crm_message(attempt, "text"));
         request.set_timeout(Duration::from_secs(1));
         let status = client.send_crm_message(request).await.unwrap_err();
         // What the client makes itself has no details.
@@ -152,6 +152,7 @@ async fn a_request_that_never_arrives_whole_is_answered_when_its_time_is_over() 
 #[tokio::test]
 async fn a_caller_that_goes_away_frees_its_place_and_is_not_sent_for_twice() {
     let world = World::with_settings(&[("SERVER_MAXIMUM_CONCURRENT_CALLS", "1")]).await;
+    conversations::add(&world.sandbox, 1);
     world.sandbox.inject(Fault::once(SILENCE));
     let mut client = world.client().await;
     let request = world.request(crm_message("left"));
@@ -166,10 +167,9 @@ async fn a_caller_that_goes_away_frees_its_place_and_is_not_sent_for_twice() {
     // The server learns of it a moment later; until then it is full.
     let mut client = world.client().await;
     loop {
-        match client
-            .send_crm_message(world.request(crm_message("next")))
-            .await
-        {
+        // In the same conversation it would wait for the answer that never comes.
+        let next = world.request(conversations::crm_message(0, "next"));
+        match client.send_crm_message(next).await {
             Ok(_) => break,
             Err(status) => assert_eq!(told(&status), "UNAVAILABLE OVERLOADED not_executed"),
         }
