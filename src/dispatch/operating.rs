@@ -109,6 +109,8 @@ struct Growth {
     from: f64,
     to: f64,
     calls: u32,
+    /// Seconds. What other replicas spend is in it too, but no call takes longer than a portal lets it.
+    of_one_call: f64,
 }
 
 impl OperatingBudgets {
@@ -222,7 +224,7 @@ impl OperatingBudgets {
             Travelled::InBatch => account.in_batches = Some(used),
         }
         account.blocked_until = None;
-        account.growth.note(report.used);
+        account.growth.note(report.used, account.on_the_way);
         let weight = if report.cost > account.cost { 0.5 } else { 0.1 };
         account.cost += (report.cost - account.cost) * weight;
     }
@@ -278,7 +280,7 @@ impl Account {
             return Err(until - now);
         }
         let allowed = limit.saturating_sub(RESERVE.min(limit / 10)).as_secs_f64();
-        let cost = self.cost.max(self.growth.of_one_call());
+        let cost = self.cost.max(self.growth.of_one_call);
         let expected = cost * f64::from(self.on_the_way + 1);
         let until_reset = || self.newest_reset(now).unwrap_or(WHILE_PROBING);
         if let Some(used) = self.used(now) {
@@ -346,26 +348,31 @@ fn highest<const N: usize>(known: [Option<Used>; N], now: Instant) -> Option<Use
 }
 
 impl Growth {
-    fn note(&mut self, used: f64) {
-        if self.calls == 0 || used < self.to {
+    /// Takes note of what is used when a call has ended while so many others are on their way.
+    fn note(&mut self, used: f64, on_the_way: u32) {
+        if self.calls == 0 || used < self.from {
             *self = Self {
                 from: used,
                 to: used,
                 calls: 1,
+                of_one_call: 0.0,
             };
-        } else {
-            self.to = used;
-            // All commands of a batch may tell the same: that of the whole, which is not known of the first one.
-            if used > self.from {
-                self.calls = self.calls.saturating_add(1);
-            }
+            return;
         }
-    }
-
-    /// Seconds. What other replicas spend is in it too, but no call takes longer than a portal lets it.
-    fn of_one_call(&self) -> f64 {
-        let calls = f64::from(self.calls.saturating_sub(1).max(1));
-        ((self.to - self.from) / calls).min(LONGEST_CALL)
+        // Answers of requests side by side come in any order.
+        self.to = self.to.max(used);
+        // All commands of a batch may tell the same: that of the whole, which is not known of the first one.
+        if used > self.from {
+            self.calls = self.calls.saturating_add(1);
+        }
+        // Those on their way have used their part as well: a batch tells what those beside it have done.
+        let calls = f64::from(
+            self.calls
+                .saturating_sub(1)
+                .saturating_add(on_the_way)
+                .max(1),
+        );
+        self.of_one_call = ((self.to - self.from) / calls).min(LONGEST_CALL);
     }
 }
 

@@ -172,6 +172,19 @@ fn a_call_costs_by_how_much_the_budget_shrinks() {
     assert_eq!(sent(&mut budgets, now).0, 5, "10 seconds each of 55");
 }
 
+#[test]
+fn what_requests_side_by_side_have_used_is_not_the_cost_of_one_call() {
+    let (mut budgets, now, acme) = (OperatingBudgets::default(), Instant::now(), acme());
+    (0..2500).for_each(|_| budgets.sent(&acme, METHOD));
+    // The first of fifty batches has ended. Its commands tell what those of all others have used meanwhile.
+    (0..50).for_each(|_| budgets.ended(&acme, METHOD));
+    for command in 1..=50 {
+        let used = f64::from(command);
+        budgets.report(&acme, METHOD, Travelled::InBatch, cheap(used), now);
+    }
+    assert_eq!(budgets.check(&acme, METHOD, LIMIT, now), Ok(()));
+}
+
 /// Of a call that says to have taken a second.
 fn costly(used: f64) -> Report {
     Report {
