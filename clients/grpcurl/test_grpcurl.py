@@ -103,7 +103,7 @@ def test_it_asks_for_health(grpcurl: Grpcurl, name: str) -> None:
 
 
 def test_it_prints_the_details_of_an_error_decoded(grpcurl: Grpcurl, sandbox: Sandbox) -> None:
-    sandbox.refuse("QUERY_LIMIT_EXCEEDED")
+    sandbox.exceed_the_limit()
     done = grpcurl.call("SendCrmMessage", crm_request())
 
     assert done.returncode == FAILED + 8

@@ -46,9 +46,13 @@ class Sandbox:
         """Something goes wrong with the next request."""
         self.control("POST", "faults", {"fault": name, **fields})
 
-    def refuse(self, code: str) -> None:
-        """The next request is refused with a system error."""
-        self.fault("refuse", code=code)
+    def refuse(self, code: str, times: int = 1) -> None:
+        """The next requests are refused with a system error."""
+        self.fault("refuse", code=code, next=times)
+
+    def exceed_the_limit(self) -> None:
+        """The portal's bucket stays full for as long as the service tries."""
+        self.refuse("QUERY_LIMIT_EXCEEDED", times=4)
 
     def answer_error(self, code: str) -> None:
         """The next request is refused with any code, and not executed."""

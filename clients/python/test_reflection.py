@@ -77,7 +77,7 @@ def test_an_operation_is_called_without_stubs(
 
 
 def test_details_are_decoded_without_stubs(reflected: Reflected, sandbox: Sandbox) -> None:
-    sandbox.refuse("QUERY_LIMIT_EXCEEDED")
+    sandbox.exceed_the_limit()
     with pytest.raises(grpc.RpcError) as raised:
         reflected.call("SendCrmMessage", crm_request())
     details = reflected.details(raised.value)

@@ -7,7 +7,13 @@ import pytest
 from grpc import StatusCode
 
 from harness import sandbox as portal
-from harness.calls import Client, connector_request, crm_request, network_request
+from harness.calls import (
+    Client,
+    connector_message,
+    connector_request,
+    crm_request,
+    network_request,
+)
 from harness.sandbox import Sandbox
 from harness.service import APPLICATION, UNREACHABLE, WEBHOOK
 from harness.status import Failure
@@ -49,7 +55,7 @@ def test_an_invalid_request_names_every_field(client: Client, sandbox: Sandbox) 
 
 
 def test_a_limit_on_requests_says_when_to_come_back(client: Client, sandbox: Sandbox) -> None:
-    sandbox.refuse("QUERY_LIMIT_EXCEEDED")
+    sandbox.exceed_the_limit()
     failure = client.refused("SendCrmMessage", crm_request())
 
     kinds = ("Bitrix24Error", "RetryInfo", "QuotaFailure", "Help")
@@ -186,7 +192,9 @@ def test_silence_until_the_deadline_leaves_the_outcome_unknown(
     client: Client, sandbox: Sandbox
 ) -> None:
     sandbox.fault("silence_after")
-    failure = client.refused("SendCrmMessage", crm_request(), timeout=None)
+    # In a conversation that no other test uses: the next call there would wait for the answer.
+    message = connector_message() | {"user": {"id": "silent"}, "chat": {"id": "silent"}}
+    failure = client.refused("SendConnectorMessages", connector_request(message), timeout=None)
 
     seen(failure, StatusCode.DEADLINE_EXCEEDED, "OUTCOME_UNKNOWN")
     assert failure.metadata["outcome"] == "unknown"
