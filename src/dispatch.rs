@@ -1,7 +1,7 @@
 //! When and how often a call is sent.
 //!
 //! A valid [`Call`] waits at its portal until the portal's budgets, its conversation and the calls before it let it go, and then travels
-//! alone or with others in a batch. Who is let go has a permit, which only the [state of the portal](portal) makes; a [flight] consumes it.
+//! alone or with others in a batch. Who is let go has a permit, which only the state of the portal (`portal.rs`) makes; a flight (`flight.rs`) consumes it.
 //! A call is sent a second time only where it was certainly not executed the first; the [ledger] holds that across attempts of its caller.
 
 mod breaker;

@@ -11,15 +11,15 @@
 //! 2. The portal's own level ≤ level + permits held: what arrived is counted no earlier than it arrived, and what is not
 //!    counted yet is held. So the portal refuses nothing, however late permits are used; no margin is needed for that.
 //! 3. Nothing is lost at full load either: the sum stays at the burst, so the level drains without a pause, unless all of the burst is
-//!    held at once; that is so at the beginning only, for the time of the [way](terms::Terms::way) and one exchange.
+//!    held at once; that is so at the beginning only, for the time of the way (`terms.rs`) and one exchange.
 //!
 //! A replica at rest has no lease, and one request *on credit*: the first call on a quiet portal waits for nothing, and when
 //! its request has arrived one exchange tells of it and renews the credit. Who waits for permits asks; while there are too
 //! few, those who wait are served in turn. A replica tells how things are with it, never what has changed, so that an answer that
-//! was lost does no harm. Whoever does not speak for [3 seconds](account) has stopped using its permits, and they count as
+//! was lost does no harm. Whoever does not speak for 3 seconds (`account.rs`) has stopped using its permits, and they count as
 //! used.
 //!
-//! If the database does not answer in time, every replica has its N-th part of the bucket, [full at first](alone).
+//! If the database does not answer in time, every replica has its N-th part of the bucket, full at first (`alone.rs`).
 //! That is safe if it is away for all. A replica that alone has lost it goes beyond the whole by that part; then the portal
 //! refuses some requests, which are sent again later.
 
