@@ -199,7 +199,6 @@ impl Dispatcher {
                 metrics.ledger_asked(LedgerResult::Replayed);
                 Ok(Err(Delivered {
                     answer,
-                    operating_remaining: None,
                     is_replayed: true,
                 }))
             }

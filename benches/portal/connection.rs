@@ -106,6 +106,10 @@ fn outcome(status: &Status) -> Outcome {
     match (info.reason.as_str(), outcome, delay) {
         ("ERROR_REASON_OUTCOME_UNKNOWN", Some("unknown"), _) => Outcome::Unknown,
         (_, Some("not_executed"), Some(delay)) => Outcome::Later(delay),
+        // It waited behind requests that hang.
+        ("ERROR_REASON_DEADLINE_BEFORE_SEND", Some("not_executed"), None) => {
+            Outcome::Later(Duration::ZERO)
+        }
         _ => panic!("{status:?}"),
     }
 }

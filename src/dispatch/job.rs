@@ -92,8 +92,6 @@ pub struct Spent {
 pub struct Delivered {
     /// The answer.
     pub answer: Answer,
-    /// What the portal lets the method work until the next reset, if it has said so.
-    pub operating_remaining: Option<Duration>,
     /// Whether the answer was given to an earlier attempt.
     pub is_replayed: bool,
 }

@@ -251,24 +251,27 @@ impl Place {
         self.lock().portal.repeat_after(attempts_before)
     }
 
-    /// Takes over what an answer says of the operating budget. Gives what is left of it.
+    /// Takes over what an answer says of the operating budget.
     pub(super) fn report(
         &self,
         tenant: &TenantId,
         method: Method,
         travelled: Travelled,
         answer: &Answer,
-    ) -> Option<Duration> {
-        let report = Report::of(&answer.time)?;
+    ) {
+        let Some(report) = Report::of(&answer.time) else {
+            return;
+        };
         let now = Instant::now();
         let remaining = self
             .lock()
             .portal
-            .report(tenant, method, travelled, report, now)?;
-        self.shared
-            .metrics
-            .operating_reported(method.name(), remaining);
-        Some(remaining)
+            .report(tenant, method, travelled, report, now);
+        if let Some(remaining) = remaining {
+            self.shared
+                .metrics
+                .operating_reported(method.name(), remaining);
+        }
     }
 
     /// The portal has refused a method, or `batch`, because its operating budget is used up. Gives how long that lasts.

@@ -158,10 +158,9 @@ impl Remedies {
 
     fn delivered(&self, terms: &Terms, answer: Answer) -> Verdict {
         let (tenant, method) = (&terms.tenant, terms.method);
-        let operating_remaining = self.place.report(tenant, method, self.travelled, &answer);
+        self.place.report(tenant, method, self.travelled, &answer);
         let delivered = Delivered {
             answer,
-            operating_remaining,
             is_replayed: false,
         };
         Verdict::Ended(Box::new(Ok(delivered)))
