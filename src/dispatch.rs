@@ -4,6 +4,7 @@
 //! alone or with others in a batch. Who is let go has a permit, which only the state of the portal (`portal.rs`) makes; a flight (`flight.rs`) consumes it.
 //! A call is sent a second time only where it was certainly not executed the first; the [ledger] holds that across attempts of its caller.
 
+mod announced;
 mod breaker;
 mod bucket;
 mod budget;
@@ -40,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Span;
 
+pub use self::announced::Announced;
 pub use self::bucket::Bucket;
 pub use self::conversation::Conversation;
 pub use self::job::{Delivered, NoteSent, Spent};
@@ -59,7 +61,8 @@ use self::ticket::Ticket;
 use crate::bitrix24::Client;
 use crate::metrics::{LedgerResult, Metrics};
 use crate::openlines::{Call, CallParts};
-use crate::tenant::PortalAccess;
+use crate::order::Arrival;
+use crate::tenant::{PortalAccess, TenantId};
 
 /// Decides when calls are sent. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -94,12 +97,10 @@ pub enum DispatchError {
     Send(#[from] SendError),
 }
 
-/// When a call has to be answered, and in which order.
+/// When a call has to be answered.
 pub struct Delivery {
     /// When the caller wants its answer at the latest.
     pub deadline: Instant,
-    /// Its number in the order of arrival.
-    pub arrival: u64,
     /// Told whether the portal may be executing the call from now on.
     pub note_sent: NoteSent,
 }
@@ -130,6 +131,7 @@ impl Dispatcher {
             metrics,
             tasks: tasks.clone(),
             stopped,
+            announcements: Arc::default(),
             numbers: AtomicU64::new(0),
         });
         Self {
@@ -142,6 +144,19 @@ impl Dispatcher {
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.shared.options
+    }
+
+    /// Announces a call that is about to be sent to these conversations, each named once; none: it waits for no other call. Calls to them that are
+    /// announced later, or arrived later on the same connection, are not sent before it.
+    pub(crate) fn announce(
+        &self,
+        tenant: TenantId,
+        conversations: Vec<Conversation>,
+        arrival: Option<Arrival>,
+    ) -> Announced {
+        let number = self.number(arrival.as_ref());
+        let announcements = &self.shared.announcements;
+        announcements.announce(number, tenant, conversations, arrival)
     }
 
     /// Sends a call when it is its turn, and says where the time went. A caller that stops waiting before the call was sent takes it
@@ -169,7 +184,9 @@ impl Dispatcher {
             fingerprint: Fingerprint::of(parts.method, &parts.parameters),
         };
         loop {
-            let claim = match self.enter(&key, delivery.deadline).await {
+            // The attempt that is waited for has the place in the order.
+            let on_wait = || parts.announced.leave();
+            let claim = match self.enter(&key, delivery.deadline, on_wait).await {
                 Ok(Ok(claim)) => claim,
                 Ok(Err(replayed)) => return (Ok(replayed), Spent::default()),
                 Err(refused) => {
@@ -188,9 +205,11 @@ impl Dispatcher {
         &self,
         key: &Key,
         deadline: Instant,
+        on_wait: impl Fn() + Send,
     ) -> Result<Result<Claim, Delivered>, LedgerFailure> {
         let metrics = &self.shared.metrics;
-        match self.shared.ledger.enter(key.clone(), deadline).await {
+        let ledger = &self.shared.ledger;
+        match ledger.enter(key.clone(), deadline, on_wait).await {
             Ok(Entered::First(claim)) => {
                 metrics.ledger_asked(LedgerResult::First);
                 Ok(Ok(claim))
@@ -226,9 +245,9 @@ impl Dispatcher {
     async fn send_once(&self, parts: CallParts, delivery: &Delivery, claim: Option<Claim>) -> Sent {
         let CallParts {
             tenant,
+            announced,
             method,
             parameters,
-            conversations,
             priority,
             may_be_batched,
             request_id: _,
@@ -245,7 +264,7 @@ impl Dispatcher {
             let retry_after = WHEN_FULL;
             return self.not_sent(NotAdmitted::QueueFull { retry_after });
         };
-        let number = self.number(delivery.arrival);
+        let number = announced.number();
         let sending = Sending::new(Arc::clone(&delivery.note_sent));
         let (end, mut ended) = oneshot::channel();
         let mut job = Job {
@@ -260,6 +279,9 @@ impl Dispatcher {
             end,
             span: Span::current(),
         };
+        if let Err(late) = announced.turn(deadline).await {
+            return self.not_sent(late);
+        }
         loop {
             let tenant = job.opened.tenant();
             let plan = tenant.plan().intensity();
@@ -268,7 +290,7 @@ impl Dispatcher {
                 number,
                 tenant: tenant.id().clone(),
                 method,
-                conversations: conversations.clone(),
+                conversations: announced.conversations().to_vec(),
                 priority,
                 deadline,
                 arrived: Instant::now(),
@@ -278,6 +300,7 @@ impl Dispatcher {
             if let Err(refused) = place.submit(terms, job, plan, may_be_batched) {
                 return self.not_sent(refused);
             }
+            announced.leave();
             let ticket = Ticket::new(place, number, ended, sending.clone());
             match ticket.ended(deadline).await {
                 Ended::Sent(outcome, spent) => {
@@ -296,7 +319,8 @@ impl Dispatcher {
         }
     }
 
-    fn number(&self, arrival: u64) -> CallNumber {
+    fn number(&self, arrival: Option<&Arrival>) -> CallNumber {
+        let arrival = arrival.map_or(0, Arrival::number);
         let own = self.shared.numbers.fetch_add(1, Ordering::Relaxed);
         (CallNumber::from(arrival) << 64) | CallNumber::from(own)
     }

@@ -30,6 +30,7 @@ pub mod error;
 pub mod install;
 pub mod metrics;
 pub mod openlines;
+mod order;
 pub mod sandbox;
 pub mod server;
 pub mod telemetry;

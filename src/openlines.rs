@@ -15,10 +15,12 @@ mod path;
 mod service;
 mod timing;
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::bitrix24::{Method, Parameters};
-use crate::dispatch::{Conversation, Priority};
+use crate::dispatch::{Announced, Priority};
 use crate::tenant::Tenant;
 
 pub use check::Rules;
@@ -34,10 +36,10 @@ pub struct Call {
 #[derive(Clone, Debug)]
 pub(crate) struct CallParts {
     pub(crate) tenant: Tenant,
+    /// Its place among the calls to the same conversations.
+    pub(crate) announced: Arc<Announced>,
     pub(crate) method: Method,
     pub(crate) parameters: Parameters,
-    /// The conversations it writes to, each once. Empty: it need not wait for any other call.
-    pub(crate) conversations: Vec<Conversation>,
     pub(crate) priority: Priority,
     /// Whether its caller lets it travel in a batch.
     pub(crate) may_be_batched: bool,

@@ -2,26 +2,31 @@
 
 pub mod admin;
 mod call;
+mod connections;
 mod context;
 mod deadline;
 mod ending;
 mod load;
 mod request_id;
+mod tls;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-use tonic::transport::server::{Router, TcpIncoming};
-use tonic::transport::{Identity, ServerTlsConfig};
+use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::Layer;
 
 use self::call::CallLayer;
+use self::connections::Connections;
 pub use self::context::CallContext;
 use self::deadline::Patience;
+use self::tls::Tls;
+pub use self::tls::TlsFault;
 use crate::admin::Tenants;
 use crate::api;
 use crate::api::bitrix24::openlines::v1::open_lines_service_server::{
@@ -49,13 +54,10 @@ pub enum ServeError {
         "server.tls.certificate_file and server.tls.private_key_file cannot be used; give a certificate chain and its \
          private key, both in PEM"
     )]
-    Tls(#[source] tonic::transport::Error),
+    Tls(#[from] TlsFault),
     /// The API's descriptors cannot be read: a fault of the build.
     #[error("reflection cannot be set up")]
     Reflection(#[source] tonic_reflection::server::Error),
-    /// The transport failed.
-    #[error("the gRPC server failed")]
-    Transport(#[source] tonic::transport::Error),
 }
 
 /// What is served beside health and reflection.
@@ -65,28 +67,6 @@ pub struct Services {
     pub open_lines: OpenLines,
     /// Manages tenants.
     pub tenants: Tenants,
-}
-
-/// Limits of a connection. Each is what a peer could otherwise do without end.
-mod limits {
-    use std::time::Duration;
-
-    /// Streams of one connection, or more: a single caller may use the room of all calls. The gRPC library would set 200.
-    pub(super) const CONCURRENT_STREAMS: u32 = 256;
-    /// The data of all streams of a connection that waits to be read, in bytes. Beyond it the peer has to wait, however many streams it
-    /// has.
-    pub(super) const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
-    /// Streams that a peer opened and reset before they were looked at ("rapid reset", CVE-2023-44487).
-    pub(super) const PENDING_RESET_STREAMS: usize = 20;
-    /// The size of all headers of a call, in bytes.
-    pub(super) const HEADER_LIST_BYTES: u32 = 16 * 1024;
-    /// The data of a stream that waits to be read, in bytes.
-    pub(super) const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
-    /// How often a silent peer is asked whether it is still there, and how long it may take to answer.
-    pub(super) const KEEPALIVE: (Duration, Duration) =
-        (Duration::from_secs(30), Duration::from_secs(10));
-    /// A TLS handshake.
-    pub(super) const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
 }
 
 /// Serves until `stop` completes, then stops in order: health says NOT_SERVING; after the shutdown delay new calls are refused and
@@ -109,19 +89,23 @@ pub async fn serve(
     };
     let calls = CallLayer::new(patience, settings, services.open_lines.metrics.clone());
 
-    let builder = builder(settings)?;
+    let tls = settings.tls.as_ref().map(Tls::read).transpose()?;
     let open_lines = OpenLinesServiceServer::new(services.open_lines)
         .max_decoding_message_size(settings.maximum_request_bytes);
     let tenants = TenantServiceServer::new(services.tenants)
         .max_decoding_message_size(settings.maximum_request_bytes);
-    let mut router = builder
-        .layer(calls.clone())
-        .add_service(health_service)
+    let mut routes = Routes::new(health_service)
         .add_service(open_lines)
         .add_service(tenants);
     if settings.reflection {
-        router = with_reflection(router)?;
+        routes = with_reflection(routes)?;
     }
+    let connections = Connections::new(
+        calls.layer(routes.prepare()),
+        OPEN_LINES,
+        settings.maximum_concurrent_calls,
+        tls,
+    );
 
     tracing::info!(
         address = listener.local_addr().ok().map(tracing::field::display),
@@ -132,15 +116,14 @@ pub async fn serve(
     set_health(&health, ServingStatus::Serving).await;
     ready.send_replace(true);
     let (drain, drained) = oneshot::channel::<()>();
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let serving = router.serve_with_incoming_shutdown(incoming, async {
+    let serving = connections.serve(listener, async {
         // An error means that the sender is gone: stop as well.
         let _ = drained.await;
     });
     let mut serving = std::pin::pin!(serving);
 
     tokio::select! {
-        ended = &mut serving => return ended.map_err(ServeError::Transport),
+        () = &mut serving => return Ok(()),
         () = stop => {}
     }
     tracing::info!("stopping: health is NOT_SERVING");
@@ -156,7 +139,8 @@ pub async fn serve(
     // Ends the streams of health watchers, which would keep the server from stopping.
     drop_health(&health).await;
     let _ = drain.send(());
-    finish(serving.as_mut(), settings.drain, &calls).await
+    finish(serving.as_mut(), settings.drain, &calls).await;
+    Ok(())
 }
 
 /// Checks what only a start would find out: whether the certificate and key are usable.
@@ -165,26 +149,7 @@ pub async fn serve(
 ///
 /// [`ServeError`], as a start would give it.
 pub fn check(settings: &config::Server) -> Result<(), ServeError> {
-    builder(settings).map(|_| ())
-}
-
-fn builder(settings: &config::Server) -> Result<tonic::transport::Server, ServeError> {
-    let (keepalive_interval, keepalive_timeout) = limits::KEEPALIVE;
-    let streams = u32::try_from(settings.maximum_concurrent_calls).unwrap_or(u32::MAX);
-    let builder = tonic::transport::Server::builder()
-        .max_concurrent_streams(streams.max(limits::CONCURRENT_STREAMS))
-        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
-        .http2_max_pending_accept_reset_streams(Some(limits::PENDING_RESET_STREAMS))
-        .http2_max_header_list_size(limits::HEADER_LIST_BYTES)
-        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
-        .http2_keepalive_interval(Some(keepalive_interval))
-        .http2_keepalive_timeout(Some(keepalive_timeout));
-    match &settings.tls {
-        Some(tls) => builder
-            .tls_config(tls_config(tls)?)
-            .map_err(ServeError::Tls),
-        None => Ok(builder),
-    }
+    settings.tls.as_ref().map(Tls::read).transpose().map(|_| ())
 }
 
 /// How long the answers to calls that are cut may take to leave.
@@ -192,20 +157,18 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// One limit around the whole drain: a peer that never completes its handshake, or an open reflection stream, would hold it for ever.
 async fn finish(
-    mut serving: std::pin::Pin<&mut impl Future<Output = Result<(), tonic::transport::Error>>>,
+    mut serving: std::pin::Pin<&mut impl Future<Output = ()>>,
     drain: Duration,
     calls: &CallLayer,
-) -> Result<(), ServeError> {
-    if let Ok(ended) = tokio::time::timeout(drain, serving.as_mut()).await {
+) {
+    if tokio::time::timeout(drain, serving.as_mut()).await.is_ok() {
         tracing::info!("stopped: every call has ended");
-        return ended.map_err(ServeError::Transport);
+        return;
     }
     tracing::warn!("the drain time is over: calls in hand are answered, open connections are cut");
     calls.cut();
-    match tokio::time::timeout(LAST_ANSWERS, serving).await {
-        Ok(ended) => ended.map_err(ServeError::Transport),
-        Err(_elapsed) => Ok(()),
-    }
+    // Whoever does not take its answer by then is cut off.
+    let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
 }
 
 /// What health is told of: the process as a whole, and each service.
@@ -224,7 +187,7 @@ async fn drop_health(health: &HealthReporter) {
     }
 }
 
-fn with_reflection<L>(router: Router<L>) -> Result<Router<L>, ServeError> {
+fn with_reflection(routes: Routes) -> Result<Routes, ServeError> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(api::DESCRIPTORS)
@@ -234,18 +197,5 @@ fn with_reflection<L>(router: Router<L>) -> Result<Router<L>, ServeError> {
     let v1alpha = reflection()
         .build_v1alpha()
         .map_err(ServeError::Reflection)?;
-    Ok(router.add_service(v1).add_service(v1alpha))
-}
-
-fn tls_config(tls: &config::Tls) -> Result<ServerTlsConfig, ServeError> {
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|source| ServeError::TlsFile {
-            path: path.to_owned(),
-            source,
-        })
-    };
-    let identity = Identity::from_pem(read(&tls.certificate_file)?, read(&tls.private_key_file)?);
-    Ok(ServerTlsConfig::new()
-        .identity(identity)
-        .timeout(limits::TLS_HANDSHAKE))
+    Ok(routes.add_service(v1).add_service(v1alpha))
 }

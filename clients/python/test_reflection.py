@@ -85,7 +85,7 @@ def test_details_are_decoded_without_stubs(reflected: Reflected, sandbox: Sandbo
     reason = details["google.rpc.ErrorInfo"]["reason"]
     reasons = reflected.pool.FindEnumTypeByName("bitrix24.openlines.v1.ErrorReason")
     assert reasons.values_by_name[reason].number > 0
-    assert details["google.rpc.RetryInfo"]["retryDelay"] == "1s"
+    assert details["google.rpc.RetryInfo"]["retryDelay"] == "4s"
     error = details["bitrix24.openlines.v1.Bitrix24Error"]
     assert error["systemCode"] == "SYSTEM_ERROR_CODE_QUERY_LIMIT_EXCEEDED"
 

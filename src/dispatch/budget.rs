@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -106,6 +107,15 @@ impl Budget {
             Self::Shared(_, pause) if pause.until(now).is_some() => 0.0,
             Self::Shared(bucket, _) => bucket.room(now),
         }
+    }
+
+    /// How much longer nothing is sent because the portal has refused.
+    pub(super) fn pause(&self, now: Instant) -> Duration {
+        let until = match self {
+            Self::Unlimited(pause) | Self::Shared(_, pause) => pause.until(now),
+            Self::Own(bucket) => bucket.paused_until(now),
+        };
+        until.map_or(Duration::ZERO, |until| until - now)
     }
 
     /// Whether a request could go now without asking anybody.

@@ -137,9 +137,12 @@ impl Job {
     pub(super) fn not_sent(self, why: NotAdmitted) {
         self.came_back();
         // What the portal has said says more.
-        let ended = match self.tries.last {
-            Some(error) => Ended::Sent(Err(error.into()), self.spent),
-            None => Ended::NotSent(why, self.spent),
+        let ended = match (self.tries.last, why.retry_after()) {
+            (Some(error), Some(retry_after)) => {
+                Ended::Sent(Err(SendError::later(error, retry_after)), self.spent)
+            }
+            (Some(error), None) => Ended::Sent(Err(error.into()), self.spent),
+            (None, _) => Ended::NotSent(why, self.spent),
         };
         drop(self.end.send(ended));
     }

@@ -159,12 +159,18 @@ impl Ledger {
         }
     }
 
-    /// Asks whether a call may be sent. Waits while an earlier attempt is running, in this process or another one.
+    /// Asks whether a call may be sent. Waits while an earlier attempt is running, in this process or another one; `on_wait` is told
+    /// when it begins to.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub async fn enter(&self, key: Key, deadline: Instant) -> Result<Entered, LedgerError> {
+    pub async fn enter(
+        &self,
+        key: Key,
+        deadline: Instant,
+        on_wait: impl Fn() + Send,
+    ) -> Result<Entered, LedgerError> {
         let Key {
             tenant,
             request_id: request,
@@ -175,11 +181,12 @@ impl Ledger {
         loop {
             let mut told = match self.running.join(&id, fingerprint) {
                 Joined::Reused => return Err(LedgerError::Reused),
-                Joined::Mine(hold) => return self.look_up(hold, deadline).await,
+                Joined::Mine(hold) => return self.look_up(hold, deadline, on_wait).await,
                 Joined::Theirs(told) => told,
             };
             if !has_waited {
                 has_waited = true;
+                on_wait();
                 self.metrics.ledger_asked(LedgerResult::Waited);
             }
             let told = tokio::time::timeout_at(deadline, told.wait_for(Option::is_some)).await;
@@ -197,7 +204,12 @@ impl Ledger {
     }
 
     /// Asks the store, for all in this process who wait for the call.
-    async fn look_up(&self, hold: Hold, deadline: Instant) -> Result<Entered, LedgerError> {
+    async fn look_up(
+        &self,
+        hold: Hold,
+        deadline: Instant,
+        on_wait: impl Fn() + Send,
+    ) -> Result<Entered, LedgerError> {
         let mut pause = SOON;
         let mut is_running = false;
         loop {
@@ -231,6 +243,7 @@ impl Ledger {
             }
             if !is_running {
                 is_running = true;
+                on_wait();
                 self.metrics.ledger_asked(LedgerResult::Waited);
             }
             let next = Instant::now() + pause.mul_f64(rand::random_range(0.75..1.25));

@@ -44,6 +44,20 @@ pub enum NotAdmitted {
     Ledger(#[from] LedgerFailure),
 }
 
+impl NotAdmitted {
+    /// When a repeat may succeed, if that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::QueueFull { retry_after }
+            | Self::WaitTooLong { retry_after, .. }
+            | Self::OperatingLimit { retry_after }
+            | Self::PortalDown { retry_after } => Some(*retry_after),
+            Self::DeadlinePassed | Self::Access(_) | Self::Ledger(_) => None,
+        }
+    }
+}
+
 /// Why a call with an idempotency key is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerFailure {

@@ -189,13 +189,23 @@ impl Place {
 
     /// A request has ended.
     pub(super) fn landed(&self, calls: &[(TenantId, Method)], fate: Fate, took: Duration) {
-        let (was_down, is_down) = {
+        let now = Instant::now();
+        let (was_down, is_down, was_pausing, pause) = {
             let mut situation = self.lock();
             let was_down = situation.portal.is_down();
-            situation.portal.landed(calls, fate, took, Instant::now());
-            (was_down, situation.portal.is_down())
+            let was_pausing = !situation.portal.pause(now).is_zero();
+            situation.portal.landed(calls, fate, took, now);
+            let pause = situation.portal.pause(now);
+            (was_down, situation.portal.is_down(), was_pausing, pause)
         };
         self.tell_breaker(was_down, is_down);
+        if !was_pausing && !pause.is_zero() {
+            tracing::warn!(
+                portal = self.name,
+                pause_seconds = pause.as_secs_f64(),
+                "the portal refuses for its limit although the service keeps to the plan; nothing is sent for a while"
+            );
+        }
     }
 
     /// A request is overdue: those who wait for it have gone.
@@ -244,6 +254,11 @@ impl Place {
             drop(deserted);
         }
         self.pump();
+    }
+
+    /// How much longer nothing is sent because the portal has refused.
+    pub(super) fn pause(&self) -> Duration {
+        self.lock().portal.pause(Instant::now())
     }
 
     /// How long a call that could not reach the portal waits before it is tried again; `None` if it is not.

@@ -228,6 +228,14 @@ impl<J> Portal<J> {
         match self.budget.take(now) {
             Taken::Granted => {}
             Taken::At(moment) => {
+                let late = self
+                    .queue
+                    .terms(first)
+                    .map(|terms| Self::check_moment(terms, moment, now));
+                if let Some(Err(refused)) = late {
+                    let calls = self.queue.cancel(first).into_iter().collect();
+                    return Next::Refuse(calls, refused);
+                }
                 let delayed = self.queue.next_delayed();
                 return Next::At(delayed.map_or(moment, |delayed| delayed.min(moment)));
             }

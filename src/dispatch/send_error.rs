@@ -27,7 +27,20 @@ pub enum SendError {
     Crashed,
 }
 
+/// The shortest time after which a caller is asked to try again.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 impl SendError {
+    /// A refusal after which a repeat makes sense in so long a time: whole seconds, at least one.
+    pub(super) fn later(refusal: CallError, retry_after: Duration) -> Self {
+        let seconds = retry_after.as_millis().div_ceil(1000);
+        let retry_after = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
+        Self::Later {
+            refusal,
+            retry_after: retry_after.max(SHORTEST),
+        }
+    }
+
     /// What is known of the call's fate.
     #[must_use]
     pub fn outcome(&self) -> Outcome {

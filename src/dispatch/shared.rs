@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::announced::Announcements;
 use super::ledger::Ledger;
 use super::options::Options;
 use super::place::Place;
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     pub(super) tasks: TaskTracker,
     /// Cancelled when the service stops and every caller was answered.
     pub(super) stopped: CancellationToken,
+    pub(super) announcements: Arc<Announcements>,
     /// Makes the numbers of calls unique.
     pub(super) numbers: AtomicU64,
 }

@@ -21,7 +21,7 @@ use crate::api::bitrix24::openlines::v1::{
 };
 use crate::auth::{Caller, Callers};
 use crate::bitrix24::Outcome;
-use crate::dispatch::{Delivery, Dispatcher, Priority};
+use crate::dispatch::{Announced, Delivery, Dispatcher, Priority};
 use crate::error::{CallIdentity, Error, Violations};
 use crate::metrics::Metrics;
 use crate::server::CallContext;
@@ -87,26 +87,32 @@ impl OpenLines {
             let mut violations = Violations::default();
             // The tenant comes first, so that a caller learns nothing about requests to portals that are not its own.
             let tenant_id = O::tenant_id(&request);
-            let resolved = self.resolve(&caller, tenant_id, &mut violations).await;
+            let announce = |id| {
+                let conversations = O::conversations(&request);
+                (self.dispatcher).announce(id, conversations, context.arrival().cloned())
+            };
+            let resolved = self
+                .resolve(&caller, tenant_id, announce, &mut violations)
+                .await;
             if matches!(&resolved, Err(Error::Tenant(error)) if *error != ResolveError::NotPermitted)
             {
                 identity.tenant_id = Some(tenant_id.to_owned());
             }
-            let tenant = resolved?;
-            if let Some(tenant) = &tenant {
+            let resolved = resolved?;
+            let tenant = resolved.as_ref().map(|(tenant, _)| tenant);
+            if let Some(tenant) = tenant {
                 identity.tenant_id = Some(tenant.id().to_string());
                 context.note_tenant(tenant.id());
             }
-            let operating_limit = tenant.as_ref().and_then(|tenant| {
+            let operating_limit = tenant.and_then(|tenant| {
                 self.dispatcher
                     .options()
                     .operating_limit_of(tenant.portal())
             });
-            let call = self.check::<O>(tenant, &request, violations)?;
+            let call = self.check::<O>(resolved, &request, violations)?;
             let noting = context.clone();
             let delivery = Delivery {
                 deadline: context.deadline(),
-                arrival: context.arrival(),
                 note_sent: Arc::new(move |sent| noting.note_sending(sent)),
             };
             let (delivered, spent) = self.dispatcher.send(call, delivery).await;
@@ -130,11 +136,11 @@ impl OpenLines {
     /// Lets a request through that breaks no rule.
     fn check<O: Operation>(
         &self,
-        tenant: Option<Tenant>,
+        resolved: Option<(Tenant, Announced)>,
         request: &O::Request,
         mut violations: Violations,
     ) -> Result<Call, Error> {
-        if let Some(tenant) = &tenant
+        if let Some((tenant, _)) = &resolved
             && O::METHOD.needs_application()
             && !tenant.is_application()
         {
@@ -149,13 +155,13 @@ impl OpenLines {
             outcome: Outcome::NotExecuted,
         })?;
         check.known::<CallPriority>(Path::root("priority"), O::priority(request));
-        match tenant {
-            Some(tenant) if violations.is_empty() => Ok(Call {
+        match resolved {
+            Some((tenant, announced)) if violations.is_empty() => Ok(Call {
                 parts: CallParts {
                     tenant,
+                    announced: Arc::new(announced),
                     method: O::METHOD,
                     parameters,
-                    conversations: O::conversations(request),
                     priority: priority(O::priority(request)),
                     may_be_batched: !O::disable_batching(request),
                     request_id,
@@ -165,15 +171,21 @@ impl OpenLines {
         }
     }
 
-    /// `None`, and a violation, if the text cannot be a tenant's id.
+    /// Announces the call before anything is waited for, so that later calls find it there. `None`, and a violation, if the text cannot be a
+    /// tenant's id.
     async fn resolve(
         &self,
         caller: &Caller,
         tenant_id: &str,
+        announce: impl FnOnce(TenantId) -> Announced,
         violations: &mut Violations,
-    ) -> Result<Option<Tenant>, Error> {
+    ) -> Result<Option<(Tenant, Announced)>, Error> {
         match TenantId::parse(tenant_id) {
-            Ok(id) => Ok(Some(self.directory.resolve(caller, &id).await?)),
+            Ok(id) => {
+                let announced = announce(id.clone());
+                let tenant = self.directory.resolve(caller, &id).await?;
+                Ok(Some((tenant, announced)))
+            }
             Err(InvalidTenantId::Empty) => {
                 violations.add("tenant_id", "REQUIRED", "is required; it is empty");
                 Ok(None)

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use crate::bitrix24::{CallError, NotSent, Outcome, Unanswered};
 use crate::config;
 use crate::error::{self, Administration, Error};
 use crate::metrics::Metrics;
+use crate::order::Arrival;
 use crate::telemetry;
 
 /// Services that answer about the server itself. They are never refused for load and not logged: probes would flood the log.
@@ -50,8 +51,6 @@ pub(super) struct Gate {
     in_hand: Arc<Semaphore>,
     scales: Arc<Scales>,
     maximum_request_bytes: usize,
-    /// How many calls have arrived.
-    arrived: AtomicU64,
     metrics: Metrics,
     stopping: AtomicBool,
     cut: CancellationToken,
@@ -64,7 +63,6 @@ impl CallLayer {
             in_hand: Arc::new(Semaphore::new(settings.maximum_concurrent_calls)),
             scales: Scales::new(settings.maximum_bytes_in_hand),
             maximum_request_bytes: settings.maximum_request_bytes,
-            arrived: AtomicU64::new(0),
             metrics,
             stopping: AtomicBool::new(false),
             cut: CancellationToken::new(),
@@ -118,7 +116,8 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let arrival = request.extensions_mut().remove::<Arrival>();
         let path = request.uri().path();
         if ABOUT_THE_SERVER
             .iter()
@@ -128,13 +127,7 @@ where
         }
 
         let begun = Instant::now();
-        let allowance = self.gate.patience.of(request.headers());
-        let deadline = begun + allowance.answer;
-        // At the same moment the library's own timer loses: it looks at the answer first.
-        let last = allowance.last.map_or(deadline + GRACE, |last| begun + last);
-        let last = last.min(deadline + GRACE);
-        // Here, because the server begins the calls of a connection in the order in which they arrived, and what follows runs side by side.
-        let arrival = self.gate.arrived.fetch_add(1, Ordering::Relaxed);
+        let deadline = begun + self.gate.patience.of(request.headers());
         let context = CallContext::new(request_id::of(request.headers()), deadline, arrival);
         let span = span(operation(path), context.request_id());
         telemetry::adopt_parent(&span, request.headers());
@@ -168,7 +161,7 @@ where
         let gate = Arc::clone(&self.gate);
         async move {
             let _held = (place, load);
-            let answered = tokio::time::timeout_at(last, answer);
+            let answered = tokio::time::timeout_at(deadline + GRACE, answer);
             let response = tokio::select! {
                 biased;
                 answered = answered => match answered {

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::auth::Caller;
 use crate::bitrix24::Method;
 use crate::error::{CallIdentity, Failure};
+use crate::order::Arrival;
 use crate::tenant::TenantId;
 
 /// A call's request id, its deadline, and the notes for its log line. Cheap to clone.
@@ -15,7 +16,7 @@ use crate::tenant::TenantId;
 pub struct CallContext {
     request_id: Arc<str>,
     deadline: Instant,
-    arrival: u64,
+    arrival: Option<Arrival>,
     notes: Arc<Mutex<Notes>>,
 }
 
@@ -43,7 +44,7 @@ pub(super) struct Notes {
 }
 
 impl CallContext {
-    pub(super) fn new(request_id: String, deadline: Instant, arrival: u64) -> Self {
+    pub(super) fn new(request_id: String, deadline: Instant, arrival: Option<Arrival>) -> Self {
         Self {
             request_id: request_id.into(),
             deadline,
@@ -62,9 +63,9 @@ impl CallContext {
         self.deadline
     }
 
-    /// Which call this is: of two calls of one connection the one that arrived first has the smaller number.
-    pub fn arrival(&self) -> u64 {
-        self.arrival
+    /// Its place among the calls of its connection, if their order matters.
+    pub(crate) fn arrival(&self) -> Option<&Arrival> {
+        self.arrival.as_ref()
     }
 
     /// What a failure says of the call, as far as it is known.
@@ -145,6 +146,10 @@ impl CallContext {
 /// For calls that did not come through the layer, as in a test of a service by itself.
 impl Default for CallContext {
     fn default() -> Self {
-        Self::new("-".to_owned(), Instant::now() + Duration::from_secs(30), 0)
+        Self::new(
+            "-".to_owned(),
+            Instant::now() + Duration::from_secs(30),
+            None,
+        )
     }
 }

@@ -7,8 +7,8 @@ use http::HeaderMap;
 /// The header in which gRPC carries the time left.
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// How much earlier than the caller's own deadline the answer has to leave, so that the caller gets it, and not the
-/// gRPC library's bare CANCELLED.
+/// How much earlier than the caller's own deadline the answer has to leave, so that the caller gets it, and not the bare
+/// DEADLINE_EXCEEDED of its own library.
 const LEAD: Duration = Duration::from_millis(10);
 
 /// How long a call may take.
@@ -20,28 +20,15 @@ pub(super) struct Patience {
     pub(super) maximum: Duration,
 }
 
-/// The time that a call has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Allowance {
-    /// Until its answer should leave.
-    pub(super) answer: Duration,
-    /// Until the gRPC library would answer in its place, if the caller gave a deadline.
-    pub(super) last: Option<Duration>,
-}
-
 impl Patience {
-    /// The time for a call with these headers.
-    pub(super) fn of(self, headers: &HeaderMap) -> Allowance {
+    /// How long after its arrival the answer to a call with these headers should leave.
+    pub(super) fn of(self, headers: &HeaderMap) -> Duration {
         let given = headers
             .get(GRPC_TIMEOUT)
             .and_then(|value| parse(value.to_str().ok()?));
-        let answer = match given {
+        match given {
             Some(given) => given.saturating_sub(LEAD.min(given / 10)).min(self.maximum),
             None => self.default.min(self.maximum),
-        };
-        Allowance {
-            answer,
-            last: given,
         }
     }
 }
@@ -71,7 +58,7 @@ mod tests {
         maximum: Duration::from_secs(55),
     };
 
-    fn of(timeout: &str) -> Allowance {
+    fn of(timeout: &str) -> Duration {
         let mut headers = HeaderMap::new();
         headers.insert(GRPC_TIMEOUT, timeout.parse().unwrap());
         PATIENCE.of(&headers)
@@ -101,25 +88,18 @@ mod tests {
         for text in ["", "S", "1", "-1S", "123456789S", "1s", "1.5S"] {
             assert_eq!(parse(text), None, "{text}");
         }
-        assert_eq!(
-            of("nonsense"),
-            Allowance {
-                answer: PATIENCE.default,
-                last: None
-            }
-        );
+        assert_eq!(of("nonsense"), PATIENCE.default);
     }
 
     #[test]
     fn the_answer_leaves_a_little_before_the_callers_deadline() {
-        assert_eq!(of("1S").answer, Duration::from_millis(990));
-        assert_eq!(of("10m").answer, Duration::from_millis(9));
-        assert_eq!(of("10m").last, Some(Duration::from_millis(10)));
+        assert_eq!(of("1S"), Duration::from_millis(990));
+        assert_eq!(of("10m"), Duration::from_millis(9));
     }
 
     #[test]
     fn nobody_waits_longer_than_the_maximum() {
-        assert_eq!(of("2M").answer, PATIENCE.maximum);
-        assert_eq!(PATIENCE.of(&HeaderMap::new()).answer, PATIENCE.default);
+        assert_eq!(of("2M"), PATIENCE.maximum);
+        assert_eq!(PATIENCE.of(&HeaderMap::new()), PATIENCE.default);
     }
 }

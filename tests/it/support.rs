@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod conversations;
 pub(crate) mod cutter;
+pub(crate) mod deployment;
 mod fate;
 pub(crate) mod log;
 pub(crate) mod portal;

@@ -1,19 +1,19 @@
 //! Calls that wait for their turn, through the whole service: their order, and those whose caller leaves meanwhile.
 
 mod limited;
+mod order;
 
 use std::time::Duration;
 
 use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
 use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, SystemError};
-use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::support::raw::{RawClient, SERVICE};
 use crate::support::requests::crm_message;
-use crate::support::{Fate, Told, World, conversations, until};
+use crate::support::{Told, World, conversations, until};
 
 fn refusing(error: SystemError) -> FaultKind {
     FaultKind::Refuse {
@@ -161,44 +161,6 @@ async fn a_call_that_was_refused_before_its_caller_left_may_be_tried_again_with_
         client.send_crm_message(request).await.unwrap();
         assert_eq!(world.sandbox.record().times_delivered("again"), 1);
     }
-}
-
-#[tokio::test]
-async fn calls_of_one_conversation_are_delivered_in_the_order_of_their_arrival() {
-    let world = World::start().await;
-    conversations::add(&world.sandbox, 10);
-    let mut client = world.client().await;
-    // What waits for the tenant to be read from the store is overtaken by what comes behind it.
-    let first = world.request(crm_message("first"));
-    client.send_crm_message(first).await.unwrap();
-    let calls = (0..300).map(|number| {
-        let text = format!("{number:03}");
-        let mut message = conversations::crm_message(number % 10, &text);
-        // Some travel alone between those that travel together.
-        message.disable_batching = number % 7 == 0;
-        let request = world.request(message);
-        let mut client = client.clone();
-        // A task for each: they begin in this order.
-        tokio::spawn(async move { Fate::of(&client.send_crm_message(request).await) })
-    });
-    for fate in join_all(calls.collect::<Vec<_>>()).await {
-        assert_eq!(fate.unwrap(), Fate::Ok);
-    }
-    let record = world.sandbox.record();
-    for conversation in 0..10 {
-        let texts: Vec<u32> = record
-            .deliveries()
-            .filter_map(|delivery| delivery.text().parse::<u32>().ok())
-            .filter(|number| number % 10 == conversation)
-            .collect();
-        assert_eq!(texts.len(), 30);
-        assert!(texts.is_sorted(), "conversation {conversation}: {texts:?}");
-    }
-    let batches = record
-        .entries
-        .iter()
-        .filter(|entry| !entry.commands.is_empty());
-    assert!(batches.count() > 0, "nothing travelled together");
 }
 
 /// A conversation is held by a request that has no answer, and its other calls are told so; other conversations do not mind.

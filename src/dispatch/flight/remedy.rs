@@ -115,15 +115,12 @@ impl Remedies {
                     job.tries.last = Some(error);
                     return self.again(RepeatCause::RateLimited, None);
                 }
+                return ended(SendError::later(error, self.place.pause()));
             }
             CallError::Refused(refusal) if refusal.is_operating_limit() => {
                 let (tenant, method) = (&terms.tenant, terms.method.name());
                 let retry_after = self.place.operating_refused(tenant, method);
-                let refusal = error;
-                return ended(SendError::Later {
-                    refusal,
-                    retry_after,
-                });
+                return ended(SendError::later(error, retry_after));
             }
             CallError::Refused(refusal)
                 if self.travelled == Travelled::InBatch && refusal.is_not_allowed_in_batch() =>

@@ -29,7 +29,7 @@ impl<J> Portal<J> {
     /// How long a call would wait for its turn and its answer; zero if it need not wait.
     fn expected_wait(&self, terms: &Terms, now: Instant) -> Duration {
         let size = self.batch_size(terms.command_bytes.is_some());
-        let behind = self.behind_its_own(terms, size);
+        let behind = self.behind_its_own(terms, size).max(self.pause(now));
         if self.budget.part(now).is_none() {
             return behind;
         }
@@ -44,6 +44,26 @@ impl<J> Portal<J> {
         }
         let own = self.pace.at_least(size.min(ahead + 1));
         behind.max(wait + own)
+    }
+
+    /// How much longer nothing is sent because the portal has refused.
+    pub(in crate::dispatch) fn pause(&self, now: Instant) -> Duration {
+        self.budget.pause(now)
+    }
+
+    /// A call that cannot go before this moment, if that is too late for it.
+    pub(super) fn check_moment(
+        terms: &Terms,
+        moment: Instant,
+        now: Instant,
+    ) -> Result<(), NotAdmitted> {
+        if moment < terms.deadline {
+            return Ok(());
+        }
+        Err(NotAdmitted::WaitTooLong {
+            expected: moment - now,
+            retry_after: (moment - terms.deadline).max(SHORTEST_RETRY),
+        })
     }
 
     /// How long until so many requests may have gone.

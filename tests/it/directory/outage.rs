@@ -15,10 +15,7 @@ async fn calls_go_on_while_the_database_is_away_and_changes_are_caught_up_with()
     let Some(stores) = Stores::postgresql().await else {
         return;
     };
-    let (credentials, address) = stores.url().rsplit_once('@').unwrap();
-    let (server, database) = address.split_once('/').unwrap();
-    let proxy = Proxy::start(server.to_owned()).await;
-    let url = format!("{credentials}@{}/{database}", proxy.address);
+    let (proxy, url) = Proxy::before(stores.url()).await;
     let (office, _) = office(stores, &[("STORE_URL", &url)]).await;
     for name in ["hook", "other"] {
         office.store.create(&office.hook(name)).await.unwrap();

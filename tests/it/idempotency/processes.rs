@@ -5,22 +5,19 @@ use std::time::Duration;
 
 use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
 use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::config::Environment;
 use bitrix24_openlines::sandbox::{Entry, Fault, FaultKind, Moment, Portal, Sandbox, demo};
 use bitrix24_openlines::tenant::sealing::Key;
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use uuid::Uuid;
 
 use super::site::{Told, crm};
-use crate::support::process::{Process, openlines};
-use crate::support::stores::{Stores, keyring_text, on_both_stores};
-use crate::support::{Told as _, caller, tenants, until, with_key};
+use crate::support::deployment::{Deployment, Running, kills};
+use crate::support::stores::{Stores, on_both_stores};
+use crate::support::{Told as _, tell, tenants, until};
 
 /// Calls of one round, and the chats that they go to: those of one chat wait for each other.
 const CALLS: usize = 120;
@@ -32,18 +29,11 @@ const REQUESTS: usize = CHATS + 16;
 /// Calls that two processes get at the same time.
 const SHARED: usize = 200;
 
-/// A store, a sandbox, and the settings of processes between them.
+/// A store, a sandbox, and processes between them.
 struct Place {
     sandbox: Sandbox,
     stores: Stores,
-    key: NewKey,
-    folder: TempDir,
-}
-
-/// A running process with a connection to it.
-struct Running {
-    process: Process,
-    client: OpenLinesServiceClient<Channel>,
+    deployment: Deployment,
 }
 
 type Answer = Told<api::SendCrmMessageResponse>;
@@ -63,44 +53,14 @@ impl Place {
         portal.limits.request_latency_ms = 15;
         portal.limits.command_latency_ms = 5;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let place = Self {
-            sandbox: Sandbox::start(listener, vec![portal]).unwrap(),
+        let sandbox = Sandbox::start(listener, vec![portal]).unwrap();
+        let tenants = tenants(sandbox.address());
+        let deployment = Deployment::write(stores.url(), &Key::generate().unwrap(), &tenants, "");
+        Self {
+            sandbox,
             stores,
-            key: NewKey::generate().unwrap(),
-            folder: tempfile::tempdir().unwrap(),
-        };
-        place.write_settings();
-        place
-    }
-
-    fn write_settings(&self) {
-        let folder = self.folder.path();
-        let sealing_key = Key::generate().unwrap();
-        std::fs::write(folder.join("tenants.yaml"), tenants(self.sandbox.address())).unwrap();
-        std::fs::write(folder.join("keyring"), keyring_text(&[&sealing_key])).unwrap();
-        std::fs::write(folder.join("url"), self.stores.url()).unwrap();
-        let settings = format!(
-            "server: {{listen: '127.0.0.1:0'}}\n\
-             portals: {{dangerous_allow_insecure: true}}\n\
-             tenants: {{file: '{0}/tenants.yaml'}}\n\
-             store: {{url_file: '{0}/url', keyring_file: '{0}/keyring'}}\n{1}",
-            folder.display(),
-            caller(&self.key),
-        );
-        std::fs::write(folder.join("settings.yaml"), settings).unwrap();
-    }
-
-    async fn start(&self) -> Running {
-        let settings = self.folder.path().join("settings.yaml");
-        let process = Process::start(openlines(&[
-            "serve",
-            "--config",
-            settings.to_str().unwrap(),
-        ]));
-        let address = process.address().await;
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-        let client = OpenLinesServiceClient::new(endpoint.connect().await.unwrap());
-        Running { process, client }
+            deployment,
+        }
     }
 
     async fn call(&self, client: &OpenLinesServiceClient<Channel>, call: &Call) -> Answer {
@@ -108,7 +68,7 @@ impl Place {
             portal_chat_id: call.chat,
             ..crm(call.id, &call.text)
         };
-        let mut request = with_key(message, self.key.expose());
+        let mut request = self.deployment.request(message);
         request.set_timeout(Duration::from_secs(28));
         let mut client = client.clone();
         Told::of(client.send_crm_message(request).await)
@@ -163,7 +123,7 @@ async fn of_two_processes_that_get_the_same_calls_at_once_one_sends_and_both_ans
         return;
     };
     let place = Place::build(stores).await;
-    let (one, other) = tokio::join!(place.start(), place.start());
+    let (one, other) = tokio::join!(place.deployment.start(), place.deployment.start());
     let calls = calls("shared", SHARED);
     let of_one = join_all(calls.iter().map(|call| place.call(&one.client, call)));
     let of_other = join_all(calls.iter().map(|call| place.call(&other.client, call)));
@@ -190,7 +150,7 @@ async fn calls_that_wait_in_two_processes_are_sent_by_one_and_answered_alike() {
     let place = Place::build(stores).await;
     let slow = FaultKind::Slow(Moment::After, Duration::from_secs(1));
     place.sandbox.inject(Fault::next(2, slow));
-    let (one, other) = tokio::join!(place.start(), place.start());
+    let (one, other) = tokio::join!(place.deployment.start(), place.deployment.start());
     let same_chat = |round: &str, count| {
         let mut calls = calls(round, count);
         for call in &mut calls {
@@ -236,9 +196,9 @@ async fn after_every_kill_each_call_is_executed_at_most_once_and_its_repeat_says
     let seed = rand::random();
     tell(&format!("seed {seed}"));
     let mut random = StdRng::seed_from_u64(seed);
-    let mut running = place.start().await;
+    let mut running = place.deployment.start().await;
     let mut seen = BTreeMap::new();
-    for round in 0..kills(&place) {
+    for round in 0..kills(&place.stores) {
         let calls = calls(&round.to_string(), CALLS);
         let moment = Kill {
             requests: random.random_range(0..REQUESTS),
@@ -251,7 +211,7 @@ async fn after_every_kill_each_call_is_executed_at_most_once_and_its_repeat_says
         }
         place.sandbox.clear_record();
     }
-    tell(&format!("{} kills: {seen:?}", kills(&place)));
+    tell(&format!("{} kills: {seen:?}", kills(&place.stores)));
 }
 
 /// When a process is killed: after the portal has got so many requests, and so much later.
@@ -267,7 +227,9 @@ async fn kill_during(
     calls: &[Call],
     moment: Kill,
 ) -> (Vec<Answer>, Running) {
-    let Running { process, client } = running;
+    let Running {
+        process, client, ..
+    } = running;
     let kill = async {
         until("the portal has so many requests", || {
             place.sandbox.record().entries.len() >= moment.requests
@@ -278,7 +240,7 @@ async fn kill_during(
     };
     let answers = join_all(calls.iter().map(|call| place.call(&client, call)));
     let (answers, ()) = tokio::join!(answers, kill);
-    (answers, place.start().await)
+    (answers, place.deployment.start().await)
 }
 
 /// What became of a call, over both attempts.
@@ -335,25 +297,4 @@ async fn repeat_all(
         ends.push(end);
     }
     ends
-}
-
-/// How often a process is killed: OPENLINES_TEST_KILLS times, or 10; on PostgreSQL a fifth, because there the next process waits
-/// until the dead one has been missed for ten seconds.
-fn kills(place: &Place) -> usize {
-    let environment = Environment::of_process();
-    let given = environment.get("OPENLINES_TEST_KILLS");
-    let kills = given.map_or(10, |given| given.unwrap().parse().unwrap());
-    if place.stores.is_shared() {
-        kills / 5
-    } else {
-        kills
-    }
-}
-
-/// Says it past the harness, which keeps the output of tests that pass.
-fn tell(line: &str) {
-    use std::io::Write;
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let line = format!("{test}: {line}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }

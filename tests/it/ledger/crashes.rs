@@ -66,7 +66,7 @@ async fn what_a_stopped_process_has_recorded_is_there_after_a_restart(stores: St
         .await;
     stop.await.unwrap();
     let deadline = Instant::now() + LONG;
-    let Ok(Entered::First(late)) = ledger.enter(new_key(), deadline).await else {
+    let Ok(Entered::First(late)) = ledger.enter(new_key(), deadline, || {}).await else {
         panic!("nobody knows it")
     };
     // Nobody writes it any more, so it may not be sent.

@@ -74,7 +74,9 @@ impl Process {
         key: &Key,
         time: Duration,
     ) -> Result<Entered, LedgerError> {
-        self.ledger.enter(key.clone(), Instant::now() + time).await
+        self.ledger
+            .enter(key.clone(), Instant::now() + time, || {})
+            .await
     }
 
     /// Enters a call that nobody knows.

@@ -193,7 +193,10 @@ async fn a_call_with_a_valid_token_and_little_time_does_not_wait_for_a_server_th
     office.expires_in(30).await;
     let hang = FaultKind::Silence(Moment::Before);
     office.sandbox.inject(Fault::always(hang).for_oauth());
-    office.call_within("Hello", 0.9).await.unwrap();
+    office
+        .call_within("Hello", Duration::from_millis(900))
+        .await
+        .unwrap();
     assert_eq!(office.sandbox.record().times_delivered("Hello"), 1);
 }
 

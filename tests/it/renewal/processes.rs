@@ -1,95 +1,55 @@
 //! Renewals among real processes: several on one PostgreSQL, and processes that are killed.
 
-use std::path::Path;
 use std::time::Duration;
 
 use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
-use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::config::Environment;
 use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, Portal, Sandbox, demo};
 use bitrix24_openlines::tenant::sealing::Key;
 use bitrix24_openlines::tenant::{Access, Store};
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::Status;
-use tonic::transport::{Channel, Endpoint};
 
 use super::books;
 
-use crate::support::process::{Process, openlines};
+use crate::support::deployment::{Deployment, Running, kills};
 use crate::support::requests::crm_message;
-use crate::support::stores::{Stores, keyring_of, keyring_text, on_both_stores};
-use crate::support::{RENEWABLE, Told, caller, renewable, tell, until, with_key};
+use crate::support::stores::{Stores, keyring_of, on_both_stores};
+use crate::support::{RENEWABLE, Told, renewable, tell, until};
 
 /// How many calls each process has at once.
 const CALLS: usize = 200;
 
-/// A store, a sandbox, and the settings of processes between them.
+/// A store, a sandbox, and processes between them.
 struct Site {
     sandbox: Sandbox,
     stores: Stores,
-    key: NewKey,
     sealing_key: Key,
-    folder: TempDir,
-}
-
-/// A running process with a connection to it.
-struct Running {
-    process: Process,
-    client: OpenLinesServiceClient<Channel>,
+    deployment: Deployment,
 }
 
 impl Site {
     async fn build(stores: Stores) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
-        let site = Self {
+        let portal = sandbox.address().to_string();
+        let tenants = renewable(RENEWABLE).replace("PORTAL", &portal);
+        let tenants = format!("tenants:\n{tenants}");
+        let server = format!("authorization: {{default_server: 'http://{portal}'}}\n");
+        let sealing_key = Key::generate().unwrap();
+        let deployment = Deployment::write(stores.url(), &sealing_key, &tenants, &server);
+        Self {
             sandbox,
             stores,
-            key: NewKey::generate().unwrap(),
-            sealing_key: Key::generate().unwrap(),
-            folder: tempfile::tempdir().unwrap(),
-        };
-        site.write_settings(site.folder.path());
-        site
-    }
-
-    fn write_settings(&self, folder: &Path) {
-        let portal = self.sandbox.address().to_string();
-        let tenants = format!(
-            "tenants:\n{}",
-            renewable(RENEWABLE).replace("PORTAL", &portal)
-        );
-        std::fs::write(folder.join("tenants.yaml"), tenants).unwrap();
-        std::fs::write(folder.join("keyring"), keyring_text(&[&self.sealing_key])).unwrap();
-        std::fs::write(folder.join("url"), self.stores.url()).unwrap();
-        let settings = format!(
-            "server: {{listen: '127.0.0.1:0'}}\n\
-             portals: {{dangerous_allow_insecure: true}}\n\
-             tenants: {{file: '{0}/tenants.yaml'}}\n\
-             authorization: {{default_server: 'http://{portal}'}}\n\
-             store: {{url_file: '{0}/url', keyring_file: '{0}/keyring'}}\n{1}",
-            folder.display(),
-            caller(&self.key),
-        );
-        std::fs::write(folder.join("settings.yaml"), settings).unwrap();
+            sealing_key,
+            deployment,
+        }
     }
 
     async fn start(&self) -> Running {
-        let settings = self.folder.path().join("settings.yaml");
-        let process = Process::start(openlines(&[
-            "serve",
-            "--config",
-            settings.to_str().unwrap(),
-        ]));
-        let address = process.address().await;
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-        let client = OpenLinesServiceClient::new(endpoint.connect().await.unwrap());
-        Running { process, client }
+        self.deployment.start().await
     }
 
     async fn call(&self, running: &Running, text: String) -> Result<(), Status> {
@@ -97,7 +57,7 @@ impl Site {
             tenant_id: RENEWABLE.to_owned(),
             ..crm_message(&text)
         };
-        let mut request = with_key(message, self.key.expose());
+        let mut request = self.deployment.request(message);
         request.set_timeout(Duration::from_secs(25));
         let mut client = running.client.clone();
         client.send_crm_message(request).await.map(|_| ())
@@ -239,7 +199,7 @@ async fn kill_again_and_again(site: &Site) -> usize {
     let mut random = StdRng::seed_from_u64(4);
     let mut running = site.start().await;
     let mut lost = 0;
-    for kill in 0..kills(site) {
+    for kill in 0..kills(&site.stores) {
         let slow = Duration::from_millis(random.random_range(0..15));
         let moment = [Moment::Before, Moment::After][random.random_range(0..2)];
         site.sandbox
@@ -270,19 +230,6 @@ async fn kill_again_and_again(site: &Site) -> usize {
     }
     let record = site.sandbox.record();
     assert!(record.delivered_by_text().values().all(|times| *times == 1));
-    tell(&format!("{} kills, {lost} pairs lost", kills(site)));
+    tell(&format!("{} kills, {lost} pairs lost", kills(&site.stores)));
     lost
-}
-
-/// How often a process is killed: OPENLINES_TEST_KILLS times, or 10; on PostgreSQL a fifth, because there the next process may wait
-/// until the lease of the dead one has ended.
-fn kills(site: &Site) -> usize {
-    let environment = Environment::of_process();
-    let given = environment.get("OPENLINES_TEST_KILLS");
-    let kills = given.map_or(10, |given| given.unwrap().parse().unwrap());
-    if site.stores.is_shared() {
-        kills / 5
-    } else {
-        kills
-    }
 }

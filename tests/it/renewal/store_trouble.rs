@@ -45,7 +45,10 @@ async fn a_store_that_is_locked_delays_a_renewal_and_loses_nothing(stores: Store
     office.call("first").await.unwrap();
     office.expire();
     let lock = lock_for_writing(&office.stores).await;
-    let status = office.call_within("locked", 2.0).await.unwrap_err();
+    let status = office
+        .call_within("locked", Duration::from_secs(2))
+        .await
+        .unwrap_err();
     assert_eq!(status.outcome(), "not_executed", "{status:?}");
     assert_eq!(
         office.token_requests(),

@@ -92,7 +92,10 @@ async fn a_call_whose_deadline_passes_while_it_waits_was_not_sent(stores: Stores
     office.expires_in(-1).await;
     let slow = FaultKind::Slow(Moment::After, Duration::from_millis(800));
     office.sandbox.inject(Fault::once(slow).for_oauth());
-    let status = office.call_within("late", 0.4).await.unwrap_err();
+    let status = office
+        .call_within("late", Duration::from_millis(400))
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded);
     assert_eq!(status.reason(), "DEADLINE_BEFORE_SEND");
     assert_eq!(status.outcome(), "not_executed");

@@ -95,10 +95,7 @@ async fn without_the_database_processes_go_on_with_their_parts_and_lose_nothing(
     let Some(stores) = Stores::postgresql().await else {
         return;
     };
-    let (credentials, address) = stores.url().rsplit_once('@').unwrap();
-    let (server, database) = address.split_once('/').unwrap();
-    let proxy = Proxy::start(server.to_owned()).await;
-    let url = format!("{credentials}@{}/{database}", proxy.address);
+    let (proxy, url) = Proxy::before(stores.url()).await;
     let site = Site::build(&url, FAST).await;
     let running = join_all((0..2).map(|_| site.start())).await;
     let (answers, end) = (Answers::default(), Instant::now() + Duration::from_secs(14));

@@ -1,40 +1,27 @@
 //! Real processes on one database, and the sandbox portal that they share.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
 use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::sandbox::{self, Portal, Sandbox, demo};
 use bitrix24_openlines::tenant::sealing::Key;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use crate::support::admin::{free_address, sample};
-use crate::support::process::{Process, openlines};
+use crate::support::deployment::{Deployment, Running};
 use crate::support::requests::{connector_message, connector_messages};
-use crate::support::stores::keyring_text;
-use crate::support::{Told, caller, tenants};
+use crate::support::{Told, tenants};
 
-/// A portal with a bucket, and what processes need to call it.
+/// A portal with a bucket, and the processes that call it.
 pub(crate) struct Site {
     pub(crate) sandbox: Sandbox,
-    key: NewKey,
-    folder: TempDir,
-}
-
-/// A running process with a connection to it.
-pub(crate) struct Running {
-    pub(crate) process: Process,
-    client: OpenLinesServiceClient<Channel>,
-    admin: SocketAddr,
+    deployment: Deployment,
 }
 
 /// What callers were told.
@@ -51,51 +38,23 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
         sandbox.limit(|limits| limits.intensity = Some(bucket));
-        let (key, folder) = (NewKey::generate().unwrap(), tempfile::tempdir().unwrap());
-        let site = Self {
-            sandbox,
-            key,
-            folder,
-        };
-        let folder = site.folder.path();
         let plan = format!(
             ", plan: {{burst: {}, per_second: {}}}}}\n",
             bucket.burst, bucket.drain_per_second
         );
-        let tenants = tenants(site.sandbox.address()).replace("}\n", &plan);
-        std::fs::write(folder.join("tenants.yaml"), tenants).unwrap();
-        let sealing = Key::generate().unwrap();
-        std::fs::write(folder.join("keyring"), keyring_text(&[&sealing])).unwrap();
-        std::fs::write(folder.join("url"), database).unwrap();
+        let tenants = tenants(sandbox.address()).replace("}\n", &plan);
         // Each call is a request: what is shared are requests.
-        let settings = format!(
-            "server: {{listen: '127.0.0.1:0'}}\n\
-             portals: {{dangerous_allow_insecure: true}}\n\
-             tenants: {{file: '{0}/tenants.yaml'}}\n\
-             store: {{url_file: '{0}/url', keyring_file: '{0}/keyring'}}\n\
-             dispatch: {{maximum_batch: 1}}\n{1}",
-            folder.display(),
-            caller(&site.key),
-        );
-        std::fs::write(folder.join("settings.yaml"), settings).unwrap();
-        site
+        let single = "dispatch: {maximum_batch: 1}\n";
+        let sealing_key = Key::generate().unwrap();
+        let deployment = Deployment::write(database, &sealing_key, &tenants, single);
+        Self {
+            sandbox,
+            deployment,
+        }
     }
 
     pub(crate) async fn start(&self) -> Running {
-        let settings = self.folder.path().join("settings.yaml");
-        let arguments = ["serve", "--config", settings.to_str().unwrap()];
-        let admin = free_address().await;
-        let mut command = openlines(&arguments);
-        command.env("OPENLINES_ADMIN_LISTEN", admin.to_string());
-        let process = Process::start(command);
-        let address = process.address().await;
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-        let client = OpenLinesServiceClient::new(endpoint.connect().await.unwrap());
-        Running {
-            process,
-            client,
-            admin,
-        }
+        self.deployment.start().await
     }
 
     /// So many callers of a process, each of which calls as soon as its last call was answered, until `end`. What they wait for then
@@ -110,7 +69,7 @@ impl Site {
         let mut calls = JoinSet::new();
         for _ in 0..callers {
             let (client, answers) = (running.client.clone(), answers.clone());
-            let key = self.key.expose().to_owned();
+            let key = self.deployment.key.expose().to_owned();
             calls.spawn(async move {
                 while Instant::now() < end {
                     call(client.clone(), &key, &answers).await;
@@ -137,13 +96,6 @@ impl Site {
             .iter()
             .filter(|entry| entry.time <= end && entry.status == Some(200));
         (u32::try_from(taken.count()).unwrap(), refused)
-    }
-}
-
-impl Running {
-    /// A sample of its metrics.
-    pub(crate) async fn sample(&self, name: &str) -> u64 {
-        sample(self.admin, name).await
     }
 }
 

@@ -36,6 +36,15 @@ impl Proxy {
         Self { address, mode }
     }
 
+    /// Starts one in front of the server of this database, and gives the database's URL through it.
+    pub(crate) async fn before(database: &str) -> (Self, String) {
+        let (credentials, address) = database.rsplit_once('@').unwrap();
+        let (server, name) = address.split_once('/').unwrap();
+        let proxy = Self::start(server.to_owned()).await;
+        let url = format!("{credentials}@{}/{name}", proxy.address);
+        (proxy, url)
+    }
+
     pub(crate) fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
