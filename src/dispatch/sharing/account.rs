@@ -85,9 +85,12 @@ impl Account {
 
     /// Takes over what a replica tells, and gives what it asks for as far as there is room. `now` is the database's.
     pub(super) fn exchange(&mut self, terms: Terms, replica: &str, ask: &Ask, now: i64) -> Grant {
+        let last_word = self.at;
         self.drain(terms, now);
         self.take_from_the_silent(replica);
-        self.settle(terms, replica, ask);
+        let silence = self.at.saturating_sub(last_word);
+        let silence = Duration::from_millis(u64::try_from(silence).unwrap_or(0));
+        self.settle(terms, replica, ask, silence);
         let reports = self.operating.exchange(replica, &ask.reports, self.at);
         let own = self.leases.remove(replica).unwrap_or_default();
 
@@ -155,19 +158,24 @@ impl Account {
             .retain(|_, lease| now.saturating_sub(lease.seen_at) < LEASE + MEMORY);
     }
 
-    /// Moves what has arrived from the permits into the level.
-    fn settle(&mut self, terms: Terms, replica: &str, ask: &Ask) {
+    /// Moves what has arrived from the permits into the level. Nobody has written to the row for the time of the `silence`.
+    fn settle(&mut self, terms: Terms, replica: &str, ask: &Ask, silence: Duration) {
         let known = self.leases.get(replica).map(|lease| lease.used);
         let arrived = ask.used.saturating_sub(known.unwrap_or(ask.acknowledged));
         match &ask.returned {
             None => self.level += to_requests(arrived),
             Some(returned) => {
-                // What others have sent meanwhile is not here yet: each at most its part.
-                let others = terms.drained(returned.away + LAST_TO_RETURN)
-                    * (1.0 - terms.part_burst() / terms.burst());
-                let by_the_row = self.level + to_requests(arrived) + others;
-                let by_the_parts = terms.burst() - terms.part_burst() + returned.level;
-                self.level = self.level.max(by_the_row.min(by_the_parts.max(0.0)));
+                // Others may be alone, too. What they have sent since somebody last wrote here is not in the row yet, and what they send until they
+                // are back comes on top.
+                let parts = terms.burst() - terms.part_burst();
+                let of_others = 1.0 - terms.part_burst() / terms.burst();
+                let sent = (terms.drained(silence) * of_others).min(parts.max(0.0));
+                let alone = self.alone(terms, replica, returned.away);
+                let coming = terms.part().drained(LAST_TO_RETURN) * alone;
+                let by_the_row = self.level + to_requests(arrived) + sent;
+                let by_the_parts = parts + returned.level;
+                let most = by_the_row.min(by_the_parts.max(0.0)) + coming;
+                self.level = self.level.max(most);
             }
         }
         if let Some(lease) = self.leases.get_mut(replica) {
@@ -182,6 +190,17 @@ impl Account {
         if ask.refused {
             self.level = self.level.max(terms.burst());
         }
+    }
+
+    /// How many others may not have reached the database while this one has not for so long.
+    fn alone(&self, terms: Terms, replica: &str, away: Duration) -> f64 {
+        let away = i64::try_from(away.as_millis()).unwrap_or(i64::MAX);
+        let others = self.leases.iter();
+        let others = others.filter(|(other, lease)| {
+            other.as_str() != replica && self.at.saturating_sub(lease.seen_at) < away
+        });
+        let heard = u32::try_from(others.count()).unwrap_or(u32::MAX);
+        f64::from(terms.living.saturating_sub(1).saturating_sub(heard))
     }
 
     /// Requests that may come from replicas without a word, less the asking one.

@@ -51,13 +51,12 @@ async fn exchange_without_end(inner: &Inner) {
         if asked.is_empty() {
             continue;
         }
-        let begun = Instant::now();
         let exchanged = tokio::time::timeout(PATIENCE, exchange(inner, &asked)).await;
         let exchanged = exchanged.unwrap_or_else(|_| Err(StoreError::timeout()));
         match exchanged {
             Ok(grants) => grant(inner, asked, grants),
             Err(error) => {
-                be_alone(inner, begun, &error);
+                be_alone(inner, &error);
                 until_back(inner).await;
                 be_together(inner);
             }
@@ -128,7 +127,9 @@ fn grant(inner: &Inner, asked: Vec<Asked>, grants: Vec<Option<Grant>>) {
     }
 }
 
-fn be_alone(inner: &Inner, since: Instant, error: &StoreError) {
+fn be_alone(inner: &Inner, error: &StoreError) {
+    // Not from when the exchange has begun: meanwhile others may have got permits for what has drained.
+    let since = Instant::now();
     inner.state.send_replace(State::Alone);
     let error = chain(error);
     let living = inner.living();

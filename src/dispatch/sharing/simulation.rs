@@ -30,6 +30,10 @@ struct World {
     numbers: u64,
     /// Of a hundred answers of the database so many are late, so that the replica is alone for a while.
     late_percent: u32,
+    /// Whether requests leave as soon as they may, so that none of the budget is lost to their waiting.
+    leaves_at_once: bool,
+    /// How long a replica waits for an answer that does not come, in milliseconds.
+    lost_after: u64,
     /// Until when the database is away.
     away_until: Option<Instant>,
     exchanges: u64,
@@ -98,6 +102,8 @@ impl World {
             events: BTreeMap::new(),
             numbers: 0,
             late_percent: 0,
+            leaves_at_once: false,
+            lost_after: 280,
             away_until: None,
             exchanges: 0,
         }
@@ -168,8 +174,7 @@ impl World {
                 }
             }
             Event::Lost(replica) => {
-                let since = now - Duration::from_millis(300);
-                self.replicas[replica].bucket.left_alone(since, now);
+                self.replicas[replica].bucket.left_alone(now, now);
                 let back = match self.away_until {
                     Some(until) if until > now => until - now,
                     Some(_) | None => Duration::ZERO,
@@ -209,7 +214,9 @@ impl World {
         }
         replica.bucket.want(now, replica.waiting.min(100));
         for _ in 0..departing {
-            let slow = if self.random.random_ratio(1, 20) {
+            let slow = if self.leaves_at_once {
+                3
+            } else if self.random.random_ratio(1, 20) {
                 1_500
             } else {
                 60
@@ -246,7 +253,7 @@ impl World {
 
     fn exchange(&mut self, replica: usize, ask: &Ask) {
         if self.away_until.is_some_and(|until| self.now < until) {
-            return self.after(280, Event::Lost(replica));
+            return self.after(self.lost_after, Event::Lost(replica));
         }
         self.exchanges += 1;
         let passed = (self.now - self.start).as_millis();
@@ -255,7 +262,7 @@ impl World {
         let grant = account.exchange(self.terms, &format!("replica {replica}"), ask, now);
         account.write(&mut self.row);
         if self.random.random_ratio(self.late_percent, 100) {
-            self.after(280, Event::Lost(replica));
+            self.after(self.lost_after, Event::Lost(replica));
         } else {
             let after = self.random.random_range(0..20);
             self.after(after, Event::Answer(replica, grant));
@@ -426,6 +433,35 @@ fn without_the_database_the_parts_are_no_more_than_the_whole() {
             assert_eq!(world.portal.refused, 0, "{told}");
             assert!(alone >= 110, "{told}");
             assert!(together >= 105, "{told}");
+        }
+    }
+}
+
+/// The faster the bucket drains, the more it matters that they do not all notice at the same time that the database is back.
+#[test]
+fn on_a_fast_portal_the_way_back_is_no_more_than_the_whole_either() {
+    let fast = Intensity {
+        burst: 50,
+        per_second: 20.0,
+    };
+    for seed in 0..20 {
+        for living in 2..=3 {
+            let mut world = World::new(Plan::Own(fast), living, seed);
+            world.leaves_at_once = true;
+            // The connections are cut.
+            world.lost_after = 1;
+            for replica in 0..world.replicas.len() {
+                world.calls(replica, Duration::ZERO, 10_000);
+            }
+            for outage in 1..=5 {
+                world.run_until(Duration::from_secs(20 * outage));
+                world.away_until = Some(world.now + Duration::from_secs(4));
+            }
+            world.run_until(Duration::from_secs(120));
+            let told = format!("{living} replicas, seed {seed}: {} sent", world.sent());
+            assert_eq!(world.portal.refused, 0, "{told}");
+            // 2450 is the whole budget.
+            assert!(world.sent() >= 2_000, "{told}");
         }
     }
 }

@@ -19,10 +19,7 @@ const SLOW: Duration = Duration::from_millis(600);
 /// A service with a proxy in front of PostgreSQL, whose tenant is in memory and which has a connection to its portal.
 async fn behind_a_proxy() -> Option<(Proxy, Site)> {
     let stores = Stores::postgresql().await?;
-    let (credentials, address) = stores.url().rsplit_once('@').unwrap();
-    let (server, database) = address.split_once('/').unwrap();
-    let proxy = Proxy::start(server.to_owned()).await;
-    let url = format!("{credentials}@{}/{database}", proxy.address);
+    let (proxy, url) = Proxy::before(stores.url()).await;
     let site = Site::with_store_url(stores, &url).await;
     site.crm(Uuid::new_v4(), "first").await.executed_now();
     Some((proxy, site))

@@ -14,10 +14,7 @@ use crate::support::stores::{Stores, keyring};
 async fn behind_a_proxy() -> Option<(Stores, Proxy, Process, Process)> {
     let stores = Stores::postgresql().await?;
     let keyring = keyring();
-    let (credentials, address) = stores.url().rsplit_once('@').unwrap();
-    let (server, database) = address.split_once('/').unwrap();
-    let proxy = Proxy::start(server.to_owned()).await;
-    let url = format!("{credentials}@{}/{database}", proxy.address);
+    let (proxy, url) = Proxy::before(stores.url()).await;
     let url = StoreUrl::parse(&url).unwrap();
     let store = Store::open(&url, keyring.clone(), Access::Service).await;
     // However long it takes on a busy machine, the other one does not take the first for dead.

@@ -68,10 +68,7 @@ async fn a_replica_that_takes_a_lease_over_waits_for_the_pair_of_the_one_that_fe
         return;
     };
     let office = Office::open(stores).await;
-    let (start, database) = office.stores.url().rsplit_once('@').unwrap();
-    let (server, name) = database.split_once('/').unwrap();
-    let proxy = Proxy::start(server.to_owned()).await;
-    let through_proxy = format!("{start}@{}/{name}", proxy.address);
+    let (proxy, through_proxy) = Proxy::before(office.stores.url()).await;
     let silent = office.replica_at(&through_proxy).await;
     for service in [&office.service, &silent] {
         office.call_of(service, RENEWABLE, "first").await.unwrap();

@@ -16,10 +16,7 @@ async fn without_the_database_every_replica_sends_its_part_and_comes_back_by_its
         let Some(stores) = Stores::postgresql().await else {
             return;
         };
-        let (credentials, address) = stores.url().rsplit_once('@').unwrap();
-        let (server, database) = address.split_once('/').unwrap();
-        let proxy = Proxy::start(server.to_owned()).await;
-        let url = format!("{credentials}@{}/{database}", proxy.address);
+        let (proxy, url) = Proxy::before(stores.url()).await;
         let together = Together::start(&url, 2).await;
         let arrivals = Arrivals::default();
         let end = Instant::now() + Duration::from_secs(12);

@@ -14,10 +14,7 @@ const LIMIT: Duration = Duration::from_secs(13);
 /// A store behind a proxy, with one tenant.
 async fn behind_a_proxy() -> Option<(Stores, Proxy, Store)> {
     let stores = Stores::postgresql().await?;
-    let (credentials, address) = stores.url().rsplit_once('@').unwrap();
-    let (server, database) = address.split_once('/').unwrap();
-    let proxy = Proxy::start(server.to_owned()).await;
-    let url = format!("{credentials}@{}/{database}", proxy.address);
+    let (proxy, url) = Proxy::before(stores.url()).await;
     let url = StoreUrl::parse(&url).unwrap();
     let store = Store::open(&url, keyring(), Access::Service).await.unwrap();
     store.create(&webhook("acme")).await.unwrap();
