@@ -40,7 +40,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Span;
-use uuid::Uuid;
 
 pub use self::announced::Announced;
 pub use self::bucket::Bucket;
@@ -172,24 +171,13 @@ impl Dispatcher {
         delivery: Delivery,
     ) -> (Result<Delivered, DispatchError>, Spent) {
         let parts = call.into_parts();
-        if let Some(request_id) = parts.request_id {
-            // Apart, so that calls without a key do not carry its size.
-            return Box::pin(self.send_recorded(parts, request_id, delivery)).await;
-        }
-        match self.send_once(parts, &delivery, None).await {
-            Sent::Ended(outcome, spent) => (*outcome, spent),
-            // Nobody can, without a key.
-            Sent::Overtaken(spent) => (Err(SendError::Crashed.into()), spent),
-        }
-    }
-
-    /// Sends a call unless the ledger knows what became of it.
-    async fn send_recorded(
-        &self,
-        parts: CallParts,
-        request_id: Uuid,
-        delivery: Delivery,
-    ) -> (Result<Delivered, DispatchError>, Spent) {
+        let Some(request_id) = parts.request_id else {
+            return match self.send_once(parts, &delivery, None).await {
+                Sent::Ended(outcome, spent) => (*outcome, spent),
+                // Nobody can, without a key.
+                Sent::Overtaken(spent) => (Err(SendError::Crashed.into()), spent),
+            };
+        };
         let key = Key {
             tenant: parts.tenant.id().clone(),
             request_id,

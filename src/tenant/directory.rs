@@ -157,11 +157,6 @@ impl Directory {
         if let Some(known) = self.known.get(id).await {
             return Ok(known);
         }
-        // Apart, so that the calls of tenants in use do not carry its size.
-        Box::pin(self.load(id)).await
-    }
-
-    async fn load(&self, id: &TenantId) -> Result<Known, ResolveError> {
         // The same kind of entry operation as in `reread`: both wait for each other, so that what was read before a change
         // cannot be kept after it.
         let entered = self

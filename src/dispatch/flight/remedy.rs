@@ -136,14 +136,14 @@ impl Remedies {
                 return self.again(RepeatCause::BatchRefused, None);
             }
             CallError::Refused(refusal) if refusal.is_expired_token() => {
-                return Box::pin(self.renewed(terms, job, error, Remedy::NewToken)).await;
+                return self.renewed(terms, job, error, Remedy::NewToken).await;
             }
             CallError::Refused(refusal) if refusal.is_invalid_token() => {
-                return Box::pin(self.renewed(terms, job, error, Remedy::NewerToken)).await;
+                return self.renewed(terms, job, error, Remedy::NewerToken).await;
             }
             CallError::Moved { new_address } => {
                 let remedy = Remedy::NewAddress(new_address.clone());
-                return Box::pin(self.renewed(terms, job, error, remedy)).await;
+                return self.renewed(terms, job, error, remedy).await;
             }
             CallError::NotSent(_)
             | CallError::NoPortal { .. }
