@@ -18,10 +18,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_source_info(true);
     // The server puts this message into statuses and no RPC names it: reflection needs it all the same.
     compiler.open_files([
-        "bitrix24/openlines/v1/open_lines_service.proto",
-        "bitrix24/openlines/v1/bitrix24_error.proto",
-        "bitrix24/openlines/v1/error_reason.proto",
-        "bitrix24/tenants/v1/tenant_service.proto",
+        "openlines/v1/open_lines_service.proto",
+        "openlines/v1/bitrix24_error.proto",
+        "openlines/v1/error_reason.proto",
+        "openlines/tenants/v1/tenant_service.proto",
         "google/rpc/error_details.proto",
     ])?;
 
@@ -33,8 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     prost.enable_type_names();
     // They carry secrets: src/api/redacted.rs has their Debug forms.
     prost.skip_debug([
-        ".bitrix24.tenants.v1.WebhookCredentials",
-        ".bitrix24.tenants.v1.ApplicationCredentials",
+        ".openlines.tenants.v1.WebhookCredentials",
+        ".openlines.tenants.v1.ApplicationCredentials",
     ]);
     tonic_prost_build::configure()
         .build_client(true)

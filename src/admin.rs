@@ -1,4 +1,4 @@
-//! Management of tenants: the implementation of `bitrix24.tenants.v1.TenantService`.
+//! Management of tenants: the implementation of `openlines.tenants.v1.TenantService`.
 //!
 //! A call goes through proofs like one that sends: a [`Caller`](crate::auth::Caller) becomes a `Manager`, the manager
 //! and a tenant's name become `Managed`, and only with that the store is asked. What a request enters is checked field
@@ -28,7 +28,7 @@ use crate::bitrix24::Client;
 use crate::metrics::Metrics;
 use crate::tenant::{Directory, Judgement, PortalAccess, Store};
 
-/// The implementation of `bitrix24.tenants.v1.TenantService`.
+/// The implementation of `openlines.tenants.v1.TenantService`.
 #[derive(Clone, Debug)]
 pub struct Tenants {
     /// Who may call.

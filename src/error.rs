@@ -22,7 +22,7 @@ use tonic::Status;
 pub use self::administration::Administration;
 pub use self::failure::{CallIdentity, DOMAIN, Failure};
 pub use self::violations::{Violation, Violations};
-use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
+use crate::api::openlines::v1::ErrorReason as Reason;
 use crate::auth::Rejected;
 use crate::bitrix24::{CallError, OAuthError, Outcome};
 use crate::dispatch::{DispatchError, NotAdmitted, SendError};

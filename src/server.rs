@@ -29,11 +29,11 @@ use self::tls::Tls;
 pub use self::tls::TlsFault;
 use crate::admin::Tenants;
 use crate::api;
-use crate::api::bitrix24::openlines::v1::open_lines_service_server::{
-    OpenLinesServiceServer, SERVICE_NAME as OPEN_LINES,
-};
-use crate::api::bitrix24::tenants::v1::tenant_service_server::{
+use crate::api::openlines::tenants::v1::tenant_service_server::{
     SERVICE_NAME as TENANTS, TenantServiceServer,
+};
+use crate::api::openlines::v1::open_lines_service_server::{
+    OpenLinesServiceServer, SERVICE_NAME as OPEN_LINES,
 };
 use crate::config;
 use crate::openlines::OpenLines;

@@ -1,9 +1,9 @@
 //! The bare hop: the same operation with tonic and reqwest and nothing else. No keys, no checks, no limits, no logs.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_server::{
+use bitrix24_openlines::api::openlines::v1::open_lines_service_server::{
     OpenLinesService, OpenLinesServiceServer,
 };
-use bitrix24_openlines::api::bitrix24::openlines::v1::{
+use bitrix24_openlines::api::openlines::v1::{
     SendConnectorMessagesRequest, SendConnectorMessagesResponse, SendCrmMessageRequest,
     SendCrmMessageResponse, SendNetworkMessageRequest, SendNetworkMessageResponse,
 };

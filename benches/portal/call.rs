@@ -1,6 +1,6 @@
 //! One message to one chat.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::sandbox::demo;
 use bytes::Bytes;
 use http::Request;
@@ -33,10 +33,7 @@ impl Call {
             disable_batching: !self.may_be_batched,
             ..Default::default()
         };
-        connection.request(
-            "/bitrix24.openlines.v1.OpenLinesService/SendCrmMessage",
-            &message,
-        )
+        connection.request("/openlines.v1.OpenLinesService/SendCrmMessage", &message)
     }
 
     fn text(&self) -> String {

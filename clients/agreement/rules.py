@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-PACKAGES = ("bitrix24.openlines.v1.", "bitrix24.tenants.v1.")
+PACKAGES = ("openlines.v1.", "openlines.tenants.v1.")
 BOUNDS = (("gt", "gte"), ("lt", "lte"))
 
 

@@ -73,7 +73,7 @@ def test_it_describes_the_service(grpcurl: Grpcurl) -> None:
 
 
 def test_it_describes_a_message_with_its_rules(grpcurl: Grpcurl) -> None:
-    name = "bitrix24.openlines.v1.SendCrmMessageRequest"
+    name = "openlines.v1.SendCrmMessageRequest"
     description = grpcurl.output("ADDRESS", "describe", name)
     assert "int64 portal_chat_id = 6" in description
     assert "max_len: 20000" in description
@@ -113,7 +113,7 @@ def test_it_prints_the_details_of_an_error_decoded(grpcurl: Grpcurl, sandbox: Sa
     assert details["google.rpc.ErrorInfo"]["reason"] == "ERROR_REASON_PORTAL_RATE_LIMITED"
     # Without a deadline of its own the call has two seconds here, and the third pause ends 1.5 s later.
     assert details["google.rpc.RetryInfo"]["retryDelay"] == "2s"
-    error = details["bitrix24.openlines.v1.Bitrix24Error"]
+    error = details["openlines.v1.Bitrix24Error"]
     assert error["systemCode"] == "SYSTEM_ERROR_CODE_QUERY_LIMIT_EXCEEDED"
 
 

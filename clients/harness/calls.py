@@ -62,7 +62,7 @@ class Client:
     """Calls through generated stubs."""
 
     def __init__(self, service: Service) -> None:
-        from bitrix24.openlines.v1.open_lines_service_pb2_grpc import OpenLinesServiceStub
+        from openlines.v1.open_lines_service_pb2_grpc import OpenLinesServiceStub
 
         self._stub = OpenLinesServiceStub(service.channel)
         self._key = service.key
@@ -70,7 +70,7 @@ class Client:
     @staticmethod
     def request(operation: str, request: Json) -> Any:
         """The request as a message of the generated class."""
-        from bitrix24.openlines.v1 import (
+        from openlines.v1 import (
             connector_messages_pb2,
             crm_message_pb2,
             network_message_pb2,

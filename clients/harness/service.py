@@ -16,8 +16,8 @@ from . import sandbox
 from .process import START_SECONDS, Process, run
 from .sandbox import Sandbox
 
-SERVICE = "bitrix24.openlines.v1.OpenLinesService"
-TENANT_SERVICE = "bitrix24.tenants.v1.TenantService"
+SERVICE = "openlines.v1.OpenLinesService"
+TENANT_SERVICE = "openlines.tenants.v1.TenantService"
 
 # Tenants. The odd ones exist so that ids at the edge of the rule lead to a portal too.
 APPLICATION = "demo"

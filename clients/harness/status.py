@@ -49,7 +49,7 @@ class Failure:
 
 def details_of(status: status_pb2.Status) -> dict[str, Any]:
     """Every detail, decoded, by the short name of its type. No type comes twice."""
-    from bitrix24.openlines.v1 import bitrix24_error_pb2
+    from openlines.v1 import bitrix24_error_pb2
 
     details: dict[str, Any] = {}
     for packed in status.details:
@@ -75,7 +75,7 @@ def failure_of(error: grpc.RpcError) -> Failure:
 
 def check_what_every_failure_has(failure: Failure) -> None:
     """ErrorInfo with a reason that the API knows, and RequestInfo that agrees with the header."""
-    from bitrix24.openlines.v1.error_reason_pb2 import ErrorReason
+    from openlines.v1.error_reason_pb2 import ErrorReason
 
     info = failure.details["ErrorInfo"]
     assert info.domain == DOMAIN

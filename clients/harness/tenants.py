@@ -17,7 +17,7 @@ class TenantClient:
     """Manages tenants through generated stubs."""
 
     def __init__(self, service: Service) -> None:
-        from bitrix24.tenants.v1.tenant_service_pb2_grpc import TenantServiceStub
+        from openlines.tenants.v1.tenant_service_pb2_grpc import TenantServiceStub
 
         self._stub = TenantServiceStub(service.channel)
         self._key = service.manager_key
@@ -25,7 +25,7 @@ class TenantClient:
     @staticmethod
     def request(operation: str, request: Json) -> Any:
         """The request as a message of the generated class."""
-        from bitrix24.tenants.v1 import tenant_service_pb2
+        from openlines.tenants.v1 import tenant_service_pb2
 
         empty = getattr(tenant_service_pb2, f"{operation}Request")()
         return json_format.ParseDict(request, empty)

@@ -61,7 +61,7 @@ def test_a_network_message_is_delivered_with_attachment_and_keyboard(
 
 
 def test_one_message_fails_alone_with_a_status_of_its_own(client: Client, sandbox: Sandbox) -> None:
-    from bitrix24.openlines.v1.error_reason_pb2 import ErrorReason
+    from openlines.v1.error_reason_pb2 import ErrorReason
 
     text = "Not all the required data was provided"
     sandbox.control("POST", "message-rules", {"message_id": "m2", "error": text})

@@ -83,10 +83,10 @@ def test_details_are_decoded_without_stubs(reflected: Reflected, sandbox: Sandbo
     details = reflected.details(raised.value)
 
     reason = details["google.rpc.ErrorInfo"]["reason"]
-    reasons = reflected.pool.FindEnumTypeByName("bitrix24.openlines.v1.ErrorReason")
+    reasons = reflected.pool.FindEnumTypeByName("openlines.v1.ErrorReason")
     assert reasons.values_by_name[reason].number > 0
     assert details["google.rpc.RetryInfo"]["retryDelay"] == "4s"
-    error = details["bitrix24.openlines.v1.Bitrix24Error"]
+    error = details["openlines.v1.Bitrix24Error"]
     assert error["systemCode"] == "SYSTEM_ERROR_CODE_QUERY_LIMIT_EXCEEDED"
 
 
@@ -102,7 +102,7 @@ def test_details_are_decoded_without_stubs(reflected: Reflected, sandbox: Sandbo
         "google.rpc.ResourceInfo",
         "google.rpc.RetryInfo",
         "google.rpc.Status",
-        "bitrix24.openlines.v1.Bitrix24Error",
+        "openlines.v1.Bitrix24Error",
     ],
 )
 def test_reflection_knows_every_type_of_a_status(reflected: Reflected, name: str) -> None:
@@ -112,7 +112,7 @@ def test_reflection_knows_every_type_of_a_status(reflected: Reflected, name: str
 def test_reflection_gives_the_validation_rules(reflected: Reflected) -> None:
     """The rules are extensions, which some servers lose."""
     field = reflected.pool.FindMessageTypeByName(
-        "bitrix24.openlines.v1.SendCrmMessageRequest"
+        "openlines.v1.SendCrmMessageRequest"
     ).fields_by_name["text"]
     rules = reflected.pool.FindExtensionByName("buf.validate.field")
     options = message_factory.GetMessageClass(

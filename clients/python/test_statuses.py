@@ -80,7 +80,7 @@ def test_a_limit_on_execution_time_asks_for_ten_minutes(client: Client, sandbox:
 
 
 def test_the_weekly_limit_of_a_recipient_promises_no_time(client: Client) -> None:
-    from bitrix24.openlines.v1.bitrix24_error_pb2 import NetworkMessageErrorCode
+    from openlines.v1.bitrix24_error_pb2 import NetworkMessageErrorCode
 
     client.call("SendNetworkMessage", network_request())
     failure = client.refused("SendNetworkMessage", network_request())
@@ -113,7 +113,7 @@ def test_a_line_that_was_not_joined_is_named(client: Client) -> None:
 
     seen(failure, StatusCode.NOT_FOUND, "LINE_NOT_FOUND", "Bitrix24Error", "ResourceInfo")
     resource = failure.details["ResourceInfo"]
-    assert resource.resource_type == "bitrix24.openlines/Line"
+    assert resource.resource_type == "openlines.bitrix24/Line"
     assert resource.resource_name == line
     assert resource.owner == f"tenants/{WEBHOOK}"
 
@@ -128,7 +128,7 @@ def test_an_inactive_line_is_named_by_its_number(client: Client) -> None:
 
 
 def test_an_expired_token_asks_for_reauthorization(client: Client, sandbox: Sandbox) -> None:
-    from bitrix24.openlines.v1.bitrix24_error_pb2 import SystemErrorCode
+    from openlines.v1.bitrix24_error_pb2 import SystemErrorCode
 
     sandbox.set_token("expired")
     failure = client.refused("SendConnectorMessages", connector_request())
@@ -228,7 +228,7 @@ def test_an_unknown_operation_has_details_too(service, client: Client) -> None:
     from harness.status import check_what_every_failure_has, failure_of
 
     call = service.channel.unary_unary(
-        "/bitrix24.openlines.v1.OpenLinesService/NoSuchOperation",
+        "/openlines.v1.OpenLinesService/NoSuchOperation",
         request_serializer=bytes,
         response_deserializer=bytes,
     )

@@ -12,7 +12,7 @@ use super::manager::Managed;
 use super::selection::Selection;
 use super::service::unwritten;
 use super::{etag, name};
-use crate::api::bitrix24::tenants::v1::{
+use crate::api::openlines::tenants::v1::{
     CreateTenantRequest, DeleteTenantRequest, Tenant, UpdateTenantRequest,
 };
 use crate::audit::{self, Action, Actor};

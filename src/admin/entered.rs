@@ -5,8 +5,8 @@ use secrecy::SecretString;
 
 use super::selection::Field;
 use super::{plan, time};
-use crate::api::bitrix24::tenants::v1::tenant::Credentials;
-use crate::api::bitrix24::tenants::v1::{ApplicationCredentials, Tenant, WebhookCredentials};
+use crate::api::openlines::tenants::v1::tenant::Credentials;
+use crate::api::openlines::tenants::v1::{ApplicationCredentials, Tenant, WebhookCredentials};
 use crate::bitrix24::{AuthorizationServer, ClientId, Policy, PortalAddress};
 use crate::error::Violations;
 use crate::tenant::Plan;

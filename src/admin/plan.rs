@@ -1,8 +1,8 @@
 //! The plan of a tenant, as requests and answers have it.
 
 use super::selection::Field;
-use crate::api::bitrix24::tenants::v1 as api;
-use crate::api::bitrix24::tenants::v1::plan::{Kind, Limit};
+use crate::api::openlines::tenants::v1 as api;
+use crate::api::openlines::tenants::v1::plan::{Kind, Limit};
 use crate::error::Violations;
 use crate::tenant::{Intensity, Plan};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use prost_types::FieldMask;
 
-use crate::api::bitrix24::tenants::v1::Tenant;
-use crate::api::bitrix24::tenants::v1::tenant::Credentials;
+use crate::api::openlines::tenants::v1::Tenant;
+use crate::api::openlines::tenants::v1::tenant::Credentials;
 use crate::error::Violations;
 
 /// A field of a tenant that a caller can set.
@@ -238,7 +238,7 @@ fn shown(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::bitrix24::tenants::v1::WebhookCredentials;
+    use crate::api::openlines::tenants::v1::WebhookCredentials;
 
     fn named(paths: &[&str]) -> (Selection, Violations) {
         let mut violations = Violations::default();

@@ -6,8 +6,8 @@ use super::Tenants;
 use super::asked::Asked;
 use super::verification::Trial;
 use super::view;
-use crate::api::bitrix24::tenants::v1::tenant_service_server::TenantService;
-use crate::api::bitrix24::tenants::v1::{
+use crate::api::openlines::tenants::v1::tenant_service_server::TenantService;
+use crate::api::openlines::tenants::v1::{
     CreateTenantRequest, CreateTenantResponse, DeleteTenantRequest, DeleteTenantResponse,
     DisableTenantRequest, DisableTenantResponse, EnableTenantRequest, EnableTenantResponse,
     GetTenantRequest, GetTenantResponse, ListTenantsRequest, ListTenantsResponse,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use self::report::Report;
 use super::Tenants;
-use crate::api::bitrix24::tenants::v1::VerifyTenantResponse;
+use crate::api::openlines::tenants::v1::VerifyTenantResponse;
 use crate::auth::Caller;
 use crate::bitrix24::PortalAddress;
 use crate::error::CallIdentity;

@@ -1,8 +1,8 @@
 //! A tenant as callers see it: without its secrets.
 
 use super::{etag, name, plan, time};
-use crate::api::bitrix24::tenants::v1::tenant::{Credentials, Origin, State};
-use crate::api::bitrix24::tenants::v1::{
+use crate::api::openlines::tenants::v1::tenant::{Credentials, Origin, State};
+use crate::api::openlines::tenants::v1::{
     ApplicationCredentials, Reauthorization, Tenant, WebhookCredentials,
 };
 use crate::tenant::{self, StoredApplication, StoredCredentials, StoredTenant};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::bitrix24::tenants::v1::{ApplicationCredentials, WebhookCredentials};
+use super::openlines::tenants::v1::{ApplicationCredentials, WebhookCredentials};
 
 /// Shows whether a secret is there.
 struct Secret<'a>(&'a str);

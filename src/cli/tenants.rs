@@ -14,9 +14,9 @@ use self::connection::{Client, Connection};
 use self::entry::{Cleared, Entry};
 use self::output::Output;
 use super::Failure;
-use crate::api::bitrix24::tenants::v1::tenant::State;
-use crate::api::bitrix24::tenants::v1::verify_tenant_response::Verdict;
-use crate::api::bitrix24::tenants::v1::{
+use crate::api::openlines::tenants::v1::tenant::State;
+use crate::api::openlines::tenants::v1::verify_tenant_response::Verdict;
+use crate::api::openlines::tenants::v1::{
     CreateTenantRequest, DeleteTenantRequest, DisableTenantRequest, EnableTenantRequest,
     GetTenantRequest, ListTenantsRequest, ListTenantsResponse, Tenant, UpdateTenantRequest,
     VerifyTenantRequest,

@@ -4,9 +4,9 @@
 //! `imconnector.chat.name.set` and `imopenlines.network.join`, the table of system errors, the pages on limits, batches
 //! and OAuth, and codes that client libraries have met.
 
-use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
-use crate::api::bitrix24::openlines::v1::bitrix24_error::DocumentedCode;
-use crate::api::bitrix24::openlines::v1::{
+use crate::api::openlines::v1::ErrorReason as Reason;
+use crate::api::openlines::v1::bitrix24_error::DocumentedCode;
+use crate::api::openlines::v1::{
     ConnectorMessagesErrorCode as Connector, CrmMessageErrorCode as Crm,
     NetworkMessageErrorCode as Network, SystemErrorCode as System,
 };

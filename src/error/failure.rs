@@ -11,7 +11,7 @@ use tonic_types::pb;
 use super::Violations;
 use super::reason::{ReasonRow, row};
 use super::retry;
-use crate::api::bitrix24::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
+use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
 use crate::bitrix24::{Method, Outcome};
 
 /// The domain of every `ErrorInfo` of this service.
@@ -152,7 +152,7 @@ impl Failure {
         }
         if matches!(self.reason, Reason::LineNotFound | Reason::LineNotActive) {
             details.push(any(&pb::ResourceInfo {
-                resource_type: "bitrix24.openlines/Line".to_owned(),
+                resource_type: "openlines.bitrix24/Line".to_owned(),
                 resource_name: call.line.clone().unwrap_or_default(),
                 owner: tenant_name(call),
                 description: row.remedy.to_owned(),
@@ -163,7 +163,7 @@ impl Failure {
             Reason::TenantNotFound | Reason::TenantAlreadyExists
         ) {
             details.push(any(&pb::ResourceInfo {
-                resource_type: "bitrix24.tenants/Tenant".to_owned(),
+                resource_type: "openlines.bitrix24/Tenant".to_owned(),
                 resource_name: tenant_name(call),
                 owner: String::new(),
                 description: row.remedy.to_owned(),
@@ -281,7 +281,7 @@ macro_rules! type_names {
 }
 
 type_names! {
-    Bitrix24Error => "bitrix24.openlines.v1.Bitrix24Error";
+    Bitrix24Error => "openlines.v1.Bitrix24Error";
     pb::BadRequest => "google.rpc.BadRequest";
     pb::ErrorInfo => "google.rpc.ErrorInfo";
     pb::Help => "google.rpc.Help";

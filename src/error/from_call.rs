@@ -2,7 +2,7 @@
 
 use super::code;
 use super::failure::{Failure, Source};
-use crate::api::bitrix24::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
+use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
 use crate::bitrix24::{CallError, Method, NotSent, Outcome, Refusal, Unanswered};
 use crate::error::Violations;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::from_tenant;
-use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
+use crate::api::openlines::v1::ErrorReason as Reason;
 use crate::bitrix24::Outcome;
 use crate::dispatch::{LedgerFailure, NotAdmitted};
 

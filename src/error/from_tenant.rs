@@ -3,7 +3,7 @@
 use super::code;
 use super::failure::{Failure, Source};
 use super::from_call;
-use crate::api::bitrix24::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
+use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
 use crate::bitrix24::Outcome;
 use crate::tenant::{AccessError, ResolveError, Unusable};
 

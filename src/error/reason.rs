@@ -4,7 +4,7 @@
 
 use tonic::Code;
 
-use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
+use crate::api::openlines::v1::ErrorReason as Reason;
 
 /// Who can remove the cause of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +147,7 @@ pub const REASONS: &[ReasonRow] = reasons! {
     Internal Internal ServiceDeveloper SeeOutcome None,
         "Report the failure with its request id; see the outcome before you repeat.";
     OperationNotServed Unimplemented CallerDeveloper AfterFix None,
-        "Call an operation of bitrix24.openlines.v1.OpenLinesService.";
+        "Call an operation of openlines.v1.OpenLinesService.";
     PortalUnreachable Unavailable Operator Safe None,
         "Repeat after a moment; if it lasts, check the portal's address and the network.";
     PortalAddressForbidden FailedPrecondition Operator AfterFix None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
+use crate::api::openlines::v1::ErrorReason as Reason;
 
 /// The wait that a status recommends, for reasons that pass with time.
 pub(super) fn delay(reason: Reason) -> Option<Duration> {

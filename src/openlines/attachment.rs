@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::check::Check;
 use super::json_object::JsonObject;
 use super::path::Path;
-use crate::api::bitrix24::openlines::v1 as api;
-use crate::api::bitrix24::openlines::v1::attachment_block::Block;
+use crate::api::openlines::v1 as api;
+use crate::api::openlines::v1::attachment_block::Block;
 
 pub(super) fn check(path: Path<'_>, attachment: &api::Attachment, check: &mut Check<'_>) {
     check.not_negative(path.field("id"), attachment.id);

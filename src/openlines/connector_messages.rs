@@ -9,7 +9,7 @@ use super::check::Check;
 use super::operation::Operation;
 use super::path::Path;
 use super::timing;
-use crate::api::bitrix24::openlines::v1::{
+use crate::api::openlines::v1::{
     ConnectorMessage, ExternalChat, ExternalMessage, ExternalUser, Gender,
     SendConnectorMessagesRequest, SendConnectorMessagesResponse,
 };

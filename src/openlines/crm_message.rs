@@ -8,9 +8,7 @@ use super::check::Check;
 use super::operation::Operation;
 use super::path::Path;
 use super::timing;
-use crate::api::bitrix24::openlines::v1::{
-    CrmEntityType, SendCrmMessageRequest, SendCrmMessageResponse,
-};
+use crate::api::openlines::v1::{CrmEntityType, SendCrmMessageRequest, SendCrmMessageResponse};
 use crate::bitrix24::{Answer, Method, NotAnObject, Parameters, loose};
 use crate::dispatch::Conversation;
 use crate::error::{CallIdentity, Error};

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::api::bitrix24::openlines::v1::ColorToken;
+use crate::api::openlines::v1::ColorToken;
 
 /// An object in the making.
 #[derive(Default)]

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::check::Check;
 use super::json_object::JsonObject;
 use super::path::Path;
-use crate::api::bitrix24::openlines::v1 as api;
-use crate::api::bitrix24::openlines::v1::keyboard_button::Action;
-use crate::api::bitrix24::openlines::v1::keyboard_item::Item;
+use crate::api::openlines::v1 as api;
+use crate::api::openlines::v1::keyboard_button::Action;
+use crate::api::openlines::v1::keyboard_item::Item;
 
 const LINKS_ONLY: &str = "network messages accept buttons with a link only; give url instead";
 

@@ -12,10 +12,10 @@ use super::network_message::SendNetworkMessage;
 use super::operation::Operation;
 use super::path::Path;
 use super::{Call, CallParts};
-use crate::api::bitrix24::openlines::v1::CallPriority;
-use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
-use crate::api::bitrix24::openlines::v1::open_lines_service_server::OpenLinesService;
-use crate::api::bitrix24::openlines::v1::{
+use crate::api::openlines::v1::CallPriority;
+use crate::api::openlines::v1::ErrorReason as Reason;
+use crate::api::openlines::v1::open_lines_service_server::OpenLinesService;
+use crate::api::openlines::v1::{
     SendConnectorMessagesRequest, SendConnectorMessagesResponse, SendCrmMessageRequest,
     SendCrmMessageResponse, SendNetworkMessageRequest, SendNetworkMessageResponse,
 };
@@ -27,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::server::CallContext;
 use crate::tenant::{Directory, InvalidTenantId, ResolveError, Tenant, TenantId};
 
-/// The implementation of `bitrix24.openlines.v1.OpenLinesService`.
+/// The implementation of `openlines.v1.OpenLinesService`.
 #[derive(Debug)]
 pub struct OpenLines {
     /// Who may call.

@@ -2,7 +2,7 @@
 
 use prost_types::{Duration, Timestamp};
 
-use crate::api::bitrix24::openlines::v1::{CallTiming, OperatingBudget};
+use crate::api::openlines::v1::{CallTiming, OperatingBudget};
 use crate::bitrix24::Time;
 
 /// Seconds beyond this are no plausible time or duration and are left out: 31 December 9999, the end of `Timestamp`.

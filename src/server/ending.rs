@@ -6,8 +6,8 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::context::CallContext;
-use crate::api::bitrix24::openlines::v1::open_lines_service_server::SERVICE_NAME as OPEN_LINES;
-use crate::api::bitrix24::tenants::v1::tenant_service_server::SERVICE_NAME as TENANTS;
+use crate::api::openlines::tenants::v1::tenant_service_server::SERVICE_NAME as TENANTS;
+use crate::api::openlines::v1::open_lines_service_server::SERVICE_NAME as OPEN_LINES;
 use crate::metrics::{EndedCall, Metrics};
 
 /// The longest operation that is logged, in characters: anybody may call any path.

@@ -1,7 +1,7 @@
 //! Who may call, and for which tenants: every refusal comes before anything is sent.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
 use bitrix24_openlines::api::json;
+use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::sandbox::{Portal, Sandbox};
 use futures_util::stream;

@@ -3,7 +3,7 @@
 use std::process::Output;
 use std::time::Duration;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
+use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, Portal, Sandbox};
 use tokio::net::TcpListener;
@@ -302,7 +302,7 @@ async fn each_call_has_one_line_in_the_log() {
         .filter(|line: &serde_json::Value| line["target"] == "openlines::call")
         .collect();
     assert_eq!(lines.len(), 2, "{log}");
-    let operation = "bitrix24.openlines.v1.OpenLinesService/SendCrmMessage";
+    let operation = "openlines.v1.OpenLinesService/SendCrmMessage";
     for (line, code, reason, outcome) in [
         (&lines[0], "OK", None, None),
         (

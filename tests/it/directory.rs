@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, demo};
 use bitrix24_openlines::tenant::{Origin, StoredCredentials, StoredTenant};

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use bitrix24_openlines::api::DESCRIPTORS;
-use bitrix24_openlines::api::bitrix24::openlines::v1::ErrorReason;
+use bitrix24_openlines::api::openlines::v1::ErrorReason;
 use bitrix24_openlines::bitrix24::Method;
 use bitrix24_openlines::error::code::{CodeRow, SYSTEM, of_method};
 use bitrix24_openlines::error::code_name;
@@ -58,7 +58,7 @@ fn every_code_leads_to_a_reason() {
 
 /// Every value of `ErrorReason` with its comment in the .proto.
 fn documented_reasons() -> Vec<(String, String)> {
-    let file = file("bitrix24/openlines/v1/error_reason.proto");
+    let file = file("openlines/v1/error_reason.proto");
     let reasons = &file.enum_type[0];
     let source = file
         .source_code_info

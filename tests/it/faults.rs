@@ -6,8 +6,8 @@ mod unreachable;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
-use bitrix24_openlines::api::bitrix24::openlines::v1::connector_message_result::Outcome;
+use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::connector_message_result::Outcome;
 use bitrix24_openlines::sandbox::{
     Damage, Fault, FaultKind, MessageRule, Moment, StatusTable, SystemError, demo,
 };

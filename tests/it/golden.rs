@@ -9,8 +9,8 @@ mod codes;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
 use bitrix24_openlines::api::json;
+use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::error::code_name;
 use bitrix24_openlines::sandbox::demo;
 use futures_util::{StreamExt, stream};

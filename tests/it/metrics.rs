@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::metrics::METRICS;
 use bitrix24_openlines::sandbox::{Fault, FaultKind, demo};
 
@@ -120,7 +120,7 @@ async fn calls_are_counted_by_method_code_and_reason() {
     }
     let (_, text) = get(&admin, "/metrics").await;
     let counted = "openlines_calls_total{outcome=\"not_executed\",reason=\"ERROR_REASON_INVALID_REQUEST\",\
-                   rpc_method=\"bitrix24.openlines.v1.OpenLinesService/SendCrmMessage\",\
+                   rpc_method=\"openlines.v1.OpenLinesService/SendCrmMessage\",\
                    rpc_response_status_code=\"INVALID_ARGUMENT\"} 3";
     assert!(text.contains(counted), "{text}");
     // What was never sent has no share of ours in a portal's time.

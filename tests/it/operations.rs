@@ -6,7 +6,7 @@ mod connector;
 mod switches;
 mod wire;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use serde_json::Value;
 use tonic::{Response, Status};
 

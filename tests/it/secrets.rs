@@ -7,7 +7,7 @@ mod settings;
 
 use std::time::Duration;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
+use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::sandbox::{
     AccessToken, Damage, Fault, FaultKind, Moment, Portal, Sandbox, SystemError, Webhook, demo,

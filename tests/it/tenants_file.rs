@@ -5,7 +5,7 @@ mod watched;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::sandbox::{Event, EventKind, Portal, Sandbox, demo};
 use bitrix24_openlines::tenant::sealing::Key;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
+use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::sandbox::{Portal, Sandbox, demo};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
@@ -71,10 +71,7 @@ async fn a_call_is_one_span_below_the_callers_with_one_span_for_its_portal_reque
     assert_eq!(spans.len(), 2, "{:?}", collector.spans());
     let (call, portal) = (&spans[0], &spans[1]);
 
-    assert_eq!(
-        call.name,
-        "bitrix24.openlines.v1.OpenLinesService/SendCrmMessage"
-    );
+    assert_eq!(call.name, "openlines.v1.OpenLinesService/SendCrmMessage");
     assert_eq!(call.kind(), SpanKind::Server);
     assert_eq!(hex(&call.trace_id), CALLERS_TRACE);
     assert_eq!(hex(&call.parent_span_id), CALLERS_SPAN);

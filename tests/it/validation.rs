@@ -8,7 +8,7 @@ mod settings;
 mod size;
 mod together;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use tonic::{Code, Status};
 
 use crate::support::requests::{crm_message, network_message};

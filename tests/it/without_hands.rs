@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::sandbox::{Event, EventKind, Portal, Sandbox, demo};
 use bitrix24_openlines::tenant::sealing::Key;

@@ -1,7 +1,7 @@
 //! What a trial showed.
 
-use crate::api::bitrix24::tenants::v1::verify_tenant_response::Verdict;
-use crate::api::bitrix24::tenants::v1::{Finding, VerifyTenantResponse};
+use crate::api::openlines::tenants::v1::verify_tenant_response::Verdict;
+use crate::api::openlines::tenants::v1::{Finding, VerifyTenantResponse};
 use crate::bitrix24::CallError;
 use crate::error::reason::{Repeat, row};
 use crate::error::{CallIdentity, Error, Failure};

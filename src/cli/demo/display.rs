@@ -7,8 +7,8 @@ use prost::{Message, Name};
 use tonic::Status;
 
 use super::settings::WEBHOOK;
-use crate::api::bitrix24::openlines::v1::open_lines_service_server::SERVICE_NAME;
 use crate::api::json;
+use crate::api::openlines::v1::open_lines_service_server::SERVICE_NAME;
 use crate::auth::NewKey;
 use crate::cli::Failure;
 use crate::error;

@@ -9,14 +9,12 @@ use tonic::{Request, Response, Status};
 
 use super::display::Display;
 use super::settings::{APPLICATION, WEBHOOK};
-use crate::api::bitrix24::openlines::v1 as api;
-use crate::api::bitrix24::openlines::v1::attachment_block::Block;
-use crate::api::bitrix24::openlines::v1::keyboard_button::Action;
-use crate::api::bitrix24::openlines::v1::keyboard_item::Item;
-use crate::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use crate::api::bitrix24::openlines::v1::send_network_message_request::{
-    AttachmentForm, KeyboardForm,
-};
+use crate::api::openlines::v1 as api;
+use crate::api::openlines::v1::attachment_block::Block;
+use crate::api::openlines::v1::keyboard_button::Action;
+use crate::api::openlines::v1::keyboard_item::Item;
+use crate::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
+use crate::api::openlines::v1::send_network_message_request::{AttachmentForm, KeyboardForm};
 use crate::auth::NewKey;
 use crate::cli::Failure;
 use crate::sandbox::demo;

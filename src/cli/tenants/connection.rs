@@ -11,7 +11,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 
 use super::{Usage, secret};
-use crate::api::bitrix24::tenants::v1::tenant_service_client::TenantServiceClient;
+use crate::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
 use crate::cli::Failure;
 use crate::config::{API_KEY_VARIABLE, Environment};
 

@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use prost_types::FieldMask;
 
 use super::{Usage, plan, secret};
-use crate::api::bitrix24::tenants::v1::tenant::Credentials;
-use crate::api::bitrix24::tenants::v1::{ApplicationCredentials, Plan, Tenant, WebhookCredentials};
+use crate::api::openlines::tenants::v1::tenant::Credentials;
+use crate::api::openlines::tenants::v1::{
+    ApplicationCredentials, Plan, Tenant, WebhookCredentials,
+};
 
 /// The fields of a tenant. Secrets are read from files; `-` is standard input.
 #[derive(Debug, Args)]

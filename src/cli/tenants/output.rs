@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use prost::{Message, Name};
 
 use super::plan;
-use crate::api::bitrix24::tenants::v1::tenant::{Credentials, Origin, State};
-use crate::api::bitrix24::tenants::v1::verify_tenant_response::Verdict;
-use crate::api::bitrix24::tenants::v1::{
+use crate::api::json;
+use crate::api::openlines::tenants::v1::tenant::{Credentials, Origin, State};
+use crate::api::openlines::tenants::v1::verify_tenant_response::Verdict;
+use crate::api::openlines::tenants::v1::{
     ApplicationCredentials, DeleteTenantResponse, ListTenantsResponse, Tenant, VerifyTenantResponse,
 };
-use crate::api::json;
 use crate::cli::Failure;
 
 /// The form of what is written.

@@ -1,7 +1,7 @@
 //! The plan of a tenant, as it is typed and shown.
 
-use crate::api::bitrix24::tenants::v1::plan::{Kind, Limit};
-use crate::api::bitrix24::tenants::v1::{Intensity, Plan};
+use crate::api::openlines::tenants::v1::plan::{Kind, Limit};
+use crate::api::openlines::tenants::v1::{Intensity, Plan};
 
 /// Reads `standard`, `enterprise`, `unlimited`, or figures like `100/3`. Whether the figures may be is the service's to say.
 pub(super) fn parse(text: &str) -> Result<Plan, String> {

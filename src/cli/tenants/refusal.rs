@@ -7,8 +7,8 @@ use tonic::Status;
 use tonic_types::StatusExt;
 
 use super::output::Output;
-use crate::api::bitrix24::openlines::v1::ErrorReason as Reason;
 use crate::api::json;
+use crate::api::openlines::v1::ErrorReason as Reason;
 use crate::cli::Failure;
 use crate::error;
 use crate::error::reason::row;

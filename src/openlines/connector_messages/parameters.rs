@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::api::bitrix24::openlines::v1 as api;
+use crate::api::openlines::v1 as api;
 
 #[derive(Serialize)]
 pub(super) struct ConnectorMessages<'a> {

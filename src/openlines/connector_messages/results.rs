@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-use crate::api::bitrix24::openlines::v1::connector_message_result::Outcome;
-use crate::api::bitrix24::openlines::v1::{
+use crate::api::openlines::v1::connector_message_result::Outcome;
+use crate::api::openlines::v1::{
     AcceptedConnectorMessage, ConnectorMessage, ConnectorMessageResult, OpenLineSession,
     ProcessedChat, ProcessedMessage, SendConnectorMessagesRequest,
 };

@@ -1,8 +1,8 @@
 //! What another replica, or a command beside the service, changes in the store.
 
-use bitrix24_openlines::api::bitrix24::tenants::v1 as tenants;
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant::Credentials;
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant_service_client::TenantServiceClient;
+use bitrix24_openlines::api::openlines::tenants::v1 as tenants;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant::Credentials;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
 use bitrix24_openlines::sandbox::demo;
 use bitrix24_openlines::tenant::StoredCredentials;
 use secrecy::SecretString;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::sandbox::{Entry, Fault, FaultKind, Moment};
 use futures_util::future::join_all;
 use tonic::{Code, Status};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::sandbox::{CommandFault, Fault, FaultKind, Moment, demo};
 use futures_util::future::join_all;
 use uuid::Uuid;

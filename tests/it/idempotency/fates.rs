@@ -1,6 +1,6 @@
 //! Calls that were refused, and calls whose answer was lost.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, SystemError, demo};
 use tonic::Code;
 use uuid::Uuid;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
-use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
+use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::sandbox::{Entry, Fault, FaultKind, Moment, Portal, Sandbox, demo};
 use bitrix24_openlines::tenant::sealing::Key;
 use futures_util::future::join_all;

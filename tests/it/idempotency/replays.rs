@@ -1,7 +1,7 @@
 //! What a repeat of an answered call gets.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
-use bitrix24_openlines::api::bitrix24::openlines::v1::connector_message_result::Outcome;
+use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::connector_message_result::Outcome;
 use bitrix24_openlines::sandbox::{Fault, FaultKind, MessageRule};
 use tonic::{Code, Request};
 use uuid::Uuid;

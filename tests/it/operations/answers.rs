@@ -1,7 +1,7 @@
 //! What comes back: ids, times and budgets with their exact values.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
-use bitrix24_openlines::api::bitrix24::openlines::v1::connector_message_result::Outcome;
+use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::connector_message_result::Outcome;
 use bitrix24_openlines::sandbox::{MessageRule, demo};
 use prost_types::{Duration, Timestamp};
 

@@ -1,10 +1,10 @@
 //! `ATTACH` and `KEYBOARD`: every block and button under Bitrix24's names, and the untyped forms as they were given.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
-use bitrix24_openlines::api::bitrix24::openlines::v1::attachment_block::Block;
-use bitrix24_openlines::api::bitrix24::openlines::v1::keyboard_button::Action;
-use bitrix24_openlines::api::bitrix24::openlines::v1::keyboard_item::Item;
-use bitrix24_openlines::api::bitrix24::openlines::v1::send_network_message_request::{
+use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::attachment_block::Block;
+use bitrix24_openlines::api::openlines::v1::keyboard_button::Action;
+use bitrix24_openlines::api::openlines::v1::keyboard_item::Item;
+use bitrix24_openlines::api::openlines::v1::send_network_message_request::{
     AttachmentForm, KeyboardForm,
 };
 use bitrix24_openlines::sandbox::Delivery;

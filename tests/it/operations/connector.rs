@@ -1,6 +1,6 @@
 //! The parameters of `imconnector.send.messages`.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::sandbox::demo;
 use prost_types::Timestamp;
 use serde_json::json;

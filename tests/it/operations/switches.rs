@@ -1,7 +1,7 @@
 //! Each form in which portals were seen to answer gives the same correct response.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
-use bitrix24_openlines::api::bitrix24::openlines::v1::connector_message_result::Outcome;
+use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::connector_message_result::Outcome;
 use bitrix24_openlines::sandbox::{
     AnswerGeneration, ConnectorResult, DateForm, ExtraForm, IdForm, ResultForm, SuccessForm,
     Switches, TimeForm,

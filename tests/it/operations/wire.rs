@@ -1,6 +1,6 @@
 //! Address, headers, credentials, and the parameters of the two simpler methods.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::sandbox::demo;
 use serde_json::json;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::sandbox::{Portal, Sandbox, demo};
 use bitrix24_openlines::tenant::sealing::Key;
 use futures_util::future::join_all;

@@ -9,11 +9,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
-use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::api::bitrix24::tenants::v1 as tenants;
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant::Credentials;
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant_service_client::TenantServiceClient;
+use bitrix24_openlines::api::openlines::tenants::v1 as tenants;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant::Credentials;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
+use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::sandbox::{
     AccessToken, Application, Event, EventKind, Grant, Portal, Sandbox, Webhook, demo,

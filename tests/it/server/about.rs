@@ -9,7 +9,7 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::support::World;
 
-const SERVICE: &str = "bitrix24.openlines.v1.OpenLinesService";
+const SERVICE: &str = "openlines.v1.OpenLinesService";
 
 fn health_of(service: &str) -> HealthCheckRequest {
     HealthCheckRequest {
@@ -119,8 +119,8 @@ async fn reflection_describes_the_messages() {
     let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel);
     for symbol in [
         SERVICE,
-        "bitrix24.openlines.v1.SendCrmMessageRequest",
-        "bitrix24.openlines.v1.Bitrix24Error",
+        "openlines.v1.SendCrmMessageRequest",
+        "openlines.v1.Bitrix24Error",
         "google.rpc.Status",
     ] {
         let request = v1::ServerReflectionRequest {

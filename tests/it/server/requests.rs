@@ -9,7 +9,7 @@ use crate::support::raw::{RawAnswer, RawClient, SERVICE, framed};
 use crate::support::requests::{connector_message, connector_messages, crm_message};
 use crate::support::{Told, World};
 
-const SEND_CRM_MESSAGE: &str = "/bitrix24.openlines.v1.OpenLinesService/SendCrmMessage";
+const SEND_CRM_MESSAGE: &str = "/openlines.v1.OpenLinesService/SendCrmMessage";
 
 /// Calls with a key, these headers and this body.
 async fn call(world: &World, path: &str, headers: &[(&str, &str)], body: Bytes) -> RawAnswer {
@@ -73,7 +73,7 @@ async fn an_operation_that_does_not_exist_is_not_served() {
     let world = World::start().await;
     for path in [
         format!("{SERVICE}/SendEverything"),
-        "/bitrix24.openlines.v2.OpenLinesService/SendCrmMessage".to_owned(),
+        "/openlines.v2.OpenLinesService/SendCrmMessage".to_owned(),
         "/nothing".to_owned(),
         "/".to_owned(),
     ] {

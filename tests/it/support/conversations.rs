@@ -1,7 +1,7 @@
 //! Requests in conversations of their own. Calls of one conversation wait for each other, also for an answer that never comes: only
 //! those of different ones show what becomes of each by itself.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::sandbox::{CrmChat, CrmItem, Portal, Sandbox, User, demo};
 
 use super::requests;

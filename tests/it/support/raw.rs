@@ -16,7 +16,7 @@ use prost::Message;
 use tokio::net::TcpStream;
 use tonic::Status;
 
-pub(crate) const SERVICE: &str = "/bitrix24.openlines.v1.OpenLinesService";
+pub(crate) const SERVICE: &str = "/openlines.v1.OpenLinesService";
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 

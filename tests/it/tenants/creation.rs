@@ -1,7 +1,7 @@
 //! Tenants are created, and used at once.
 
-use bitrix24_openlines::api::bitrix24::tenants::v1 as api;
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant::{Credentials, Origin, State};
+use bitrix24_openlines::api::openlines::tenants::v1 as api;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant::{Credentials, Origin, State};
 use bitrix24_openlines::sandbox::demo;
 use tonic::Code;
 
@@ -133,7 +133,7 @@ async fn an_id_is_given_once() {
         assert_eq!(refused.reason(), "TENANT_ALREADY_EXISTS");
         let details = refused.details_of();
         let resource = details.resource_info().unwrap();
-        assert_eq!(resource.resource_type, "bitrix24.tenants/Tenant");
+        assert_eq!(resource.resource_type, "openlines.bitrix24/Tenant");
         assert_eq!(resource.resource_name, format!("tenants/{id}"));
         assert_eq!(refused.metadata_value("tenantId").as_deref(), Some(id));
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use bitrix24_openlines::api::bitrix24::tenants::v1 as api;
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant::State;
+use bitrix24_openlines::api::openlines::tenants::v1 as api;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant::State;
 use futures_util::{StreamExt, stream};
 use tonic::Code;
 

@@ -1,7 +1,7 @@
 //! Which fields an update is about.
 
-use bitrix24_openlines::api::bitrix24::tenants::v1 as api;
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant::{Credentials, State};
+use bitrix24_openlines::api::openlines::tenants::v1 as api;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant::{Credentials, State};
 use tonic::Code;
 
 use super::office::{Office, application, application_of, webhook};

@@ -1,10 +1,10 @@
 //! A service whose tenants are managed, and those who manage them.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::api::bitrix24::openlines::v1::{self as openlines};
-use bitrix24_openlines::api::bitrix24::tenants::v1 as api;
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant::Credentials;
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant_service_client::TenantServiceClient;
+use bitrix24_openlines::api::openlines::tenants::v1 as api;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant::Credentials;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
+use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
+use bitrix24_openlines::api::openlines::v1::{self as openlines};
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::sandbox::{Portal, Sandbox, demo};
 use prost_types::FieldMask;

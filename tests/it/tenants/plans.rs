@@ -1,7 +1,7 @@
 //! The plan of a tenant is entered, changed and taken away.
 
-use bitrix24_openlines::api::bitrix24::tenants::v1 as api;
-use bitrix24_openlines::api::bitrix24::tenants::v1::plan::{Kind, Limit};
+use bitrix24_openlines::api::openlines::tenants::v1 as api;
+use bitrix24_openlines::api::openlines::tenants::v1::plan::{Kind, Limit};
 
 use super::office::{Office, webhook};
 use crate::support::Told;

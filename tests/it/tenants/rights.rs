@@ -1,6 +1,6 @@
 //! Who may manage which tenants.
 
-use bitrix24_openlines::api::bitrix24::tenants::v1 as api;
+use bitrix24_openlines::api::openlines::tenants::v1 as api;
 use tonic::{Code, Status};
 
 use super::office::{Desk, Office};
@@ -139,7 +139,7 @@ async fn a_manager_manages_what_it_was_granted() {
 #[tokio::test]
 async fn without_authentication_everybody_manages() {
     use crate::support::Service;
-    use bitrix24_openlines::api::bitrix24::tenants::v1::tenant_service_client::TenantServiceClient;
+    use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
     use bitrix24_openlines::auth::NewKey;
 
     let key = NewKey::generate().unwrap();

@@ -2,8 +2,8 @@
 
 use std::process::Output;
 
-use bitrix24_openlines::api::bitrix24::tenants::v1 as api;
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant_service_client::TenantServiceClient;
+use bitrix24_openlines::api::openlines::tenants::v1 as api;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::sandbox::{Portal, Sandbox};
 use prost::Message;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bitrix24_openlines::api::bitrix24::tenants::v1 as api;
+use bitrix24_openlines::api::openlines::tenants::v1 as api;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor, SqliteConnection};
 use tonic::Code;

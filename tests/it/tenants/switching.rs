@@ -1,6 +1,6 @@
 //! Tenants are switched off and on, and deleted.
 
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant::State;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant::State;
 use tonic::Code;
 
 use super::office::Office;

@@ -1,7 +1,7 @@
 //! What the log says of changes.
 
-use bitrix24_openlines::api::bitrix24::tenants::v1 as api;
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant_service_client::TenantServiceClient;
+use bitrix24_openlines::api::openlines::tenants::v1 as api;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
 use bitrix24_openlines::auth::NewKey;
 use prost_types::FieldMask;
 use serde_json::Value;
@@ -107,7 +107,7 @@ async fn every_change_is_in_the_trail_with_its_author_and_no_other_call_is() {
     // The line of a call names the operation, the caller and the tenant like any other.
     let deletion = lines
         .iter()
-        .find(|line| line["operation"] == "bitrix24.tenants.v1.TenantService/DeleteTenant")
+        .find(|line| line["operation"] == "openlines.tenants.v1.TenantService/DeleteTenant")
         .unwrap();
     assert_eq!(deletion["caller"], "clerk");
     assert_eq!(deletion["tenant"], "acme");

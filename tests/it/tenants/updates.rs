@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::api::bitrix24::tenants::v1 as api;
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant::{Credentials, Origin, State};
+use bitrix24_openlines::api::openlines::tenants::v1 as api;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant::{Credentials, Origin, State};
 use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, demo};
 
 use super::office::{Desk, Office, application, application_of, webhook};

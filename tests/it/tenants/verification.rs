@@ -1,8 +1,8 @@
 //! Credentials are tried.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1::Bitrix24Error;
-use bitrix24_openlines::api::bitrix24::tenants::v1 as api;
-use bitrix24_openlines::api::bitrix24::tenants::v1::verify_tenant_response::Verdict;
+use bitrix24_openlines::api::openlines::tenants::v1 as api;
+use bitrix24_openlines::api::openlines::tenants::v1::verify_tenant_response::Verdict;
+use bitrix24_openlines::api::openlines::v1::Bitrix24Error;
 use bitrix24_openlines::sandbox::{Damage, Fault, FaultKind, Moment, demo};
 use prost::Message;
 use tonic_types::pb;

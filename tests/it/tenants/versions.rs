@@ -1,6 +1,6 @@
 //! Changes that were made from an old version.
 
-use bitrix24_openlines::api::bitrix24::tenants::v1 as api;
+use bitrix24_openlines::api::openlines::tenants::v1 as api;
 use tonic::{Code, Status};
 
 use super::office::Office;

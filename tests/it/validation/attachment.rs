@@ -1,8 +1,8 @@
 //! The rules of typed attachments, and of those in Bitrix24's own form.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
-use bitrix24_openlines::api::bitrix24::openlines::v1::attachment_block::Block;
-use bitrix24_openlines::api::bitrix24::openlines::v1::send_network_message_request::AttachmentForm;
+use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::attachment_block::Block;
+use bitrix24_openlines::api::openlines::v1::send_network_message_request::AttachmentForm;
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 

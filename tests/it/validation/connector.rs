@@ -1,6 +1,6 @@
 //! The rules of `SendConnectorMessages`.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use prost_types::Timestamp;
 
 use super::{assert_nothing_sent, assert_only_violation, connector};

@@ -1,9 +1,9 @@
 //! The rules of keyboards: typed ones, and those in Bitrix24's own form.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
-use bitrix24_openlines::api::bitrix24::openlines::v1::keyboard_button::Action;
-use bitrix24_openlines::api::bitrix24::openlines::v1::keyboard_item::Item;
-use bitrix24_openlines::api::bitrix24::openlines::v1::send_network_message_request::KeyboardForm;
+use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::keyboard_button::Action;
+use bitrix24_openlines::api::openlines::v1::keyboard_item::Item;
+use bitrix24_openlines::api::openlines::v1::send_network_message_request::KeyboardForm;
 use serde_json::{Value, json};
 
 use super::{assert_nothing_sent, assert_only_violation, network};

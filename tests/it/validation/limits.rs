@@ -1,7 +1,7 @@
 //! Limits, exactly at them and one above.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
-use bitrix24_openlines::api::bitrix24::openlines::v1::send_network_message_request::{
+use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::send_network_message_request::{
     AttachmentForm, KeyboardForm,
 };
 use bitrix24_openlines::sandbox::demo;

@@ -1,8 +1,8 @@
 //! Everything that a failing status carries travels in HTTP headers, and many clients and proxies take no more than 8 KiB.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
-use bitrix24_openlines::api::bitrix24::openlines::v1::attachment_block::Block;
-use bitrix24_openlines::api::bitrix24::openlines::v1::send_network_message_request::AttachmentForm;
+use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::attachment_block::Block;
+use bitrix24_openlines::api::openlines::v1::send_network_message_request::AttachmentForm;
 use bitrix24_openlines::sandbox::{Fault, FaultKind, demo};
 use prost::Message;
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! Several violations in one request.
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1 as api;
 use tonic::Code;
 
 use super::{assert_nothing_sent, connector, crm};

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bitrix24_openlines::api::bitrix24::openlines::v1 as api;
-use bitrix24_openlines::api::bitrix24::openlines::v1::open_lines_service_server::OpenLinesService;
+use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::open_lines_service_server::OpenLinesService;
 use bitrix24_openlines::auth::Callers;
 use bitrix24_openlines::bitrix24::{
     AuthorizationServer, Client, ClientId, Policy, TransportOptions,

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use bitrix24_openlines::api::bitrix24::tenants::v1 as tenants;
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant::Credentials;
-use bitrix24_openlines::api::bitrix24::tenants::v1::tenant_service_client::TenantServiceClient;
+use bitrix24_openlines::api::openlines::tenants::v1 as tenants;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant::Credentials;
+use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
 use bitrix24_openlines::sandbox::{
     Event, EventKind, Fault, FaultKind, Moment, OAuthError, Portal, demo,
 };
