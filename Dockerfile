@@ -4,20 +4,23 @@ WORKDIR /build
 
 # The dependencies, in a layer that lasts until Cargo.toml or Cargo.lock changes: an empty crate stands in for ours.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src \
+COPY crates/bitrix24/Cargo.toml crates/bitrix24/
+COPY crates/sandbox/Cargo.toml crates/sandbox/
+COPY crates/store/Cargo.toml crates/store/
+RUN mkdir src crates/bitrix24/src crates/sandbox/src crates/store/src \
     && echo 'fn main() {}' > build.rs \
     && cp build.rs src/main.rs \
-    && touch src/lib.rs \
+    && touch src/lib.rs crates/bitrix24/src/lib.rs crates/sandbox/src/lib.rs crates/store/src/lib.rs \
     && cargo build --locked --release \
-    && rm -r src build.rs
+    && rm -r src build.rs crates
 
 COPY build.rs ./
 COPY third_party third_party
-COPY migrations migrations
+COPY crates crates
 COPY proto proto
 COPY src src
 # Files keep their times from the checkout, which may be older than the empty crate's.
-RUN touch build.rs src/lib.rs src/main.rs \
+RUN touch build.rs src/lib.rs src/main.rs crates/*/src/lib.rs \
     && cargo build --locked --release --bin openlines
 
 

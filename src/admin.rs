@@ -24,9 +24,10 @@ mod verification;
 mod view;
 
 use crate::auth::Callers;
-use crate::bitrix24::Client;
 use crate::metrics::Metrics;
-use crate::tenant::{Directory, Judgement, PortalAccess, Store};
+use crate::tenant::{Directory, Judgement, PortalAccess};
+use bitrix24::Client;
+use store::Store;
 
 /// The implementation of `openlines.tenants.v1.TenantService`.
 #[derive(Clone, Debug)]

@@ -13,7 +13,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::Tenants;
 use crate::auth::Callers;
-use crate::bitrix24::{Client, TransportOptions, TransportUnusable};
 use crate::config;
 use crate::config::{Config, NameRule, Portals, Validation};
 use crate::dispatch::ledger::Ledger;
@@ -24,10 +23,9 @@ use crate::install::{self, InstallationEnds, Patience};
 use crate::metrics::{Limits, Metrics};
 use crate::openlines::{OpenLines, Rules};
 use crate::server::{self, ServeError, Services, admin};
-use crate::tenant::{
-    self, Directory, Judgement, OpenError, PortalAccess, Store, StoreError, WatchedKeyring,
-    WatchedTenants,
-};
+use crate::tenant::{self, Directory, Judgement, PortalAccess, WatchedKeyring, WatchedTenants};
+use bitrix24::{Client, TransportOptions, TransportUnusable};
+use store::{OpenError, Store, StoreError};
 
 /// How long renewals that nobody waits for, and installations that were taken, may go on when the service stops, beside what an
 /// authorization server may take to answer twice. What they have bought must be stored.
@@ -207,7 +205,7 @@ async fn open_tenants(
     stopped: &CancellationToken,
 ) -> Result<(Store, Directory), AppError> {
     let keyring = settings.keyring;
-    let store = Store::open(&settings.url, keyring.clone(), tenant::Access::Service).await?;
+    let store = Store::open(&settings.url, keyring.clone(), ::store::Access::Service).await?;
     let mut watched_tenants = None;
     if let Some(file) = tenants.file {
         tenant::reconcile(&store, &file.tenants, metrics)

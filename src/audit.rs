@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::tenant::TenantId;
+use bitrix24::TenantId;
 
 /// The target of audit lines, which no log filter silences.
 pub const TARGET: &str = "openlines::audit";

@@ -13,7 +13,6 @@ mod rejected;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub(crate) use api_key::random_characters;
 pub use api_key::{ApiKey, MalformedKey, NewKey};
 pub use caller::Caller;
 use caller::Identity;
@@ -21,7 +20,7 @@ pub use caller_name::{CallerName, InvalidCallerName};
 pub use grants::{GrantedTo, Grants, InvalidGrant};
 pub use key_entry::{InvalidKeyEntry, KeyEntry, KeyHash};
 pub use key_id::KeyId;
-pub(crate) use key_id::{KEY_ID_CHARACTERS, is_key_character};
+
 pub use rejected::Rejected;
 
 use crate::config;
@@ -44,7 +43,6 @@ struct Registered {
 
 impl Callers {
     /// Takes over the callers of the settings.
-    #[must_use]
     pub fn new(settings: &config::Auth) -> Self {
         Self(Arc::new(match settings {
             config::Auth::DangerousNone => Admission::Everybody(Arc::new(Identity::anonymous())),
@@ -116,7 +114,7 @@ fn bearer(header: &str) -> Result<&str, Rejected> {
 mod tests {
     use super::{CallerName, Callers, Grants, NewKey, Rejected};
     use crate::config::{Auth, ConfiguredCaller};
-    use crate::tenant::TenantId;
+    use bitrix24::TenantId;
 
     fn tenant(id: &str) -> TenantId {
         TenantId::parse(id).unwrap()

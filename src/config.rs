@@ -148,14 +148,12 @@ impl Config {
 
     /// Every setting with the value in force and where it came from, for the log at start. Holds no
     /// secret: secrets stand in the tenants file only.
-    #[must_use]
     pub fn effective(&self) -> &[Effective] {
         &self.effective
     }
 }
 
 /// All settings, in the order of the documentation.
-#[must_use]
 pub fn settings() -> Vec<&'static Setting> {
     [
         server::SETTINGS,

@@ -58,11 +58,12 @@ use self::shared::{Places, Shared};
 use self::sharing::Sharing;
 pub use self::taken::Taken;
 use self::ticket::Ticket;
-use crate::bitrix24::Client;
 use crate::metrics::{LedgerResult, Metrics};
 use crate::openlines::{Call, CallParts};
 use crate::order::Arrival;
-use crate::tenant::{PortalAccess, TenantId};
+use crate::tenant::PortalAccess;
+use bitrix24::Client;
+use bitrix24::TenantId;
 
 /// Decides when calls are sent. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -107,7 +108,6 @@ pub struct Delivery {
 
 impl Dispatcher {
     /// Makes a dispatcher. Requests on their way are tasks of `tasks`; once `stopped` is cancelled only those go on that stand in the ledger.
-    #[must_use]
     pub fn new(
         means: Means,
         options: Options,
@@ -141,7 +141,6 @@ impl Dispatcher {
     }
 
     /// The operator's choices.
-    #[must_use]
     pub fn options(&self) -> &Options {
         &self.shared.options
     }

@@ -24,9 +24,9 @@ pub use self::failure::{CallIdentity, DOMAIN, Failure};
 pub use self::violations::{Violation, Violations};
 use crate::api::openlines::v1::ErrorReason as Reason;
 use crate::auth::Rejected;
-use crate::bitrix24::{CallError, OAuthError, Outcome};
 use crate::dispatch::{DispatchError, NotAdmitted, SendError};
 use crate::tenant::{AccessError, ResolveError};
+use bitrix24::{CallError, OAuthError, Outcome};
 
 /// Why a call, or one message of a call, fails.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -33,9 +33,10 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use crate::bitrix24::{Client, Policy};
 use crate::metrics::Metrics;
-use crate::tenant::{Applications, Store};
+use crate::tenant::Applications;
+use bitrix24::{Client, Policy};
+use store::Store;
 
 /// The path that Bitrix24 calls, with the application's name behind it.
 pub const PATH: &str = "/bitrix24/events/";

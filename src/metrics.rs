@@ -61,7 +61,6 @@ impl RenewalEnd {
     ];
 
     /// Its word.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Renewed => "renewed",

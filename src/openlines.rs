@@ -19,9 +19,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::bitrix24::{Method, Parameters};
 use crate::dispatch::{Announced, Priority};
 use crate::tenant::Tenant;
+use bitrix24::{Method, Parameters};
 
 pub use check::Rules;
 pub use service::OpenLines;

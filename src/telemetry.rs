@@ -87,7 +87,6 @@ impl Telemetry {
 }
 
 /// An error with its causes, in one line.
-#[must_use]
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut source = error.source();

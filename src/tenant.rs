@@ -7,14 +7,9 @@ mod access;
 mod applications;
 mod directory;
 mod file;
-mod id;
-mod plan;
 mod reconcile;
 mod record;
-pub mod sealing;
 pub(crate) mod secret_source;
-mod store;
-mod stored;
 mod watch;
 
 pub use access::{AccessError, MoveRefused, Opened, PortalAccess};
@@ -22,16 +17,7 @@ pub use applications::{Application, ApplicationName, Applications, InvalidApplic
 pub use directory::{Directory, ResolveError, Tenant, follow};
 pub(crate) use file::TenantsFile;
 pub use file::TenantsSource;
-pub use id::{InvalidTenantId, TenantId};
-pub use plan::{Intensity, InvalidIntensity, Plan};
 pub use reconcile::{Reconciled, reconcile};
 pub use record::{Judgement, Unusable};
-pub use sealing::Keyring;
 pub(crate) use secret_source::Alphabet;
-pub use store::{
-    Access, Budgets, Changes, Counts, CreateError, DeleteError, InvalidStoreUrl, Lease,
-    ModifyError, OpenError, Resealed, Store, StoreError, StoreUrl, StoredBudget, Unavailable,
-    UnreadableTenant, ledger,
-};
-pub use stored::{Origin, Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
 pub use watch::{WatchedKeyring, WatchedTenants, watch};

@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::tenant::sealing::Keyring;
-use bitrix24_openlines::tenant::{
-    Access, Origin, Store, StoreUrl, StoredCredentials, StoredTenant, TenantId,
-};
+use bitrix24::TenantId;
 use jiff::Timestamp;
+use store::sealing::Keyring;
+use store::{Access, Origin, Store, StoreUrl, StoredCredentials, StoredTenant};
 
 use super::files;
 use super::load::{Load, Round};

@@ -1,10 +1,10 @@
 //! One message to one chat.
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::sandbox::demo;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
+use sandbox::demo;
 
 use super::connection::Connection;
 use super::place::tenant;

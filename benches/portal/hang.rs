@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::sandbox::Limits;
+use sandbox::Limits;
 use serde_json::json;
 use tokio::task::JoinSet;
 

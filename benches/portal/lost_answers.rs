@@ -1,6 +1,6 @@
 //! Every fifth answer is lost after the portal has executed the call.
 
-use bitrix24_openlines::sandbox::Limits;
+use sandbox::Limits;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

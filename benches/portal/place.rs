@@ -1,6 +1,6 @@
 //! What is measured: the service, its portals, and the connections to it.
 
-use bitrix24_openlines::sandbox::{Limits, demo};
+use sandbox::{Limits, demo};
 
 use super::connection::Connection;
 use super::sandbox::Portals;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use bitrix24_openlines::sandbox::{CrmChat, CrmItem, Intensity, Limits, Portal, Sandbox, demo};
+use sandbox::{CrmChat, CrmItem, Intensity, Limits, Portal, Sandbox, demo};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::tenant::sealing::Key as SealingKey;
 use secrecy::ExposeSecret;
+use store::sealing::Key as SealingKey;
 use tempfile::TempDir;
 
 use super::process::Process;

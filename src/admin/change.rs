@@ -5,7 +5,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::entered::{Entered, EnteredApplication, EnteredCredentials, EnteredWebhook};
 use super::selection::{Field, How, Selection};
 use crate::error::Violations;
-use crate::tenant::{Applications, StoredApplication, StoredCredentials, StoredTenant};
+use crate::tenant::Applications;
+use store::{StoredApplication, StoredCredentials, StoredTenant};
 
 /// New values for some fields of a tenant.
 #[derive(Clone, Debug)]

@@ -16,11 +16,10 @@ use crate::api::openlines::tenants::v1::{
     CreateTenantRequest, DeleteTenantRequest, Tenant, UpdateTenantRequest,
 };
 use crate::audit::{self, Action, Actor};
-use crate::bitrix24::Outcome;
 use crate::error::{Administration, Error, Violations};
-use crate::tenant::{
-    CreateError, DeleteError, ModifyError, Origin, StoredCredentials, StoredTenant, TenantId,
-};
+use bitrix24::Outcome;
+use bitrix24::TenantId;
+use store::{CreateError, DeleteError, ModifyError, Origin, StoredCredentials, StoredTenant};
 
 impl Tenants {
     pub(super) async fn create(

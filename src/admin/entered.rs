@@ -7,9 +7,9 @@ use super::selection::Field;
 use super::{plan, time};
 use crate::api::openlines::tenants::v1::tenant::Credentials;
 use crate::api::openlines::tenants::v1::{ApplicationCredentials, Tenant, WebhookCredentials};
-use crate::bitrix24::{AuthorizationServer, ClientId, Policy, PortalAddress};
 use crate::error::Violations;
-use crate::tenant::Plan;
+use bitrix24::Plan;
+use bitrix24::{AuthorizationServer, ClientId, Policy, PortalAddress};
 
 /// The longest name of a tenant for people, in characters.
 const DISPLAY_NAME_CHARACTERS: usize = 200;

@@ -1,7 +1,7 @@
 //! The version of a tenant, as callers see it.
 
 use crate::error::Administration;
-use crate::tenant::StoredTenant;
+use store::StoredTenant;
 
 /// The etag of a tenant as it is. A tenant that was deleted and created again has others than the first one.
 pub(super) fn of(tenant: &StoredTenant) -> String {

@@ -12,7 +12,8 @@ use crate::api::openlines::tenants::v1::tenant::State;
 use crate::api::openlines::tenants::v1::{ListTenantsRequest, ListTenantsResponse};
 use crate::auth::Grants;
 use crate::error::{Error, Violations};
-use crate::tenant::{StoreError, StoredTenant, TenantId, UnreadableTenant};
+use bitrix24::TenantId;
+use store::{StoreError, StoredTenant, UnreadableTenant};
 
 /// Most tenants that are read for one page. A filter that few tenants pass must not make a page as dear as the whole list.
 const LOOKED_AT: usize = 2000;

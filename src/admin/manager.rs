@@ -4,7 +4,8 @@ use super::name;
 use crate::auth::{Caller, Grants};
 use crate::error::{Administration, Error, Violations};
 use crate::server::CallContext;
-use crate::tenant::{ResolveError, TenantId};
+use crate::tenant::ResolveError;
+use bitrix24::TenantId;
 
 /// Proof that the caller may manage tenants: those that it was granted.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Resource names of tenants: `tenants/{tenant}`.
 
 use crate::error::Violations;
-use crate::tenant::{InvalidTenantId, TenantId};
+use bitrix24::{InvalidTenantId, TenantId};
 
 /// What stands before the id.
 const COLLECTION: &str = "tenants/";

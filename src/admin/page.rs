@@ -5,7 +5,7 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 
 use crate::error::Violations;
-use crate::tenant::TenantId;
+use bitrix24::TenantId;
 
 /// Tenants on a page, if the request does not say.
 const DEFAULT_SIZE: usize = 50;

@@ -4,7 +4,7 @@ use super::selection::Field;
 use crate::api::openlines::tenants::v1 as api;
 use crate::api::openlines::tenants::v1::plan::{Kind, Limit};
 use crate::error::Violations;
-use crate::tenant::{Intensity, Plan};
+use bitrix24::{Intensity, Plan};
 
 /// The plan that a request enters. None after a violation.
 pub(super) fn of_request(plan: api::Plan, violations: &mut Violations) -> Option<Plan> {

@@ -14,9 +14,10 @@ use crate::api::openlines::tenants::v1::{
     UpdateTenantRequest, UpdateTenantResponse, VerifyTenantRequest, VerifyTenantResponse,
 };
 use crate::audit::Action;
-use crate::bitrix24::Outcome;
 use crate::error::{Administration, Error};
-use crate::tenant::{StoreError, StoredTenant, TenantId};
+use bitrix24::Outcome;
+use bitrix24::TenantId;
+use store::{StoreError, StoredTenant};
 
 #[tonic::async_trait]
 impl TenantService for Tenants {

@@ -10,9 +10,9 @@ use self::report::Report;
 use super::Tenants;
 use crate::api::openlines::tenants::v1::VerifyTenantResponse;
 use crate::auth::Caller;
-use crate::bitrix24::PortalAddress;
 use crate::error::CallIdentity;
-use crate::tenant::{StoredCredentials, StoredTenant};
+use bitrix24::PortalAddress;
+use store::{StoredCredentials, StoredTenant};
 
 /// A trial of a tenant's credentials.
 pub(super) struct Trial<'a> {

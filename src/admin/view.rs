@@ -5,7 +5,7 @@ use crate::api::openlines::tenants::v1::tenant::{Credentials, Origin, State};
 use crate::api::openlines::tenants::v1::{
     ApplicationCredentials, Reauthorization, Tenant, WebhookCredentials,
 };
-use crate::tenant::{self, StoredApplication, StoredCredentials, StoredTenant};
+use store::{StoredApplication, StoredCredentials, StoredTenant};
 
 /// The state of a tenant. That it is switched off hides that its credentials do not work.
 pub(super) fn state(tenant: &StoredTenant) -> State {
@@ -53,9 +53,9 @@ pub(super) fn of(stored: &StoredTenant) -> Tenant {
             .map(ToString::to_string)
             .unwrap_or_default(),
         origin: match stored.origin {
-            tenant::Origin::File => Origin::File,
-            tenant::Origin::Api => Origin::Api,
-            tenant::Origin::Installation => Origin::Installation,
+            store::Origin::File => Origin::File,
+            store::Origin::Api => Origin::Api,
+            store::Origin::Installation => Origin::Installation,
         }
         .into(),
         etag: etag::of(stored),

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use rand::TryRng;
-use rand::rngs::{SysError, SysRng};
+use rand::rngs::SysError;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use super::key_entry::{KeyEntry, KeyHash};
-use super::key_id::{KEY_ID_CHARACTERS, KeyId, is_key_character};
+use super::key_id::KeyId;
+use store::key_text::{KEY_ID_CHARACTERS, is_key_character, random_characters};
 
 /// Start of every key, so that secret scanners recognise one that was committed by mistake.
 const PREFIX: &str = "b24f_";
@@ -53,7 +53,6 @@ impl<'a> ApiKey<'a> {
     }
 
     /// The public part.
-    #[must_use]
     pub fn id(&self) -> &'a str {
         self.id
     }
@@ -91,46 +90,19 @@ impl NewKey {
     }
 
     /// The key in clear text, to be handed to the caller's owner and kept nowhere else.
-    #[must_use]
     pub fn expose(&self) -> &str {
         self.whole.expose_secret()
     }
 
     /// What the settings keep of the key: its id and its hash.
-    #[must_use]
     pub fn entry(&self) -> KeyEntry {
         KeyEntry::new(self.id.clone(), KeyHash::of(self.expose()))
     }
 }
 
-/// `LENGTH` characters with five random bits each.
-///
-/// # Errors
-///
-/// The operating system has no random numbers to give.
-pub(crate) fn random_characters<const LENGTH: usize>() -> Result<String, SysError> {
-    let mut random = [0_u8; LENGTH];
-    SysRng.try_fill_bytes(&mut random)?;
-    // 256 is a multiple of 32, so cutting to five bits favours no character.
-    Ok(random
-        .iter()
-        .map(|byte| key_character(byte & 0b1_1111))
-        .collect())
-}
-
-/// The character of RFC 4648's base32, in lower case, for a number below 32.
-fn key_character(number: u8) -> char {
-    const LETTERS: u8 = 26;
-    char::from(match number.checked_sub(LETTERS) {
-        None => b'a'.saturating_add(number),
-        Some(digit) => b'2'.saturating_add(digit),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{ApiKey, MalformedKey, NewKey, key_character};
-    use crate::auth::key_id::is_key_character;
+    use super::{ApiKey, MalformedKey, NewKey};
 
     #[test]
     fn a_new_key_is_a_well_formed_key_and_no_two_are_alike() {
@@ -140,17 +112,6 @@ mod tests {
         let parsed = ApiKey::parse(first.expose()).unwrap();
         assert_eq!(parsed.id(), first.entry().id().as_str());
         assert_eq!(first.expose().len(), 5 + 12 + 1 + 52);
-    }
-
-    #[test]
-    fn the_alphabet_has_thirty_two_different_characters() {
-        let alphabet: std::collections::BTreeSet<char> = (0..32).map(key_character).collect();
-        assert_eq!(alphabet.len(), 32);
-        assert!(
-            alphabet
-                .iter()
-                .all(|c| is_key_character(u8::try_from(*c).unwrap()))
-        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::caller_name::ANONYMOUS;
 use super::grants::Grants;
 use super::key_id::KeyId;
-use crate::tenant::TenantId;
+use bitrix24::TenantId;
 
 /// Proof that the call comes from this caller. Only [`Callers`](super::Callers) makes one. Cheap to
 /// clone.
@@ -42,31 +42,26 @@ impl Caller {
 
     /// The caller's name in the settings, for logs; `anonymous` while authentication is switched
     /// off.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
     /// Which of the caller's keys was used; none while authentication is switched off.
-    #[must_use]
     pub fn key_id(&self) -> Option<&KeyId> {
         self.0.key_id.as_ref()
     }
 
     /// Whether the caller was granted this tenant.
-    #[must_use]
     pub fn may_act_for(&self, tenant: &TenantId) -> bool {
         self.0.grants.include(tenant)
     }
 
     /// The tenants that the caller was granted.
-    #[must_use]
     pub fn grants(&self) -> &Grants {
         &self.0.grants
     }
 
     /// Whether the caller may manage the tenants that it was granted.
-    #[must_use]
     pub fn manages_tenants(&self) -> bool {
         self.0.manages_tenants
     }

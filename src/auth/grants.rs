@@ -5,7 +5,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::tenant::{InvalidTenantId, TenantId};
+use bitrix24::{InvalidTenantId, TenantId};
 
 /// The word that grants every tenant, present and future.
 const EVERY: &str = "*";
@@ -54,7 +54,6 @@ impl Grants {
     }
 
     /// Whether this tenant is granted.
-    #[must_use]
     pub fn include(&self, tenant: &TenantId) -> bool {
         match self {
             Self::Every => true,
@@ -93,7 +92,7 @@ impl fmt::Display for Grants {
 #[cfg(test)]
 mod tests {
     use super::{GrantedTo, Grants};
-    use crate::tenant::TenantId;
+    use bitrix24::TenantId;
 
     #[test]
     fn an_asterisk_grants_every_tenant_whatever_stands_beside_it() {

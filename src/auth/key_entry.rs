@@ -96,7 +96,6 @@ impl KeyEntry {
     }
 
     /// The public id of the key.
-    #[must_use]
     pub fn id(&self) -> &KeyId {
         &self.id
     }

@@ -3,8 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 
-/// Length of a key's id, in characters: 60 bits, enough that no two keys ever share one.
-pub(crate) const KEY_ID_CHARACTERS: usize = 12;
+use store::key_text::{KEY_ID_CHARACTERS, is_key_character};
 
 /// The id inside an API key: 12 characters of `a`–`z` and `2`–`7`. No secret; stands in logs and
 /// settings.
@@ -13,7 +12,6 @@ pub struct KeyId(Box<str>);
 
 impl KeyId {
     /// Reads an id, if the text is one.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::is_valid(text).then(|| Self(text.into()))
     }
@@ -29,7 +27,6 @@ impl KeyId {
     }
 
     /// The id as text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -45,10 +42,4 @@ impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// The 32 characters of RFC 4648's base32 in lower case: safe in URLs, shells and YAML, and without
-/// the `_` that separates the parts of a key.
-pub(crate) fn is_key_character(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'z' | b'2'..=b'7')
 }

@@ -16,8 +16,8 @@ use self::display::Display;
 use super::{Failure, stop_signal};
 use crate::app;
 use crate::auth::NewKey;
-use crate::sandbox::{MessageRule, Portal, Sandbox};
 use crate::telemetry::Telemetry;
+use sandbox::{MessageRule, Portal, Sandbox};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -105,9 +105,9 @@ mod tests {
     use super::new;
     use crate::auth::{CallerName, Callers, Grants};
     use crate::config::{Config, Environment};
-    use crate::tenant::TenantId;
-    use crate::tenant::sealing::Key;
+    use bitrix24::TenantId;
     use secrecy::ExposeSecret;
+    use store::sealing::Key;
 
     #[test]
     fn the_printed_key_is_accepted_with_the_printed_settings() {

@@ -9,7 +9,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::{Failure, stop_signal};
-use crate::sandbox::{Identity, Intensity, Limits, Portal, Sandbox, demo};
+use sandbox::{Identity, Intensity, Limits, Portal, Sandbox, demo};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -7,8 +7,8 @@ use super::fault::Faults;
 use super::node::Node;
 use super::reader::{Origin, Reader};
 use super::setting::{Form, Setting};
-use crate::bitrix24::ClientId;
 use crate::tenant::{Alphabet, Application, ApplicationName, Applications, secret_source};
+use bitrix24::ClientId;
 
 pub(super) const SETTINGS: &[&Setting] = &[&APPLICATIONS];
 

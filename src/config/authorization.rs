@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use super::setting::{Form, Setting};
-use crate::bitrix24::{AuthorizationServer, HostName, Policy};
+use bitrix24::{AuthorizationServer, HostName, Policy};
 
 /// The servers that grant access tokens.
 #[derive(Clone, Debug)]

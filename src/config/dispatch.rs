@@ -131,7 +131,6 @@ impl Dispatch {
     }
 
     /// What the dispatcher is made with.
-    #[must_use]
     pub fn options(&self) -> Options {
         let Self {
             maximum_waiting_calls,

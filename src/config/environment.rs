@@ -16,7 +16,6 @@ pub struct NotUnicode;
 impl Environment {
     /// Copies the variables of this process. Variables whose *name* is not Unicode are left out: no
     /// setting has such a name.
-    #[must_use]
     pub fn of_process() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| {
@@ -30,7 +29,6 @@ impl Environment {
     }
 
     /// The value of a variable, if it is set.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<Result<&str, NotUnicode>> {
         let value = self.variables.get(name)?;
         Some(value.as_ref().map(String::as_str).map_err(|error| *error))

@@ -27,7 +27,6 @@ impl Fault {
     }
 
     /// The setting, variable, or path in a file.
-    #[must_use]
     pub fn place(&self) -> &str {
         &self.place
     }
@@ -64,13 +63,11 @@ impl Faults {
     }
 
     /// Number of faults.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there is nothing wrong.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::authorization;
 use super::reader::Reader;
 use super::setting::{Form, Setting};
-use crate::bitrix24::HostName;
-use crate::bitrix24::Policy;
-use crate::bitrix24::Suffix;
+use bitrix24::HostName;
+use bitrix24::Policy;
+use bitrix24::Suffix;
 
 /// Which portals may be called, and how patiently.
 #[derive(Clone, Debug)]

@@ -6,7 +6,6 @@ use super::setting::{Form, Setting};
 use super::settings;
 
 /// A Markdown table of all settings for each section.
-#[must_use]
 pub fn reference_tables() -> String {
     let settings = settings();
     let mut text = String::new();
@@ -63,7 +62,7 @@ mod tests {
 
     use super::reference_tables;
     use crate::config::{Config, Environment};
-    use crate::tenant::sealing::Key;
+    use store::sealing::Key;
 
     const START: &str = "<!-- tables -->\n";
     const END: &str = "<!-- end of tables -->\n";

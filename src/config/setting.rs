@@ -60,7 +60,6 @@ pub enum Form {
 
 impl Setting {
     /// The environment variable that overrides it; none for a structure that no variable can hold.
-    #[must_use]
     pub fn variable(&self) -> Option<String> {
         let name = self.path.to_ascii_uppercase().replace('.', "_");
         (!matches!(self.form, Form::Callers | Form::Applications))
@@ -68,7 +67,6 @@ impl Setting {
     }
 
     /// The first part of its path.
-    #[must_use]
     pub fn section(&self) -> &'static str {
         self.path.split('.').next().unwrap_or(self.path)
     }

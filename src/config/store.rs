@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::reader::Reader;
 use super::setting::{Form, Setting};
-use crate::tenant::{Keyring, StoreUrl};
+use store::{Keyring, StoreUrl};
 
 /// Where tenants and their credentials are kept.
 #[derive(Clone, Debug)]

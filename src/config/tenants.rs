@@ -3,8 +3,9 @@
 use super::environment::Environment;
 use super::reader::Reader;
 use super::setting::{Form, Setting};
-use crate::bitrix24::Policy;
-use crate::tenant::{Applications, StoredTenant, TenantsFile, TenantsSource};
+use crate::tenant::{Applications, TenantsFile, TenantsSource};
+use bitrix24::Policy;
+use store::StoredTenant;
 
 /// For whom calls are made.
 #[derive(Clone, Debug)]

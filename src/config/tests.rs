@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Auth, Config, Environment, Faults, LogFormat, NameRule, Origin, settings};
 use crate::dispatch::Options;
-use crate::tenant::sealing::Key;
 use secrecy::ExposeSecret;
+use store::sealing::Key;
 
 mod callers;
 

@@ -10,7 +10,7 @@ use super::conversation::Conversation;
 use super::not_admitted::NotAdmitted;
 use super::queue::CallNumber;
 use crate::order::{Arrival, Order};
-use crate::tenant::TenantId;
+use bitrix24::TenantId;
 
 /// A tenant's conversation. The portal is not known yet.
 type Line = (TenantId, Conversation);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::pause::Pause;
 use super::taken::Taken;
-use crate::tenant::Intensity;
+use bitrix24::Intensity;
 
 /// By how much the ways of two requests to the portal may differ, so that the portal never sees more than it takes.
 const JITTER: Duration = Duration::from_millis(100);
@@ -31,7 +31,6 @@ pub struct Bucket {
 
 impl Bucket {
     /// An empty bucket.
-    #[must_use]
     pub fn new(intensity: Intensity, now: Instant) -> Self {
         Self {
             intensity,
@@ -43,7 +42,6 @@ impl Bucket {
     }
 
     /// Its figures.
-    #[must_use]
     pub fn intensity(&self) -> Intensity {
         self.intensity
     }
@@ -64,13 +62,11 @@ impl Bucket {
     }
 
     /// The same without taking note of the time that has passed.
-    #[must_use]
     pub fn peek(&self, now: Instant) -> f64 {
         self.clone().room(now)
     }
 
     /// The end of the pause after the portal's refusals, if there is one.
-    #[must_use]
     pub fn paused_until(&self, now: Instant) -> Option<Instant> {
         self.pause.until(now)
     }
@@ -143,7 +139,7 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tenant::Plan;
+    use bitrix24::Plan;
 
     fn standard(now: Instant) -> Bucket {
         Bucket::new(Plan::Standard.intensity().unwrap(), now)

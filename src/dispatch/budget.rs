@@ -10,7 +10,7 @@ use super::bucket::Bucket;
 use super::pause::Pause;
 use super::sharing::{PortalBucket, Sharing};
 use super::taken::Taken;
-use crate::tenant::Intensity;
+use bitrix24::Intensity;
 
 /// The intensity budget of one portal.
 #[derive(Debug)]

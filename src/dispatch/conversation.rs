@@ -11,7 +11,6 @@ pub struct Conversation(u64);
 impl Conversation {
     /// The conversation that these parts name, for example connector, line and external chat. The parts must tell apart the kinds of
     /// conversation, too.
-    #[must_use]
     pub fn of(parts: &impl Hash) -> Self {
         let mut hasher = DefaultHasher::new();
         parts.hash(&mut hasher);

@@ -24,9 +24,9 @@ use super::place::Place;
 use super::portal::Fate;
 use super::queue::Terms;
 use super::send_error::SendError;
-use crate::bitrix24::{Answer, CallError, Command, Departure, NotSent, Outcome, Times, Unanswered};
 use crate::telemetry::SPANS;
 use crate::tenant::Opened;
+use bitrix24::{Answer, CallError, Command, Departure, NotSent, Outcome, Times, Unanswered};
 
 /// How long an answer is waited for. The cloud cuts a request after 60 seconds (page "limits"); until then nobody knows whether it is still
 /// at work, and the next call of the conversation must wait.

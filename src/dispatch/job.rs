@@ -12,8 +12,8 @@ use super::ledger::Claim;
 use super::not_admitted::NotAdmitted;
 use super::room::Seat;
 use super::send_error::SendError;
-use crate::bitrix24::{Answer, CallError, Command, Parameters};
 use crate::tenant::Opened;
+use bitrix24::{Answer, CallError, Command, Parameters};
 
 /// A call on its way to its end.
 pub(super) struct Job {

@@ -31,10 +31,11 @@ pub use self::fingerprint::Fingerprint;
 use self::running::{Hold, Joined, Running, Told};
 use self::writer::{Job, Left, Writer};
 use super::replica::Replica;
-use crate::bitrix24::Answer;
 use crate::metrics::{LedgerResult, Metrics};
-use crate::tenant::ledger::{Id, State};
-use crate::tenant::{Store, StoreError, TenantId};
+use bitrix24::Answer;
+use bitrix24::TenantId;
+use store::ledger::{Id, State};
+use store::{Store, StoreError};
 
 /// How long a caller waits for the store to take what became of its call. If it takes longer the caller is answered, and the store is
 /// tried on; only a crash meanwhile makes the outcome unknown.
@@ -129,7 +130,6 @@ pub struct Ledger {
 impl Ledger {
     /// Opens the ledger of `store`. What became of a call is kept for `lifetime` from when it was sent. What has to be written when the
     /// service is `stopped` is a task of `tasks`.
-    #[must_use]
     pub fn new(
         store: Store,
         replica: Replica,

@@ -46,7 +46,6 @@ pub enum NotAdmitted {
 
 impl NotAdmitted {
     /// When a repeat may succeed, if that is known.
-    #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::QueueFull { retry_after }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::sharing::Heard;
-use crate::bitrix24::{Method, Time};
-use crate::tenant::TenantId;
+use bitrix24::TenantId;
+use bitrix24::{Method, Time};
 
 /// What is left unused, so that calls that take longer than those before do not cross the limit.
 const RESERVE: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::bitrix24::PortalAddress;
+use bitrix24::PortalAddress;
 
 /// What bounds the waiting calls, and what Bitrix24's documents leave open. The defaults are those of the settings `dispatch.*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,6 @@ pub struct Options {
 
 impl Options {
     /// The limit of a method's execution time on this portal. Bitrix24 documents one for its cloud only.
-    #[must_use]
     pub fn operating_limit_of(&self, portal: &PortalAddress) -> Option<Duration> {
         self.operating_limit.filter(|_| !portal.is_self_hosted())
     }

@@ -59,7 +59,7 @@ impl Pace {
 
     /// The largest batch that stays within [`AIM`].
     pub(super) fn largest_batch(&self) -> usize {
-        (1..=crate::bitrix24::MAXIMUM_COMMANDS)
+        (1..=bitrix24::MAXIMUM_COMMANDS)
             .rev()
             .find(|size| self.expected(*size) <= AIM)
             .unwrap_or(1)

@@ -20,7 +20,6 @@ pub(super) struct Pause {
 
 impl Pause {
     /// The end of the pause, if there is one.
-    #[must_use]
     pub(super) fn until(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| *until > now)
     }

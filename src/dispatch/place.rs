@@ -16,9 +16,9 @@ use super::permit::Permit;
 use super::portal::{Fate, Next, Portal};
 use super::queue::{CallNumber, Terms, Waiting};
 use super::shared::Shared;
-use crate::bitrix24::{Answer, Method};
 use crate::metrics::Refused;
-use crate::tenant::{Intensity, TenantId};
+use bitrix24::{Answer, Method};
+use bitrix24::{Intensity, TenantId};
 
 /// A portal at work.
 pub(super) struct Place {

@@ -26,8 +26,8 @@ use super::permit::Permit;
 use super::queue::{CallNumber, Queue, Terms, Waiting};
 use super::repeats::Repeats;
 use super::taken::Taken;
-use crate::bitrix24::Method;
-use crate::tenant::{Intensity, TenantId};
+use bitrix24::Method;
+use bitrix24::{Intensity, TenantId};
 
 /// How long it is remembered that a portal refuses a method, or a tenant's calls, in a batch. Portals are updated.
 const REMEMBERED: Duration = Duration::from_secs(3600);

@@ -12,7 +12,6 @@ pub enum Priority {
 
 impl Priority {
     /// Its word in metrics and traces.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Interactive => "interactive",

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use self::line::Lines;
 use super::conversation::Conversation;
 use super::priority::Priority;
-use crate::bitrix24::Method;
-use crate::tenant::TenantId;
+use bitrix24::Method;
+use bitrix24::TenantId;
 
 /// How many interactive calls go before a bulk call gets its turn.
 const INTERACTIVE_IN_A_ROW: u32 = 9;

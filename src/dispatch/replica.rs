@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::tenant::Store;
+use store::Store;
 
 /// How long a stop waits for the store to take the replica out. The others would notice by themselves.
 const DEPARTURE: Duration = Duration::from_secs(1);
@@ -66,7 +66,6 @@ struct Seen {
 
 impl Replica {
     /// Joins the others, and gives signs of life from now on, until `stopped` and all that is [`Replica::outlived_by`] it.
-    #[must_use]
     pub fn new(store: &Store, pace: Pace, tasks: &TaskTracker, stopped: CancellationToken) -> Self {
         let id = Uuid::new_v4();
         let lasting = TaskTracker::new();
@@ -105,13 +104,11 @@ impl Replica {
     }
 
     /// Its name, which no process before or after it has.
-    #[must_use]
     pub fn id(&self) -> Uuid {
         self.id
     }
 
     /// How many replicas live, this one too: what the store said last.
-    #[must_use]
     pub fn living(&self) -> u32 {
         match &self.others {
             None => 1,
@@ -121,14 +118,12 @@ impl Replica {
 
     /// The same to be followed, by those who must not take a replica for dead too soon: after an outage of the database the number
     /// falls when this one may judge. `None` if there can be no other.
-    #[must_use]
     pub fn living_changes(&self) -> Option<watch::Receiver<u32>> {
         self.others.as_ref().map(|others| others.living.clone())
     }
 
     /// How long another replica must have been silent to be taken for dead, if it can be judged now. None while this one has
     /// not been seen by the store for as long without a gap itself: after an outage of the database everybody looks dead.
-    #[must_use]
     pub fn deadly_silence(&self) -> Option<Duration> {
         let Some(Others { silence, seen, .. }) = &self.others else {
             return Some(Duration::ZERO);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::bitrix24::{CallError, Outcome};
 use crate::tenant::AccessError;
+use bitrix24::{CallError, Outcome};
 
 /// Why a call that was sent has no good answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +42,6 @@ impl SendError {
     }
 
     /// What is known of the call's fate.
-    #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Call(error) | Self::Later { refusal: error, .. } => error.outcome(),

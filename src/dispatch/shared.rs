@@ -15,9 +15,10 @@ use super::options::Options;
 use super::place::Place;
 use super::room::Room;
 use super::sharing::Sharing;
-use crate::bitrix24::{Client, PortalAddress};
 use crate::metrics::Metrics;
-use crate::tenant::{Intensity, PortalAccess};
+use crate::tenant::PortalAccess;
+use bitrix24::Intensity;
+use bitrix24::{Client, PortalAddress};
 
 /// How often portals that nobody uses are forgotten.
 const SWEEP: Duration = Duration::from_secs(60);

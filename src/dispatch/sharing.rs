@@ -54,7 +54,8 @@ pub use self::operating::{Heard, Report};
 use self::schedule::Schedule;
 pub use self::terms::Terms;
 use super::Taken;
-use crate::tenant::{Budgets, Intensity};
+use bitrix24::Intensity;
+use store::Budgets;
 
 /// How long a replica that has just started asks before its first request to each portal: until the others know of it and
 /// have kept room for its credit.
@@ -182,13 +183,11 @@ impl Sharing {
     }
 
     /// Whether the others can be asked, to be followed.
-    #[must_use]
     pub fn state(&self) -> watch::Receiver<State> {
         self.inner.state.subscribe()
     }
 
     /// How many replicas live, this one among them.
-    #[must_use]
     pub fn living(&self) -> u32 {
         self.inner.living()
     }
@@ -196,19 +195,16 @@ impl Sharing {
 
 impl PortalBucket {
     /// How many requests may go, as far as is known here: some of them only after permits were asked for.
-    #[must_use]
     pub fn room(&self, now: Instant) -> f64 {
         lock(&self.entry.bucket).room(now)
     }
 
     /// What this replica may count on.
-    #[must_use]
     pub fn outlook(&self, now: Instant) -> Outlook {
         lock(&self.entry.bucket).outlook(now)
     }
 
     /// Takes a permit for a request that is about to be sent.
-    #[must_use]
     pub fn take(&self, now: Instant) -> Taken {
         self.with(|bucket| bucket.take(now))
     }
@@ -234,7 +230,6 @@ impl PortalBucket {
     }
 
     /// The portal's plan, as it was agreed last.
-    #[must_use]
     pub fn intensity(&self) -> Intensity {
         lock(&self.entry.bucket).terms().intensity
     }
@@ -251,7 +246,6 @@ impl PortalBucket {
     }
 
     /// What the replicas have told each other of operating times, if it is not what was heard so many times before.
-    #[must_use]
     pub fn heard(&self, now: Instant, times: u64) -> Option<Heard> {
         let living = self.inner.living();
         lock(&self.entry.hearsay).since(times, living, now)

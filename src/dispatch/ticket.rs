@@ -10,7 +10,7 @@ use super::job::{Ended, Job, Sending, Spent};
 use super::not_admitted::NotAdmitted;
 use super::place::{Place, count_refusal};
 use super::queue::CallNumber;
-use crate::bitrix24::Unanswered;
+use bitrix24::Unanswered;
 
 /// How long after a deadline a request that is giving up by itself may take to say so.
 const LAST_WORD: Duration = Duration::from_millis(2);
@@ -94,7 +94,7 @@ impl Ticket {
             portal,
             ..Spent::default()
         };
-        let lost = crate::bitrix24::CallError::from(Unanswered::DeadlinePassed);
+        let lost = bitrix24::CallError::from(Unanswered::DeadlinePassed);
         Ended::Sent(Err(lost.into()), spent)
     }
 }

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::failure::Failure;
 use crate::api::openlines::v1::ErrorReason as Reason;
-use crate::bitrix24::Outcome;
+use bitrix24::Outcome;
 
 /// Why a call of the tenant service fails, besides what any call can fail for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

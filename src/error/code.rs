@@ -10,7 +10,7 @@ use crate::api::openlines::v1::{
     ConnectorMessagesErrorCode as Connector, CrmMessageErrorCode as Crm,
     NetworkMessageErrorCode as Network, SystemErrorCode as System,
 };
-use crate::bitrix24::Method;
+use bitrix24::Method;
 
 /// One documented code.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,7 @@ use super::Violations;
 use super::reason::{ReasonRow, row};
 use super::retry;
 use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
-use crate::bitrix24::{Method, Outcome};
+use bitrix24::{Method, Outcome};
 
 /// The domain of every `ErrorInfo` of this service.
 pub const DOMAIN: &str = "openlines.bitrix24";
@@ -79,7 +79,6 @@ impl Failure {
     }
 
     /// The same failure in other words.
-    #[must_use]
     pub fn with_message(self, message: String) -> Self {
         Self { message, ..self }
     }

@@ -4,7 +4,7 @@ use super::code;
 use super::failure::Failure;
 use super::from_call::{self, DESCRIPTION_BYTES, QUOTED_BYTES, cut};
 use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
-use crate::bitrix24::{OAuthError, OAuthRefusal, Outcome, Verdict};
+use bitrix24::{OAuthError, OAuthRefusal, Outcome, Verdict};
 
 /// Why the question `asked`, a method or a path, was not answered.
 pub(super) fn failure(error: &OAuthError, asked: &str) -> Failure {

@@ -3,8 +3,8 @@
 use super::code;
 use super::failure::{Failure, Source};
 use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
-use crate::bitrix24::{CallError, Method, NotSent, Outcome, Refusal, Unanswered};
 use crate::error::Violations;
+use bitrix24::{CallError, Method, NotSent, Outcome, Refusal, Unanswered};
 
 /// What of Bitrix24's description goes into the details, in bytes.
 pub(super) const DESCRIPTION_BYTES: usize = 512;

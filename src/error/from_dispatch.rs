@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::from_tenant;
 use crate::api::openlines::v1::ErrorReason as Reason;
-use crate::bitrix24::Outcome;
 use crate::dispatch::{LedgerFailure, NotAdmitted};
+use bitrix24::Outcome;
 
 pub(super) fn not_admitted(why: NotAdmitted) -> Failure {
     match why {

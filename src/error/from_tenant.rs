@@ -4,8 +4,8 @@ use super::code;
 use super::failure::{Failure, Source};
 use super::from_call;
 use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
-use crate::bitrix24::Outcome;
 use crate::tenant::{AccessError, ResolveError, Unusable};
+use bitrix24::Outcome;
 
 /// What stands as the method where the authorization server refused.
 const TOKEN_REQUEST: &str = "oauth/token";

@@ -9,13 +9,12 @@ use super::notice::Installed;
 use super::outcome::Outcome;
 use super::work::{Trouble, Work};
 use crate::audit::{self, Action, Actor};
-use crate::bitrix24::{
+use crate::tenant::Application;
+use bitrix24::TenantId;
+use bitrix24::{
     ApplicationInfo, AuthorizationServer, OAuthError, PortalAddress, Verdict, token_life,
 };
-use crate::tenant::{
-    Application, CreateError, ModifyError, Origin, StoredApplication, StoredCredentials,
-    StoredTenant, TenantId,
-};
+use store::{CreateError, ModifyError, Origin, StoredApplication, StoredCredentials, StoredTenant};
 
 /// What the authorization server has confirmed of an installation.
 struct Proven<'a> {

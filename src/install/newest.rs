@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::bitrix24::{ClientId, MemberId};
+use bitrix24::{ClientId, MemberId};
 
 /// How long a portal is remembered: longer than an event may be old and may be repeated together.
 const MEMORY: SignedDuration = SignedDuration::from_mins(30);

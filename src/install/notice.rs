@@ -5,7 +5,7 @@ use secrecy::SecretString;
 
 use super::form::{Form, Malformed};
 use super::outcome::What;
-use crate::bitrix24::{MemberId, announced};
+use bitrix24::{MemberId, announced};
 
 /// Longest member id, in characters: real ones have as many, and it becomes a part of a tenant's id.
 const MAXIMUM_MEMBER_ID_CHARACTERS: usize = 32;

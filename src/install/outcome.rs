@@ -13,7 +13,6 @@ pub enum What {
 
 impl What {
     /// The word for it in metrics and logs.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Install => "install",
@@ -85,7 +84,6 @@ impl Outcome {
     ];
 
     /// The word for it in metrics and logs.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created",
@@ -109,7 +107,6 @@ impl Outcome {
     }
 
     /// Whether somebody should look at it: a forgery, a wrong setting, or an installation that was lost.
-    #[must_use]
     pub fn is_refusal(self) -> bool {
         match self {
             Self::Created

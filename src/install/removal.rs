@@ -7,7 +7,8 @@ use super::notice::Removed;
 use super::outcome::Outcome;
 use super::work::{Trouble, Work};
 use crate::audit::{self, Action, Actor};
-use crate::tenant::{Application, ModifyError, Reauthorization, StoredCredentials, StoredTenant};
+use crate::tenant::Application;
+use store::{ModifyError, Reauthorization, StoredCredentials, StoredTenant};
 
 /// Why a person is needed then.
 const CAUSE: &str = "uninstalled";

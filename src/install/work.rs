@@ -13,7 +13,8 @@ use super::InstallationEnds;
 use super::newest::Newest;
 use super::notice::Notice;
 use super::outcome::{Outcome, What};
-use crate::tenant::{Application, StoreError};
+use crate::tenant::Application;
+use store::StoreError;
 
 /// How many events may wait or be worked on. Each holds less than its 64 KiB of form.
 const PLACES: usize = 1000;

@@ -13,9 +13,9 @@ use crate::api::openlines::v1::{
     ConnectorMessage, ExternalChat, ExternalMessage, ExternalUser, Gender,
     SendConnectorMessagesRequest, SendConnectorMessagesResponse,
 };
-use crate::bitrix24::{Answer, Method, NotAnObject, Parameters};
 use crate::dispatch::Conversation;
 use crate::error::{CallIdentity, Error};
+use bitrix24::{Answer, Method, NotAnObject, Parameters};
 
 pub(super) struct SendConnectorMessages;
 

@@ -9,9 +9,9 @@ use super::operation::Operation;
 use super::path::Path;
 use super::timing;
 use crate::api::openlines::v1::{CrmEntityType, SendCrmMessageRequest, SendCrmMessageResponse};
-use crate::bitrix24::{Answer, Method, NotAnObject, Parameters, loose};
 use crate::dispatch::Conversation;
 use crate::error::{CallIdentity, Error};
+use bitrix24::{Answer, Method, NotAnObject, Parameters, loose};
 
 pub(super) struct SendCrmMessage;
 

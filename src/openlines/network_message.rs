@@ -12,9 +12,9 @@ use super::path::Path;
 use super::{attachment, json_struct, keyboard, timing};
 use crate::api::openlines::v1::send_network_message_request::{AttachmentForm, KeyboardForm};
 use crate::api::openlines::v1::{SendNetworkMessageRequest, SendNetworkMessageResponse};
-use crate::bitrix24::{Answer, Method, NotAnObject, Parameters, loose};
 use crate::dispatch::Conversation;
 use crate::error::{CallIdentity, Error};
+use bitrix24::{Answer, Method, NotAnObject, Parameters, loose};
 
 pub(super) struct SendNetworkMessage;
 

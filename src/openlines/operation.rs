@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::check::Check;
-use crate::bitrix24::{Answer, Method, NotAnObject, Parameters};
 use crate::dispatch::Conversation;
 use crate::error::{CallIdentity, Error};
+use bitrix24::{Answer, Method, NotAnObject, Parameters};
 
 /// One RPC: a request becomes parameters, an answer becomes a response.
 pub(super) trait Operation {

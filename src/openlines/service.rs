@@ -20,12 +20,13 @@ use crate::api::openlines::v1::{
     SendCrmMessageResponse, SendNetworkMessageRequest, SendNetworkMessageResponse,
 };
 use crate::auth::{Caller, Callers};
-use crate::bitrix24::Outcome;
 use crate::dispatch::{Announced, Delivery, Dispatcher, Priority};
 use crate::error::{CallIdentity, Error, Violations};
 use crate::metrics::Metrics;
 use crate::server::CallContext;
-use crate::tenant::{Directory, InvalidTenantId, ResolveError, Tenant, TenantId};
+use crate::tenant::{Directory, ResolveError, Tenant};
+use bitrix24::Outcome;
+use bitrix24::{InvalidTenantId, TenantId};
 
 /// The implementation of `openlines.v1.OpenLinesService`.
 #[derive(Debug)]

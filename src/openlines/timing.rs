@@ -3,7 +3,7 @@
 use prost_types::{Duration, Timestamp};
 
 use crate::api::openlines::v1::{CallTiming, OperatingBudget};
-use crate::bitrix24::Time;
+use bitrix24::Time;
 
 /// Seconds beyond this are no plausible time or duration and are left out: 31 December 9999, the end of `Timestamp`.
 const LAST_SECOND: f64 = 253_402_300_799.0;

@@ -22,12 +22,12 @@ use super::deadline::Patience;
 use super::ending::{Ending, operation};
 use super::load::{Scales, WeighedBody};
 use super::request_id::{self, REQUEST_ID};
-use crate::bitrix24::{CallError, NotSent, Outcome, Unanswered};
 use crate::config;
 use crate::error::{self, Administration, Error};
 use crate::metrics::Metrics;
 use crate::order::Arrival;
 use crate::telemetry;
+use bitrix24::{CallError, NotSent, Outcome, Unanswered};
 
 /// Services that answer about the server itself. They are never refused for load and not logged: probes would flood the log.
 const ABOUT_THE_SERVER: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];

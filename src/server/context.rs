@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::auth::Caller;
-use crate::bitrix24::Method;
 use crate::error::{CallIdentity, Failure};
 use crate::order::Arrival;
-use crate::tenant::TenantId;
+use bitrix24::Method;
+use bitrix24::TenantId;
 
 /// A call's request id, its deadline, and the notes for its log line. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -23,12 +23,12 @@ use self::flights::Flights;
 use self::portal_move::PortalMove;
 use self::renewal::Renewal;
 use super::directory::{Directory, Tenant};
-use super::id::TenantId;
 use super::record::{Freshness, Record};
-use super::store::Store;
-use super::stored::Reauthorization;
-use crate::bitrix24::{Client, Credential, PortalAddress};
 use crate::metrics::Metrics;
+use bitrix24::TenantId;
+use bitrix24::{Client, Credential, PortalAddress};
+use store::Reauthorization;
+use store::Store;
 
 /// How long after a failure for a passing cause the authorization server is left alone, so that hundreds of waiting calls do not
 /// each ask a server that is down.
@@ -91,19 +91,16 @@ pub struct Opened {
 
 impl Opened {
     /// Whose it is.
-    #[must_use]
     pub fn tenant(&self) -> &Tenant {
         &self.tenant
     }
 
     /// Where its portal is.
-    #[must_use]
     pub fn portal(&self) -> &PortalAddress {
         self.tenant.portal()
     }
 
     /// What opens the portal.
-    #[must_use]
     pub fn credential(&self) -> &Credential {
         &self.credential
     }
@@ -112,7 +109,6 @@ impl Opened {
 impl PortalAccess {
     /// Makes it. Renewals run as tasks of `tasks`, so that a stop can wait for them; `timeout` is how long an authorization server
     /// may take to answer.
-    #[must_use]
     pub fn new(
         directory: Directory,
         store: Store,
@@ -282,7 +278,7 @@ impl PortalAccess {
                 return Ok(tenant.renewed(newest));
             }
             if insistence == Insistence::None
-                && let Some(mark) = newest.reauthorization.as_ref().filter(|mark| mark.stands())
+                && let Some(mark) = newest.reauthorization.as_ref().filter(|mark| stands(mark))
             {
                 let cause = mark.cause.clone();
                 return Err(AccessError::ReauthorizationRequired { cause });
@@ -321,14 +317,12 @@ enum Insistence {
     OfAPerson,
 }
 
-impl Reauthorization {
-    /// Whether calls need not try.
-    fn stands(&self) -> bool {
-        let age = Timestamp::now().duration_since(self.since);
-        let is_young = Duration::try_from(age).is_ok_and(|age| age < MARK_STANDS);
-        is_young
-            || FINAL_CAUSES
-                .iter()
-                .any(|cause| self.cause.eq_ignore_ascii_case(cause))
-    }
+/// Whether calls of a tenant that needs reauthorization need not try.
+fn stands(mark: &Reauthorization) -> bool {
+    let age = Timestamp::now().duration_since(mark.since);
+    let is_young = Duration::try_from(age).is_ok_and(|age| age < MARK_STANDS);
+    is_young
+        || FINAL_CAUSES
+            .iter()
+            .any(|cause| mark.cause.eq_ignore_ascii_case(cause))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use thiserror::Error;
 
-use crate::bitrix24::ClientId;
+use bitrix24::ClientId;
 
 /// Longest name, in characters: with a dot and a member id of 32 characters it still fits into a tenant's id of 63.
 const MAXIMUM_CHARACTERS: usize = 30;
@@ -59,7 +59,6 @@ impl ApplicationName {
     }
 
     /// The name as text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -73,19 +72,16 @@ impl fmt::Display for ApplicationName {
 
 impl Applications {
     /// Takes over applications whose names and client ids all differ.
-    #[must_use]
     pub fn new(applications: Vec<Application>) -> Self {
         Self(Arc::new(applications))
     }
 
     /// The application with this name.
-    #[must_use]
     pub fn by_name(&self, name: &str) -> Option<&Application> {
         self.iter().find(|known| known.name.as_str() == name)
     }
 
     /// The application with this client id.
-    #[must_use]
     pub fn by_client_id(&self, client_id: &ClientId) -> Option<&Application> {
         self.iter().find(|known| known.client_id == *client_id)
     }

@@ -13,14 +13,14 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use thiserror::Error;
 
-use super::id::TenantId;
-use super::plan::Plan;
 use super::record::{Grant, Judgement, Record, Unusable};
-use super::store::{Store, StoreError};
-use super::stored::StoredTenant;
 use crate::auth::Caller;
-use crate::bitrix24::PortalAddress;
 use crate::metrics::{Metrics, TenantLoad};
+use bitrix24::Plan;
+use bitrix24::PortalAddress;
+use bitrix24::TenantId;
+use store::StoredTenant;
+use store::{Store, StoreError};
 
 /// All tenants this process serves. Cheap to clone.
 #[derive(Clone)]
@@ -62,7 +62,6 @@ pub enum ResolveError {
 
 impl Directory {
     /// Makes a directory that keeps at most `maximum_cached` tenants in memory.
-    #[must_use]
     pub fn new(store: Store, judgement: Judgement, maximum_cached: u64, metrics: Metrics) -> Self {
         Self {
             store,
@@ -90,7 +89,6 @@ impl Directory {
     }
 
     /// By what stored tenants are judged.
-    #[must_use]
     pub fn judgement(&self) -> &Judgement {
         &self.judgement
     }
@@ -232,25 +230,21 @@ impl fmt::Debug for Directory {
 
 impl Tenant {
     /// The tenant's id.
-    #[must_use]
     pub fn id(&self) -> &TenantId {
         &self.0.id
     }
 
     /// Where the tenant's portal is.
-    #[must_use]
     pub fn portal(&self) -> &PortalAddress {
         &self.0.portal
     }
 
     /// How many requests its portal takes.
-    #[must_use]
     pub fn plan(&self) -> Plan {
         self.0.plan
     }
 
     /// Whether calls are made in the context of an application.
-    #[must_use]
     pub fn is_application(&self) -> bool {
         self.0.grant().is_some()
     }

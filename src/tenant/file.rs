@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::applications::Applications;
-use super::id::TenantId;
-use super::stored::StoredTenant;
-use crate::bitrix24::Policy;
 use crate::config::{Document, Environment, Faults};
+use bitrix24::Policy;
+use bitrix24::TenantId;
+use store::StoredTenant;
 
 /// Where tenants are read from, and by what they are judged: what it takes to read them again.
 #[derive(Clone, Debug)]
@@ -45,7 +45,6 @@ struct Reading<'a> {
 
 impl TenantsSource {
     /// Where the tenants are read from.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -5,12 +5,12 @@
 //! reported.
 
 use super::file::same_tokens;
-use super::id::TenantId;
-use super::store::{CreateError, ModifyError, Store, StoreError};
-use super::stored::{Origin, StoredCredentials, StoredTenant};
 use crate::audit::{self, Action, Actor};
 use crate::metrics::Metrics;
 use crate::telemetry::chain;
+use bitrix24::TenantId;
+use store::{CreateError, ModifyError, Store, StoreError};
+use store::{Origin, StoredCredentials, StoredTenant};
 
 /// How many ids a report names.
 const NAMED: usize = 20;

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::applications::Applications;
-use super::id::TenantId;
-use super::plan::Plan;
-use super::stored::{Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
-use crate::bitrix24::{
+use bitrix24::Plan;
+use bitrix24::TenantId;
+use bitrix24::{
     AuthorizationServer, Credential, InvalidAuthorizationServer, InvalidPortal, MemberId, Policy,
     PortalAddress,
 };
+use store::{Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
 
 /// How long before its expiry a token counts as expiring: a call that needs it then renews it, so that the call does not meet
 /// the expiry on its way.
@@ -194,10 +194,10 @@ mod tests {
     use jiff::Timestamp;
 
     use super::{Judgement, Record};
-    use crate::bitrix24::{AuthorizationServer, HostName, Policy, Suffix};
-    use crate::tenant::{
-        Applications, Intensity, Origin, Plan, StoredCredentials, StoredTenant, TenantId,
-    };
+    use crate::tenant::Applications;
+    use bitrix24::{AuthorizationServer, HostName, Policy, Suffix};
+    use bitrix24::{Intensity, Plan, TenantId};
+    use store::{Origin, StoredCredentials, StoredTenant};
 
     fn judged(plan: Option<Plan>) -> Plan {
         let policy = Policy {

@@ -10,13 +10,13 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use super::file::TenantsSource;
-use super::id::TenantId;
 use super::reconcile::reconcile;
-use super::sealing::{KeyId, Keyring};
-use super::store::Store;
-use super::stored::StoredTenant;
 use crate::metrics::Metrics;
 use crate::telemetry::chain;
+use bitrix24::TenantId;
+use store::Store;
+use store::StoredTenant;
+use store::sealing::{KeyId, Keyring};
 
 /// How often files are looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -70,7 +70,6 @@ pub async fn watch(
 
 impl WatchedTenants {
     /// Watches a file that was taken over at start.
-    #[must_use]
     pub fn new(source: TenantsSource, taken_over: &[StoredTenant]) -> Self {
         Self {
             stamp: stamp(source.path()),
@@ -118,7 +117,6 @@ impl WatchedTenants {
 
 impl WatchedKeyring {
     /// Watches the file that the keyring was read from.
-    #[must_use]
     pub fn new(keyring: Keyring, path: PathBuf) -> Self {
         let stamp = stamp(&path);
         Self {

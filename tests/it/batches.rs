@@ -10,11 +10,11 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bitrix24_openlines::bitrix24::{
+use bitrix24::{
     Answer, BatchAnswer, CallError, Client, Command, Credential, Departure, Method, Parameters,
     Policy, PortalAddress, Times, TransportOptions,
 };
-use bitrix24_openlines::sandbox::{Portal, Sandbox, demo};
+use sandbox::{Portal, Sandbox, demo};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::Instant;

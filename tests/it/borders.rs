@@ -15,19 +15,9 @@ struct Border {
 
 const BORDERS: &[Border] = &[
     Border {
-        word: "tonic",
-        within: &["bitrix24.rs", "bitrix24/"],
-        except: &[],
-    },
-    Border {
-        word: "crate::api",
-        within: &["bitrix24.rs", "bitrix24/"],
-        except: &[],
-    },
-    Border {
         word: "reqwest",
         within: &[],
-        except: &["bitrix24/transport.rs", "telemetry.rs"],
+        except: &["telemetry.rs"],
     },
     Border {
         word: "Code::",
@@ -63,31 +53,18 @@ const BORDERS: &[Border] = &[
         ],
     },
     Border {
-        word: "crate::bitrix24",
+        word: "bitrix24",
         within: &["sandbox.rs", "sandbox/"],
         except: &[],
     },
     Border {
-        word: "tonic",
-        within: &["sandbox.rs", "sandbox/"],
-        except: &[],
-    },
-    Border {
-        word: "crate::sandbox",
+        word: "sandbox",
         within: &[],
-        except: &[
-            "sandbox.rs",
-            "sandbox/",
-            "cli/demo.rs",
-            "cli/demo/",
-            "cli/sandbox.rs",
-        ],
+        except: &["cli/demo.rs", "cli/demo/", "cli/sandbox.rs"],
     },
     Border {
         word: "crate::admin",
         within: &[
-            "bitrix24.rs",
-            "bitrix24/",
             "auth.rs",
             "auth/",
             "tenant.rs",
@@ -108,8 +85,6 @@ const BORDERS: &[Border] = &[
         within: &[
             "admin.rs",
             "admin/",
-            "bitrix24.rs",
-            "bitrix24/",
             "auth.rs",
             "auth/",
             "tenant.rs",
@@ -119,14 +94,7 @@ const BORDERS: &[Border] = &[
     },
     Border {
         word: "crate::dispatch",
-        within: &[
-            "bitrix24.rs",
-            "bitrix24/",
-            "auth.rs",
-            "auth/",
-            "tenant.rs",
-            "tenant/",
-        ],
+        within: &["auth.rs", "auth/", "tenant.rs", "tenant/"],
         except: &[],
     },
 ];

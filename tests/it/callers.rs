@@ -3,9 +3,9 @@
 use bitrix24_openlines::api::json;
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::sandbox::{Portal, Sandbox};
 use futures_util::stream;
 use prost::Message;
+use sandbox::{Portal, Sandbox};
 use tokio::net::TcpListener;
 use tonic::{Code, Request, Status};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, Portal, Sandbox};
+use sandbox::{Fault, FaultKind, Moment, Portal, Sandbox};
 use tokio::net::TcpListener;
 use tonic::transport::{Channel, Endpoint};
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, Portal, Sandbox, demo};
 use futures_util::future::join_all;
+use sandbox::{Fault, FaultKind, Moment, Portal, Sandbox, demo};
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, demo};
-use bitrix24_openlines::tenant::{Origin, StoredCredentials, StoredTenant};
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use sandbox::{Fault, FaultKind, Moment, demo};
 use secrecy::SecretString;
+use store::{Origin, StoredCredentials, StoredTenant};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 

@@ -5,9 +5,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use bitrix24::Method;
 use bitrix24_openlines::api::DESCRIPTORS;
 use bitrix24_openlines::api::openlines::v1::ErrorReason;
-use bitrix24_openlines::bitrix24::Method;
 use bitrix24_openlines::error::code::{CodeRow, SYSTEM, of_method};
 use bitrix24_openlines::error::code_name;
 use bitrix24_openlines::error::reason::REASONS;

@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::connector_message_result::Outcome;
-use bitrix24_openlines::sandbox::{
-    Damage, Fault, FaultKind, MessageRule, Moment, StatusTable, SystemError, demo,
-};
 use prost::Message;
+use sandbox::{Damage, Fault, FaultKind, MessageRule, Moment, StatusTable, SystemError, demo};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 

@@ -7,11 +7,11 @@ mod removal;
 mod trouble;
 
 use bitrix24_openlines::install::Outcome;
-use bitrix24_openlines::sandbox::{Event, EventScope, decode_form, demo};
-use bitrix24_openlines::tenant::Origin;
 use jiff::Timestamp;
+use sandbox::{Event, EventScope, decode_form, demo};
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use store::Origin;
 
 use crate::support::stores::{Stores, on_both_stores};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::metrics::METRICS;
-use bitrix24_openlines::sandbox::{Fault, FaultKind, demo};
+use sandbox::{Fault, FaultKind, demo};
 
 use crate::support::admin::free_address;
 use crate::support::requests::crm_message;

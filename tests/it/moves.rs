@@ -5,8 +5,8 @@ mod refused;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::demo;
 use futures_util::future::join_all;
+use sandbox::demo;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 

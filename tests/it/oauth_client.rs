@@ -4,13 +4,11 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::bitrix24::{
+use bitrix24::{
     ApplicationInfo, AuthorizationServer, Client, ClientId, NotSent, OAuthError, Policy, Tokens,
     TransportOptions, Unanswered, Verdict,
 };
-use bitrix24_openlines::sandbox::{
-    Fault, FaultKind, Moment, OAuthError as Refusal, Portal, Sandbox, demo,
-};
+use sandbox::{Fault, FaultKind, Moment, OAuthError as Refusal, Portal, Sandbox, demo};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 

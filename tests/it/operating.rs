@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::sandbox::{BatchCharging, Record, demo};
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use sandbox::{BatchCharging, Record, demo};
 use tonic::{Code, Status};
 
 use crate::support::requests::{crm_message, network_message};

@@ -12,16 +12,14 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bitrix24::{AuthorizationServer, Client, ClientId, Policy, TransportOptions};
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::bitrix24::{
-    AuthorizationServer, Client, ClientId, Policy, TransportOptions,
-};
-use bitrix24_openlines::sandbox::{Portal, Sandbox, demo};
-use bitrix24_openlines::tenant::sealing::Key;
-use bitrix24_openlines::tenant::{Access, Store, StoredApplication, StoredTenant};
 use jiff::{SignedDuration, Timestamp};
+use sandbox::{Portal, Sandbox, demo};
 use secrecy::SecretString;
+use store::sealing::Key;
+use store::{Access, Store, StoredApplication, StoredTenant};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tonic::{Code, Status};

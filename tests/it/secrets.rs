@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::sandbox::{
+use sandbox::{
     AccessToken, Damage, Fault, FaultKind, Moment, Portal, Sandbox, SystemError, Webhook, demo,
 };
 use tokio::net::TcpListener;

@@ -22,9 +22,9 @@ use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLines
 use bitrix24_openlines::app::{self, AppError};
 use bitrix24_openlines::auth::NewKey;
 use bitrix24_openlines::config::{Config, Environment};
-use bitrix24_openlines::sandbox::{Portal, Sandbox, demo};
-use bitrix24_openlines::tenant::sealing::Key;
+use sandbox::{Portal, Sandbox, demo};
 use secrecy::ExposeSecret;
+use store::sealing::Key;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;

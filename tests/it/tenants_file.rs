@@ -5,13 +5,14 @@ mod watched;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use bitrix24::{Intensity, Plan};
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::sandbox::{Event, EventKind, Portal, Sandbox, demo};
-use bitrix24_openlines::tenant::sealing::Key;
-use bitrix24_openlines::tenant::{Access, Intensity, Origin, Plan, Store, StoredTenant};
 use futures_util::future::join_all;
+use sandbox::{Event, EventKind, Portal, Sandbox, demo};
 use secrecy::ExposeSecret;
+use store::sealing::Key;
+use store::{Access, Origin, Store, StoredTenant};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 

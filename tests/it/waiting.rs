@@ -6,7 +6,7 @@ mod order;
 use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, SystemError};
+use sandbox::{Fault, FaultKind, Moment, SystemError};
 use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 use uuid::Uuid;

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::sandbox::{Event, EventKind, Portal, Sandbox, demo};
-use bitrix24_openlines::tenant::sealing::Key;
+use sandbox::{Event, EventKind, Portal, Sandbox, demo};
 use secrecy::ExposeSecret;
 use std::time::Duration;
+use store::sealing::Key;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 

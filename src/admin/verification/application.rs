@@ -4,11 +4,10 @@ use secrecy::SecretString;
 
 use super::{Report, Trial};
 use crate::admin::Tenants;
-use crate::bitrix24::{
-    ApplicationInfo, AuthorizationServer, Credential, InvalidAuthorizationServer,
-};
 use crate::error::Error;
-use crate::tenant::{AccessError, ResolveError, StoredApplication};
+use crate::tenant::{AccessError, ResolveError};
+use bitrix24::{ApplicationInfo, AuthorizationServer, Credential, InvalidAuthorizationServer};
+use store::StoredApplication;
 
 impl Trial<'_> {
     pub(super) async fn application(&self, application: &StoredApplication) -> Report {

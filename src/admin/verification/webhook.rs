@@ -6,10 +6,8 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::{Report, Trial};
-use crate::bitrix24::{
-    Answer, Credential, Departure, Method, Outcome, Parameters, PortalAddress, Times,
-};
 use crate::error::{CallIdentity, Error};
+use bitrix24::{Answer, Credential, Departure, Method, Outcome, Parameters, PortalAddress, Times};
 
 /// What has no effect on a portal and works with any permission.
 const HARMLESS: Method = Method::ReadScopes;

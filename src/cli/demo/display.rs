@@ -12,7 +12,7 @@ use crate::api::openlines::v1::open_lines_service_server::SERVICE_NAME;
 use crate::auth::NewKey;
 use crate::cli::Failure;
 use crate::error;
-use crate::sandbox::{Record, demo};
+use sandbox::{Record, demo};
 
 /// Standard output, with the demo's layout.
 pub(super) struct Display {

@@ -17,7 +17,7 @@ use crate::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient
 use crate::api::openlines::v1::send_network_message_request::{AttachmentForm, KeyboardForm};
 use crate::auth::NewKey;
 use crate::cli::Failure;
-use crate::sandbox::demo;
+use sandbox::demo;
 
 /// The id of the message that the sandbox refuses.
 pub(super) const REFUSED_MESSAGE: &str = "demo-message-3";

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use crate::auth::NewKey;
 use crate::config::{Config, Environment, Faults};
-use crate::sandbox::demo;
-use crate::tenant::sealing::Key;
+use sandbox::demo;
+use store::sealing::Key;
 
 /// The tenant with application credentials.
 pub(super) const APPLICATION: &str = "demo";

@@ -8,8 +8,8 @@ use thiserror::Error;
 use super::StoreArguments;
 use crate::cli::Failure;
 use crate::telemetry::chain;
-use crate::tenant::Store;
-use crate::tenant::sealing::KeyId;
+use store::Store;
+use store::sealing::KeyId;
 
 /// How often to begin anew, for tenants that the service changed at the same moment. Each round leaves few of the one
 /// before; what is left after so many is sealed with the old key again and again.

@@ -5,7 +5,7 @@ use std::io::Write;
 use secrecy::ExposeSecret;
 
 use super::Error;
-use crate::tenant::sealing::Key;
+use store::sealing::Key;
 
 /// Makes a sealing key and writes it, with what to do with it. Lines that are no key are comments, so that the whole
 /// output may become a keyring file.
@@ -28,7 +28,7 @@ pub(super) fn new(output: &mut impl Write) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::new;
-    use crate::tenant::Keyring;
+    use store::Keyring;
 
     #[test]
     fn what_is_printed_is_a_keyring_file() {

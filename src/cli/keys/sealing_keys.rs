@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::StoreArguments;
 use crate::cli::Failure;
-use crate::tenant::sealing::{KeyId, Keyring};
+use store::sealing::{KeyId, Keyring};
 
 /// Shows which keys seal how much, and which key may be removed.
 pub(super) async fn show(
@@ -71,7 +71,7 @@ mod tests {
     use expect_test::expect;
 
     use super::table;
-    use crate::tenant::sealing::{KeyId, Keyring};
+    use store::sealing::{KeyId, Keyring};
 
     fn keyring(ids: &[&str]) -> Keyring {
         let keys = ids.iter().map(|id| format!("b24s_{id}_{}", "a".repeat(52)));

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::cli::Failure;
 use crate::config::Environment;
 use crate::telemetry::chain;
-use crate::tenant::{Access, Keyring, Store, StoreUrl};
+use store::{Access, Keyring, Store, StoreUrl};
 
 /// Which store, and which keyring.
 #[derive(Debug, Args)]

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Flying;
-use crate::bitrix24::{Departure, Method};
 use crate::dispatch::conversation::Conversation;
 use crate::dispatch::place::Place;
 use crate::dispatch::portal::Fate;
-use crate::tenant::TenantId;
+use bitrix24::TenantId;
+use bitrix24::{Departure, Method};
 
 /// What has to be given back when a request has ended.
 pub(super) struct Guard {

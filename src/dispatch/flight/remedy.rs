@@ -5,7 +5,6 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::verdict::Verdict;
-use crate::bitrix24::{Answer, CallError, NotSent, Outcome};
 use crate::dispatch::job::{Delivered, Job};
 use crate::dispatch::operating::{BATCH, Travelled};
 use crate::dispatch::place::Place;
@@ -13,6 +12,7 @@ use crate::dispatch::queue::Terms;
 use crate::dispatch::send_error::SendError;
 use crate::metrics::RepeatCause;
 use crate::tenant::{AccessError, Opened};
+use bitrix24::{Answer, CallError, NotSent, Outcome};
 
 /// How often a call is sent anew with another token, at most. The first covers a token that has expired, the others those that
 /// were replaced, by this replica or another one, while the call was on its way.

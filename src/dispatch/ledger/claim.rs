@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::Recorded;
 use super::running::{Hold, Told};
 use super::writer::{Ending, Job};
-use crate::tenant::ledger::{End, Fate, Start};
+use store::ledger::{End, Fate, Start};
 
 /// Proof that this process alone may send the call. Only [`super::Ledger::enter`] makes one.
 ///

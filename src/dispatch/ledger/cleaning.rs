@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::tenant::Store;
+use store::Store;
 
 /// The time between two cleanings. Each replica cleans; what one has deleted the other does not find.
 const INTERVAL: Duration = Duration::from_secs(60);

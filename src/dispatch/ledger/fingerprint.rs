@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::bitrix24::{Method, Parameters};
+use bitrix24::{Method, Parameters};
 
 /// SHA-256 of what is asked of the portal. Two requests with one idempotency key must have the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,6 @@ pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// Of a method with its parameters.
-    #[must_use]
     pub fn of(method: Method, parameters: &Parameters) -> Self {
         let mut hash = Sha256::new();
         hash.update(method.name());

@@ -9,8 +9,8 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::fingerprint::Fingerprint;
-use crate::bitrix24::Answer;
-use crate::tenant::ledger::Id;
+use bitrix24::Answer;
+use store::ledger::Id;
 
 /// What became of a call, for those who wait for it.
 #[derive(Clone, Debug)]

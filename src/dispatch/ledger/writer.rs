@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::Unavailable;
 use super::running::{Hold, Running};
-use crate::tenant::ledger::{End, Start};
-use crate::tenant::{Store, StoreError};
+use store::ledger::{End, Start};
+use store::{Store, StoreError};
 
 /// Rows of one transaction, beside the last job's: above that nothing is saved, and everybody in it waits for all of it.
 const ROWS: usize = 256;

@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use super::Portal;
 use super::company::Company;
-use crate::bitrix24::Method;
 use crate::dispatch::conversation::Conversation;
 use crate::dispatch::operating::{BATCH, OperatingBudgets};
 use crate::dispatch::pace::Pace;
 use crate::dispatch::queue::{CallNumber, Fits, Terms};
+use bitrix24::Method;
 
 /// The part of the bucket that is kept for batches.
 const KEPT_FOR_BATCHES: f64 = 0.25;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Portal;
-use crate::bitrix24::Method;
 use crate::dispatch::not_admitted::NotAdmitted;
 use crate::dispatch::operating::{Report, Travelled};
 use crate::dispatch::sharing;
-use crate::tenant::TenantId;
+use bitrix24::Method;
+use bitrix24::TenantId;
 
 impl<J> Portal<J> {
     pub(super) fn check_operating(

@@ -5,7 +5,7 @@ mod simulation;
 use super::*;
 use crate::dispatch::operating::{Report, Travelled};
 use crate::dispatch::priority::Priority;
-use crate::tenant::Plan;
+use bitrix24::Plan;
 
 const MS: Duration = Duration::from_millis(1);
 

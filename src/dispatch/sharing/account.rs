@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::operating::Reports;
 use super::terms::Terms;
 use super::{Ask, Grant, Report};
-use crate::tenant::StoredBudget;
+use store::StoredBudget;
 
 /// How long permits may be held without a word from their holder, in milliseconds. Its holder stops using them earlier.
 pub(super) const LEASE: i64 = 3_000;

@@ -10,7 +10,7 @@ use super::alone::Alone;
 use super::terms::Terms;
 use super::{Ask, Grant, Outlook, Report, Returned};
 use crate::dispatch::Taken;
-use crate::tenant::Intensity;
+use bitrix24::Intensity;
 
 /// How long before their lease ends permits are used no more: for the way to the portal, and a request that leaves late.
 const BEFORE_THE_END: Duration = Duration::from_millis(750);
@@ -67,7 +67,6 @@ struct Asked {
 
 impl SharedBucket {
     /// A bucket of which nothing is known. A request may go on credit from `credit` on.
-    #[must_use]
     pub fn new(terms: Terms, credit: Instant, now: Instant) -> Self {
         Self {
             terms,
@@ -219,13 +218,11 @@ impl SharedBucket {
     }
 
     /// What it goes by.
-    #[must_use]
     pub fn terms(&self) -> Terms {
         self.terms
     }
 
     /// When [`SharedBucket::demand`] has something to say. None: not before something else happens.
-    #[must_use]
     pub fn due(&self) -> Option<Instant> {
         if self.alone.is_some() || self.asked.is_some() {
             return None;
@@ -358,7 +355,6 @@ impl SharedBucket {
     }
 
     /// Whether nothing would be lost if this bucket was forgotten.
-    #[must_use]
     pub fn is_at_rest(&self, now: Instant) -> bool {
         self.has_credit(now) && self.due().is_none() && self.taken == 0 && self.departed.is_empty()
     }

@@ -13,7 +13,7 @@ use super::messages::{Ask, Grant};
 use super::terms::Terms;
 use super::{Entry, Inner, SharedBucket, State, lock};
 use crate::telemetry::chain;
-use crate::tenant::{StoreError, StoredBudget};
+use store::{StoreError, StoredBudget};
 
 /// How long an exchange may take. Behind it calls wait, and would rather have a part of the bucket.
 const PATIENCE: Duration = Duration::from_millis(300);

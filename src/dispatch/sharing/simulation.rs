@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use super::account::Account;
 use super::{Ask, Grant, SharedBucket, Terms};
 use crate::dispatch::Taken;
-use crate::tenant::{Intensity, Plan, StoredBudget};
+use bitrix24::{Intensity, Plan};
+use store::StoredBudget;
 
 /// By the database's clock at the start.
 const START: i64 = 1_800_000_000_000;

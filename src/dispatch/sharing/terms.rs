@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::tenant::Intensity;
+use bitrix24::Intensity;
 
 /// The longest time from the moment a request leaves to its arrival at the portal that is reckoned with. What takes longer,
 /// a lost packet's second try for example, arrives when the bucket has drained more than we think of it.

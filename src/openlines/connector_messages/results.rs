@@ -10,9 +10,9 @@ use crate::api::openlines::v1::{
     AcceptedConnectorMessage, ConnectorMessage, ConnectorMessageResult, OpenLineSession,
     ProcessedChat, ProcessedMessage, SendConnectorMessagesRequest,
 };
-use crate::bitrix24::{Answer, loose};
 use crate::error::{CallIdentity, Error};
 use crate::openlines::{json_struct, timing};
+use bitrix24::{Answer, loose};
 
 /// The result of each message, in the order of the request.
 ///

@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use super::flights::NotLanded;
-use crate::bitrix24::InvalidPortal;
 use crate::tenant::record::Unusable;
+use bitrix24::InvalidPortal;
 
 /// Why a tenant has no credential that can be used now. Nothing was sent to its portal.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::tenant::TenantId;
+use bitrix24::TenantId;
 
 type Running<Outcome> = HashMap<TenantId, watch::Receiver<Option<Outcome>>>;
 

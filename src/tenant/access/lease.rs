@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::Parts;
 use super::error::AccessError;
 use crate::telemetry::chain;
-use crate::tenant::TenantId;
 use crate::tenant::record::Unusable;
-use crate::tenant::store::{Lease, StoreError};
-use crate::tenant::stored::StoredTenant;
+use bitrix24::TenantId;
+use store::StoredTenant;
+use store::{Lease, StoreError};
 
 /// How long a lease lasts without a sign of life: how long a tenant waits whose replica was killed during a renewal.
 const LEASE: Duration = Duration::from_secs(6);

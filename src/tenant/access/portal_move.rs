@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use super::error::{AccessError, MoveRefused};
 use super::{Opened, Parts};
 use crate::audit::{self, Action, Actor};
-use crate::bitrix24::{
+use crate::metrics::PortalMoveEnd;
+use crate::tenant::record::Record;
+use bitrix24::TenantId;
+use bitrix24::{
     ApplicationInfo, AuthorizationServer, Credential, MemberId, OAuthError, PortalAddress, Verdict,
 };
-use crate::metrics::PortalMoveEnd;
-use crate::tenant::TenantId;
-use crate::tenant::record::Record;
-use crate::tenant::store::ModifyError;
+use store::ModifyError;
 
 /// One move, to be run in a task of its own.
 #[derive(Debug)]

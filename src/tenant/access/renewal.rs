@@ -12,13 +12,13 @@ use super::error::AccessError;
 use super::lease::{self, Leased};
 use super::{Insistence, Parts};
 use crate::audit::{self, Action, Actor};
-use crate::bitrix24::{AuthorizationServer, ClientId, OAuthError, OAuthRefusal, Tokens, Verdict};
 use crate::metrics::RenewalEnd;
 use crate::telemetry::chain;
-use crate::tenant::TenantId;
 use crate::tenant::record::{Record, Unusable, client_secret};
-use crate::tenant::store::{ModifyError, StoreError};
-use crate::tenant::stored::{Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
+use bitrix24::TenantId;
+use bitrix24::{AuthorizationServer, ClientId, OAuthError, OAuthRefusal, Tokens, Verdict};
+use store::{ModifyError, StoreError};
+use store::{Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
 
 /// The cause of a mark: an answer of the authorization server was lost, and with it the new pair.
 pub(super) const ANSWER_LOST: &str = "answer_lost";
@@ -135,7 +135,10 @@ impl Renewal {
             is_abandoned,
         };
         if self.insistence == Insistence::None
-            && let Some(mark) = tenant.reauthorization.as_ref().filter(|mark| mark.stands())
+            && let Some(mark) = tenant
+                .reauthorization
+                .as_ref()
+                .filter(|mark| super::stands(mark))
         {
             let cause = mark.cause.clone();
             return Err(AccessError::ReauthorizationRequired { cause });

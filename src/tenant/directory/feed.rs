@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Directory;
 use crate::metrics::Metrics;
 use crate::telemetry::chain;
-use crate::tenant::store::StoreError;
+use store::StoreError;
 
 /// How often changes are asked for: one cheap question each time.
 const INTERVAL: Duration = Duration::from_secs(1);

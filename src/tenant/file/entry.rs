@@ -6,12 +6,12 @@ use secrecy::SecretString;
 use super::Reading;
 use super::fingerprint::fingerprint;
 use super::plan;
-use crate::bitrix24::{AuthorizationServer, ClientId, MemberId, PortalAddress};
 use crate::config::{Fields, Node};
 use crate::tenant::applications::Applications;
-use crate::tenant::id::TenantId;
 use crate::tenant::secret_source::{self, Alphabet};
-use crate::tenant::stored::{Origin, StoredApplication, StoredCredentials, StoredTenant};
+use bitrix24::TenantId;
+use bitrix24::{AuthorizationServer, ClientId, MemberId, PortalAddress};
+use store::{Origin, StoredApplication, StoredCredentials, StoredTenant};
 
 /// The longest display name, in characters.
 const DISPLAY_NAME: usize = 200;

@@ -9,9 +9,9 @@
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use crate::bitrix24::{ClientId, MemberId};
-use crate::tenant::plan::Plan;
-use crate::tenant::stored::{StoredCredentials, StoredTenant};
+use bitrix24::Plan;
+use bitrix24::{ClientId, MemberId};
+use store::{StoredCredentials, StoredTenant};
 
 /// The bytes that stand for the tokens.
 const TOKENS: usize = 16;

@@ -1,7 +1,7 @@
 //! The plan of a tenant in the tenants file: a name, or figures of its own.
 
 use crate::config::{Faults, Node};
-use crate::tenant::plan::{Intensity, InvalidIntensity, Plan};
+use bitrix24::{Intensity, InvalidIntensity, Plan};
 
 const REMEDY: &str =
     "give standard, enterprise or unlimited, or figures like {burst: 100, per_second: 3}";

@@ -3,12 +3,11 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::TenantsFile;
-use crate::bitrix24::{ClientId, HostName, Policy, Suffix};
 use crate::config::Environment;
-use crate::tenant::{
-    Application, ApplicationName, Applications, Intensity, Plan, StoredApplication,
-    StoredCredentials, StoredTenant,
-};
+use crate::tenant::{Application, ApplicationName, Applications};
+use bitrix24::{ClientId, HostName, Policy, Suffix};
+use bitrix24::{Intensity, Plan};
+use store::{StoredApplication, StoredCredentials, StoredTenant};
 
 const CANARY: &str = "s3cr3t/canary";
 

@@ -7,10 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use bitrix24_openlines::bitrix24::{
-    Answer, CallError, Departure, Method, NotSent, Parameters, Times, Unanswered,
-};
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment};
+use bitrix24::{Answer, CallError, Departure, Method, NotSent, Parameters, Times, Unanswered};
+use sandbox::{Fault, FaultKind, Moment};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 

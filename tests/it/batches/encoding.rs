@@ -1,9 +1,9 @@
 //! A command says the same as the call by itself.
 
-use bitrix24_openlines::bitrix24::{CallError, Command, Method};
-use bitrix24_openlines::sandbox::{Delivery, Sandbox, decode_form, demo};
+use bitrix24::{CallError, Command, Method};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use sandbox::{Delivery, Sandbox, decode_form, demo};
 use serde_json::{Value, json};
 
 use super::values::{as_decoded, message_text, messages, parameters};

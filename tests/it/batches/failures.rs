@@ -1,7 +1,7 @@
 //! What becomes of the commands when some of them fail, or the batch as a whole.
 
-use bitrix24_openlines::bitrix24::{CallError, Command, Method, Outcome, Unanswered};
-use bitrix24_openlines::sandbox::{
+use bitrix24::{CallError, Command, Method, Outcome, Unanswered};
+use sandbox::{
     AnswerGeneration, BatchCharging, CommandFault, Damage, Fault, FaultKind, Moment, SystemError,
     demo,
 };

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command as Process, Stdio};
 
-use bitrix24_openlines::bitrix24::Method;
+use bitrix24::Method;
 use bitrix24_openlines::config::Environment;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;

@@ -3,9 +3,9 @@
 use bitrix24_openlines::api::openlines::tenants::v1 as tenants;
 use bitrix24_openlines::api::openlines::tenants::v1::tenant::Credentials;
 use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
-use bitrix24_openlines::sandbox::demo;
-use bitrix24_openlines::tenant::StoredCredentials;
+use sandbox::demo;
 use secrecy::SecretString;
+use store::StoredCredentials;
 use tonic::transport::Channel;
 
 use crate::renewal::Office;

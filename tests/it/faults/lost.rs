@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::sandbox::{Entry, Fault, FaultKind, Moment};
 use futures_util::future::join_all;
+use sandbox::{Entry, Fault, FaultKind, Moment};
 use tonic::{Code, Status};
 
 use crate::support::{Fate, Told, World, conversations};

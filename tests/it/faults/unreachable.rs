@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::Fault;
-use bitrix24_openlines::sandbox::{FaultKind, Moment};
+use sandbox::Fault;
+use sandbox::{FaultKind, Moment};
 use tokio::net::TcpListener;
 use tonic::{Code, Status};
 

@@ -1,6 +1,6 @@
 //! The head of a golden file: the answer that the portal gives.
 
-use bitrix24_openlines::sandbox::{Damage, Fault, FaultKind, Moment};
+use sandbox::{Damage, Fault, FaultKind, Moment};
 
 const ANSWERED: &str = " is answered with\n";
 const TOLD: &str = "\n\n# The caller is told\n";

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use bitrix24_openlines::bitrix24::Method;
+use bitrix24::Method;
 use bitrix24_openlines::error::code::{SYSTEM, of_method};
 
 const METHODS: [Method; 3] = [

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::sandbox::{CommandFault, Fault, FaultKind, Moment, demo};
 use futures_util::future::join_all;
+use sandbox::{CommandFault, Fault, FaultKind, Moment, demo};
 use uuid::Uuid;
 
 use super::site::{Site, crm};

@@ -1,7 +1,7 @@
 //! Calls that were refused, and calls whose answer was lost.
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, SystemError, demo};
+use sandbox::{Fault, FaultKind, Moment, SystemError, demo};
 use tonic::Code;
 use uuid::Uuid;
 

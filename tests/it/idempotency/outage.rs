@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment};
 use futures_util::future::join_all;
+use sandbox::{Fault, FaultKind, Moment};
 use tokio::time::Instant;
 use tonic::Code;
 use uuid::Uuid;

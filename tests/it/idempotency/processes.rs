@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::sandbox::{Entry, Fault, FaultKind, Moment, Portal, Sandbox, demo};
-use bitrix24_openlines::tenant::sealing::Key;
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use sandbox::{Entry, Fault, FaultKind, Moment, Portal, Sandbox, demo};
+use store::sealing::Key;
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 use uuid::Uuid;

@@ -2,7 +2,7 @@
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::connector_message_result::Outcome;
-use bitrix24_openlines::sandbox::{Fault, FaultKind, MessageRule};
+use sandbox::{Fault, FaultKind, MessageRule};
 use tonic::{Code, Request};
 use uuid::Uuid;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::tenant::sealing::Key;
 use secrecy::ExposeSecret;
+use store::sealing::Key;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{Response, Status};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::install::Outcome;
-use bitrix24_openlines::sandbox::demo;
+use sandbox::demo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -1,11 +1,12 @@
 //! Events that are not what they say, and events that come again. All are answered 200, and change nothing.
 
-use bitrix24_openlines::bitrix24::{HostName, Policy};
+use bitrix24::TenantId;
+use bitrix24::{HostName, Policy};
 use bitrix24_openlines::install::Outcome;
-use bitrix24_openlines::sandbox::{Event, demo};
-use bitrix24_openlines::tenant::{Origin, StoredCredentials, StoredTenant, TenantId};
 use jiff::{SignedDuration, Timestamp};
+use sandbox::{Event, demo};
 use secrecy::ExposeSecret;
+use store::{Origin, StoredCredentials, StoredTenant};
 use tokio::net::TcpListener;
 
 use super::house::{APPLICATION, House, OTHER_PORTAL, SECOND, install, member_id};

@@ -4,16 +4,14 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::bitrix24::{Client, ClientId, Policy, TransportOptions};
+use bitrix24::TenantId;
+use bitrix24::{Client, ClientId, Policy, TransportOptions};
 use bitrix24_openlines::install::{self, InstallationEnds, Outcome, Patience};
 use bitrix24_openlines::metrics::Metrics;
-use bitrix24_openlines::sandbox::{
-    Application as Defined, Event, EventKind, Portal, Sandbox, User, demo,
-};
-use bitrix24_openlines::tenant::{
-    Application, ApplicationName, Applications, Reauthorization, Store, StoredTenant, TenantId,
-};
+use bitrix24_openlines::tenant::{Application, ApplicationName, Applications};
 use jiff::Timestamp;
+use sandbox::{Application as Defined, Event, EventKind, Portal, Sandbox, User, demo};
+use store::{Reauthorization, Store, StoredTenant};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

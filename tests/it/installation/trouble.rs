@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bitrix24_openlines::install::{Outcome, Patience};
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, OAuthError, demo};
+use sandbox::{Fault, FaultKind, Moment, OAuthError, demo};
 
 use super::house::{APPLICATION, House, install};
 use crate::support::until;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bitrix24_openlines::dispatch::ledger::{LedgerError, Recorded};
 use bitrix24_openlines::dispatch::replica::Pace;
-use bitrix24_openlines::tenant::{Access, Store, StoreUrl};
+use store::{Access, Store, StoreUrl};
 
 use super::support::{DAY, Process, answer, assert_answered, assert_unknown, new_key};
 use crate::support::proxy::{Mode, Proxy};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bitrix24_openlines::bitrix24::Answer;
+use bitrix24::Answer;
 use bitrix24_openlines::config::Environment;
 use bitrix24_openlines::dispatch::ledger::{Entered, Key, LedgerError, Recorded, Started};
 use rand::rngs::StdRng;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::tenant::Store;
+use store::Store;
 use uuid::Uuid;
 
 use super::support::{DAY, HASTY, LONG, Process};

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::bitrix24::{Answer, Method, Parameters, Time};
+use bitrix24::{Answer, Method, Parameters, Time};
 use bitrix24_openlines::dispatch::ledger::{
     Claim, Entered, Fingerprint, Key, Ledger, LedgerError, Recorded, Started,
 };
 use bitrix24_openlines::dispatch::replica::{Pace, Replica};
 use bitrix24_openlines::metrics::Metrics;
-use bitrix24_openlines::tenant::Store;
 use serde_json::json;
+use store::Store;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bitrix24_openlines::dispatch::ledger::Recorded;
 use bitrix24_openlines::dispatch::replica::Pace;
-use bitrix24_openlines::tenant::ledger::{End, Fate, Id, Row, Start, State};
+use store::ledger::{End, Fate, Id, Row, Start, State};
 use uuid::Uuid;
 
 use super::support::{DAY, LONG, Process, answer, assert_answered, new_key};

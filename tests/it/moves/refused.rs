@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, OAuthError, Portal, demo};
+use sandbox::{Fault, FaultKind, Moment, OAuthError, Portal, demo};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tonic::{Code, Status};

@@ -2,8 +2,8 @@
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::connector_message_result::Outcome;
-use bitrix24_openlines::sandbox::{MessageRule, demo};
 use prost_types::{Duration, Timestamp};
+use sandbox::{MessageRule, demo};
 
 use super::Desk;
 use crate::support::World;

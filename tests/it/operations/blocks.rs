@@ -7,7 +7,7 @@ use bitrix24_openlines::api::openlines::v1::keyboard_item::Item;
 use bitrix24_openlines::api::openlines::v1::send_network_message_request::{
     AttachmentForm, KeyboardForm,
 };
-use bitrix24_openlines::sandbox::Delivery;
+use sandbox::Delivery;
 use serde_json::{Value, json};
 
 use super::Desk;

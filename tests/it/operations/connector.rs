@@ -1,8 +1,8 @@
 //! The parameters of `imconnector.send.messages`.
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::sandbox::demo;
 use prost_types::Timestamp;
+use sandbox::demo;
 use serde_json::json;
 
 use super::{Desk, parameters};

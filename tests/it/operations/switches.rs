@@ -2,11 +2,11 @@
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::connector_message_result::Outcome;
-use bitrix24_openlines::sandbox::{
+use prost_types::Timestamp;
+use sandbox::{
     AnswerGeneration, ConnectorResult, DateForm, ExtraForm, IdForm, ResultForm, SuccessForm,
     Switches, TimeForm,
 };
-use prost_types::Timestamp;
 
 use crate::support::requests::{
     connector_message, connector_messages, crm_message, network_message,
@@ -162,13 +162,11 @@ async fn a_failed_message_is_seen_in_every_spelling_of_success() {
     ] {
         let world = World::start().await;
         world.sandbox.switch(|s| s.success = success);
-        world
-            .sandbox
-            .refuse_messages(bitrix24_openlines::sandbox::MessageRule {
-                message_id: None,
-                text: None,
-                error: "no".to_owned(),
-            });
+        world.sandbox.refuse_messages(sandbox::MessageRule {
+            message_id: None,
+            text: None,
+            error: "no".to_owned(),
+        });
         let request = world.request(connector_messages(vec![connector_message("m", "Hello")]));
         let response = world
             .client()

@@ -1,7 +1,7 @@
 //! Address, headers, credentials, and the parameters of the two simpler methods.
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::sandbox::demo;
+use sandbox::demo;
 use serde_json::json;
 
 use super::{Desk, parameters};

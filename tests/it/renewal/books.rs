@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::{Event, EventKind, Sandbox, demo};
-use bitrix24_openlines::tenant::Store;
+use sandbox::{Event, EventKind, Sandbox, demo};
 use secrecy::{ExposeSecret, SecretString};
+use store::Store;
 
 use crate::support::RENEWABLE;
 use crate::support::stores::{application_of, change, id};

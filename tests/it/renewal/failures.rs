@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, OAuthError, demo};
+use sandbox::{Fault, FaultKind, Moment, OAuthError, demo};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -241,7 +241,7 @@ async fn a_pair_for_another_portal_is_not_taken(stores: Stores) {
     let office = Office::open(stores).await;
     change(&office.store, RENEWABLE, |tenant| {
         let other = "ffffffffffffffffffffffffffffffff";
-        tenant.member_id = Some(bitrix24_openlines::bitrix24::MemberId::parse(other).unwrap());
+        tenant.member_id = Some(bitrix24::MemberId::parse(other).unwrap());
     })
     .await;
     office.expire();

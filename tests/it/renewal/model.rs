@@ -9,12 +9,12 @@ mod replica;
 use std::time::Duration;
 
 use bitrix24_openlines::config::Environment;
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, Portal, Sandbox, demo};
-use bitrix24_openlines::tenant::sealing::Keyring;
-use bitrix24_openlines::tenant::{Access, Store};
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use sandbox::{Fault, FaultKind, Moment, Portal, Sandbox, demo};
+use store::sealing::Keyring;
+use store::{Access, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::Status;

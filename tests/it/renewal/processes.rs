@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, Portal, Sandbox, demo};
-use bitrix24_openlines::tenant::sealing::Key;
-use bitrix24_openlines::tenant::{Access, Store};
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use sandbox::{Fault, FaultKind, Moment, Portal, Sandbox, demo};
+use store::sealing::Key;
+use store::{Access, Store};
 use tokio::net::TcpListener;
 use tonic::Status;
 

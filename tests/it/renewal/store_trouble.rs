@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment};
+use sandbox::{Fault, FaultKind, Moment};
 
 use super::Office;
 use super::trouble::{lock_for_writing, take_away};

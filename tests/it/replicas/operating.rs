@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::sandbox::{Portal, Sandbox, demo};
-use bitrix24_openlines::tenant::sealing::Key;
 use futures_util::future::join_all;
+use sandbox::{Portal, Sandbox, demo};
+use store::sealing::Key;
 use tokio::net::TcpListener;
 use tonic::{Code, Status};
 

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bitrix24_openlines::config::Environment;
-use bitrix24_openlines::sandbox::Intensity;
 use futures_util::future::join_all;
+use sandbox::Intensity;
 use tokio::time::Instant;
 
 use super::rate::FIGURES;

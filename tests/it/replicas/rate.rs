@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use bitrix24::{Intensity, Plan};
 use bitrix24_openlines::config::Environment;
 use bitrix24_openlines::dispatch::Taken;
 use bitrix24_openlines::dispatch::sharing::Report;
-use bitrix24_openlines::tenant::{Intensity, Plan};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 

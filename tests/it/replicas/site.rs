@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::sandbox::{self, Portal, Sandbox, demo};
-use bitrix24_openlines::tenant::sealing::Key;
+use sandbox::{self, Portal, Sandbox, demo};
+use store::sealing::Key;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;

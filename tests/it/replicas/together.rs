@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bitrix24::Intensity;
 use bitrix24_openlines::dispatch::Taken;
 use bitrix24_openlines::dispatch::sharing::{PortalBucket, Sharing};
-use bitrix24_openlines::tenant::{Access, Intensity, Store, StoreUrl};
 use rand::RngExt;
+use store::{Access, Store, StoreUrl};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::sandbox::{
+use sandbox::{
     Event, EventKind, EventScope, Fault, FaultKind, Moment, Portal, User, decode_form, demo,
 };
 use secrecy::ExposeSecret;

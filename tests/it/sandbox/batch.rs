@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::sandbox::{
+use sandbox::{
     AnswerGeneration, BatchReferences, Command, CommandFault, Fault, FaultKind, Intensity, Moment,
     Portal, SystemError, TokenState, demo,
 };

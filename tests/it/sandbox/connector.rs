@@ -1,6 +1,6 @@
 //! `imconnector.send.messages`.
 
-use bitrix24_openlines::sandbox::{Delivery, ErrorDialect, MessageRule, Portal, demo};
+use sandbox::{Delivery, ErrorDialect, MessageRule, Portal, demo};
 use serde_json::{Value, json};
 
 use super::desk::*;

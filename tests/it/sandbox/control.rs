@@ -1,6 +1,6 @@
 //! The control interface below `/sandbox/`.
 
-use bitrix24_openlines::sandbox::demo;
+use sandbox::demo;
 use serde_json::{Value, json};
 
 use super::desk::*;

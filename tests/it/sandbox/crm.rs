@@ -1,8 +1,6 @@
 //! `imopenlines.crm.message.add`.
 
-use bitrix24_openlines::sandbox::{
-    Delivery, ErrorDialect, SenderOutsideChat, UnknownCrmType, demo,
-};
+use sandbox::{Delivery, ErrorDialect, SenderOutsideChat, UnknownCrmType, demo};
 use serde_json::json;
 
 use super::desk::*;

@@ -1,6 +1,6 @@
 //! Portals that a YAML file defines.
 
-use bitrix24_openlines::sandbox::Portal;
+use sandbox::Portal;
 use serde_json::json;
 
 use super::desk::*;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::{Entry, Portal, Sandbox, demo};
+use sandbox::{Entry, Portal, Sandbox, demo};
 use serde_json::{Value, json};
 
 pub(crate) const CONNECTOR: &str = "imconnector.send.messages";

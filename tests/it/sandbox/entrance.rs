@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::{
-    AuthKind, Fault, FaultKind, Moment, Portal, StatusTable, TokenState, demo,
-};
+use sandbox::{AuthKind, Fault, FaultKind, Moment, Portal, StatusTable, TokenState, demo};
 use serde_json::json;
 
 use super::desk::*;

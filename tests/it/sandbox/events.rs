@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bitrix24_openlines::sandbox::{Event, EventKind, decode_form, demo};
+use sandbox::{Event, EventKind, decode_form, demo};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -4,9 +4,7 @@ use std::error::Error;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::sandbox::{
-    Damage, Fault, FaultKind, Moment, StatusTable, SystemError, demo,
-};
+use sandbox::{Damage, Fault, FaultKind, Moment, StatusTable, SystemError, demo};
 
 use super::desk::*;
 

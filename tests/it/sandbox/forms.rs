@@ -1,6 +1,6 @@
 //! The forms of success answers that the switches choose.
 
-use bitrix24_openlines::sandbox::{
+use sandbox::{
     AnswerGeneration, ConnectorResult, DateForm, ExtraForm, IdForm, ResultForm, SuccessForm,
     Switches, TimeForm,
 };

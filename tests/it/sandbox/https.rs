@@ -1,6 +1,6 @@
 //! HTTPS, and HTTP beside it.
 
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Identity, Moment, Portal, Sandbox, demo};
+use sandbox::{Fault, FaultKind, Identity, Moment, Portal, Sandbox, demo};
 
 use super::desk::*;
 

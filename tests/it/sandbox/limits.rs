@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::{BatchCharging, Intensity, IntensityKey, Portal, demo};
+use sandbox::{BatchCharging, Intensity, IntensityKey, Portal, demo};
 use serde_json::{Value, json};
 
 use super::desk::*;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::{Delivery, ErrorDialect, demo};
+use sandbox::{Delivery, ErrorDialect, demo};
 use serde_json::{Value, json};
 
 use super::desk::*;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::{
+use sandbox::{
     AuthKind, Fault, FaultKind, Moment, OAuthError, Portal, RefreshRotation, ReplacedToken, demo,
 };
 use secrecy::ExposeSecret;

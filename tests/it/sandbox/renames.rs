@@ -1,6 +1,6 @@
 //! Portals that get another address.
 
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Portal, demo};
+use sandbox::{Fault, FaultKind, Portal, demo};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -174,7 +174,7 @@ async fn each_portal_can_be_reached_by_a_loopback_address_of_its_own() {
         ..Portal::demo()
     });
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let sandbox = bitrix24_openlines::sandbox::Sandbox::start(listener, portals.into()).unwrap();
+    let sandbox = sandbox::Sandbox::start(listener, portals.into()).unwrap();
     let port = sandbox.address().port();
     let client = Desk::open().await.client;
     for host in hosts {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::{InvalidName, Limits, RepeatedMessage, Switches, Week, demo};
+use sandbox::{InvalidName, Limits, RepeatedMessage, Switches, Week, demo};
 use serde_json::{Value, json};
 
 use super::desk::*;

@@ -15,11 +15,9 @@ use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::Tena
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::sandbox::{
-    AccessToken, Application, Event, EventKind, Grant, Portal, Sandbox, Webhook, demo,
-};
 use prost::Message;
 use prost_types::FieldMask;
+use sandbox::{AccessToken, Application, Event, EventKind, Grant, Portal, Sandbox, Webhook, demo};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::time::Instant;

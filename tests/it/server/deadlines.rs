@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use prost::Message;
+use sandbox::{Fault, FaultKind, Moment};
 use tonic::Code;
 
 use super::told;

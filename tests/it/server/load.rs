@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment};
+use sandbox::{Fault, FaultKind, Moment};
 use tokio::task::JoinSet;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;

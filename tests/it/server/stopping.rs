@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment};
+use sandbox::{Fault, FaultKind, Moment};
 use tokio::net::TcpStream;
 use tokio_stream::StreamExt;
 use tonic::Code;

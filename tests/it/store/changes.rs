@@ -1,6 +1,6 @@
 //! What others hear of changes.
 
-use bitrix24_openlines::tenant::Changes;
+use store::Changes;
 
 use crate::support::stores::{Stores, change, id, keyring, on_both_stores, webhook};
 

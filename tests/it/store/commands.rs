@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use bitrix24_openlines::tenant::sealing::{Key, Keyring};
+use store::sealing::{Key, Keyring};
 
 use crate::support::process::{openlines, run};
 use crate::support::stores::{

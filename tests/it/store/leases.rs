@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::tenant::Lease;
 use futures_util::future::join_all;
+use store::Lease;
 use uuid::Uuid;
 
 use crate::support::stores::{

@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
 
-use bitrix24_openlines::tenant::{Access, OpenError, Store, StoreUrl};
 use futures_util::future::join_all;
+use store::{Access, OpenError, Store, StoreUrl};
 
 use crate::support::stores::{Stores, id, keyring, on_both_stores, webhook};
 
@@ -105,7 +105,9 @@ async fn eight_replicas_start_together_on_an_empty_database() {
     }
     let applied = "SELECT description FROM _sqlx_migrations";
     let applied = stores.texts(applied).await.len();
-    let versions = std::fs::read_dir("migrations/postgresql").unwrap().count();
+    let versions = std::fs::read_dir("crates/store/migrations/postgresql")
+        .unwrap()
+        .count();
     assert_eq!(applied, versions);
 }
 

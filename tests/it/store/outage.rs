@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::tenant::{Access, ModifyError, Store, StoreError, StoreUrl};
 use futures_util::future::join_all;
+use store::{Access, ModifyError, Store, StoreError, StoreUrl};
 
 use crate::support::proxy::{Mode, Proxy};
 use crate::support::stores::{Stores, change, id, keyring, webhook};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bitrix24_openlines::tenant::sealing::{DoesNotOpen, Key};
-use bitrix24_openlines::tenant::{Access, OpenError, StoreError};
+use store::sealing::{DoesNotOpen, Key};
+use store::{Access, OpenError, StoreError};
 
 use crate::support::stores::{
     Stores, application, application_of, change, everything, id, keyring, keyring_of,

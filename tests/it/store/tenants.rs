@@ -1,10 +1,11 @@
 //! Reading and changing tenants.
 
-use bitrix24_openlines::bitrix24::{ClientId, MemberId};
-use bitrix24_openlines::tenant::{
-    Counts, CreateError, DeleteError, ModifyError, Origin, Plan, StoredCredentials, StoredTenant,
-};
+use bitrix24::Plan;
+use bitrix24::{ClientId, MemberId};
 use jiff::Timestamp;
+use store::{
+    Counts, CreateError, DeleteError, ModifyError, Origin, StoredCredentials, StoredTenant,
+};
 
 use crate::support::stores::{
     Stores, application, application_of, change, everything, id, keyring, on_both_stores, webhook,

@@ -2,7 +2,7 @@
 //! those of different ones show what becomes of each by itself.
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::sandbox::{CrmChat, CrmItem, Portal, Sandbox, User, demo};
+use sandbox::{CrmChat, CrmItem, Portal, Sandbox, User, demo};
 
 use super::requests;
 

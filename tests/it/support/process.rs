@@ -7,8 +7,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use bitrix24_openlines::tenant::sealing::Key;
 use secrecy::ExposeSecret;
+use store::sealing::Key;
 use tempfile::TempDir;
 
 use super::until;

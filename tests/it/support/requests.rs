@@ -1,9 +1,9 @@
 //! Requests that break no rule and that the demonstration portal accepts.
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::sandbox::demo;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
+use sandbox::demo;
 
 use super::{APPLICATION, WEBHOOK};
 

@@ -19,16 +19,17 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::bitrix24::{ClientId, MemberId};
+use bitrix24::{ClientId, MemberId};
+use bitrix24::{Intensity, Plan, TenantId};
 use bitrix24_openlines::config::Environment;
-use bitrix24_openlines::tenant::sealing::{Key, Keyring};
-use bitrix24_openlines::tenant::{
-    Access, Intensity, OpenError, Origin, Plan, Reauthorization, Store, StoreUrl,
-    StoredApplication, StoredCredentials, StoredTenant, TenantId,
-};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use store::sealing::{Key, Keyring};
+use store::{
+    Access, OpenError, Origin, Reauthorization, Store, StoreUrl, StoredApplication,
+    StoredCredentials, StoredTenant,
+};
 use tempfile::TempDir;
 use uuid::Uuid;
 

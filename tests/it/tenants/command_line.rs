@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use bitrix24_openlines::sandbox::demo;
+use sandbox::demo;
 use serde_json::Value;
 
 use super::office::Office;

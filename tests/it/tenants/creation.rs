@@ -2,7 +2,7 @@
 
 use bitrix24_openlines::api::openlines::tenants::v1 as api;
 use bitrix24_openlines::api::openlines::tenants::v1::tenant::{Credentials, Origin, State};
-use bitrix24_openlines::sandbox::demo;
+use sandbox::demo;
 use tonic::Code;
 
 use super::office::{Office, application, application_of, webhook};

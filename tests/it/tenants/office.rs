@@ -6,8 +6,8 @@ use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::Tena
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::api::openlines::v1::{self as openlines};
 use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::sandbox::{Portal, Sandbox, demo};
 use prost_types::FieldMask;
+use sandbox::{Portal, Sandbox, demo};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::Status;

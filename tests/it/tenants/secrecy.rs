@@ -5,8 +5,8 @@ use std::process::Output;
 use bitrix24_openlines::api::openlines::tenants::v1 as api;
 use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
 use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::sandbox::{Portal, Sandbox};
 use prost::Message;
+use sandbox::{Portal, Sandbox};
 use tokio::net::TcpListener;
 use tonic::transport::Endpoint;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::tenants::v1 as api;
 use bitrix24_openlines::api::openlines::tenants::v1::tenant::{Credentials, Origin, State};
-use bitrix24_openlines::sandbox::{Fault, FaultKind, Moment, demo};
+use sandbox::{Fault, FaultKind, Moment, demo};
 
 use super::office::{Desk, Office, application, application_of, webhook};
 use crate::support::{APPLICATION, Told, WEBHOOK, until};

@@ -3,8 +3,8 @@
 use bitrix24_openlines::api::openlines::tenants::v1 as api;
 use bitrix24_openlines::api::openlines::tenants::v1::verify_tenant_response::Verdict;
 use bitrix24_openlines::api::openlines::v1::Bitrix24Error;
-use bitrix24_openlines::sandbox::{Damage, Fault, FaultKind, Moment, demo};
 use prost::Message;
+use sandbox::{Damage, Fault, FaultKind, Moment, demo};
 use tonic_types::pb;
 
 use super::office::{Desk, Office, application, application_of, webhook};

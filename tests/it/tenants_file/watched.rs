@@ -4,9 +4,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bitrix24_openlines::sandbox::demo;
-use bitrix24_openlines::tenant::Access;
-use bitrix24_openlines::tenant::sealing::Key;
+use sandbox::demo;
+use store::Access;
+use store::sealing::Key;
 use tokio::time::Instant;
 
 use super::{Deployment, call, named};

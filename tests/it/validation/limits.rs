@@ -4,7 +4,7 @@ use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::send_network_message_request::{
     AttachmentForm, KeyboardForm,
 };
-use bitrix24_openlines::sandbox::demo;
+use sandbox::demo;
 
 use super::{assert_nothing_sent, assert_only_violation, connector, crm, network};
 use crate::support::World;

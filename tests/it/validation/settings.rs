@@ -1,6 +1,6 @@
 //! Each setting `validation.*` changes its rule.
 
-use bitrix24_openlines::sandbox::demo;
+use sandbox::demo;
 
 use super::limits::{attachment_of, keyboard_of};
 use super::{assert_only_violation, connector, crm, network};

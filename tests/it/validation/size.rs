@@ -3,8 +3,8 @@
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::attachment_block::Block;
 use bitrix24_openlines::api::openlines::v1::send_network_message_request::AttachmentForm;
-use bitrix24_openlines::sandbox::{Fault, FaultKind, demo};
 use prost::Message;
+use sandbox::{Fault, FaultKind, demo};
 use serde_json::json;
 use tonic::Code;
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::sandbox::{Intensity, demo};
+use sandbox::{Intensity, demo};
 use tonic::Code;
 
 use super::{begin, requests_at_portal, within_a_second};

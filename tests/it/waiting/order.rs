@@ -1,10 +1,10 @@
 //! Calls to one conversation are sent in the order in which they arrived, whatever each of them has to wait for before.
 
-use bitrix24_openlines::sandbox::Sandbox;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use futures_util::stream;
 use prost::Message;
+use sandbox::Sandbox;
 use tokio::time::Duration;
 use uuid::Uuid;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::tenant::Plan;
+use bitrix24::Plan;
 
 const NOW: i64 = 1_800_000_000_000;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::tenant::Plan;
+use bitrix24::Plan;
 
 fn bucket(now: Instant) -> SharedBucket {
     let intensity = Plan::Standard.intensity().unwrap();

@@ -5,25 +5,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bitrix24::{AuthorizationServer, Client, ClientId, Policy, TransportOptions};
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::open_lines_service_server::OpenLinesService;
 use bitrix24_openlines::auth::Callers;
-use bitrix24_openlines::bitrix24::{
-    AuthorizationServer, Client, ClientId, Policy, TransportOptions,
-};
 use bitrix24_openlines::config::Auth;
 use bitrix24_openlines::dispatch::ledger::Ledger;
 use bitrix24_openlines::dispatch::replica::{self, Pace};
 use bitrix24_openlines::dispatch::{Dispatcher, Means, Options};
 use bitrix24_openlines::metrics::Metrics;
 use bitrix24_openlines::openlines::{OpenLines, Rules};
-use bitrix24_openlines::sandbox::demo;
-use bitrix24_openlines::tenant::sealing::Keyring;
-use bitrix24_openlines::tenant::{
-    self, Access, Applications, Directory, Judgement, Origin, PortalAccess, StoredApplication,
-    StoredCredentials, StoredTenant,
-};
+use bitrix24_openlines::tenant::{self, Applications, Directory, Judgement, PortalAccess};
 use jiff::Timestamp;
+use sandbox::demo;
+use store::sealing::Keyring;
+use store::{Access, Origin, StoredApplication, StoredCredentials, StoredTenant};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -63,11 +59,11 @@ impl Replica {
     }
 
     async fn build(url: &str, keyring: &Keyring, sandbox: SocketAddr) -> OpenLines {
-        let url = tenant::StoreUrl::parse(url).unwrap();
+        let url = store::StoreUrl::parse(url).unwrap();
         let store = loop {
-            match tenant::Store::open(&url, keyring.clone(), Access::Service).await {
+            match store::Store::open(&url, keyring.clone(), Access::Service).await {
                 Ok(store) => break store,
-                Err(tenant::OpenError::Taken(_)) => {
+                Err(store::OpenError::Taken(_)) => {
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
                 Err(error) => panic!("{error:?}"),

@@ -5,9 +5,7 @@ use std::process::Command;
 use bitrix24_openlines::api::openlines::tenants::v1 as tenants;
 use bitrix24_openlines::api::openlines::tenants::v1::tenant::Credentials;
 use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
-use bitrix24_openlines::sandbox::{
-    Event, EventKind, Fault, FaultKind, Moment, OAuthError, Portal, demo,
-};
+use sandbox::{Event, EventKind, Fault, FaultKind, Moment, OAuthError, Portal, demo};
 use tokio::net::TcpListener;
 
 use super::{ENTERED, FILE, MISPLACED, Search};

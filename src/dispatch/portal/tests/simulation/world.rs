@@ -10,13 +10,13 @@ use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
 use super::model::Model;
-use crate::bitrix24::Method;
 use crate::dispatch::conversation::Conversation;
 use crate::dispatch::options::Options;
 use crate::dispatch::portal::{Fate, Next, Portal};
 use crate::dispatch::priority::Priority;
 use crate::dispatch::queue::{CallNumber, Terms};
-use crate::tenant::{self, TenantId};
+use bitrix24::Method;
+use bitrix24::TenantId;
 
 /// The most that may wait, so that the limit is met.
 const QUEUE: usize = 3000;
@@ -132,7 +132,7 @@ impl World {
             ..Options::default()
         };
         let start = Instant::now();
-        let intensity = tenant::Plan::Standard.intensity();
+        let intensity = bitrix24::Plan::Standard.intensity();
         Self {
             seed,
             plan,

@@ -1,0 +1,209 @@
+//! The answer to a batch, with its quirks.
+
+use serde_json::{Map, Value};
+
+use crate::answer::{Answer, Envelope};
+use crate::call_error::{CallError, Unanswered};
+use crate::loose;
+use crate::refusal::Refusal;
+use crate::time::Time;
+
+/// A batch that Bitrix24 answered, whatever became of its commands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchAnswer {
+    /// The HTTP status of the whole, 200 to 299.
+    pub http_status: u16,
+    /// What Bitrix24 reports of the time of the whole.
+    pub time: Time,
+    /// The answers to the commands, in the commands' order, one for each.
+    pub results: Vec<Result<Answer, CallError>>,
+}
+
+impl BatchAnswer {
+    /// Reads the maps of the answer. They are told apart from each other by nothing but the keys, so what is there
+    /// twice, or not at all, is not guessed.
+    pub(super) fn read(envelope: Envelope, commands: usize) -> Self {
+        let Envelope {
+            http_status,
+            result,
+            time,
+        } = envelope;
+        let mut maps = match result {
+            Value::Object(maps) => maps,
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => Map::new(),
+        };
+        let mut map = |name: &str| match maps.remove(name) {
+            Some(Value::Object(map)) => map,
+            // PHP writes an empty map as `[]`.
+            Some(
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array(_),
+            )
+            | None => Map::new(),
+        };
+        let (mut results, mut errors) = (map("result"), map("result_error"));
+        let times = map("result_time");
+        let results = (0..commands)
+            .map(|index| {
+                let key = key(index);
+                let error = errors.remove(&key).filter(|error| !error.is_null());
+                match (results.remove(&key), error) {
+                    (Some(result), None) => {
+                        let time = Time::read(times.get(&key));
+                        Answer::of_command(http_status, result, time)
+                    }
+                    (None, Some(error)) => Err(CallError::Refused(refusal(http_status, &error))),
+                    (Some(_), Some(_)) | (None, None) => {
+                        Err(Unanswered::NoResult { http_status }.into())
+                    }
+                }
+            })
+            .collect();
+        Self {
+            http_status,
+            time,
+            results,
+        }
+    }
+}
+
+/// The key of the command at this place. With numbers alone PHP would write lists instead of maps, and the keys would
+/// be lost.
+pub(crate) fn key(index: usize) -> String {
+    format!("m{}", index.saturating_add(1))
+}
+
+/// An entry of `result_error`: a map with code and text, or, seen by one library, the code alone.
+fn refusal(http_status: u16, error: &Value) -> Refusal {
+    let refusal = match loose::map(error) {
+        Some(map) => {
+            let code = map.get("error").unwrap_or(&Value::Null);
+            Refusal::read(http_status, code, map.get("error_description"))
+        }
+        None => Refusal::read(http_status, error, None),
+    };
+    refusal.of_command()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::outcome::Outcome;
+
+    fn read(result: Value, commands: usize) -> Vec<Result<Answer, CallError>> {
+        let envelope = Envelope {
+            http_status: 200,
+            result,
+            time: Time::default(),
+        };
+        BatchAnswer::read(envelope, commands).results
+    }
+
+    #[track_caller]
+    fn code(answer: &Result<Answer, CallError>) -> (&str, Outcome) {
+        match answer {
+            Err(CallError::Refused(refusal)) => (refusal.code.as_str(), refusal.outcome()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const NO_RESULT: CallError = CallError::Unanswered(Unanswered::NoResult { http_status: 200 });
+
+    #[test]
+    fn each_command_gets_its_own_answer() {
+        let answers = read(
+            json!({
+                "result": {"m2": 7, "m3": null},
+                "result_error": {"m1": {"error": "CHAT_NOT_IN_CRM", "error_description": "no"}},
+                "result_total": [],
+                "result_next": [],
+                "result_time": {"m2": {"operating": 0.5}},
+            }),
+            3,
+        );
+        assert_eq!(code(&answers[0]), ("CHAT_NOT_IN_CRM", Outcome::NotExecuted));
+        let answer = answers[1].as_ref().unwrap();
+        assert_eq!(
+            (&answer.result, answer.time.operating),
+            (&json!(7), Some(0.5))
+        );
+        let answer = answers[2].as_ref().unwrap();
+        assert_eq!(
+            (&answer.result, &answer.time),
+            (&Value::Null, &Time::default())
+        );
+    }
+
+    #[test]
+    fn empty_maps_may_be_lists() {
+        let answers = read(
+            json!({"result": [], "result_error": {"m1": {"error": "NOT_FOUND"}}}),
+            1,
+        );
+        assert_eq!(code(&answers[0]).0, "NOT_FOUND");
+        let answers = read(json!({"result": {"m1": true}, "result_error": []}), 1);
+        assert!(answers[0].is_ok());
+    }
+
+    #[test]
+    fn what_is_missing_or_there_twice_is_unknown() {
+        for result in [
+            json!({"result": {"m2": 1}, "result_error": []}),
+            json!({"result": {"m1": 1}, "result_error": {"m1": {"error": "NOT_FOUND"}}}),
+            json!({"result": [1], "result_error": []}),
+            json!({}),
+            json!([]),
+            json!(true),
+            json!(null),
+        ] {
+            assert_eq!(read(result.clone(), 1), [Err(NO_RESULT)], "{result}");
+        }
+    }
+
+    #[test]
+    fn an_error_may_be_a_text_and_may_be_empty() {
+        for (error, expected) in [
+            (json!("NOT_FOUND"), ("NOT_FOUND", Outcome::NotExecuted)),
+            (
+                json!({"error": "insufficient_scope", "error_description": ""}),
+                ("insufficient_scope", Outcome::NotExecuted),
+            ),
+            (
+                json!({"error": "", "error_description": "", "extra": 1}),
+                ("", Outcome::Unknown),
+            ),
+            (json!([]), ("null", Outcome::Unknown)),
+            (
+                json!({"error": "ERROR_CORE"}),
+                ("ERROR_CORE", Outcome::Unknown),
+            ),
+            (
+                json!({"error": "INTERNAL_SERVER_ERROR"}),
+                ("INTERNAL_SERVER_ERROR", Outcome::Unknown),
+            ),
+            (
+                json!({"error": "SOMETHING_NEW"}),
+                ("SOMETHING_NEW", Outcome::Unknown),
+            ),
+        ] {
+            let answers = read(json!({"result": [], "result_error": {"m1": error}}), 1);
+            assert_eq!(code(&answers[0]), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_error_inside_a_result_is_a_failure() {
+        let result = json!({"result": false, "error": "NAME_REQUIRED", "error_description": "no"});
+        let answers = read(json!({"result": {"m1": result}, "result_error": []}), 1);
+        assert_eq!(code(&answers[0]), ("NAME_REQUIRED", Outcome::Unknown));
+    }
+}

@@ -1,0 +1,61 @@
+//! Whose an access token is.
+
+use serde_json::Value;
+
+use super::error::OAuthError;
+use crate::announced;
+use crate::call_error::Unanswered;
+use crate::identity::{ClientId, MemberId};
+use crate::loose;
+use crate::transport::Reply;
+
+/// The application and the portal of an access token, as the authorization server knows them.
+///
+/// Source: page "app-info". What an id lacks in form is as good as missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplicationInfo {
+    /// The application.
+    pub client_id: Option<ClientId>,
+    /// The portal.
+    pub member_id: Option<MemberId>,
+    /// The portal's address: its host, or `http://127.0.0.1:PORT` for the sandbox. Nobody has checked it yet.
+    pub portal: Option<String>,
+    /// The permissions of the application.
+    pub scopes: Vec<String>,
+    /// Whether the application is installed, its set-up included.
+    pub installed: Option<bool>,
+    /// The user for whom the application acts.
+    pub user_id: Option<i64>,
+}
+
+impl ApplicationInfo {
+    /// Reads a document that is no refusal.
+    ///
+    /// # Errors
+    ///
+    /// [`Unanswered::NoResult`] without a `result`.
+    pub(super) fn read(document: &Value, reply: &Reply) -> Result<Self, OAuthError> {
+        let Some(result) = document.get("result").filter(|result| result.is_object()) else {
+            return Err(Unanswered::NoResult {
+                http_status: reply.http_status,
+            }
+            .into());
+        };
+        let install = result.get("install");
+        let of_result = |key: &str| result.get(key).and_then(loose::text);
+        let of_install = |key: &str| install?.get(key).and_then(loose::text);
+        let scope = of_result("scope").or_else(|| of_install("scope"));
+        Ok(Self {
+            client_id: of_result("client_id").and_then(|id| ClientId::parse(&id).ok()),
+            member_id: of_install("member_id").and_then(|id| MemberId::parse(&id).ok()),
+            portal: of_install("client_endpoint")
+                .and_then(|url| announced::address(&url))
+                .or_else(|| announced::domain(&of_install("domain")?)),
+            scopes: scope.map_or_else(Vec::new, |list| announced::scopes(&list)),
+            installed: install
+                .and_then(|install| install.get("installed"))
+                .and_then(loose::switch),
+            user_id: result.get("user_id").and_then(loose::integer),
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! A pair of tokens, as an authorization server grants it.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::error::OAuthError;
+use crate::announced;
+use crate::call_error::Unanswered;
+use crate::identity::MemberId;
+use crate::loose;
+use crate::transport::Reply;
+
+/// How long an access token lives if the server does not say (documented).
+const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
+/// The longest life that is believed: a refresh token lives half a year.
+const MAXIMUM_LIFE_SECONDS: u64 = 180 * 24 * 3600;
+
+/// A pair of tokens with what the server says of it. Its `Debug` form shows no secret.
+///
+/// Source: page "oauth", answer of the token address.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// What opens the portal.
+    pub access_token: SecretString,
+    /// What buys the next pair, once.
+    pub refresh_token: SecretString,
+    /// How long the access token lives from now, 1 s to 180 days.
+    pub expires_in: Duration,
+    /// The portal that the pair is for. Nobody has compared it yet.
+    pub member_id: Option<MemberId>,
+    /// The portal's address: its host, or `http://127.0.0.1:PORT` for the sandbox. Nobody has checked it yet.
+    pub portal: Option<String>,
+    /// The server to ask next time, in the same form. Nobody has checked it yet.
+    pub authorization_server: Option<String>,
+    /// The permissions of the application.
+    pub scopes: Vec<String>,
+}
+
+impl Tokens {
+    /// Reads a document that is no refusal.
+    ///
+    /// # Errors
+    ///
+    /// [`Unanswered::NoResult`] without both tokens: the pair was granted and is lost.
+    pub(super) fn read(document: &Value, reply: &Reply) -> Result<Self, OAuthError> {
+        let text = |key: &str| document.get(key).and_then(loose::text);
+        let token = |key: &str| {
+            text(key)
+                .filter(|token| !token.is_empty())
+                .map(SecretString::from)
+        };
+        let (Some(access_token), Some(refresh_token)) =
+            (token("access_token"), token("refresh_token"))
+        else {
+            return Err(Unanswered::NoResult {
+                http_status: reply.http_status,
+            }
+            .into());
+        };
+        Ok(Self {
+            access_token,
+            refresh_token,
+            expires_in: token_life(document.get("expires_in").and_then(loose::integer)),
+            member_id: text("member_id").and_then(|id| MemberId::parse(&id).ok()),
+            portal: text("client_endpoint").and_then(|url| announced::address(&url)),
+            authorization_server: text("server_endpoint").and_then(|url| announced::address(&url)),
+            scopes: text("scope").map_or_else(Vec::new, |list| announced::scopes(&list)),
+        })
+    }
+}
+
+/// How long an access token lives, from what is told of it.
+pub fn token_life(expires_in_seconds: Option<i64>) -> Duration {
+    let seconds = expires_in_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    match seconds {
+        None | Some(0) => DEFAULT_LIFE,
+        Some(seconds) => Duration::from_secs(seconds.min(MAXIMUM_LIFE_SECONDS)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::token_life;
+
+    #[test]
+    fn a_life_that_makes_no_sense_is_the_documented_hour() {
+        for told in [None, Some(0), Some(-5)] {
+            assert_eq!(token_life(told), Duration::from_secs(3600), "{told:?}");
+        }
+        assert_eq!(token_life(Some(60)), Duration::from_secs(60));
+        assert_eq!(token_life(Some(i64::MAX)), Duration::from_secs(15_552_000));
+    }
+}

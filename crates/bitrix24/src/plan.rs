@@ -1,0 +1,194 @@
+//! How many requests a tenant's portal takes.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::PortalAddress;
+
+/// How many requests a portal takes from one address: a bucket that fills with each request and drains steadily.
+///
+/// Source: page "limits".
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Plan {
+    /// All plans of the cloud but Enterprise: 50 requests at once, 2 a second.
+    Standard,
+    /// The plan Enterprise of the cloud: 250 requests at once, 5 a second.
+    Enterprise,
+    /// No limit: a self-hosted portal without one.
+    Unlimited,
+    /// Figures of a portal's own.
+    Own(Intensity),
+}
+
+/// The figures of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Intensity {
+    /// How many requests may come at once, 1 or more.
+    pub burst: u32,
+    /// How many of them drain each second, above 0.
+    pub per_second: f64,
+}
+
+/// The longest time that is reckoned with. With the smallest drain, a request would take longer than the universe is old.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Intensity {
+    /// How long so many requests take to drain, at most a day.
+    pub fn time_for(self, requests: f64) -> Duration {
+        let time = Duration::try_from_secs_f64(requests / self.per_second);
+        time.map_or(LONGEST, |time| time.min(LONGEST))
+    }
+}
+
+/// Why figures are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum InvalidIntensity {
+    /// The number of requests at once.
+    #[error("is not between 1 and 10,000")]
+    Burst,
+    /// The number of requests that drain each second.
+    #[error("is not above 0 and at most 1,000")]
+    PerSecond,
+}
+
+/// The plans that have a name, in the tenants file and in the store.
+const NAMED: [(&str, Plan); 3] = [
+    ("standard", Plan::Standard),
+    ("enterprise", Plan::Enterprise),
+    ("unlimited", Plan::Unlimited),
+];
+
+impl Plan {
+    /// The plan of a portal of which nobody has said one.
+    ///
+    /// A self-hosted portal has no limit, as far as Bitrix24 documents one; nor has the sandbox on this machine.
+    pub fn usual(portal: &PortalAddress) -> Self {
+        if portal.is_self_hosted() || portal.is_insecure() {
+            Self::Unlimited
+        } else {
+            Self::Standard
+        }
+    }
+
+    /// The plan of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let found = NAMED.iter().find(|(known, _)| *known == name);
+        found.map(|(_, plan)| *plan)
+    }
+
+    /// Its name; figures of a portal's own have none.
+    pub fn name(self) -> Option<&'static str> {
+        let found = NAMED.iter().find(|(_, plan)| *plan == self);
+        found.map(|(name, _)| *name)
+    }
+
+    /// The figures; `None` without a limit.
+    pub fn intensity(self) -> Option<Intensity> {
+        match self {
+            Self::Standard => Some(Intensity {
+                burst: 50,
+                per_second: 2.0,
+            }),
+            Self::Enterprise => Some(Intensity {
+                burst: 250,
+                per_second: 5.0,
+            }),
+            Self::Unlimited => None,
+            Self::Own(intensity) => Some(intensity),
+        }
+    }
+}
+
+impl Intensity {
+    /// Most requests at once. More than any plan of Bitrix24 takes, few enough that a slip of the keyboard is noticed.
+    const MAXIMUM_BURST: u32 = 10_000;
+    /// Most requests that drain each second.
+    const MAXIMUM_PER_SECOND: f64 = 1_000.0;
+
+    /// How many requests may come at once, if it is a number that a bucket can have.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidIntensity::Burst`].
+    pub fn burst(number: i64) -> Result<u32, InvalidIntensity> {
+        let burst = u32::try_from(number).map_err(|_| InvalidIntensity::Burst)?;
+        if (1..=Self::MAXIMUM_BURST).contains(&burst) {
+            Ok(burst)
+        } else {
+            Err(InvalidIntensity::Burst)
+        }
+    }
+
+    /// How many requests drain each second, if it is a number that a bucket can have.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidIntensity::PerSecond`], also for what is no number.
+    pub fn per_second(number: f64) -> Result<f64, InvalidIntensity> {
+        if number > 0.0 && number <= Self::MAXIMUM_PER_SECOND {
+            Ok(number)
+        } else {
+            Err(InvalidIntensity::PerSecond)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Intensity, InvalidIntensity, Plan};
+    use crate::{HostName, Policy, PortalAddress, Suffix};
+
+    fn usual(portal: &str) -> Plan {
+        let policy = Policy {
+            allowed_suffixes: vec![Suffix::parse("bitrix24.com").unwrap()],
+            self_hosted: vec![HostName::parse("portal.acme.example").unwrap()],
+            dangerous_allow_insecure: true,
+            ..Policy::default()
+        };
+        Plan::usual(&PortalAddress::parse(portal, &policy).unwrap())
+    }
+
+    #[test]
+    fn the_cloud_has_the_standard_plan_and_other_portals_have_no_limit() {
+        assert_eq!(usual("acme.bitrix24.com"), Plan::Standard);
+        assert_eq!(usual("portal.acme.example"), Plan::Unlimited);
+        assert_eq!(usual("http://127.0.0.1:8080"), Plan::Unlimited);
+    }
+
+    #[test]
+    fn every_plan_but_figures_has_a_name() {
+        for plan in [Plan::Standard, Plan::Enterprise, Plan::Unlimited] {
+            assert_eq!(plan.name().and_then(Plan::named), Some(plan));
+        }
+        for (name, figures) in [("standard", (50, 2.0)), ("enterprise", (250, 5.0))] {
+            let intensity = Plan::named(name).unwrap().intensity().unwrap();
+            assert_eq!((intensity.burst, intensity.per_second), figures);
+        }
+        let own = Plan::Own(Intensity {
+            burst: 50,
+            per_second: 2.0,
+        });
+        assert_eq!(own.name(), None);
+        for unknown in ["", "Standard", "own"] {
+            assert_eq!(Plan::named(unknown), None);
+        }
+    }
+
+    #[test]
+    fn figures_have_limits() {
+        for burst in [1, 10_000] {
+            assert_eq!(Intensity::burst(burst).map(i64::from), Ok(burst));
+        }
+        for burst in [i64::MIN, -1, 0, 10_001, i64::MAX] {
+            assert_eq!(Intensity::burst(burst), Err(InvalidIntensity::Burst));
+        }
+        for per_second in [f64::MIN_POSITIVE, 0.5, 1_000.0] {
+            assert_eq!(Intensity::per_second(per_second), Ok(per_second));
+        }
+        for per_second in [-1.0, -0.0, 0.0, 1_000.1, f64::INFINITY, f64::NAN] {
+            let refused = Intensity::per_second(per_second);
+            assert_eq!(refused, Err(InvalidIntensity::PerSecond), "{per_second}");
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The address of a portal: tenant data that decides where our secrets travel to.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::Suffix;
+use crate::{HostName, InvalidHostName};
+
+use super::loopback;
+
+/// Which portals and authorization servers may be called. Only the operator sets it; a tenant cannot add to it.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Names below one of these are portals in the Bitrix24 cloud.
+    pub allowed_suffixes: Vec<Suffix>,
+    /// Exactly these names are allowed besides; they may resolve to private addresses.
+    pub self_hosted: Vec<HostName>,
+    /// Exactly these hosts grant tokens. They learn the secrets of applications.
+    pub authorization_servers: Vec<HostName>,
+    /// Whether plain HTTP to a loopback address is allowed, for the sandbox.
+    pub dangerous_allow_insecure: bool,
+}
+
+/// Proof that requests may be sent to this portal: its spelling and the operator's [`Policy`] were
+/// checked.
+///
+/// Where the name resolves to is judged when it is dialled. It holds no secret, so it may stand in logs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PortalAddress(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Cloud(HostName),
+    SelfHosted(HostName),
+    Insecure { host: Box<str>, authority: Box<str> },
+}
+
+/// Why a text is no address of a portal that may be called.
+///
+/// Never quotes the text, for the reason given at [`InvalidHostName`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum InvalidPortal {
+    /// The text is no plain host name.
+    #[error(transparent)]
+    HostName(#[from] InvalidHostName),
+    /// A sound name that the operator's settings do not allow.
+    #[error(
+        "is no Bitrix24 cloud address; if it is a portal on your own server, the operator must list its \
+         exact name in portals.self_hosted"
+    )]
+    NotAllowed,
+    /// Plain HTTP while the settings forbid it.
+    #[error(
+        "asks for plain HTTP; give the host name only, without a scheme (http:// is for the sandbox and \
+         needs portals.dangerous_allow_insecure)"
+    )]
+    InsecureNotAllowed,
+    /// Plain HTTP to anything but a loopback address literal with a port.
+    #[error(
+        "asks for plain HTTP to something else than this machine; only http://127.0.0.1:PORT and \
+         http://[::1]:PORT are possible, without a path"
+    )]
+    InsecureNotLoopback,
+}
+
+impl PortalAddress {
+    /// Reads the address of a portal: a host name, or `http://127.0.0.1:PORT` where the policy
+    /// allows it.
+    ///
+    /// # Errors
+    ///
+    /// Names the first rule that the text breaks, with the remedy.
+    pub fn parse(text: &str, policy: &Policy) -> Result<Self, InvalidPortal> {
+        if let Some(authority) = text.strip_prefix(loopback::SCHEME) {
+            return Self::parse_insecure(authority, policy);
+        }
+        let host = HostName::parse(text)?;
+        if policy.self_hosted.contains(&host) {
+            Ok(Self(Kind::SelfHosted(host)))
+        } else if policy
+            .allowed_suffixes
+            .iter()
+            .any(|suffix| suffix.covers(&host))
+        {
+            Ok(Self(Kind::Cloud(host)))
+        } else {
+            Err(InvalidPortal::NotAllowed)
+        }
+    }
+
+    fn parse_insecure(authority: &str, policy: &Policy) -> Result<Self, InvalidPortal> {
+        if !policy.dangerous_allow_insecure {
+            return Err(InvalidPortal::InsecureNotAllowed);
+        }
+        let address = loopback::parse(authority).ok_or(InvalidPortal::InsecureNotLoopback)?;
+        Ok(Self(Kind::Insecure {
+            host: address.ip().to_string().into(),
+            authority: authority.into(),
+        }))
+    }
+
+    /// The host without port: a DNS name, or the loopback address of the sandbox without brackets.
+    pub fn host(&self) -> &str {
+        match &self.0 {
+            Kind::Cloud(host) | Kind::SelfHosted(host) => host.as_str(),
+            Kind::Insecure { host, .. } => host,
+        }
+    }
+
+    /// The host as it stands in a URL, with the port where it is not 443.
+    pub fn authority(&self) -> &str {
+        match &self.0 {
+            Kind::Cloud(host) | Kind::SelfHosted(host) => host.as_str(),
+            Kind::Insecure { authority, .. } => authority,
+        }
+    }
+
+    /// Scheme and authority, without a slash at the end and without any secret.
+    pub fn base_url(&self) -> String {
+        let scheme = if self.is_insecure() {
+            loopback::SCHEME
+        } else {
+            "https://"
+        };
+        format!("{scheme}{}", self.authority())
+    }
+
+    /// Whether it is called over plain HTTP, which only the sandbox on this machine can be.
+    pub fn is_insecure(&self) -> bool {
+        matches!(self.0, Kind::Insecure { .. })
+    }
+
+    /// Whether the operator listed this very name, so that it may resolve to a private address.
+    pub fn is_self_hosted(&self) -> bool {
+        matches!(self.0, Kind::SelfHosted(_))
+    }
+}
+
+impl fmt::Display for PortalAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.authority())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{InvalidPortal, Policy, PortalAddress};
+    use crate::Suffix;
+    use crate::{HostName, InvalidHostName};
+
+    fn policy(dangerous_allow_insecure: bool) -> Policy {
+        Policy {
+            allowed_suffixes: vec![
+                Suffix::parse("bitrix24.com").unwrap(),
+                Suffix::parse("bitrix24.com.br").unwrap(),
+            ],
+            self_hosted: vec![HostName::parse("crm.acme.example").unwrap()],
+            dangerous_allow_insecure,
+            ..Policy::default()
+        }
+    }
+
+    #[test]
+    fn a_cloud_portal_is_called_over_https() {
+        let portal = PortalAddress::parse("acme.bitrix24.com.br", &policy(false)).unwrap();
+        assert_eq!(portal.host(), "acme.bitrix24.com.br");
+        assert_eq!(portal.authority(), "acme.bitrix24.com.br");
+        assert_eq!(portal.base_url(), "https://acme.bitrix24.com.br");
+        assert!(!portal.is_insecure());
+        assert!(!portal.is_self_hosted());
+    }
+
+    #[test]
+    fn a_self_hosted_portal_is_allowed_by_its_exact_name_only() {
+        let portal = PortalAddress::parse("crm.acme.example", &policy(false)).unwrap();
+        assert!(portal.is_self_hosted());
+        assert_eq!(portal.base_url(), "https://crm.acme.example");
+        for other in ["x.crm.acme.example", "acme.example", "crm.acme.example.org"] {
+            assert_eq!(
+                PortalAddress::parse(other, &policy(false)),
+                Err(InvalidPortal::NotAllowed),
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_that_only_look_like_bitrix24_are_refused() {
+        for name in [
+            "evilbitrix24.com",
+            "bitrix24.com.evil.org",
+            "bitrix24.com",
+            "acme.bitrix24.com.evil.org",
+            "acme-bitrix24.com",
+            "metadata.google.internal",
+        ] {
+            assert_eq!(
+                PortalAddress::parse(name, &policy(true)),
+                Err(InvalidPortal::NotAllowed),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn plain_http_needs_the_setting() {
+        assert_eq!(
+            PortalAddress::parse("http://127.0.0.1:8080", &policy(false)),
+            Err(InvalidPortal::InsecureNotAllowed)
+        );
+        let portal = PortalAddress::parse("http://127.0.0.1:8080", &policy(true)).unwrap();
+        assert!(portal.is_insecure());
+        assert_eq!(portal.host(), "127.0.0.1");
+        assert_eq!(portal.base_url(), "http://127.0.0.1:8080");
+        let portal = PortalAddress::parse("http://[::1]:8080", &policy(true)).unwrap();
+        assert_eq!(portal.host(), "::1");
+        assert_eq!(portal.authority(), "[::1]:8080");
+        assert_eq!(portal.base_url(), "http://[::1]:8080");
+    }
+
+    #[test]
+    fn plain_http_never_leaves_the_machine() {
+        for text in [
+            "http://localhost:8080",
+            "http://127.0.0.1",
+            "http://127.0.0.1:0",
+            "http://127.0.0.1:080",
+            "http://127.1:8080",
+            "http://127.0.0.1:8080/",
+            "http://user@127.0.0.1:8080",
+            "http://127.0.0.1:8080@evil.org",
+            "http://10.0.0.1:8080",
+            "http://0.0.0.0:8080",
+            "http://[::ffff:127.0.0.1]:8080",
+            "http://[::1%1]:8080",
+            "http://[fe80::1]:8080",
+            "http://acme.bitrix24.com",
+        ] {
+            assert_eq!(
+                PortalAddress::parse(text, &policy(true)),
+                Err(InvalidPortal::InsecureNotLoopback),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            PortalAddress::parse("HTTP://127.0.0.1:8080", &policy(true)),
+            Err(InvalidPortal::HostName(InvalidHostName::Scheme))
+        );
+    }
+
+    #[test]
+    fn a_refusal_never_quotes_what_was_given() {
+        for text in [
+            "https://acme.bitrix24.com/rest/1/s3cr3tcanary/",
+            "acme.bitrix24.com/rest/1/s3cr3tcanary",
+            "http://127.0.0.1:1/rest/1/s3cr3tcanary",
+            "s3cr3tcanary",
+            "s3cr3tcanary.example.org",
+        ] {
+            let refusal = PortalAddress::parse(text, &policy(true)).unwrap_err();
+            assert!(
+                !format!("{refusal} {refusal:?}").contains("s3cr3tcanary"),
+                "{refusal}"
+            );
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Reading and changing tenants.
+
+use jiff::Timestamp;
+
+use super::Store;
+use super::changes::NEXT;
+use super::comparison::{same, same_tokens};
+use super::error::{CreateError, DeleteError, ModifyError, StoreError, UnreadableTenant};
+use super::pool::{with_connection, with_transaction};
+use super::row::{Row, Version, bound, columns, origin_name, values};
+use crate::stored::{Origin, StoredTenant};
+use bitrix24::TenantId;
+use bitrix24::{ClientId, MemberId};
+
+/// How many tenants there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All of them.
+    pub tenants: u64,
+    /// Those for which calls are refused by order.
+    pub disabled: u64,
+    /// Those that wait for a person to authorize the service anew.
+    pub reauthorization_required: u64,
+}
+
+pub(super) const SELECT_ONE: &str = concat!("SELECT ", columns!(), " FROM tenants WHERE id = $1");
+
+const SELECT_PAGE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM tenants WHERE id > $1 ORDER BY id LIMIT $2"
+);
+
+const SELECT_OF_MEMBER: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM tenants WHERE client_id = $1 AND member_id = $2 ORDER BY created_at, id LIMIT 1"
+);
+
+const INSERT: &str = concat!(
+    "INSERT INTO tenants (",
+    columns!(),
+    ") VALUES (",
+    values!(),
+    ") ON CONFLICT (id) DO NOTHING"
+);
+
+const UPDATE: &str = concat!(
+    "UPDATE tenants SET (",
+    columns!(),
+    ") = (",
+    values!(),
+    ") WHERE id = $1"
+);
+
+const COUNT: &str = "SELECT COUNT(*), COUNT(*) FILTER (WHERE disabled), \
+     COUNT(*) FILTER (WHERE reauthorization_since IS NOT NULL) FROM tenants";
+
+impl Store {
+    /// A tenant with its secrets opened, if there is one of this id.
+    ///
+    /// # Errors
+    ///
+    /// The database, or secrets that do not open.
+    pub async fn tenant(&self, id: &TenantId) -> Result<Option<StoredTenant>, StoreError> {
+        let row = with_connection!(&self.pool, reading, connection => {
+            let query = sqlx::query_as::<_, Row>(SELECT_ONE).bind(id.as_str());
+            Ok(query.fetch_optional(connection).await?)
+        });
+        let row: Option<Row> = row.await?;
+        row.map(|row| row.open(&self.keyring)).transpose()
+    }
+
+    /// The first tenants behind `after` in the order of their ids, at most `limit`. One that cannot be read does not hide
+    /// the others.
+    ///
+    /// # Errors
+    ///
+    /// The database.
+    pub async fn tenants(
+        &self,
+        after: Option<&TenantId>,
+        limit: u32,
+    ) -> Result<Vec<Result<StoredTenant, UnreadableTenant>>, StoreError> {
+        // Every id is behind the empty text.
+        let after = after.map_or("", TenantId::as_str);
+        let rows = with_connection!(&self.pool, reading, connection => {
+            let query = sqlx::query_as::<_, Row>(SELECT_PAGE);
+            let query = query.bind(after).bind(i64::from(limit));
+            Ok(query.fetch_all(connection).await?)
+        });
+        let rows: Vec<Row> = rows.await?;
+        rows.iter()
+            .map(|row| {
+                let id = row.tenant_id()?;
+                let opened = row.open(&self.keyring);
+                Ok(opened.map_err(|source| UnreadableTenant { id, source }))
+            })
+            .collect()
+    }
+
+    /// The ids of all tenants that somebody entered.
+    ///
+    /// # Errors
+    ///
+    /// The database.
+    pub async fn ids_of(&self, origin: Origin) -> Result<Vec<TenantId>, StoreError> {
+        let ids = with_connection!(&self.pool, reading, connection => {
+            let query = sqlx::query_scalar("SELECT id FROM tenants WHERE origin = $1 ORDER BY id");
+            Ok(query.bind(origin_name(origin)).fetch_all(connection).await?)
+        });
+        let ids: Vec<String> = ids.await?;
+        ids.iter()
+            .map(|id| {
+                TenantId::parse(id)
+                    .map_err(|_| StoreError::Corrupt("the id of a tenant".to_owned()))
+            })
+            .collect()
+    }
+
+    /// The tenant of an application on a portal. If several are, the one that was created first.
+    ///
+    /// # Errors
+    ///
+    /// The database, or secrets that do not open.
+    pub async fn of_member(
+        &self,
+        client_id: &ClientId,
+        member_id: &MemberId,
+    ) -> Result<Option<StoredTenant>, StoreError> {
+        let row = with_connection!(&self.pool, reading, connection => {
+            let query = sqlx::query_as::<_, Row>(SELECT_OF_MEMBER);
+            let query = query.bind(client_id.as_str()).bind(member_id.as_str());
+            Ok(query.fetch_optional(connection).await?)
+        });
+        let row: Option<Row> = row.await?;
+        row.map(|row| row.open(&self.keyring)).transpose()
+    }
+
+    /// Enters a tenant, and returns it as it is stored: revision, generation and both times are the store's.
+    ///
+    /// An id that was deleted before counts on where it ended, so that nobody takes the new tenant for the old one.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError::AlreadyExists`], or the database.
+    pub async fn create(&self, tenant: &StoredTenant) -> Result<StoredTenant, CreateError> {
+        let now = Timestamp::now().as_millisecond();
+        let id = tenant.id.as_str();
+        let created = with_transaction!(&self.pool, transaction => {
+            let change_number = sqlx::query_scalar(NEXT).fetch_one(&mut *transaction).await?;
+            let before = sqlx::query_as("DELETE FROM deleted_tenants WHERE id = $1 RETURNING revision, generation");
+            let before = before.bind(id).fetch_optional(&mut *transaction).await?;
+            let (revision, generation): (i64, i64) = before.unwrap_or_default();
+            let version = Version {
+                revision: revision.saturating_add(1),
+                generation: generation.saturating_add(1),
+                change_number,
+                created_at: now,
+                updated_at: now,
+            };
+            let row = Row::seal(tenant, version, &self.keyring)?;
+            let stored = row.open(&self.keyring)?;
+            let inserted = bound!(INSERT, row).execute(&mut *transaction).await?;
+            if inserted.rows_affected() == 0 {
+                return Ok(None);
+            }
+            transaction.commit().await?;
+            Ok(Some(stored))
+        });
+        created.await?.ok_or(CreateError::AlreadyExists)
+    }
+
+    /// Changes a tenant, and returns it as it is stored then.
+    ///
+    /// The change sees the newest state, and nobody else's change comes between. Id, revision and both times are the
+    /// store's, whatever the change does to them; so is the generation, which grows if another pair of tokens is stored.
+    /// A change that changes nothing writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ModifyError::NotFound`], the objection that the change returned, or the database.
+    pub async fn modify<E>(
+        &self,
+        id: &TenantId,
+        mut change: impl FnMut(&mut StoredTenant) -> Result<(), E>,
+    ) -> Result<StoredTenant, ModifyError<E>> {
+        let modified = with_transaction!(&self.pool, transaction => {
+            // Held until the end of the transaction: all writers stand in one line, so that what is read here is still
+            // true when it is written.
+            let change_number = sqlx::query_scalar(NEXT).fetch_one(&mut *transaction).await?;
+            let row = sqlx::query_as::<_, Row>(SELECT_ONE).bind(id.as_str());
+            let Some(row) = row.fetch_optional(&mut *transaction).await? else {
+                return Ok(Err(ModifyError::NotFound));
+            };
+            let before = row.open(&self.keyring)?;
+            let mut after = before.clone();
+            if let Err(objection) = change(&mut after) {
+                return Ok(Err(ModifyError::Refused(objection)));
+            }
+            if same(&before, &after) {
+                return Ok(Ok(before));
+            }
+            after.id = before.id.clone();
+            let new_tokens = !same_tokens(&before, &after);
+            let version = Version {
+                revision: row.revision.saturating_add(1),
+                generation: row.generation.saturating_add(i64::from(new_tokens)),
+                change_number,
+                updated_at: Timestamp::now().as_millisecond(),
+                ..row.version()
+            };
+            let row = Row::seal(&after, version, &self.keyring)?;
+            let stored = row.open(&self.keyring)?;
+            bound!(UPDATE, row).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(Ok(stored))
+        });
+        modified.await?
+    }
+
+    /// Deletes a tenant; with a revision, only if it is still of that one.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError::NotFound`], [`DeleteError::Changed`], or the database.
+    pub async fn delete(&self, id: &TenantId, revision: Option<i64>) -> Result<(), DeleteError> {
+        let now = Timestamp::now().as_millisecond();
+        let id = id.as_str();
+        let deleted = with_transaction!(&self.pool, transaction => {
+            let change_number: i64 = sqlx::query_scalar(NEXT).fetch_one(&mut *transaction).await?;
+            let found = sqlx::query_as("DELETE FROM tenants WHERE id = $1 RETURNING revision, generation");
+            let found = found.bind(id).fetch_optional(&mut *transaction).await?;
+            let Some((found, generation)): Option<(i64, i64)> = found else {
+                return Ok(Err(DeleteError::NotFound));
+            };
+            if revision.is_some_and(|revision| revision != found) {
+                return Ok(Err(DeleteError::Changed));
+            }
+            let tombstone = "INSERT INTO deleted_tenants (id, revision, generation, change_number, deleted_at) \
+                 VALUES ($1, $2, $3, $4, $5)";
+            let tombstone = sqlx::query(tombstone).bind(id).bind(found).bind(generation);
+            let tombstone = tombstone.bind(change_number).bind(now);
+            tombstone.execute(&mut *transaction).await?;
+            let lease = sqlx::query("DELETE FROM refresh_leases WHERE tenant_id = $1").bind(id);
+            lease.execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(Ok(()))
+        });
+        deleted.await?
+    }
+
+    /// How many tenants there are, and in which states.
+    ///
+    /// # Errors
+    ///
+    /// The database.
+    pub async fn count(&self) -> Result<Counts, StoreError> {
+        let counted = with_connection!(&self.pool, reading, connection => {
+            Ok(sqlx::query_as(COUNT).fetch_one(connection).await?)
+        });
+        let (tenants, disabled, waiting): (i64, i64, i64) = counted.await?;
+        let number = |count: i64| u64::try_from(count).unwrap_or_default();
+        Ok(Counts {
+            tenants: number(tenants),
+            disabled: number(disabled),
+            reauthorization_required: number(waiting),
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! Where the store is.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use sqlx::postgres::PgConnectOptions;
+use thiserror::Error;
+
+/// The parameters of a PostgreSQL URL that mean something here.
+const PARAMETERS: [&str; 11] = [
+    "application_name",
+    "dbname",
+    "host",
+    "options",
+    "password",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "user",
+];
+
+/// Where the store is. Neither `Debug` nor `Display` shows a password.
+#[derive(Clone)]
+pub enum StoreUrl {
+    /// A file, for one process: `sqlite:PATH`.
+    Sqlite(PathBuf),
+    /// A server, for any number of processes: `postgresql://…`.
+    Postgresql(PostgresqlUrl),
+}
+
+/// How to reach a PostgreSQL server.
+#[derive(Clone)]
+pub struct PostgresqlUrl(Box<PgConnectOptions>);
+
+/// What is wrong with the text of a URL. Never quotes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum InvalidStoreUrl {
+    /// It begins with neither `sqlite:` nor `postgresql:`.
+    #[error("is no URL of a store; give sqlite:PATH or postgresql://USER:PASSWORD@HOST/DATABASE")]
+    Scheme,
+    /// The path of the file is missing, or something else than a path follows.
+    #[error("names no file; give sqlite:PATH, without parameters")]
+    Path,
+    /// It begins with `postgresql:` and is no such URL.
+    #[error(
+        "is no sound URL of a PostgreSQL database; give postgresql://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full"
+    )]
+    Postgresql,
+    /// A parameter behind the `?` is not known.
+    #[error("has a parameter that means nothing here; known are {}", PARAMETERS.join(", "))]
+    Parameter,
+}
+
+impl StoreUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong, without the text.
+    pub fn parse(text: &str) -> Result<Self, InvalidStoreUrl> {
+        match text.split_once(':') {
+            Some(("sqlite", rest)) => {
+                let path = rest.strip_prefix("//").unwrap_or(rest);
+                let is_path = !path.is_empty() && !path.starts_with(':') && !path.contains('?');
+                is_path
+                    .then(|| Self::Sqlite(path.into()))
+                    .ok_or(InvalidStoreUrl::Path)
+            }
+            Some(("postgres" | "postgresql", _)) => {
+                PostgresqlUrl::parse(text).map(Self::Postgresql)
+            }
+            Some(_) | None => Err(InvalidStoreUrl::Scheme),
+        }
+    }
+
+    /// Whether several processes may use the store at once.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgresql(_))
+    }
+}
+
+impl PostgresqlUrl {
+    fn parse(text: &str) -> Result<Self, InvalidStoreUrl> {
+        // The database library would only log an unknown parameter, with its value.
+        let parameters = text
+            .split_once('?')
+            .map_or("", |(_, parameters)| parameters);
+        let known = form_urlencoded::parse(parameters.as_bytes())
+            .all(|(name, _)| PARAMETERS.contains(&name.as_ref()));
+        if !known {
+            return Err(InvalidStoreUrl::Parameter);
+        }
+        let options = PgConnectOptions::from_str(text).map_err(|_| InvalidStoreUrl::Postgresql)?;
+        Ok(Self(Box::new(options)))
+    }
+
+    pub(super) fn options(&self) -> &PgConnectOptions {
+        &self.0
+    }
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgresql(url) => {
+                let options = url.options();
+                let socket = options.get_socket().map(PathBuf::as_path);
+                let host = socket.unwrap_or(Path::new(options.get_host())).display();
+                let port = options.get_port();
+                let database = options.get_database().unwrap_or_default();
+                write!(f, "postgresql://{host}:{port}/{database}")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreUrl({self})")
+    }
+}
+
+impl fmt::Debug for PostgresqlUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostgresqlUrl([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{InvalidStoreUrl as Invalid, StoreUrl};
+
+    #[test]
+    fn a_file_or_a_server_is_named_by_one_url() {
+        for (text, shown) in [
+            ("sqlite:openlines.db", "sqlite:openlines.db"),
+            ("sqlite:/var/lib/x/a b.db", "sqlite:/var/lib/x/a b.db"),
+            ("sqlite:///var/lib/x.db", "sqlite:/var/lib/x.db"),
+            (
+                "postgres://me:s3cr3tcanary@db.example:5433/lines?sslmode=verify-full",
+                "postgresql://db.example:5433/lines",
+            ),
+            (
+                "postgresql://me@db.example/lines?password=s3cr3tcanary",
+                "postgresql://db.example:5432/lines",
+            ),
+        ] {
+            let url = StoreUrl::parse(text).unwrap();
+            assert_eq!(url.to_string(), shown);
+            assert!(!format!("{url:?}").contains("s3cr3tcanary"), "{url:?}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused_and_not_quoted() {
+        for (text, expected) in [
+            ("", Invalid::Scheme),
+            ("openlines.db", Invalid::Scheme),
+            ("mysql://s3cr3tcanary", Invalid::Scheme),
+            ("sqlite:", Invalid::Path),
+            ("sqlite::memory:", Invalid::Path),
+            ("sqlite:a.db?mode=ro", Invalid::Path),
+            ("postgres://me:s3cr3tcanary@db:port/x", Invalid::Postgresql),
+            (
+                "postgres://me@db/x?sslmode=s3cr3tcanary",
+                Invalid::Postgresql,
+            ),
+            ("postgres://me@db/x?passwd=s3cr3tcanary", Invalid::Parameter),
+        ] {
+            let refused = StoreUrl::parse(text).unwrap_err();
+            assert_eq!(refused, expected, "{text}");
+            assert!(!format!("{refused} {refused:?}").contains("s3cr3tcanary"));
+        }
+    }
+}
