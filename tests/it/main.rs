@@ -27,7 +27,6 @@ mod operating;
 mod operations;
 mod renewal;
 mod replicas;
-mod sandbox;
 mod secrets;
 mod server;
 mod store;

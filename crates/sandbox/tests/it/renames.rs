@@ -4,7 +4,7 @@ use sandbox::{Fault, FaultKind, Portal, demo};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::desk::*;
+use crate::desk::*;
 
 async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()

@@ -2,7 +2,7 @@
 
 use sandbox::{Fault, FaultKind, Identity, Moment, Portal, Sandbox, demo};
 
-use super::desk::*;
+use crate::desk::*;
 
 /// A sandbox with a certificate for `localhost`, and a client that trusts it.
 async fn secure_desk() -> Desk {

@@ -3,7 +3,7 @@
 use sandbox::{Delivery, ErrorDialect, SenderOutsideChat, UnknownCrmType, demo};
 use serde_json::json;
 
-use super::desk::*;
+use crate::desk::*;
 
 #[tokio::test]
 async fn the_answer_is_the_id_of_the_new_message() {

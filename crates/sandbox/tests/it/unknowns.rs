@@ -5,7 +5,7 @@ use std::time::Duration;
 use sandbox::{InvalidName, Limits, RepeatedMessage, Switches, Week, demo};
 use serde_json::{Value, json};
 
-use super::desk::*;
+use crate::desk::*;
 
 async fn send(desk: &Desk, messages: &[Value]) -> Vec<Value> {
     let answered = desk
@@ -126,7 +126,7 @@ async fn a_failed_network_message_counts_for_the_week_when_told_so() {
 
 #[test]
 fn the_page_names_every_switch_and_every_limit() {
-    let page = include_str!("../../../docs/sandbox.md");
+    let page = include_str!("../../../../docs/sandbox.md");
     let switches = serde_json::to_value(Switches::default()).unwrap();
     let limits = serde_json::to_value(Limits::default()).unwrap();
     for fields in [switches, limits] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sandbox::{AuthKind, Fault, FaultKind, Moment, Portal, StatusTable, TokenState, demo};
 use serde_json::json;
 
-use super::desk::*;
+use crate::desk::*;
 
 const FORM: &str = "CRM_ENTITY_TYPE=lead&CRM_ENTITY=1195&USER_ID=27&CHAT_ID=1341&MESSAGE=a+b%20c";
 

@@ -8,7 +8,7 @@ use sandbox::{
 };
 use serde_json::{Value, json};
 
-use super::desk::*;
+use crate::desk::*;
 
 const BATCH: &str = "batch";
 

@@ -8,7 +8,7 @@ use sandbox::{
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::desk::*;
+use crate::desk::*;
 
 const TOKENS: &str = "/oauth/token/";
 

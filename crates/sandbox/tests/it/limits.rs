@@ -5,7 +5,7 @@ use std::time::Duration;
 use sandbox::{BatchCharging, Intensity, IntensityKey, Portal, demo};
 use serde_json::{Value, json};
 
-use super::desk::*;
+use crate::desk::*;
 
 /// A portal that takes so many requests at once, and none after them.
 async fn desk_with_burst(burst: u32) -> Desk {

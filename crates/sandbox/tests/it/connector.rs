@@ -3,7 +3,7 @@
 use sandbox::{Delivery, ErrorDialect, MessageRule, Portal, demo};
 use serde_json::{Value, json};
 
-use super::desk::*;
+use crate::desk::*;
 
 #[tokio::test]
 async fn the_documented_example_gets_the_documented_answer() {

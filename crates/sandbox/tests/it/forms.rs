@@ -6,7 +6,7 @@ use sandbox::{
 };
 use serde_json::{Value, json};
 
-use super::desk::*;
+use crate::desk::*;
 
 /// The whole answer and its only item, under one changed switch.
 async fn answer(change: impl FnOnce(&mut Switches)) -> (Value, Value) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sandbox::{Damage, Fault, FaultKind, Moment, StatusTable, SystemError, demo};
 
-use super::desk::*;
+use crate::desk::*;
 
 const BOTH: [Moment; 2] = [Moment::Before, Moment::After];
 

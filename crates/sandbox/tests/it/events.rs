@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::desk::*;
+use crate::desk::*;
 
 /// A handler that takes one request and answers with this status. Gives its address and what it read.
 async fn handler(status: u16) -> (String, JoinHandle<String>) {

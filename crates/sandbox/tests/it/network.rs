@@ -5,7 +5,7 @@ use std::time::Duration;
 use sandbox::{Delivery, ErrorDialect, demo};
 use serde_json::{Value, json};
 
-use super::desk::*;
+use crate::desk::*;
 
 const WEEK: Duration = Duration::from_hours(7 * 24);
 

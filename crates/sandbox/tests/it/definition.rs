@@ -3,7 +3,7 @@
 use sandbox::Portal;
 use serde_json::json;
 
-use super::desk::*;
+use crate::desk::*;
 
 const FILE: &str = "
 portals:

@@ -3,7 +3,7 @@
 use sandbox::demo;
 use serde_json::{Value, json};
 
-use super::desk::*;
+use crate::desk::*;
 
 impl Desk {
     async fn control(&self, method: reqwest::Method, path: &str, body: Value) -> (u16, Value) {
