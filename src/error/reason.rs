@@ -121,10 +121,6 @@ macro_rules! reasons {
 }
 
 /// Every reason, in the order of error_reason.proto.
-#[expect(
-    deprecated,
-    reason = "a reason that is not answered any more keeps its row, for callers of earlier versions"
-)]
 pub const REASONS: &[ReasonRow] = reasons! {
     InvalidRequest InvalidArgument CallerDeveloper AfterFix None,
         "Correct the fields that BadRequest names.";
@@ -136,8 +132,6 @@ pub const REASONS: &[ReasonRow] = reasons! {
         "Check the tenant's name, or grant the caller this tenant in the service's settings.";
     WrongAuthorizationType FailedPrecondition Operator AfterFix AUTHORIZATION,
         "Give the tenant application (OAuth) credentials.";
-    IdempotencyNotAvailable FailedPrecondition CallerDeveloper AfterFix None,
-        "Have the operator run a version with a ledger.";
     DeadlineBeforeSend DeadlineExceeded CallerDeveloper Safe None,
         "Repeat with a later deadline.";
     Overloaded Unavailable Operator AfterWait None,
