@@ -16,7 +16,7 @@ pub struct Budgets {
 }
 
 /// What is stored of one portal.
-#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StoredBudget {
     /// Which portal.
     pub portal: String,
@@ -30,12 +30,8 @@ pub struct StoredBudget {
     pub operating: String,
 }
 
-#[derive(sqlx::FromRow)]
-struct Locked {
-    #[sqlx(flatten)]
-    budget: StoredBudget,
-    now_milliseconds: i64,
-}
+/// The columns of [`LOCK`].
+type Locked = (String, f64, i64, String, String, i64);
 
 /// The last moments of the budgets may be lost in a crash: they need no flush of the log, and so hold their rows for a
 /// shorter time.
@@ -148,10 +144,19 @@ async fn exchange(
         let rows = sqlx::query_as(LOCK).bind(portals);
         let rows: Vec<Locked> = rows.fetch_all(&mut *transaction).await?;
         if rows.len() >= portals.len() {
-            let rows = rows.into_iter().map(|mut locked| {
-                change(&mut locked.budget, locked.now_milliseconds);
-                locked.budget
-            });
+            let rows =
+                rows.into_iter()
+                    .map(|(portal, level, updated_at, leases, operating, now)| {
+                        let mut budget = StoredBudget {
+                            portal,
+                            level,
+                            updated_at,
+                            leases,
+                            operating,
+                        };
+                        change(&mut budget, now);
+                        budget
+                    });
             let rows = rows.collect();
             write(&mut transaction, rows).await?;
             transaction.commit().await?;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use sqlx::FromRow;
+use sqlx::{ColumnIndex, Decode, FromRow, Type};
 
 use super::error::StoreError;
 use crate::sealing::{Field, Keyring, Place};
@@ -11,49 +11,70 @@ use bitrix24::TenantId;
 use bitrix24::{ClientId, MemberId};
 use bitrix24::{Intensity, Plan};
 
-/// A row, in the order of its columns.
-#[derive(FromRow)]
-pub(super) struct Row {
-    pub(super) id: String,
-    pub(super) display_name: String,
-    pub(super) portal: String,
-    pub(super) member_id: Option<String>,
-    pub(super) credentials: String,
-    pub(super) webhook_user_id: Option<i64>,
-    pub(super) webhook_secret: Option<Vec<u8>>,
-    pub(super) client_id: Option<String>,
-    pub(super) client_secret: Option<Vec<u8>>,
-    pub(super) authorization_server: Option<String>,
-    pub(super) application_token: Option<Vec<u8>>,
-    pub(super) scopes: String,
-    pub(super) access_token: Option<Vec<u8>>,
-    pub(super) access_token_expires_at: Option<i64>,
-    pub(super) refresh_token: Option<Vec<u8>>,
-    pub(super) generation: i64,
-    pub(super) disabled: bool,
-    pub(super) reauthorization_cause: Option<String>,
-    pub(super) reauthorization_since: Option<i64>,
-    pub(super) origin: String,
-    pub(super) file_fingerprint: Option<Vec<u8>>,
-    pub(super) sealing_key: Option<String>,
-    pub(super) sealed_values: i64,
-    pub(super) revision: i64,
-    pub(super) change_number: i64,
-    pub(super) created_at: i64,
-    pub(super) updated_at: i64,
-    pub(super) plan: Option<String>,
-    pub(super) plan_burst: Option<i64>,
-    pub(super) plan_per_second: Option<f64>,
+/// Makes the row, its columns for statements, and how it is read, from one list. Written by hand because
+/// the derive macro of sqlx would build both of its databases a second time, for the compiler.
+macro_rules! row {
+    ($first:ident: $of_first:ty, $($column:ident: $kind:ty,)+) => {
+        /// A row, in the order of its columns.
+        pub(super) struct Row {
+            pub(super) $first: $of_first,
+            $(pub(super) $column: $kind,)+
+        }
+
+        impl<'r, R: sqlx::Row> FromRow<'r, R> for Row
+        where
+            &'static str: ColumnIndex<R>,
+            $of_first: Decode<'r, R::Database> + Type<R::Database>,
+            $($kind: Decode<'r, R::Database> + Type<R::Database>,)+
+        {
+            fn from_row(row: &'r R) -> sqlx::Result<Self> {
+                Ok(Self {
+                    $first: row.try_get(stringify!($first))?,
+                    $($column: row.try_get(stringify!($column))?,)+
+                })
+            }
+        }
+
+        /// The columns, in the order of [`Row`].
+        macro_rules! columns {
+            () => {
+                concat!(stringify!($first), $(", ", stringify!($column)),+)
+            };
+        }
+    };
 }
 
-/// The columns, in the order of [`Row`].
-macro_rules! columns {
-    () => {
-        "id, display_name, portal, member_id, credentials, webhook_user_id, webhook_secret, client_id, client_secret, \
-         authorization_server, application_token, scopes, access_token, access_token_expires_at, refresh_token, \
-         generation, disabled, reauthorization_cause, reauthorization_since, origin, file_fingerprint, sealing_key, \
-         sealed_values, revision, change_number, created_at, updated_at, plan, plan_burst, plan_per_second"
-    };
+row! {
+    id: String,
+    display_name: String,
+    portal: String,
+    member_id: Option<String>,
+    credentials: String,
+    webhook_user_id: Option<i64>,
+    webhook_secret: Option<Vec<u8>>,
+    client_id: Option<String>,
+    client_secret: Option<Vec<u8>>,
+    authorization_server: Option<String>,
+    application_token: Option<Vec<u8>>,
+    scopes: String,
+    access_token: Option<Vec<u8>>,
+    access_token_expires_at: Option<i64>,
+    refresh_token: Option<Vec<u8>>,
+    generation: i64,
+    disabled: bool,
+    reauthorization_cause: Option<String>,
+    reauthorization_since: Option<i64>,
+    origin: String,
+    file_fingerprint: Option<Vec<u8>>,
+    sealing_key: Option<String>,
+    sealed_values: i64,
+    revision: i64,
+    change_number: i64,
+    created_at: i64,
+    updated_at: i64,
+    plan: Option<String>,
+    plan_burst: Option<i64>,
+    plan_per_second: Option<f64>,
 }
 
 /// A parameter for each column.
