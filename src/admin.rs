@@ -38,7 +38,7 @@ pub struct Tenants {
     pub store: Store,
     /// What calls see of them: it learns of a change before its caller does.
     pub directory: Directory,
-    /// What renews an access token that is to be tried.
+    /// What refreshes an access token that is to be tried.
     pub access: PortalAccess,
     /// What entered addresses and applications are judged by.
     pub judgement: Judgement,

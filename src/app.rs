@@ -27,7 +27,7 @@ use crate::tenant::{self, Directory, Judgement, PortalAccess, WatchedKeyring, Wa
 use bitrix24::{Client, TransportOptions, TransportUnusable};
 use store::{OpenError, Store, StoreError};
 
-/// How long renewals that nobody waits for, and installations that were taken, may go on when the service stops, beside what an
+/// How long refreshes that nobody waits for, and installations that were taken, may go on when the service stops, beside what an
 /// authorization server may take to answer twice. What they have bought must be stored.
 const LAST_TASKS: Duration = Duration::from_secs(8);
 
@@ -190,7 +190,7 @@ pub async fn run(
         .await
         .is_err()
     {
-        tracing::warn!("a renewal or an installation was still running at the end");
+        tracing::warn!("a refresh or an installation was still running at the end");
     }
     served
 }

@@ -30,11 +30,11 @@ const OWN_SECONDS: [f64; 10] = [
     0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.005, 0.025, 0.1, 1.0,
 ];
 
-/// How a renewal of an access token ended.
+/// How a refresh of an access token ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RenewalEnd {
+pub enum RefreshEnd {
     /// With a new pair, stored.
-    Renewed,
+    Refreshed,
     /// With a new pair at the second attempt, after a lost answer.
     Recovered,
     /// With a pair that somebody else had stored.
@@ -49,9 +49,9 @@ pub enum RenewalEnd {
     GivenUp,
 }
 
-impl RenewalEnd {
+impl RefreshEnd {
     const ALL: [Self; 7] = [
-        Self::Renewed,
+        Self::Refreshed,
         Self::Recovered,
         Self::Adopted,
         Self::ReauthorizationRequired,
@@ -63,7 +63,7 @@ impl RenewalEnd {
     /// Its word.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Renewed => "renewed",
+            Self::Refreshed => "refreshed",
             Self::Recovered => "recovered",
             Self::Adopted => "adopted",
             Self::ReauthorizationRequired => "reauthorization_required",
@@ -108,8 +108,8 @@ pub struct Metrics {
     request_duration: Histogram<f64>,
     undocumented_codes: Counter<u64>,
     installations: Counter<u64>,
-    token_renewals: Counter<u64>,
-    token_renewal_duration: Histogram<f64>,
+    token_refreshes: Counter<u64>,
+    token_refresh_duration: Histogram<f64>,
     token_answers_lost: Counter<u64>,
     token_store_failures: Counter<u64>,
     portal_moves: Counter<u64>,
@@ -163,10 +163,10 @@ impl Metrics {
             request_duration: seconds(&meter, "http.client.request.duration", &CALL_SECONDS),
             undocumented_codes: meter.u64_counter("openlines.undocumented_codes").build(),
             installations: meter.u64_counter("openlines.installations").build(),
-            token_renewals: meter.u64_counter("openlines.token_renewals").build(),
-            token_renewal_duration: seconds(
+            token_refreshes: meter.u64_counter("openlines.token_refreshes").build(),
+            token_refresh_duration: seconds(
                 &meter,
-                "openlines.token_renewal.duration",
+                "openlines.token_refresh.duration",
                 &CALL_SECONDS,
             ),
             token_answers_lost: meter.u64_counter("openlines.token_answers_lost").build(),
@@ -196,8 +196,8 @@ impl Metrics {
             ];
             self.installations.add(0, &attributes);
         }
-        for end in RenewalEnd::ALL {
-            self.token_renewals
+        for end in RefreshEnd::ALL {
+            self.token_refreshes
                 .add(0, &[KeyValue::new("end", end.as_str())]);
         }
         for end in ["followed", "refused", "failed"] {
@@ -269,11 +269,11 @@ impl Metrics {
         self.installations.add(1, &attributes);
     }
 
-    /// Counts a renewal of an access token that has ended.
-    pub fn token_renewal_ended(&self, end: RenewalEnd, duration: Duration) {
-        self.token_renewals
+    /// Counts a refresh of an access token that has ended.
+    pub fn token_refresh_ended(&self, end: RefreshEnd, duration: Duration) {
+        self.token_refreshes
             .add(1, &[KeyValue::new("end", end.as_str())]);
-        self.token_renewal_duration
+        self.token_refresh_duration
             .record(duration.as_secs_f64(), &[]);
     }
 

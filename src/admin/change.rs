@@ -231,7 +231,7 @@ impl Applying<'_> {
             &mut stored.authorization_server,
         );
         self.tokens(entered, &mut stored);
-        let renewed = self.changed.len() > before;
+        let refreshed = self.changed.len() > before;
         // It proves where events come from and opens nothing: the grant stays the same.
         self.set_secret(
             Field::ApplicationToken,
@@ -239,7 +239,7 @@ impl Applying<'_> {
             &mut stored.application_token,
         );
         self.judge(&stored);
-        if renewed {
+        if refreshed {
             tenant.reauthorization = None;
         }
         tenant.credentials = StoredCredentials::Application(stored);

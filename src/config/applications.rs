@@ -16,7 +16,7 @@ static APPLICATIONS: Setting = Setting {
     path: "applications",
     form: Form::Applications,
     default: None,
-    meaning: "Applications registered at Bitrix24, described below. Their secrets renew the access tokens of the tenants that \
+    meaning: "Applications registered at Bitrix24, described below. Their secrets refresh the access tokens of the tenants that \
               name their client id, and their installations are accepted at `installation.listen`.",
 };
 

@@ -24,9 +24,9 @@ pub(super) fn unresolved(error: ResolveError) -> Failure {
 pub(super) fn not_opened(error: AccessError) -> Failure {
     match error {
         AccessError::ReauthorizationRequired { cause } => reauthorization_required(&cause),
-        AccessError::NotRenewable => Failure::of_facade(
+        AccessError::NotRefreshable => Failure::of_facade(
             Reason::ReauthorizationRequired,
-            "the tenant's access token has expired, and there is no refresh token and application to renew it with; \
+            "the tenant's access token has expired, and there is no refresh token and application to refresh it with; \
              nothing was sent",
         ),
         AccessError::AuthorizationServerUnavailable { failure } => Failure {
@@ -50,7 +50,7 @@ pub(super) fn not_opened(error: AccessError) -> Failure {
             outcome: Outcome::NotExecuted,
             ..Failure::of_facade(
                 Reason::Internal,
-                "the renewal of the tenant's access token failed; the service's log has the cause",
+                "the refresh of the tenant's access token failed; the service's log has the cause",
             )
         },
         error @ AccessError::MoveRefused { .. } => Failure {
@@ -71,7 +71,7 @@ fn reauthorization_required(cause: &str) -> Failure {
         .filter(|row| row.reason != Reason::PortalRequiresHttps)
         .map(|row| row.documented);
     let message = format!(
-        "the tenant's access was not renewed ({cause}), so a person has to authorize the service anew; nothing was sent"
+        "the tenant's access was not refreshed ({cause}), so a person has to authorize the service anew; nothing was sent"
     );
     let is_our_own_word = documented.is_none() && OUR_WORDS.contains(&cause);
     let bitrix24 = (!is_our_own_word).then(|| Bitrix24Error {

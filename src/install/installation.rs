@@ -113,7 +113,7 @@ impl Work {
             if !self.newest.enter(client_id, member_id, installed.sent_at) {
                 return Err(Outcome::OutOfTime);
             }
-            proven.renew(application, tenant)
+            proven.refresh(application, tenant)
         });
         match modified.await {
             Ok(tenant) => {
@@ -190,7 +190,7 @@ impl Proven<'_> {
     }
 
     /// Gives a tenant the new tokens. Whether it is disabled is the operator's matter and stays.
-    fn renew(&self, application: &Application, tenant: &mut StoredTenant) -> Result<(), Outcome> {
+    fn refresh(&self, application: &Application, tenant: &mut StoredTenant) -> Result<(), Outcome> {
         let StoredCredentials::Application(credentials) = &mut tenant.credentials else {
             return Err(Outcome::IdTaken);
         };

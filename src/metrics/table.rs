@@ -64,16 +64,16 @@ pub const METRICS: &[Metric] = &[
                   docs/installation.md lists the results.",
     },
     Metric {
-        name: "openlines_token_renewals_total",
+        name: "openlines_token_refreshes_total",
         kind: "counter",
         labels: &["end"],
-        meaning: "Renewals of access tokens by how they ended. `adopted`: another replica was faster. `recovered`: the second attempt after a lost answer.",
+        meaning: "Refreshes of access tokens by how they ended. `adopted`: another replica was faster. `recovered`: the second attempt after a lost answer.",
     },
     Metric {
-        name: "openlines_token_renewal_duration_seconds",
+        name: "openlines_token_refresh_duration_seconds",
         kind: "histogram",
         labels: &[],
-        meaning: "How long renewals of access tokens took, the wait for another replica included.",
+        meaning: "How long refreshes of access tokens took, the wait for another replica included.",
     },
     Metric {
         name: "openlines_token_answers_lost_total",

@@ -1,14 +1,14 @@
-//! What opens a tenant's portal now: the access token, renewed when a call needs it, and the portal's address after a rename.
+//! What opens a tenant's portal now: the access token, refreshed when a call needs it, and the portal's address after a rename.
 //!
-//! Bitrix24's refresh tokens work once, so two renewals at the same time would shut the tenant out. Here one runs at a time: in this
-//! process by [`Flights`], among replicas by a lease in the store. It runs in a task of its own, so that a caller that gives up
+//! Bitrix24's refresh tokens work once, so two refreshes at the same time would shut the tenant out. Here one runs at a time: in this
+//! process by [`Singleflight`], among replicas by a lease in the store. It runs in a task of its own, so that a caller that gives up
 //! breaks nothing, and the new pair is in the store before anybody uses it.
 
 mod error;
-mod flights;
 mod lease;
 mod portal_move;
-mod renewal;
+mod refresh;
+mod singleflight;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +19,9 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 pub use self::error::{AccessError, MoveRefused};
-use self::flights::Flights;
 use self::portal_move::PortalMove;
-use self::renewal::Renewal;
+use self::refresh::Refresh;
+use self::singleflight::Singleflight;
 use super::directory::{Directory, Tenant};
 use super::record::{Freshness, Record};
 use crate::metrics::Metrics;
@@ -45,8 +45,8 @@ const MARK_STANDS: Duration = Duration::from_secs(15 * 60);
 const FINAL_CAUSES: [&str; 5] = [
     "invalid_grant",
     "bad_verification_code",
-    renewal::ANSWER_LOST,
-    renewal::OTHER_PORTAL,
+    refresh::ANSWER_LOST,
+    refresh::OTHER_PORTAL,
     UNINSTALLED,
 ];
 
@@ -63,7 +63,7 @@ pub struct PortalAccess {
     running: Arc<Running>,
 }
 
-/// What renewals and moves work with.
+/// What refreshes and moves work with.
 #[derive(Debug)]
 struct Parts {
     directory: Directory,
@@ -76,8 +76,8 @@ struct Parts {
 
 #[derive(Debug)]
 struct Running {
-    renewals: Flights<Result<Arc<Record>, AccessError>>,
-    moves: Flights<Result<Arc<Record>, AccessError>>,
+    refreshes: Singleflight<Result<Arc<Record>, AccessError>>,
+    moves: Singleflight<Result<Arc<Record>, AccessError>>,
     /// Failures for a passing cause that are younger than [`PAUSE`].
     recent_failures: Cache<TenantId, AccessError>,
 }
@@ -107,7 +107,7 @@ impl Opened {
 }
 
 impl PortalAccess {
-    /// Makes it. Renewals run as tasks of `tasks`, so that a stop can wait for them; `timeout` is how long an authorization server
+    /// Makes it. Refreshes run as tasks of `tasks`, so that a stop can wait for them; `timeout` is how long an authorization server
     /// may take to answer.
     pub fn new(
         directory: Directory,
@@ -125,8 +125,8 @@ impl PortalAccess {
             metrics,
         };
         let running = Running {
-            renewals: Flights::new(tasks.clone()),
-            moves: Flights::new(tasks.clone()),
+            refreshes: Singleflight::new(tasks.clone()),
+            moves: Singleflight::new(tasks.clone()),
             recent_failures: Cache::builder().time_to_live(PAUSE).build(),
         };
         Self {
@@ -135,14 +135,14 @@ impl PortalAccess {
         }
     }
 
-    /// Gives the tenant's credential, renewed if it has expired or is about to.
+    /// Gives the tenant's credential, refreshed if it has expired or is about to.
     ///
     /// # Errors
     ///
     /// [`AccessError`]; nothing was sent to the portal.
     pub async fn open(&self, tenant: Tenant, deadline: Instant) -> Result<Opened, AccessError> {
         let mut tenant = tenant;
-        let mut is_renewed = false;
+        let mut is_refreshed = false;
         for _ in 0..ROUNDS {
             let grant = match &tenant.record().access {
                 super::record::Access::Webhook(credential) => {
@@ -155,24 +155,24 @@ impl PortalAccess {
             match (grant.freshness(), token) {
                 (Freshness::Fresh, Some(credential)) => return Ok(Opened { tenant, credential }),
                 (Freshness::Expiring, Some(credential)) => {
-                    // What was renewed for this call is as good as it gets.
-                    if is_renewed {
+                    // What was refreshed for this call is as good as it gets.
+                    if is_refreshed {
                         return Ok(Opened { tenant, credential });
                     }
                     let now = Instant::now();
                     let third = deadline.saturating_duration_since(now) / 3;
                     let patience = now + third.min(PATIENCE_WHILE_VALID);
-                    // Whatever hinders the renewal, the call can still be made.
-                    match self.renew(&tenant, patience, Insistence::None).await {
-                        Ok(renewed) => tenant = renewed,
+                    // Whatever hinders the refresh, the call can still be made.
+                    match self.refresh(&tenant, patience, Insistence::None).await {
+                        Ok(refreshed) => tenant = refreshed,
                         Err(_) => return Ok(Opened { tenant, credential }),
                     }
                 }
                 (Freshness::Fresh | Freshness::Expiring | Freshness::Stale, _) => {
-                    tenant = self.renew(&tenant, deadline, Insistence::None).await?;
+                    tenant = self.refresh(&tenant, deadline, Insistence::None).await?;
                 }
             }
-            is_renewed = true;
+            is_refreshed = true;
         }
         Err(AccessError::AuthorizationServerUnavailable {
             failure: "it grants tokens that expire at once".to_owned(),
@@ -183,38 +183,39 @@ impl PortalAccess {
     ///
     /// # Errors
     ///
-    /// [`AccessError`]; [`AccessError::NotRenewable`] if there is nothing to renew it with.
+    /// [`AccessError`]; [`AccessError::NotRefreshable`] if there is nothing to refresh it with.
     pub async fn reopen(&self, opened: &Opened, deadline: Instant) -> Result<Opened, AccessError> {
-        let renewed = self
-            .renew(&opened.tenant, deadline, Insistence::None)
+        let refreshed = self
+            .refresh(&opened.tenant, deadline, Insistence::None)
             .await?;
-        self.open(renewed, deadline).await
+        self.open(refreshed, deadline).await
     }
 
     /// Gives a newer credential than the one that the portal does not know, if there is one: another replica, or an administrator,
-    /// may have replaced it. Renews nothing.
+    /// may have replaced it. Refreshes nothing.
     pub async fn newer(&self, opened: &Opened, deadline: Instant) -> Option<Opened> {
         let id = opened.tenant.id();
         let reread = self.parts.directory.reread(id);
         tokio::time::timeout_at(deadline, reread).await.ok()?.ok()?;
         let newest = self.parts.directory.newest(id).await?;
         let is_newer = newest.generation() > opened.tenant.record().generation();
-        let renewed = is_newer.then(|| opened.tenant.renewed(newest))?;
-        self.open(renewed, deadline).await.ok()
+        let refreshed = is_newer.then(|| opened.tenant.refreshed(newest))?;
+        self.open(refreshed, deadline).await.ok()
     }
 
-    /// Gives a credential for a person who wants to know whether the tenant works: a renewal is tried even where calls no longer
+    /// Gives a credential for a person who wants to know whether the tenant works: a refresh is tried even where calls no longer
     /// try.
     ///
     /// # Errors
     ///
-    /// [`AccessError`]; [`AccessError::NotRenewable`] if there is nothing to renew it with.
+    /// [`AccessError`]; [`AccessError::NotRefreshable`] if there is nothing to refresh it with.
     pub async fn verify(&self, tenant: Tenant, deadline: Instant) -> Result<Opened, AccessError> {
         let is_stale = tenant
             .grant()
             .is_some_and(|grant| grant.freshness() == Freshness::Stale);
         let tenant = if is_stale || tenant.record().reauthorization.is_some() {
-            self.renew(&tenant, deadline, Insistence::OfAPerson).await?
+            self.refresh(&tenant, deadline, Insistence::OfAPerson)
+                .await?
         } else {
             tenant
         };
@@ -238,8 +239,8 @@ impl PortalAccess {
                 new_address: refused,
                 reason: MoveRefused::TokenExpired,
             }) => match self.reopen(opened, deadline).await {
-                Ok(renewed) => self.follow_once(&renewed, new_address, deadline).await,
-                Err(AccessError::NotRenewable) => Err(MoveRefused::TokenExpired.of(&refused)),
+                Ok(refreshed) => self.follow_once(&refreshed, new_address, deadline).await,
+                Err(AccessError::NotRefreshable) => Err(MoveRefused::TokenExpired.of(&refused)),
                 Err(error) => Err(error),
             },
             followed => followed,
@@ -256,17 +257,17 @@ impl PortalAccess {
         if let Some(newest) = self.parts.directory.newest(id).await
             && newest.portal != *opened.portal()
         {
-            return self.open(opened.tenant.renewed(newest), deadline).await;
+            return self.open(opened.tenant.refreshed(newest), deadline).await;
         }
         let new_address = new_address
             .ok_or_else(|| MoveRefused::Unreadable.of("an address that cannot be read"))?
             .to_owned();
         let work = || PortalMove::new(&self.parts, opened, new_address).run();
         let record = self.running.moves.join(id, deadline, work).await??;
-        self.open(opened.tenant.renewed(record), deadline).await
+        self.open(opened.tenant.refreshed(record), deadline).await
     }
 
-    async fn renew(
+    async fn refresh(
         &self,
         tenant: &Tenant,
         deadline: Instant,
@@ -275,7 +276,7 @@ impl PortalAccess {
         let (id, stale) = (tenant.id(), tenant.record().generation());
         if let Some(newest) = self.parts.directory.newest(id).await {
             if newest.generation() > stale {
-                return Ok(tenant.renewed(newest));
+                return Ok(tenant.refreshed(newest));
             }
             if insistence == Insistence::None
                 && let Some(mark) = newest.reauthorization.as_ref().filter(|mark| stands(mark))
@@ -284,8 +285,8 @@ impl PortalAccess {
                 return Err(AccessError::ReauthorizationRequired { cause });
             }
         }
-        if !tenant.grant().is_some_and(|grant| grant.is_renewable) {
-            return Err(AccessError::NotRenewable);
+        if !tenant.grant().is_some_and(|grant| grant.is_refreshable) {
+            return Err(AccessError::NotRefreshable);
         }
         if let Some(error) = self.running.recent_failures.get(id)
             && insistence == Insistence::None
@@ -293,24 +294,24 @@ impl PortalAccess {
             return Err(error);
         }
         let work = || {
-            let renewal = Renewal::new(&self.parts, id, stale, insistence);
+            let refresh = Refresh::new(&self.parts, id, stale, insistence);
             let (id, recent_failures) = (id.clone(), self.running.recent_failures.clone());
             async move {
-                let renewed = renewal.run().await;
-                if let Err(error) = &renewed
+                let refreshed = refresh.run().await;
+                if let Err(error) = &refreshed
                     && error.passes()
                 {
                     recent_failures.insert(id, error.clone());
                 }
-                renewed
+                refreshed
             }
         };
-        let record = self.running.renewals.join(id, deadline, work).await??;
-        Ok(tenant.renewed(record))
+        let record = self.running.refreshes.join(id, deadline, work).await??;
+        Ok(tenant.refreshed(record))
     }
 }
 
-/// Whether a renewal is tried although the tenant is marked.
+/// Whether a refresh is tried although the tenant is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Insistence {
     None,

@@ -258,7 +258,7 @@ impl Tenant {
     }
 
     /// The same tenant in a newer state, for which the caller's right still stands.
-    pub(super) fn renewed(&self, record: Arc<Record>) -> Self {
+    pub(super) fn refreshed(&self, record: Arc<Record>) -> Self {
         debug_assert_eq!(self.0.id, record.id, "the proof is for one tenant");
         Self(record)
     }

@@ -1,6 +1,6 @@
 //! The tenants file is taken over into the store: at start, and whenever it changes.
 //!
-//! An entry is taken over when it differs from the one that was taken over last. So tokens that were renewed since, and what was
+//! An entry is taken over when it differs from the one that was taken over last. So tokens that were refreshed since, and what was
 //! changed by the tenant service, stay until somebody changes the entry. Tenants that the file no longer names stay too: they are
 //! reported.
 
@@ -123,7 +123,7 @@ async fn update(store: &Store, entry: &StoredTenant) -> Result<Option<Option<Act
         }
         let keep_tokens = same_tokens(tenant.file_fingerprint, entry.file_fingerprint);
         take_credentials(&mut tenant.credentials, &entry.credentials, keep_tokens);
-        // Whatever was corrected, it is worth a try: where it was not enough, the next renewal marks the tenant again.
+        // Whatever was corrected, it is worth a try: where it was not enough, the next refresh marks the tenant again.
         tenant.reauthorization = None;
         tenant.origin = Origin::File;
         tenant.file_fingerprint = entry.file_fingerprint;

@@ -15,7 +15,7 @@ use bitrix24::{
 };
 use store::{Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
 
-/// How long before its expiry a token counts as expiring: a call that needs it then renews it, so that the call does not meet
+/// How long before its expiry a token counts as expiring: a call that needs it then refreshes it, so that the call does not meet
 /// the expiry on its way.
 const AHEAD: Duration = Duration::from_secs(60);
 
@@ -56,7 +56,7 @@ pub(super) struct Grant {
     pub(super) token: Option<Arc<Credential>>,
     pub(super) expires: Option<Instant>,
     /// Whether there is a refresh token, and an application to use it.
-    pub(super) is_renewable: bool,
+    pub(super) is_refreshable: bool,
     pub(super) server: AuthorizationServer,
 }
 
@@ -153,7 +153,7 @@ impl Grant {
             generation: application.generation,
             token,
             expires: application.access_token_expires_at.map(instant),
-            is_renewable: application.refresh_token.is_some()
+            is_refreshable: application.refresh_token.is_some()
                 && client_secret(application, &judgement.applications).is_some(),
             server,
         })

@@ -18,16 +18,16 @@ use store::{Origin, StoredCredentials, StoredTenant};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use crate::renewal::{Office, Opening};
+use crate::refresh::{Office, Opening};
 use crate::support::admin::{free_address, sample};
 use crate::support::requests::crm_message;
 use crate::support::stores::{Stores, change, id, on_both_stores};
-use crate::support::{APPLICATION, RENEWABLE, Service, Told, WEBHOOK, World, with_key};
+use crate::support::{APPLICATION, REFRESHABLE, Service, Told, WEBHOOK, World, with_key};
 
 on_both_stores!(
     a_disabled_tenant_is_refused_until_it_is_enabled,
     a_portal_that_the_settings_do_not_allow_is_not_called,
-    a_tenant_that_is_deleted_during_a_renewal_does_not_come_back,
+    a_tenant_that_is_deleted_during_a_refresh_does_not_come_back,
     more_tenants_than_fit_into_memory_all_work,
 );
 
@@ -172,17 +172,17 @@ async fn guesses_never_reach_the_store() {
 async fn a_disabled_tenant_is_refused_until_it_is_enabled(stores: Stores) {
     let office = Office::open(stores).await;
     office.call("before").await.unwrap();
-    change(&office.store, RENEWABLE, |tenant| tenant.disabled = true).await;
+    change(&office.store, REFRESHABLE, |tenant| tenant.disabled = true).await;
     office
-        .soon(&office.service, RENEWABLE, "TENANT_DISABLED")
+        .soon(&office.service, REFRESHABLE, "TENANT_DISABLED")
         .await;
     office.sandbox.clear_record();
     let status = office.call("disabled").await.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert_eq!(status.outcome(), "not_executed");
     assert!(office.sandbox.record().entries.is_empty());
-    change(&office.store, RENEWABLE, |tenant| tenant.disabled = false).await;
-    office.soon(&office.service, RENEWABLE, "OK").await;
+    change(&office.store, REFRESHABLE, |tenant| tenant.disabled = false).await;
+    office.soon(&office.service, REFRESHABLE, "OK").await;
 }
 
 async fn a_portal_that_the_settings_do_not_allow_is_not_called(stores: Stores) {
@@ -190,25 +190,25 @@ async fn a_portal_that_the_settings_do_not_allow_is_not_called(stores: Stores) {
     let allowed = office.tenant().await.portal;
     office.call("before").await.unwrap();
     for forbidden in ["portal.evil.example", "http://10.0.0.1:80", "https://x/"] {
-        change(&office.store, RENEWABLE, |tenant| {
+        change(&office.store, REFRESHABLE, |tenant| {
             tenant.portal = forbidden.to_owned();
         })
         .await;
         office
-            .soon(&office.service, RENEWABLE, "PORTAL_ADDRESS_FORBIDDEN")
+            .soon(&office.service, REFRESHABLE, "PORTAL_ADDRESS_FORBIDDEN")
             .await;
         let status = office.call("forbidden").await.unwrap_err();
         assert_eq!(status.outcome(), "not_executed", "{forbidden}");
-        change(&office.store, RENEWABLE, |tenant| {
+        change(&office.store, REFRESHABLE, |tenant| {
             tenant.portal.clone_from(&allowed);
         })
         .await;
-        office.soon(&office.service, RENEWABLE, "OK").await;
+        office.soon(&office.service, REFRESHABLE, "OK").await;
     }
     assert_eq!(office.sandbox.record().times_delivered("forbidden"), 0);
 }
 
-async fn a_tenant_that_is_deleted_during_a_renewal_does_not_come_back(stores: Stores) {
+async fn a_tenant_that_is_deleted_during_a_refresh_does_not_come_back(stores: Stores) {
     let office = Office::open(stores).await;
     office.call("before").await.unwrap();
     let slow = FaultKind::Slow(Moment::After, Duration::from_millis(700));
@@ -216,19 +216,26 @@ async fn a_tenant_that_is_deleted_during_a_renewal_does_not_come_back(stores: St
     office.expire();
     let deleted = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        office.store.delete(&id(RENEWABLE), None).await.unwrap();
+        office.store.delete(&id(REFRESHABLE), None).await.unwrap();
     };
     let (answer, ()) = tokio::join!(office.call("during"), deleted);
     let status = answer.unwrap_err();
     assert_eq!(status.reason(), "TENANT_NOT_PERMITTED", "{status:?}");
-    assert_eq!(office.refreshes(), 1, "the renewal was on its way");
+    assert_eq!(office.refreshes(), 1, "the refresh was on its way");
     office
-        .soon(&office.service, RENEWABLE, "TENANT_NOT_PERMITTED")
+        .soon(&office.service, REFRESHABLE, "TENANT_NOT_PERMITTED")
         .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let status = office.call("after").await.unwrap_err();
     assert_eq!(status.reason(), "TENANT_NOT_PERMITTED");
-    assert!(office.store.tenant(&id(RENEWABLE)).await.unwrap().is_none());
+    assert!(
+        office
+            .store
+            .tenant(&id(REFRESHABLE))
+            .await
+            .unwrap()
+            .is_none()
+    );
     assert_eq!(office.sandbox.record().times_delivered("during"), 0);
 }
 

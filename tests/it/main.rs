@@ -25,7 +25,7 @@ mod moves;
 mod oauth_client;
 mod operating;
 mod operations;
-mod renewal;
+mod refresh;
 mod replicas;
 mod secrets;
 mod server;

@@ -9,7 +9,7 @@ use sandbox::{Fault, FaultKind, demo};
 
 use crate::support::admin::free_address;
 use crate::support::requests::crm_message;
-use crate::support::{RENEWABLE, World, renewable};
+use crate::support::{REFRESHABLE, World, refreshable};
 
 /// What a portal without limits gives no measure of.
 const NOT_MEASURED_YET: [&str; 2] = [
@@ -63,12 +63,12 @@ async fn every_metric_of_the_page_is_served_with_its_labels_and_no_other() {
         .unwrap_err();
 
     world.sandbox.expire_token(demo::ACCESS_TOKEN);
-    let renewed = api::SendCrmMessageRequest {
-        tenant_id: RENEWABLE.to_owned(),
+    let refreshed = api::SendCrmMessageRequest {
+        tenant_id: REFRESHABLE.to_owned(),
         ..crm_message("Hello")
     };
     client
-        .send_crm_message(world.request(renewed))
+        .send_crm_message(world.request(refreshed))
         .await
         .unwrap();
 
@@ -159,7 +159,7 @@ async fn world_with_admin_port() -> (World, String) {
         ("ADMIN_LISTEN", admin.as_str()),
         ("SERVER_SHUTDOWN_DELAY_SECONDS", "30"),
     ];
-    let world = World::with_tenants(&settings, &renewable(RENEWABLE)).await;
+    let world = World::with_tenants(&settings, &refreshable(REFRESHABLE)).await;
     // A served call proves that the service has started.
     let _connected = world.client().await;
     (world, admin)

@@ -10,17 +10,17 @@ use sandbox::demo;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use crate::renewal::{Office, Opening};
+use crate::refresh::{Office, Opening};
 use crate::support::admin::sample;
 use crate::support::log::Log;
 use crate::support::stores::{Stores, on_both_stores};
-use crate::support::{RENEWABLE, WEBHOOK};
+use crate::support::{REFRESHABLE, WEBHOOK};
 
 on_both_stores!(
     a_renamed_portal_is_followed_by_one_question_for_many_calls,
     the_next_call_goes_to_the_new_address_at_once,
     a_portal_that_moves_twice_is_followed_twice,
-    a_token_that_has_expired_at_the_portal_is_renewed_before_the_move_is_confirmed,
+    a_token_that_has_expired_at_the_portal_is_refreshed_before_the_move_is_confirmed,
 );
 
 /// An office with an admin port and a tenant with a webhook.
@@ -112,7 +112,7 @@ async fn a_portal_that_moves_twice_is_followed_twice(stores: Stores) {
     assert_eq!(moves(admin, "followed").await, 2);
 }
 
-async fn a_token_that_has_expired_at_the_portal_is_renewed_before_the_move_is_confirmed(
+async fn a_token_that_has_expired_at_the_portal_is_refreshed_before_the_move_is_confirmed(
     stores: Stores,
 ) {
     let (office, admin) = office(stores).await;
@@ -147,7 +147,7 @@ async fn the_audit_trail_tells_from_where_to_where() {
         &old["http://".len()..],
         &new["http://".len()..]
     );
-    for part in ["openlines::audit", "actor=service", RENEWABLE, &facts] {
+    for part in ["openlines::audit", "actor=service", REFRESHABLE, &facts] {
         assert!(lines[0].contains(part), "{part} is not in {}", lines[0]);
     }
     assert!(!text.contains(demo::ACCESS_TOKEN));
@@ -161,14 +161,20 @@ async fn another_replica_knows_the_new_address_within_two_seconds() {
     let (office, _) = office(stores).await;
     let replica = office.replica().await;
     for service in [&office.service, &replica] {
-        office.call_of(service, RENEWABLE, "before").await.unwrap();
+        office
+            .call_of(service, REFRESHABLE, "before")
+            .await
+            .unwrap();
     }
     office.rename().await;
     office.call("first").await.unwrap();
     let moved = Instant::now();
     tokio::time::sleep(Duration::from_millis(1900)).await;
     office.sandbox.clear_record();
-    office.call_of(&replica, RENEWABLE, "second").await.unwrap();
+    office
+        .call_of(&replica, REFRESHABLE, "second")
+        .await
+        .unwrap();
     assert_eq!(office.redirects(), 0, "after {:?}", moved.elapsed());
     assert_eq!(office.sandbox.record().times_delivered("second"), 1);
 }
@@ -188,7 +194,7 @@ async fn two_replicas_follow_the_same_move() {
         } else {
             &replica
         };
-        office.call_of(service, RENEWABLE, "Hello")
+        office.call_of(service, REFRESHABLE, "Hello")
     });
     let answers = join_all(calls).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");

@@ -37,8 +37,8 @@ pub(crate) use told::Told;
 
 /// The tenant with application credentials for the sandbox.
 pub(crate) const APPLICATION: &str = "app";
-/// The usual id of the tenant whose token can be renewed.
-pub(crate) const RENEWABLE: &str = "renewable";
+/// The usual id of the tenant whose token can be refreshed.
+pub(crate) const REFRESHABLE: &str = "refreshable";
 /// The tenant with a webhook of the sandbox.
 pub(crate) const WEBHOOK: &str = "hook";
 
@@ -101,8 +101,8 @@ pub(crate) fn tenants_with(portal: SocketAddr, token: &str, secret: &str) -> Str
     )
 }
 
-/// One more item of a tenants file: the application of the demonstration portal, with all that a renewal needs.
-pub(crate) fn renewable(id: &str) -> String {
+/// One more item of a tenants file: the application of the demonstration portal, with all that a refresh needs.
+pub(crate) fn refreshable(id: &str) -> String {
     format!(
         "- id: {id}\n  portal: 'http://PORTAL'\n  application:\n    client_id: {client_id}\n\
          \x20   client_secret: {{inline: '{client_secret}'}}\n    access_token: {{inline: '{access_token}'}}\n\

@@ -20,7 +20,7 @@ use crate::support::admin::{free_address, sample};
 use crate::support::log::Log;
 use crate::support::requests::crm_message;
 use crate::support::stores::{Stores, change, id, keyring_of, keyring_text, on_both_stores};
-use crate::support::{RENEWABLE, Service, Told, caller, renewable};
+use crate::support::{REFRESHABLE, Service, Told, caller, refreshable};
 
 on_both_stores!(
     a_file_is_taken_over_at_start,
@@ -51,7 +51,7 @@ impl Deployment {
             folder: tempfile::tempdir().unwrap(),
             admin: free_address().await,
         };
-        deployment.write(&renewable(RENEWABLE));
+        deployment.write(&refreshable(REFRESHABLE));
         deployment
     }
 
@@ -149,18 +149,18 @@ fn named(entry: &str, name: &str) -> String {
 
 async fn a_file_is_taken_over_at_start(stores: Stores) {
     let deployment = Deployment::new(stores).await;
-    deployment.write(&named(&renewable(RENEWABLE), "The first"));
+    deployment.write(&named(&refreshable(REFRESHABLE), "The first"));
     let service = deployment.start().await;
-    assert_eq!(call(&service, RENEWABLE).await, "OK");
-    let tenant = deployment.tenant(RENEWABLE).await;
+    assert_eq!(call(&service, REFRESHABLE).await, "OK");
+    let tenant = deployment.tenant(REFRESHABLE).await;
     assert_eq!(
         (tenant.display_name.as_str(), tenant.origin, tenant.revision),
         ("The first", Origin::File, 1)
     );
     // The same file again writes nothing.
     let service = deployment.restart(service).await;
-    assert_eq!(call(&service, RENEWABLE).await, "OK");
-    assert_eq!(deployment.tenant(RENEWABLE).await.revision, 1);
+    assert_eq!(call(&service, REFRESHABLE).await, "OK");
+    assert_eq!(deployment.tenant(REFRESHABLE).await.revision, 1);
     assert_eq!(deployment.unlisted().await, 0);
 }
 
@@ -168,11 +168,11 @@ async fn an_unchanged_file_does_not_bring_used_tokens_back(stores: Stores) {
     let deployment = Deployment::new(stores).await;
     let service = deployment.start().await;
     deployment.expire();
-    assert_eq!(call(&service, RENEWABLE).await, "OK");
+    assert_eq!(call(&service, REFRESHABLE).await, "OK");
     let service = deployment.restart(service).await;
-    assert_eq!(call(&service, RENEWABLE).await, "OK");
+    assert_eq!(call(&service, REFRESHABLE).await, "OK");
     assert_eq!(deployment.sandbox.record().refreshes(), 1);
-    let tenant = deployment.tenant(RENEWABLE).await;
+    let tenant = deployment.tenant(REFRESHABLE).await;
     assert_eq!(tenant.application().unwrap().generation, 2);
 }
 
@@ -180,16 +180,16 @@ async fn a_changed_name_does_not_bring_used_tokens_back(stores: Stores) {
     let deployment = Deployment::new(stores).await;
     let service = deployment.start().await;
     deployment.expire();
-    assert_eq!(call(&service, RENEWABLE).await, "OK");
-    deployment.write(&named(&renewable(RENEWABLE), "Another"));
+    assert_eq!(call(&service, REFRESHABLE).await, "OK");
+    deployment.write(&named(&refreshable(REFRESHABLE), "Another"));
     let service = deployment.restart(service).await;
-    let tenant = deployment.tenant(RENEWABLE).await;
+    let tenant = deployment.tenant(REFRESHABLE).await;
     assert_eq!(tenant.display_name, "Another");
-    assert_eq!(call(&service, RENEWABLE).await, "OK");
+    assert_eq!(call(&service, REFRESHABLE).await, "OK");
     assert_eq!(deployment.sandbox.record().refreshes(), 1);
-    // The refresh token that was renewed is there too.
+    // The refresh token that was refreshed is there too.
     deployment.expire();
-    assert_eq!(call(&service, RENEWABLE).await, "OK");
+    assert_eq!(call(&service, REFRESHABLE).await, "OK");
     assert_eq!(deployment.sandbox.record().refreshes(), 2);
 }
 
@@ -198,13 +198,19 @@ async fn changed_tokens_replace_the_stored_ones_and_lift_the_mark(stores: Stores
     let service = deployment.start().await;
     deployment.expire();
     assert!(deployment.sandbox.revoke(demo::REFRESH_TOKEN));
-    assert_eq!(call(&service, RENEWABLE).await, "REAUTHORIZATION_REQUIRED");
-    let mark = deployment.tenant(RENEWABLE).await.reauthorization;
+    assert_eq!(
+        call(&service, REFRESHABLE).await,
+        "REAUTHORIZATION_REQUIRED"
+    );
+    let mark = deployment.tenant(REFRESHABLE).await.reauthorization;
     assert_eq!(mark.unwrap().cause, "invalid_grant");
     // A changed name alone lifts no mark.
-    deployment.write(&named(&renewable(RENEWABLE), "Another"));
+    deployment.write(&named(&refreshable(REFRESHABLE), "Another"));
     let service = deployment.restart(service).await;
-    assert_eq!(call(&service, RENEWABLE).await, "REAUTHORIZATION_REQUIRED");
+    assert_eq!(
+        call(&service, REFRESHABLE).await,
+        "REAUTHORIZATION_REQUIRED"
+    );
     // The administrator installs the application again, and the new pair goes into the file.
     let event = Event::new(EventKind::AppInstall, "http://127.0.0.1:1/").of(demo::CLIENT_ID);
     deployment.sandbox.event_form(demo::HOST, &event).unwrap();
@@ -212,15 +218,15 @@ async fn changed_tokens_replace_the_stored_ones_and_lift_the_mark(stores: Stores
         .sandbox
         .current_pair(demo::HOST, demo::CLIENT_ID)
         .unwrap();
-    let entry = renewable(RENEWABLE)
+    let entry = refreshable(REFRESHABLE)
         .replace(demo::ACCESS_TOKEN, pair.access_token.expose_secret())
         .replace(demo::REFRESH_TOKEN, pair.refresh_token.expose_secret());
     deployment.write(&entry);
     let service = deployment.restart(service).await;
-    assert_eq!(call(&service, RENEWABLE).await, "OK");
-    assert_eq!(deployment.tenant(RENEWABLE).await.reauthorization, None);
+    assert_eq!(call(&service, REFRESHABLE).await, "OK");
+    assert_eq!(deployment.tenant(REFRESHABLE).await.reauthorization, None);
     deployment.expire();
-    assert_eq!(call(&service, RENEWABLE).await, "OK");
+    assert_eq!(call(&service, REFRESHABLE).await, "OK");
     assert_eq!(deployment.sandbox.record().refreshes(), 1);
 }
 
@@ -232,14 +238,14 @@ async fn a_tenant_that_the_file_no_longer_names_stays_and_works_and_is_counted(s
     let service = deployment.restart(service).await;
     assert_eq!(deployment.unlisted().await, 1);
     deployment.expire();
-    assert_eq!(call(&service, RENEWABLE).await, "OK");
-    let tenant = deployment.tenant(RENEWABLE).await;
+    assert_eq!(call(&service, REFRESHABLE).await, "OK");
+    let tenant = deployment.tenant(REFRESHABLE).await;
     assert_eq!((tenant.disabled, tenant.origin), (false, Origin::File));
     // It is named again: nothing but the report changes.
-    deployment.write(&renewable(RENEWABLE));
+    deployment.write(&refreshable(REFRESHABLE));
     let service = deployment.restart(service).await;
     assert_eq!(deployment.unlisted().await, 0);
-    assert_eq!(call(&service, RENEWABLE).await, "OK");
+    assert_eq!(call(&service, REFRESHABLE).await, "OK");
     assert_eq!(deployment.sandbox.record().refreshes(), 1);
 }
 
@@ -247,42 +253,42 @@ async fn what_the_tenant_service_disabled_stays_disabled(stores: Stores) {
     let deployment = Deployment::new(stores).await;
     let service = deployment.start().await;
     let store = deployment.store().await;
-    change(&store, RENEWABLE, |tenant| tenant.disabled = true).await;
-    deployment.write(&named(&renewable(RENEWABLE), "Another"));
+    change(&store, REFRESHABLE, |tenant| tenant.disabled = true).await;
+    deployment.write(&named(&refreshable(REFRESHABLE), "Another"));
     let service = deployment.restart(service).await;
-    assert_eq!(call(&service, RENEWABLE).await, "TENANT_DISABLED");
-    assert_eq!(deployment.tenant(RENEWABLE).await.display_name, "Another");
+    assert_eq!(call(&service, REFRESHABLE).await, "TENANT_DISABLED");
+    assert_eq!(deployment.tenant(REFRESHABLE).await.display_name, "Another");
 }
 
 async fn a_plan_is_taken_over_and_stays_as_it_was_changed_until_the_entry_changes(stores: Stores) {
     let planned = |plan: &str| {
-        renewable(RENEWABLE).replacen("  portal:", &format!("  plan: {plan}\n  portal:"), 1)
+        refreshable(REFRESHABLE).replacen("  portal:", &format!("  plan: {plan}\n  portal:"), 1)
     };
     let deployment = Deployment::new(stores).await;
     deployment.write(&planned("{burst: 100, per_second: 3}"));
     let service = deployment.start().await;
-    assert_eq!(call(&service, RENEWABLE).await, "OK");
+    assert_eq!(call(&service, REFRESHABLE).await, "OK");
     let own = Plan::Own(Intensity {
         burst: 100,
         per_second: 3.0,
     });
-    assert_eq!(deployment.tenant(RENEWABLE).await.plan, Some(own));
+    assert_eq!(deployment.tenant(REFRESHABLE).await.plan, Some(own));
     let store = deployment.store().await;
-    change(&store, RENEWABLE, |tenant| {
+    change(&store, REFRESHABLE, |tenant| {
         tenant.plan = Some(Plan::Unlimited);
     })
     .await;
     let service = deployment.restart(service).await;
-    let tenant = deployment.tenant(RENEWABLE).await;
+    let tenant = deployment.tenant(REFRESHABLE).await;
     assert_eq!(tenant.plan, Some(Plan::Unlimited));
     deployment.write(&planned("enterprise"));
     let service = deployment.restart(service).await;
-    let tenant = deployment.tenant(RENEWABLE).await;
+    let tenant = deployment.tenant(REFRESHABLE).await;
     assert_eq!(tenant.plan, Some(Plan::Enterprise));
-    deployment.write(&renewable(RENEWABLE));
+    deployment.write(&refreshable(REFRESHABLE));
     let service = deployment.restart(service).await;
-    assert_eq!(deployment.tenant(RENEWABLE).await.plan, None);
-    assert_eq!(call(&service, RENEWABLE).await, "OK");
+    assert_eq!(deployment.tenant(REFRESHABLE).await.plan, None);
+    assert_eq!(call(&service, REFRESHABLE).await, "OK");
 }
 
 #[tokio::test]
@@ -290,10 +296,10 @@ async fn the_log_names_tenants_that_the_file_no_longer_names() {
     let log = Log::default();
     let _guards = log.start();
     let deployment = Deployment::new(Stores::sqlite()).await;
-    deployment.write(&(renewable("first") + &renewable("second") + &renewable("third")));
+    deployment.write(&(refreshable("first") + &refreshable("second") + &refreshable("third")));
     let service = deployment.start().await;
     assert!(!log.text().contains("no longer names"));
-    deployment.write(&renewable("second"));
+    deployment.write(&refreshable("second"));
     let _service = deployment.restart(service).await;
     let text = log.text();
     let line = text.lines().find(|line| line.contains("no longer names"));
@@ -310,7 +316,7 @@ async fn replicas_that_start_together_take_the_same_file_over_once() {
     };
     let deployment = Deployment::new(stores).await;
     let names: Vec<String> = (0..40).map(|number| format!("tenant-{number}")).collect();
-    let entries: Vec<String> = names.iter().map(|name| renewable(name)).collect();
+    let entries: Vec<String> = names.iter().map(|name| refreshable(name)).collect();
     deployment.write(&entries.concat());
     let services = join_all((0..3).map(|_| deployment.begin(&[]))).await;
     for service in &services {

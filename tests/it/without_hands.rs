@@ -19,7 +19,7 @@ use crate::support::{Service, Told, caller};
 on_both_stores!(
     a_portal_that_installs_the_application_can_be_used,
     a_portal_that_removes_it_is_refused_until_it_is_installed_again,
-    a_granted_pair_of_an_installation_is_renewed,
+    a_granted_pair_of_an_installation_is_refreshed,
 );
 
 /// The application's name in the settings.
@@ -142,7 +142,7 @@ async fn a_portal_that_removes_it_is_refused_until_it_is_installed_again(stores:
     assert_eq!(lobby.sandbox.record().times_delivered("removed"), 0);
 }
 
-async fn a_granted_pair_of_an_installation_is_renewed(stores: Stores) {
+async fn a_granted_pair_of_an_installation_is_refreshed(stores: Stores) {
     let lobby = Lobby::open(stores).await;
     lobby.install().await;
     lobby.soon("OK").await;
@@ -152,11 +152,11 @@ async fn a_granted_pair_of_an_installation_is_renewed(stores: Stores) {
                 .sandbox
                 .expire_current_token(demo::HOST, demo::CLIENT_ID)
         );
-        assert_eq!(lobby.call("renewed").await, "OK");
+        assert_eq!(lobby.call("refreshed").await, "OK");
     }
     let record = lobby.sandbox.record();
     assert_eq!(
-        (record.refreshes(), record.times_delivered("renewed")),
+        (record.refreshes(), record.times_delivered("refreshed")),
         (3, 3)
     );
 }

@@ -30,7 +30,7 @@ impl Trial<'_> {
             Ok(Some(access_token)) => access_token,
             Ok(None) => {
                 return Report::unusable(
-                    "Nothing was asked: the tenant has no access token, and none is renewed for it in its present state.",
+                    "Nothing was asked: the tenant has no access token, and none is refreshed for it in its present state.",
                 );
             }
             Err(error) => return Report::failed(error, self.call, &who),
@@ -56,8 +56,8 @@ impl Trial<'_> {
         }
     }
 
-    /// The token that is tried: that of the next call, renewed if it has expired. For a tenant that no calls are made for,
-    /// because it is disabled, nothing is renewed.
+    /// The token that is tried: that of the next call, refreshed if it has expired. For a tenant that no calls are made for,
+    /// because it is disabled, nothing is refreshed.
     async fn access_token(
         &self,
         application: &StoredApplication,
@@ -75,8 +75,8 @@ impl Trial<'_> {
                 Credential::Application { access_token } => Some(access_token.clone()),
                 Credential::Webhook { .. } => None,
             }),
-            // What cannot be renewed may still be tried: only the server knows whether it has really expired.
-            Err(AccessError::NotRenewable) => Ok(application.access_token.clone()),
+            // What cannot be refreshed may still be tried: only the server knows whether it has really expired.
+            Err(AccessError::NotRefreshable) => Ok(application.access_token.clone()),
             Err(error) => Err(error.into()),
         }
     }

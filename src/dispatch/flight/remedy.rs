@@ -136,14 +136,14 @@ impl Remedies {
                 return self.again(RepeatCause::BatchRefused, None);
             }
             CallError::Refused(refusal) if refusal.is_expired_token() => {
-                return self.renewed(terms, job, error, Remedy::NewToken).await;
+                return self.refreshed(terms, job, error, Remedy::NewToken).await;
             }
             CallError::Refused(refusal) if refusal.is_invalid_token() => {
-                return self.renewed(terms, job, error, Remedy::NewerToken).await;
+                return self.refreshed(terms, job, error, Remedy::NewerToken).await;
             }
             CallError::Moved { new_address } => {
                 let remedy = Remedy::NewAddress(new_address.clone());
-                return self.renewed(terms, job, error, remedy).await;
+                return self.refreshed(terms, job, error, remedy).await;
             }
             CallError::NotSent(_)
             | CallError::NoPortal { .. }
@@ -169,7 +169,7 @@ impl Remedies {
     }
 
     /// Sends a call again with what opens the portal now.
-    async fn renewed(
+    async fn refreshed(
         &mut self,
         terms: &Terms,
         job: &mut Job,
@@ -200,7 +200,7 @@ impl Remedies {
                 }
             }
             // The portal's own answer says more.
-            None | Some(Err(AccessError::NotRenewable)) => ended(error),
+            None | Some(Err(AccessError::NotRefreshable)) => ended(error),
             Some(Err(access)) => ended(access),
         }
     }
@@ -211,7 +211,7 @@ impl Remedies {
             Remedy::NewToken => access.reopen(&self.opened, deadline).await,
             Remedy::NewerToken => {
                 let newer = access.newer(&self.opened, deadline).await;
-                newer.ok_or(AccessError::NotRenewable)
+                newer.ok_or(AccessError::NotRefreshable)
             }
             Remedy::NewAddress(address) => {
                 access

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::flights::NotLanded;
+use super::singleflight::NoOutcome;
 use crate::tenant::record::Unusable;
 use bitrix24::InvalidPortal;
 
@@ -11,20 +11,20 @@ use bitrix24::InvalidPortal;
 pub enum AccessError {
     /// A person has to authorize the service anew.
     #[error(
-        "the tenant's access was not renewed ({cause}); a person has to authorize the service anew"
+        "the tenant's access was not refreshed ({cause}); a person has to authorize the service anew"
     )]
     ReauthorizationRequired {
         /// The authorization server's code, or our own word.
         cause: String,
     },
-    /// The token has expired, and there is nothing to renew it with.
+    /// The token has expired, and there is nothing to refresh it with.
     #[error(
-        "the tenant's access token has expired, and there is no refresh token and application to renew it with"
+        "the tenant's access token has expired, and there is no refresh token and application to refresh it with"
     )]
-    NotRenewable,
+    NotRefreshable,
     /// The authorization server did not answer, or not in a way that can be understood.
     #[error(
-        "the tenant's access token has to be renewed, and the authorization server did not help: {failure}"
+        "the tenant's access token has to be refreshed, and the authorization server did not help: {failure}"
     )]
     AuthorizationServerUnavailable {
         /// What happened.
@@ -40,10 +40,10 @@ pub enum AccessError {
     #[error(transparent)]
     Unusable(#[from] Unusable),
     /// The deadline passed while waiting for the new token.
-    #[error("the deadline passed while the tenant's access token was being renewed")]
+    #[error("the deadline passed while the tenant's access token was being refreshed")]
     DeadlinePassed,
     /// A fault of the program.
-    #[error("the renewal crashed")]
+    #[error("the refresh crashed")]
     Crashed,
     /// The portal has redirected to an address that is not followed.
     #[error("the portal answers under {new_address}, which is not followed: {reason}")]
@@ -98,7 +98,7 @@ impl AccessError {
             | Self::StoreUnavailable
             | Self::Crashed => true,
             Self::ReauthorizationRequired { .. }
-            | Self::NotRenewable
+            | Self::NotRefreshable
             | Self::Gone
             | Self::Unusable(_)
             | Self::DeadlinePassed
@@ -107,11 +107,11 @@ impl AccessError {
     }
 }
 
-impl From<NotLanded> for AccessError {
-    fn from(not_landed: NotLanded) -> Self {
+impl From<NoOutcome> for AccessError {
+    fn from(not_landed: NoOutcome) -> Self {
         match not_landed {
-            NotLanded::DeadlinePassed => Self::DeadlinePassed,
-            NotLanded::Crashed => Self::Crashed,
+            NoOutcome::DeadlinePassed => Self::DeadlinePassed,
+            NoOutcome::Crashed => Self::Crashed,
         }
     }
 }

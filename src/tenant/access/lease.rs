@@ -1,4 +1,4 @@
-//! The right to renew a tenant's access, of which there is one among all replicas.
+//! The right to refresh a tenant's access, of which there is one among all replicas.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,20 +15,20 @@ use bitrix24::TenantId;
 use store::StoredTenant;
 use store::{Lease, StoreError};
 
-/// How long a lease lasts without a sign of life: how long a tenant waits whose replica was killed during a renewal.
+/// How long a lease lasts without a sign of life: how long a tenant waits whose replica was killed during a refresh.
 const LEASE: Duration = Duration::from_secs(6);
 /// How often its holder gives a sign of life.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 /// How long to wait between looks at a lease that another replica holds: at first, and at most.
 const LOOK: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(320));
-/// How long to wait for another replica's renewal: two answers of an authorization server at their slowest, and a takeover.
+/// How long to wait for another replica's refresh: two answers of an authorization server at their slowest, and a takeover.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long giving the lease back may take: calls wait for it that could go on.
 const RELEASE: Duration = Duration::from_secs(1);
 /// How long to wait for the store.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What came of the wish to renew.
+/// What came of the wish to refresh.
 #[derive(Debug)]
 pub(super) enum Leased {
     /// The right is ours; this is the tenant as it stands now.
@@ -41,7 +41,7 @@ pub(super) enum Leased {
     Newer(Box<StoredTenant>),
 }
 
-/// Takes the lease, or waits until another replica's renewal has ended.
+/// Takes the lease, or waits until another replica's refresh has ended.
 pub(super) async fn take(
     parts: &Parts,
     id: &TenantId,
@@ -70,14 +70,15 @@ pub(super) async fn take(
             Ok(Lease::Held) if begun.elapsed() < PATIENCE => {}
             Ok(Lease::Held) => {
                 return Err(AccessError::AuthorizationServerUnavailable {
-                    failure: "another replica has been renewing the token for a minute".to_owned(),
+                    failure: "another replica has been refreshing the token for a minute"
+                        .to_owned(),
                 });
             }
             Err(StoreError::Sealed { .. }) => {
                 return Err(AccessError::Unusable(Unusable::Sealed));
             }
             Err(error) if begun.elapsed() >= STORE_PATIENCE => {
-                tracing::warn!(tenant = %id, error = chain(&error), "no renewal: the store does not answer");
+                tracing::warn!(tenant = %id, error = chain(&error), "no refresh: the store does not answer");
                 return Err(AccessError::StoreUnavailable);
             }
             Err(_) => {}

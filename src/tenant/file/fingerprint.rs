@@ -1,6 +1,6 @@
 //! By what an entry of the tenants file is known again.
 //!
-//! The tokens in the store change with every renewal, those in the file do not: so the file is compared with what was last taken
+//! The tokens in the store change with every refresh, those in the file do not: so the file is compared with what was last taken
 //! over from it. One half stands for the tokens, the other for everything else, so that a changed name does not bring back
 //! tokens that are long used up.
 //!

@@ -105,7 +105,7 @@ fn webhooks_and_applications_are_read_with_secrets_from_all_sources() {
 }
 
 #[test]
-fn an_application_that_can_be_renewed_is_read_whole() {
+fn an_application_that_can_be_refreshed_is_read_whole() {
     let file = read(
         "tenants:\n\
          - id: a\n  display_name: Acme\n  portal: a.bitrix24.com\n  application:\n\

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use store::StoredCredentials;
 use tonic::transport::Channel;
 
-use crate::renewal::Office;
+use crate::refresh::Office;
 use crate::support::Service;
 use crate::support::stores::{Stores, change, id, on_both_stores};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::office;
-use crate::support::RENEWABLE;
+use crate::support::REFRESHABLE;
 use crate::support::Told;
 use crate::support::proxy::{Mode, Proxy};
 use crate::support::stores::{Stores, change};
@@ -29,7 +29,7 @@ async fn calls_go_on_while_the_database_is_away_and_changes_are_caught_up_with()
         change(&office.store, "hook", |tenant| tenant.disabled = true).await;
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(3) {
-            for name in [RENEWABLE, "hook", "other"] {
+            for name in [REFRESHABLE, "hook", "other"] {
                 office
                     .call_of(&office.service, name, "Hello")
                     .await

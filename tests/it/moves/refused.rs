@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tonic::{Code, Status};
 
 use super::{moves, office};
-use crate::renewal::{Office, Opening};
+use crate::refresh::{Office, Opening};
 use crate::support::portal::ScriptedPortal;
 use crate::support::stores::{Stores, on_both_stores};
 use crate::support::{Told, WEBHOOK};
@@ -139,7 +139,7 @@ async fn a_redirect_to_another_portal_is_not_followed(stores: Stores) {
 
 async fn an_address_with_another_member_id_is_not_followed(stores: Stores) {
     let (office, admin) = office(stores).await;
-    // The member id becomes known with the first renewal.
+    // The member id becomes known with the first refresh.
     office.expire();
     office.call("first").await.unwrap();
     let known = office.tenant().await.member_id.unwrap();

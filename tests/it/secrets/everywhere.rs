@@ -317,7 +317,7 @@ impl Search {
 
     async fn metrics(&mut self) {
         let page = metrics(self.admin).await;
-        assert!(page.contains("openlines_token_renewals_total"));
+        assert!(page.contains("openlines_token_refreshes_total"));
         self.haystack.add("the metrics", page.as_bytes());
     }
 
@@ -358,7 +358,7 @@ async fn no_secret_is_anywhere(stores: Stores) {
         assert_eq!(search.call(tenant).await, "OK");
     }
     search.install().await;
-    search.renew().await;
+    search.refresh().await;
     search.change_the_address().await;
     search.store().await;
     search.manage().await;
@@ -374,7 +374,7 @@ async fn no_secret_is_anywhere(stores: Stores) {
         "portal_moved",
         "reauthorization_required",
         "uninstalled",
-        "access renewed",
+        "access refreshed",
     ] {
         assert!(log.contains(line), "{line} did not happen");
     }

@@ -249,7 +249,7 @@ async fn credentials_that_the_settings_no_longer_complete_do_not_keep_a_tenant_f
 }
 
 #[tokio::test]
-async fn credentials_that_are_entered_while_a_renewal_is_under_way_stay() {
+async fn credentials_that_are_entered_while_a_refresh_is_under_way_stay() {
     let office = Office::open().await;
     let mut desk = office.manager().await;
     let to_webhook = || webhook("", demo::OWNER, demo::WEBHOOK_SECRET);
@@ -271,7 +271,7 @@ async fn credentials_that_are_entered_while_a_renewal_is_under_way_stay() {
         let slow = FaultKind::Slow(Moment::After, Duration::from_millis(500));
         office.sandbox.inject(Fault::once(slow).for_oauth());
         let change = async {
-            until("the renewal has reached the server", || {
+            until("the refresh has reached the server", || {
                 !office.sandbox.record().entries.is_empty()
             })
             .await;

@@ -120,7 +120,7 @@ async fn an_application_that_works_is_said_to_work() {
 }
 
 #[tokio::test]
-async fn an_access_token_that_has_expired_is_renewed_for_the_trial() {
+async fn an_access_token_that_has_expired_is_refreshed_for_the_trial() {
     let office = Office::open().await;
     let mut desk = office.manager().await;
     let expired = api::ApplicationCredentials {

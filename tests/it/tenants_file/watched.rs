@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{Deployment, call, named};
 use crate::support::log::Log;
 use crate::support::stores::{Stores, keyring_of, keyring_text};
-use crate::support::{RENEWABLE, Service, renewable};
+use crate::support::{REFRESHABLE, Service, refreshable};
 
 /// The interval of five seconds, with room for a slow machine.
 const TAKEN_OVER: Duration = Duration::from_secs(9);
@@ -82,7 +82,7 @@ async fn changed_files_are_taken_over_and_faulty_ones_change_nothing() {
     let _guards = log.start();
     let mut deployment = Deployment::new(Stores::sqlite()).await;
     let (old_key, new_key) = (Key::generate().unwrap(), Key::generate().unwrap());
-    let first = deployment.text(&renewable(RENEWABLE));
+    let first = deployment.text(&refreshable(REFRESHABLE));
     let keyring = keyring_text(&[&old_key]);
     let files = [("tenants.yaml", &*first), ("keyring", &*keyring)];
     let mut volume = Volume::mount(deployment.folder.path(), &files);
@@ -94,11 +94,12 @@ async fn changed_files_are_taken_over_and_faulty_ones_change_nothing() {
             ("STORE_KEYRING_FILE", keys.to_str().unwrap()),
         ])
         .await;
-    soon(&service, RENEWABLE, "OK").await;
+    soon(&service, REFRESHABLE, "OK").await;
     assert_eq!(call(&service, "second").await, "TENANT_NOT_PERMITTED");
 
     // A second tenant, another name for the first one, and a new key in front of the old one.
-    let second = deployment.text(&(named(&renewable(RENEWABLE), "Another") + &renewable("second")));
+    let second =
+        deployment.text(&(named(&refreshable(REFRESHABLE), "Another") + &refreshable("second")));
     let both = keyring_text(&[&new_key, &deployment.key]);
     volume.change(&[("tenants.yaml", &second), ("keyring", &both)]);
     soon(&service, "second", "OK").await;
@@ -115,16 +116,16 @@ async fn changed_files_are_taken_over_and_faulty_ones_change_nothing() {
             store.tenant(&id).await.unwrap()
         }
     };
-    assert_eq!(stored(RENEWABLE).await.unwrap().display_name, "Another");
+    assert_eq!(stored(REFRESHABLE).await.unwrap().display_name, "Another");
     assert!(log.text().contains("the changed keyring is taken over"));
-    // The keyring is looked at before the tenants file, so both tenants were sealed with the new key; renewals are, too.
+    // The keyring is looked at before the tenants file, so both tenants were sealed with the new key; refreshes are, too.
     let uses = store.key_use().await.unwrap();
     assert!(uses.iter().any(|(id, _)| id == new_key.id()), "{uses:?}");
     let expired = deployment
         .sandbox
         .expire_current_token(demo::HOST, demo::CLIENT_ID);
     assert!(expired);
-    soon(&service, RENEWABLE, "OK").await;
+    soon(&service, REFRESHABLE, "OK").await;
     let new_alone = keyring_of(&[&new_key]);
     let opened = deployment
         .stores
@@ -139,16 +140,16 @@ async fn changed_files_are_taken_over_and_faulty_ones_change_nothing() {
         demo::WEBHOOK_SECRET
     );
     // Faults in both files: the first tenant would have another name, the second would be new, the third cannot be read.
-    let revision = stored(RENEWABLE).await.unwrap().revision;
-    let faulty = named(&renewable(RENEWABLE), "Faulty")
+    let revision = stored(REFRESHABLE).await.unwrap().revision;
+    let faulty = named(&refreshable(REFRESHABLE), "Faulty")
         + &third
         + "- {id: 'NO ID', portal: 'secret.evil.example', webhook: {user_id: 1, secret: {inline: 'c4n4ry'}}}\n";
     let faulty = deployment.text(&faulty);
     volume.change(&[("tenants.yaml", &faulty), ("keyring", "b24s_c4n4ry")]);
     tokio::time::sleep(TWO_LOOKS).await;
-    assert_eq!(call(&service, RENEWABLE).await, "OK");
+    assert_eq!(call(&service, REFRESHABLE).await, "OK");
     assert_eq!(call(&service, "third").await, "TENANT_NOT_PERMITTED");
-    let tenant = stored(RENEWABLE).await.unwrap();
+    let tenant = stored(REFRESHABLE).await.unwrap();
     assert_eq!(
         (tenant.display_name.as_str(), tenant.revision),
         ("Another", revision)
@@ -164,11 +165,11 @@ async fn changed_files_are_taken_over_and_faulty_ones_change_nothing() {
     assert!(!text.contains("c4n4ry"), "a fault quotes a secret");
 
     // The faults are mended, with yet another change.
-    let mended = deployment.text(&(renewable("second") + &third));
+    let mended = deployment.text(&(refreshable("second") + &third));
     volume.change(&[("tenants.yaml", &mended), ("keyring", &both)]);
     soon(&service, "third", "OK").await;
     assert_eq!(
-        call(&service, RENEWABLE).await,
+        call(&service, REFRESHABLE).await,
         "OK",
         "it is not named any more, and stays"
     );

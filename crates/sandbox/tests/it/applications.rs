@@ -77,11 +77,11 @@ async fn a_reinstallation_may_bring_another_application_token() {
         same["auth"]["application_token"],
         json!(demo::APPLICATION_TOKEN)
     );
-    let renewing = Event {
+    let refreshing = Event {
         renews_application_token: true,
         ..install()
     };
-    let other = desk.event(demo::HOST, &renewing)["auth"]["application_token"].clone();
+    let other = desk.event(demo::HOST, &refreshing)["auth"]["application_token"].clone();
     assert_ne!(other, json!(demo::APPLICATION_TOKEN));
     assert_eq!(other.as_str().unwrap().len(), 32);
     let removal = desk.event(demo::HOST, &uninstall());

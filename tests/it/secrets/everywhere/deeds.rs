@@ -46,8 +46,8 @@ impl Search {
         self.soon(&tenant, "OK").await;
     }
 
-    /// Renewals with every end.
-    pub(super) async fn renew(&mut self) {
+    /// Refreshes with every end.
+    pub(super) async fn refresh(&mut self) {
         self.authorize_anew().await;
         self.expire();
         assert_eq!(self.call(FILE).await, "OK");

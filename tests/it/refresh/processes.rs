@@ -1,4 +1,4 @@
-//! Renewals among real processes: several on one PostgreSQL, and processes that are killed.
+//! Refreshes among real processes: several on one PostgreSQL, and processes that are killed.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::books;
 use crate::support::deployment::{Deployment, Running, kills};
 use crate::support::requests::crm_message;
 use crate::support::stores::{Stores, keyring_of, on_both_stores};
-use crate::support::{RENEWABLE, Told, renewable, tell, until};
+use crate::support::{REFRESHABLE, Told, refreshable, tell, until};
 
 /// How many calls each process has at once.
 const CALLS: usize = 200;
@@ -35,7 +35,7 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
         let portal = sandbox.address().to_string();
-        let tenants = renewable(RENEWABLE).replace("PORTAL", &portal);
+        let tenants = refreshable(REFRESHABLE).replace("PORTAL", &portal);
         let tenants = format!("tenants:\n{tenants}");
         let server = format!("authorization: {{default_server: 'http://{portal}'}}\n");
         let sealing_key = Key::generate().unwrap();
@@ -54,7 +54,7 @@ impl Site {
 
     async fn call(&self, running: &Running, text: String) -> Result<(), Status> {
         let message = api::SendCrmMessageRequest {
-            tenant_id: RENEWABLE.to_owned(),
+            tenant_id: REFRESHABLE.to_owned(),
             ..crm_message(&text)
         };
         let mut request = self.deployment.request(message);
@@ -194,7 +194,7 @@ async fn after_every_kill_the_tenant_works_or_says_that_its_pair_was_lost(stores
     kill_again_and_again(&site).await;
 }
 
-/// Kills the process at random moments of a renewal. Gives how often a pair was lost.
+/// Kills the process at random moments of a refresh. Gives how often a pair was lost.
 async fn kill_again_and_again(site: &Site) -> usize {
     let mut random = StdRng::seed_from_u64(4);
     let mut running = site.start().await;

@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Status};
 
 use super::Begun;
-use crate::support::RENEWABLE;
+use crate::support::REFRESHABLE;
 use crate::support::requests::crm_message;
 use crate::support::stores::{Stores, id};
 
@@ -135,7 +135,7 @@ impl Replica {
     /// Begins a call; its caller gives up after `patience`.
     pub(super) fn call(&self, text: String, patience: Option<Duration>) -> Begun {
         let message = api::SendCrmMessageRequest {
-            tenant_id: RENEWABLE.to_owned(),
+            tenant_id: REFRESHABLE.to_owned(),
             ..crm_message(&text)
         };
         let service = Arc::clone(&self.service);
@@ -182,7 +182,7 @@ fn judgement(sandbox: SocketAddr) -> Judgement {
 /// The tenant of all calls, with the first pair of the demonstration portal.
 pub(super) fn tenant(sandbox: SocketAddr) -> StoredTenant {
     StoredTenant {
-        id: id(RENEWABLE),
+        id: id(REFRESHABLE),
         display_name: String::new(),
         portal: format!("http://{sandbox}"),
         member_id: None,

@@ -1,4 +1,4 @@
-//! Renewals that bring a new pair.
+//! Refreshes that bring a new pair.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use crate::support::Told;
 use crate::support::stores::{Stores, on_both_stores};
 
 on_both_stores!(
-    an_expired_token_is_renewed_once_for_concurrent_calls,
+    an_expired_token_is_refreshed_once_for_concurrent_calls,
     calls_that_know_of_the_expiry_wait_and_cause_no_refusal,
-    a_token_about_to_expire_is_renewed_by_the_call_that_needs_it,
-    a_token_is_not_renewed_while_nobody_calls,
+    a_token_about_to_expire_is_refreshed_by_the_call_that_needs_it,
+    a_token_is_not_refreshed_while_nobody_calls,
     a_caller_that_gives_up_breaks_nothing,
     a_call_whose_deadline_passes_while_it_waits_was_not_sent,
     a_lost_answer_is_asked_for_once_more,
-    a_token_that_another_replica_replaced_is_renewed_by_no_second_refresh,
+    a_token_that_another_replica_replaced_is_refreshed_by_no_second_refresh,
 );
 
-async fn an_expired_token_is_renewed_once_for_concurrent_calls(stores: Stores) {
+async fn an_expired_token_is_refreshed_once_for_concurrent_calls(stores: Stores) {
     let office = Office::open(stores).await;
     office.expire();
     let texts: Vec<String> = (0..40).map(|number| format!("call {number}")).collect();
@@ -39,7 +39,7 @@ async fn an_expired_token_is_renewed_once_for_concurrent_calls(stores: Stores) {
     // The server that the answer names is asked next time.
     let server = format!("http://{}", office.sandbox.address());
     assert_eq!(application.authorization_server, Some(server));
-    assert_eq!(office.ended("renewed").await, 1);
+    assert_eq!(office.ended("refreshed").await, 1);
 }
 
 async fn calls_that_know_of_the_expiry_wait_and_cause_no_refusal(stores: Stores) {
@@ -53,7 +53,7 @@ async fn calls_that_know_of_the_expiry_wait_and_cause_no_refusal(stores: Stores)
     assert_eq!(office.sandbox.record().refused_with("expired_token"), 0);
 }
 
-async fn a_token_about_to_expire_is_renewed_by_the_call_that_needs_it(stores: Stores) {
+async fn a_token_about_to_expire_is_refreshed_by_the_call_that_needs_it(stores: Stores) {
     let office = Office::open(stores).await;
     office.call("first").await.unwrap();
     assert_eq!(office.refreshes(), 0);
@@ -63,7 +63,7 @@ async fn a_token_about_to_expire_is_renewed_by_the_call_that_needs_it(stores: St
     assert!(office.has_the_live_pair().await);
 }
 
-async fn a_token_is_not_renewed_while_nobody_calls(stores: Stores) {
+async fn a_token_is_not_refreshed_while_nobody_calls(stores: Stores) {
     let office = Office::open(stores).await;
     office.call("first").await.unwrap();
     office.expires_in(-10).await;
@@ -80,15 +80,15 @@ async fn a_caller_that_gives_up_breaks_nothing(stores: Stores) {
     let hung_up = tokio::time::timeout(Duration::from_millis(300), office.call("given up")).await;
     assert!(hung_up.is_err());
     office.call("next").await.unwrap();
-    assert_eq!(office.token_requests(), 1, "the first renewal went on");
-    assert_eq!(office.ended("renewed").await, 1);
+    assert_eq!(office.token_requests(), 1, "the first refresh went on");
+    assert_eq!(office.ended("refreshed").await, 1);
     assert!(office.has_the_live_pair().await);
     assert_eq!(office.sandbox.record().times_delivered("next"), 1);
 }
 
 async fn a_call_whose_deadline_passes_while_it_waits_was_not_sent(stores: Stores) {
     let office = Office::open(stores).await;
-    // Known to have expired, so that the call waits for nothing but the renewal.
+    // Known to have expired, so that the call waits for nothing but the refresh.
     office.expires_in(-1).await;
     let slow = FaultKind::Slow(Moment::After, Duration::from_millis(800));
     office.sandbox.inject(Fault::once(slow).for_oauth());
@@ -134,13 +134,13 @@ async fn a_lost_answer_is_asked_for_once_more(stores: Stores) {
     );
 }
 
-async fn a_token_that_another_replica_replaced_is_renewed_by_no_second_refresh(stores: Stores) {
+async fn a_token_that_another_replica_replaced_is_refreshed_by_no_second_refresh(stores: Stores) {
     let office = Office::open(stores).await;
     office.call("first").await.unwrap();
     // The other replica: it refreshes at the portal and stores the pair; this one still has the old token in memory.
-    office.renew_past_the_service().await;
+    office.refresh_past_the_service().await;
     office.call("second").await.unwrap();
     assert_eq!(office.token_requests(), 1, "the stored pair was taken over");
-    assert_eq!(office.ended("renewed").await, 0);
+    assert_eq!(office.ended("refreshed").await, 0);
     assert!(office.has_the_live_pair().await);
 }

@@ -1,4 +1,4 @@
-//! The renewal of access tokens: every outcome, on both stores, through the gRPC socket and against the sandbox.
+//! The refresh of access tokens: every outcome, on both stores, through the gRPC socket and against the sandbox.
 
 mod books;
 mod failures;
@@ -28,9 +28,9 @@ use crate::support::admin::free_address;
 use crate::support::raw::{RawClient, SERVICE};
 use crate::support::requests::crm_message;
 use crate::support::stores::{Stores, change, id, keyring_of, keyring_text};
-use crate::support::{RENEWABLE, Service, renewable};
+use crate::support::{REFRESHABLE, Service, refreshable};
 
-/// A service on a store of the test, whose tenant [`RENEWABLE`] has a pair of tokens that the sandbox has granted.
+/// A service on a store of the test, whose tenant [`REFRESHABLE`] has a pair of tokens that the sandbox has granted.
 pub(crate) struct Office {
     pub(crate) sandbox: Sandbox,
     pub(crate) service: Service,
@@ -43,7 +43,7 @@ pub(crate) struct Office {
     tenants: String,
 }
 
-/// What an office begins with beside the tenant [`RENEWABLE`].
+/// What an office begins with beside the tenant [`REFRESHABLE`].
 pub(crate) struct Opening<'a> {
     pub(crate) portals: Vec<Portal>,
     pub(crate) settings: &'a [(&'a str, &'a str)],
@@ -79,8 +79,12 @@ impl Office {
         let sandbox = Sandbox::start(listener, opening.portals).unwrap();
         let key = Key::generate().unwrap();
         let portal = sandbox.address().to_string();
-        let tenants = format!("tenants:\n{}{}", renewable(RENEWABLE), opening.more_tenants)
-            .replace("PORTAL", &portal);
+        let tenants = format!(
+            "tenants:\n{}{}",
+            refreshable(REFRESHABLE),
+            opening.more_tenants
+        )
+        .replace("PORTAL", &portal);
         let (service, admin, store) = loop {
             let admin = free_address().await;
             let admin_text = admin.to_string();
@@ -139,9 +143,9 @@ impl Office {
             .map(|_| ())
     }
 
-    /// How many renewals ended so, by the service's own count.
+    /// How many refreshes ended so, by the service's own count.
     async fn ended(&self, end: &str) -> u64 {
-        self.counted(&format!("openlines_token_renewals_total{{end=\"{end}\"}}"))
+        self.counted(&format!("openlines_token_refreshes_total{{end=\"{end}\"}}"))
             .await
     }
 
@@ -166,7 +170,7 @@ impl Office {
     /// Calls with a deadline, through a client that has no clock of its own. What was sent is the text.
     pub(crate) async fn call_within(&self, text: &str, time: Duration) -> Result<(), Status> {
         let message = api::SendCrmMessageRequest {
-            tenant_id: RENEWABLE.to_owned(),
+            tenant_id: REFRESHABLE.to_owned(),
             ..crm_message(text)
         };
         let authorization = format!("Bearer {}", self.service.key.expose());
@@ -200,21 +204,21 @@ impl Office {
     /// Lets the service know when the token expires.
     async fn expires_in(&self, seconds: i64) {
         let expires = Timestamp::now() + SignedDuration::from_secs(seconds);
-        change(&self.store, RENEWABLE, |tenant| {
+        change(&self.store, REFRESHABLE, |tenant| {
             application(tenant).access_token_expires_at = Some(expires);
         })
         .await;
         self.told().await;
     }
 
-    /// Waits until a failed renewal is tried again.
+    /// Waits until a failed refresh is tried again.
     async fn after_the_pause(&self) {
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
 
     /// Takes the mark away, as new credentials do, and waits until the directory knows.
     async fn lift_the_mark(&self) {
-        change(&self.store, RENEWABLE, |tenant| {
+        change(&self.store, REFRESHABLE, |tenant| {
             tenant.reauthorization = None
         })
         .await;
@@ -227,13 +231,13 @@ impl Office {
     }
 
     pub(crate) async fn tenant(&self) -> StoredTenant {
-        self.store.tenant(&id(RENEWABLE)).await.unwrap().unwrap()
+        self.store.tenant(&id(REFRESHABLE)).await.unwrap().unwrap()
     }
 
-    /// Renews as another replica does: at the authorization server, and then in the store.
-    async fn renew_past_the_service(&self) {
+    /// Refreshes as another replica does: at the authorization server, and then in the store.
+    async fn refresh_past_the_service(&self) {
         let (access_token, refresh_token) = self.refresh_at_the_server().await;
-        change(&self.store, RENEWABLE, |tenant| {
+        change(&self.store, REFRESHABLE, |tenant| {
             let application = application(tenant);
             application.access_token = Some(access_token.clone());
             application.refresh_token = Some(refresh_token.clone());
@@ -298,7 +302,7 @@ async fn store_of(service: &Service, stores: &Stores, key: &Key) -> Option<Store
     while !service.has_ended() {
         let opened = stores.try_open(&keyring, Access::Maintenance).await;
         if let Ok(store) = opened
-            && let Ok(Some(_)) = store.tenant(&id(RENEWABLE)).await
+            && let Ok(Some(_)) = store.tenant(&id(REFRESHABLE)).await
         {
             return Some(store);
         }

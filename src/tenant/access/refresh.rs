@@ -1,4 +1,4 @@
-//! One renewal of a tenant's access token.
+//! One refresh of a tenant's access token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::error::AccessError;
 use super::lease::{self, Leased};
 use super::{Insistence, Parts};
 use crate::audit::{self, Action, Actor};
-use crate::metrics::RenewalEnd;
+use crate::metrics::RefreshEnd;
 use crate::telemetry::chain;
 use crate::tenant::record::{Record, Unusable, client_secret};
 use bitrix24::TenantId;
@@ -31,19 +31,19 @@ const CAUSE: usize = 100;
 /// The waits between attempts to store a new pair: the first, and the longest.
 const STORE_AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
 
-/// One renewal, to be run in a task of its own.
+/// One refresh, to be run in a task of its own.
 #[derive(Debug)]
-pub(super) struct Renewal {
+pub(super) struct Refresh {
     parts: Arc<Parts>,
     id: TenantId,
     /// The pair of tokens to be replaced.
     stale: i64,
     insistence: Insistence,
-    /// The owner of the lease: of this renewal alone, so that what an earlier one does late does not touch it.
+    /// The owner of the lease: of this refresh alone, so that what an earlier one does late does not touch it.
     owner: Uuid,
 }
 
-/// What a renewal needs of the tenant.
+/// What a refresh needs of the tenant.
 struct Needed {
     server: AuthorizationServer,
     client_id: ClientId,
@@ -64,12 +64,12 @@ struct Circumstances<'a> {
 /// How long a replica that has fallen silent may take to store a pair, from the moment at which its lease was taken over.
 const SILENCE: Duration = Duration::from_secs(5);
 
-type Renewed = Result<(RenewalEnd, Arc<Record>), AccessError>;
+type Refreshed = Result<(RefreshEnd, Arc<Record>), AccessError>;
 
 /// The stored pair is not the one that was to be replaced.
 struct Superseded;
 
-impl Renewal {
+impl Refresh {
     pub(super) fn new(
         parts: &Arc<Parts>,
         id: &TenantId,
@@ -85,33 +85,33 @@ impl Renewal {
         }
     }
 
-    /// Renews, or takes over what another replica has renewed.
+    /// Refreshes, or takes over what another replica has refreshed.
     pub(super) async fn run(self) -> Result<Arc<Record>, AccessError> {
         let begun = Instant::now();
-        let renewed = self.lease_and_renew().await;
-        let end = match &renewed {
+        let refreshed = self.lease_and_refresh().await;
+        let end = match &refreshed {
             Ok((end, _)) => *end,
-            Err(AccessError::ReauthorizationRequired { .. } | AccessError::NotRenewable) => {
-                RenewalEnd::ReauthorizationRequired
+            Err(AccessError::ReauthorizationRequired { .. } | AccessError::NotRefreshable) => {
+                RefreshEnd::ReauthorizationRequired
             }
             Err(AccessError::AuthorizationServerUnavailable { .. }) => {
-                RenewalEnd::ServerUnavailable
+                RefreshEnd::ServerUnavailable
             }
-            Err(AccessError::StoreUnavailable) => RenewalEnd::StoreUnavailable,
-            Err(_) => RenewalEnd::GivenUp,
+            Err(AccessError::StoreUnavailable) => RefreshEnd::StoreUnavailable,
+            Err(_) => RefreshEnd::GivenUp,
         };
-        self.parts.metrics.token_renewal_ended(end, begun.elapsed());
-        match &renewed {
-            Ok(_) => tracing::debug!(tenant = %self.id, end = end.as_str(), "access renewed"),
+        self.parts.metrics.token_refresh_ended(end, begun.elapsed());
+        match &refreshed {
+            Ok(_) => tracing::debug!(tenant = %self.id, end = end.as_str(), "access refreshed"),
             Err(error) => {
                 let error = error.to_string();
-                tracing::warn!(tenant = %self.id, end = end.as_str(), error, "access not renewed");
+                tracing::warn!(tenant = %self.id, end = end.as_str(), error, "access not refreshed");
             }
         }
-        renewed.map(|(_, record)| record)
+        refreshed.map(|(_, record)| record)
     }
 
-    async fn lease_and_renew(&self) -> Renewed {
+    async fn lease_and_refresh(&self) -> Refreshed {
         let leased = lease::take(&self.parts, &self.id, self.stale, self.owner).await?;
         let (tenant, is_abandoned) = match leased {
             Leased::Mine {
@@ -120,15 +120,15 @@ impl Renewal {
             } => (tenant, is_abandoned),
             Leased::Newer(tenant) => return self.adopt(&tenant).await,
         };
-        let renewed = tokio::select! {
-            renewed = Box::pin(self.renew(&tenant, is_abandoned)) => renewed,
+        let refreshed = tokio::select! {
+            refreshed = Box::pin(self.refresh(&tenant, is_abandoned)) => refreshed,
             never = lease::keep(&self.parts, &self.id, self.owner) => match never {},
         };
         lease::release(&self.parts, &self.id, self.owner).await;
-        renewed
+        refreshed
     }
 
-    async fn renew(&self, tenant: &StoredTenant, is_abandoned: bool) -> Renewed {
+    async fn refresh(&self, tenant: &StoredTenant, is_abandoned: bool) -> Refreshed {
         let after = |was_lost| Circumstances {
             tenant,
             was_lost,
@@ -145,7 +145,7 @@ impl Renewal {
         }
         let needed = self.needed(tenant)?;
         match self.exchange(&needed).await {
-            Ok(tokens) => self.keep(tenant, &tokens, RenewalEnd::Renewed).await,
+            Ok(tokens) => self.keep(tenant, &tokens, RefreshEnd::Refreshed).await,
             Err(OAuthError::Refused(refusal)) => self.refused(&refusal, &after(false)).await,
             Err(OAuthError::NotSent(not_sent)) => Err(unavailable(&not_sent.to_string())),
             // The pair may have been granted. Whether the refresh token still works, only another attempt can tell.
@@ -153,7 +153,7 @@ impl Renewal {
                 self.parts.metrics.token_answer_lost();
                 tracing::warn!(tenant = %self.id, error = %lost, "an answer of the authorization server was lost");
                 match self.exchange(&needed).await {
-                    Ok(tokens) => self.keep(tenant, &tokens, RenewalEnd::Recovered).await,
+                    Ok(tokens) => self.keep(tenant, &tokens, RefreshEnd::Recovered).await,
                     Err(OAuthError::Refused(refusal)) => self.refused(&refusal, &after(true)).await,
                     Err(OAuthError::NotSent(not_sent)) => Err(unavailable(&not_sent.to_string())),
                     Err(OAuthError::Unanswered(lost)) => Err(unavailable(&lost.to_string())),
@@ -164,7 +164,7 @@ impl Renewal {
 
     fn needed(&self, tenant: &StoredTenant) -> Result<Needed, AccessError> {
         let judgement = self.parts.directory.judgement();
-        let application = tenant.application().ok_or(AccessError::NotRenewable)?;
+        let application = tenant.application().ok_or(AccessError::NotRefreshable)?;
         let secret = client_secret(application, &judgement.applications);
         let server = match &application.authorization_server {
             Some(address) => {
@@ -177,12 +177,12 @@ impl Renewal {
             client_id: application
                 .client_id
                 .clone()
-                .ok_or(AccessError::NotRenewable)?,
-            client_secret: secret.ok_or(AccessError::NotRenewable)?.clone(),
+                .ok_or(AccessError::NotRefreshable)?,
+            client_secret: secret.ok_or(AccessError::NotRefreshable)?.clone(),
             refresh_token: application
                 .refresh_token
                 .clone()
-                .ok_or(AccessError::NotRenewable)?,
+                .ok_or(AccessError::NotRefreshable)?,
         })
     }
 
@@ -202,7 +202,7 @@ impl Renewal {
 
     /// Stores the new pair. Nobody sees it before it is stored, and nothing but the end of the process keeps it from being
     /// stored: the refresh token that bought it works no more.
-    async fn keep(&self, tenant: &StoredTenant, tokens: &Tokens, end: RenewalEnd) -> Renewed {
+    async fn keep(&self, tenant: &StoredTenant, tokens: &Tokens, end: RefreshEnd) -> Refreshed {
         if let (Some(known), Some(told)) = (&tenant.member_id, &tokens.member_id)
             && known != told
         {
@@ -258,7 +258,11 @@ impl Renewal {
         }
     }
 
-    async fn refused(&self, refusal: &OAuthRefusal, circumstances: &Circumstances<'_>) -> Renewed {
+    async fn refused(
+        &self,
+        refusal: &OAuthRefusal,
+        circumstances: &Circumstances<'_>,
+    ) -> Refreshed {
         let Circumstances {
             tenant,
             was_lost,
@@ -274,7 +278,7 @@ impl Renewal {
             };
         loop {
             match self.adopt_what_is_stored().await {
-                Err(AccessError::NotRenewable) => {}
+                Err(AccessError::NotRefreshable) => {}
                 decided => return decided,
             }
             if refusal.verdict() != Verdict::GrantDead || Instant::now() >= silent_until {
@@ -293,7 +297,7 @@ impl Renewal {
     }
 
     /// Marks the tenant: a person has to act. With a revision, only if nothing was changed since.
-    async fn mark(&self, cause: &str, revision: Option<i64>) -> Renewed {
+    async fn mark(&self, cause: &str, revision: Option<i64>) -> Refreshed {
         let mut is_new = false;
         let marked = self.parts.store.modify(&self.id, |tenant| {
             if revision.is_some_and(|revision| revision != tenant.revision) {
@@ -320,7 +324,7 @@ impl Renewal {
             Err(ModifyError::NotFound) => return Err(AccessError::Gone),
             Err(ModifyError::Refused(Superseded)) => {
                 return match self.adopt_what_is_stored().await {
-                    Err(AccessError::NotRenewable) => {
+                    Err(AccessError::NotRefreshable) => {
                         Err(unavailable("the tenant was changed meanwhile"))
                     }
                     decided => decided,
@@ -334,14 +338,14 @@ impl Renewal {
         Err(AccessError::ReauthorizationRequired { cause })
     }
 
-    /// Takes over the stored pair if it is another one; [`AccessError::NotRenewable`] if it is still the same.
-    async fn adopt_what_is_stored(&self) -> Renewed {
+    /// Takes over the stored pair if it is another one; [`AccessError::NotRefreshable`] if it is still the same.
+    async fn adopt_what_is_stored(&self) -> Refreshed {
         match self.parts.store.tenant(&self.id).await {
             Ok(Some(tenant)) => {
                 let application = tenant.application();
                 let is_same = application.is_some_and(|stored| stored.generation == self.stale);
                 if is_same {
-                    Err(AccessError::NotRenewable)
+                    Err(AccessError::NotRefreshable)
                 } else {
                     self.adopt(&tenant).await
                 }
@@ -352,9 +356,9 @@ impl Renewal {
         }
     }
 
-    async fn adopt(&self, tenant: &StoredTenant) -> Renewed {
+    async fn adopt(&self, tenant: &StoredTenant) -> Refreshed {
         let record = self.parts.directory.put(tenant).await?;
-        Ok((RenewalEnd::Adopted, record))
+        Ok((RefreshEnd::Adopted, record))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Renewals while the store is slow, locked or away.
+//! Refreshes while the store is slow, locked or away.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use super::Office;
 use super::trouble::{lock_for_writing, take_away};
 use crate::support::proxy::{Mode, Proxy};
 use crate::support::stores::{Stores, on_both_stores};
-use crate::support::{RENEWABLE, Told, until};
+use crate::support::{REFRESHABLE, Told, until};
 
 on_both_stores!(
     a_new_pair_is_used_by_nobody_before_it_is_stored,
-    a_store_that_is_locked_delays_a_renewal_and_loses_nothing,
+    a_store_that_is_locked_delays_a_refresh_and_loses_nothing,
     calls_with_a_valid_token_need_no_store,
     a_tenant_that_is_not_in_memory_needs_the_store,
 );
@@ -37,10 +37,10 @@ async fn a_new_pair_is_used_by_nobody_before_it_is_stored(stores: Stores) {
     answer.unwrap();
     assert!(office.has_the_live_pair().await);
     assert_eq!(office.refreshes(), 1);
-    assert_eq!(office.ended("renewed").await, 1);
+    assert_eq!(office.ended("refreshed").await, 1);
 }
 
-async fn a_store_that_is_locked_delays_a_renewal_and_loses_nothing(stores: Stores) {
+async fn a_store_that_is_locked_delays_a_refresh_and_loses_nothing(stores: Stores) {
     let office = Office::open(stores).await;
     office.call("first").await.unwrap();
     office.expire();
@@ -71,7 +71,7 @@ async fn a_replica_that_takes_a_lease_over_waits_for_the_pair_of_the_one_that_fe
     let (proxy, through_proxy) = Proxy::before(office.stores.url()).await;
     let silent = office.replica_at(&through_proxy).await;
     for service in [&office.service, &silent] {
-        office.call_of(service, RENEWABLE, "first").await.unwrap();
+        office.call_of(service, REFRESHABLE, "first").await.unwrap();
     }
 
     let slow = FaultKind::Slow(Moment::After, Duration::from_millis(600));
@@ -87,7 +87,7 @@ async fn a_replica_that_takes_a_lease_over_waits_for_the_pair_of_the_one_that_fe
         until("the pair is granted", || office.refreshes() == 1).await;
         office.call("through the other").await
     };
-    let buyer = office.call_of(&silent, RENEWABLE, "through the buyer");
+    let buyer = office.call_of(&silent, REFRESHABLE, "through the buyer");
     let (buyer, other, ()) = tokio::join!(buyer, other, outage);
     buyer.unwrap();
     other.unwrap();
@@ -115,6 +115,6 @@ async fn a_tenant_that_is_not_in_memory_needs_the_store(stores: Stores) {
     assert_eq!(status.code(), tonic::Code::Unavailable);
     assert_eq!(
         status.metadata_value("tenantId").as_deref(),
-        Some("renewable")
+        Some("refreshable")
     );
 }

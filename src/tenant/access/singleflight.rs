@@ -13,21 +13,21 @@ type Running<Outcome> = HashMap<TenantId, watch::Receiver<Option<Outcome>>>;
 
 /// Work that runs at most once at a time for each tenant, in tasks of its own: a caller that gives up breaks nothing.
 #[derive(Debug)]
-pub(super) struct Flights<Outcome> {
+pub(super) struct Singleflight<Outcome> {
     running: Arc<Mutex<Running<Outcome>>>,
     tasks: TaskTracker,
 }
 
 /// Why a caller did not learn the outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotLanded {
+pub(super) enum NoOutcome {
     /// Its deadline passed. The work goes on.
     DeadlinePassed,
     /// The work panicked.
     Crashed,
 }
 
-impl<Outcome: Clone + Send + Sync + 'static> Flights<Outcome> {
+impl<Outcome: Clone + Send + Sync + 'static> Singleflight<Outcome> {
     pub(super) fn new(tasks: TaskTracker) -> Self {
         Self {
             running: Arc::default(),
@@ -41,7 +41,7 @@ impl<Outcome: Clone + Send + Sync + 'static> Flights<Outcome> {
         id: &TenantId,
         deadline: Instant,
         work: impl FnOnce() -> Work,
-    ) -> Result<Outcome, NotLanded>
+    ) -> Result<Outcome, NoOutcome>
     where
         Work: Future<Output = Outcome> + Send + 'static,
     {
@@ -69,9 +69,9 @@ impl<Outcome: Clone + Send + Sync + 'static> Flights<Outcome> {
         };
         let landed = tokio::time::timeout_at(deadline, outcome.wait_for(Option::is_some)).await;
         match landed {
-            Err(_elapsed) => Err(NotLanded::DeadlinePassed),
-            Ok(Err(_gone)) => Err(NotLanded::Crashed),
-            Ok(Ok(outcome)) => outcome.clone().ok_or(NotLanded::Crashed),
+            Err(_elapsed) => Err(NoOutcome::DeadlinePassed),
+            Ok(Err(_gone)) => Err(NoOutcome::Crashed),
+            Ok(Ok(outcome)) => outcome.clone().ok_or(NoOutcome::Crashed),
         }
     }
 }
@@ -110,32 +110,32 @@ mod tests {
     #[tokio::test]
     async fn many_callers_share_one_run() {
         static RUNS: AtomicUsize = AtomicUsize::new(0);
-        let flights = Arc::new(Flights::new(TaskTracker::new()));
+        let singleflight = Arc::new(Singleflight::new(TaskTracker::new()));
         let (id, deadline) = (acme(), soon());
         let work = || async {
             tokio::time::sleep(Duration::from_millis(20)).await;
             RUNS.fetch_add(1, Ordering::SeqCst)
         };
-        let joined = (0..20).map(|_| flights.join(&id, deadline, work));
+        let joined = (0..20).map(|_| singleflight.join(&id, deadline, work));
         let outcomes = futures_util::future::join_all(joined).await;
         assert!(
             outcomes.iter().all(|outcome| *outcome == Ok(0)),
             "{outcomes:?}"
         );
-        assert_eq!(flights.join(&id, deadline, work).await, Ok(1));
+        assert_eq!(singleflight.join(&id, deadline, work).await, Ok(1));
     }
 
     #[tokio::test]
     async fn work_goes_on_when_its_caller_gives_up() {
         static DONE: AtomicUsize = AtomicUsize::new(0);
         let tasks = TaskTracker::new();
-        let flights = Flights::new(tasks.clone());
+        let singleflight = Singleflight::new(tasks.clone());
         let work = || async {
             tokio::time::sleep(Duration::from_millis(20)).await;
             DONE.fetch_add(1, Ordering::SeqCst)
         };
-        let left = flights.join(&acme(), Instant::now(), work).await;
-        assert_eq!(left, Err(NotLanded::DeadlinePassed));
+        let left = singleflight.join(&acme(), Instant::now(), work).await;
+        assert_eq!(left, Err(NoOutcome::DeadlinePassed));
         tasks.close();
         tasks.wait().await;
         assert_eq!(DONE.load(Ordering::SeqCst), 1);
@@ -143,11 +143,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_told_and_does_not_block_the_next_run() {
-        let flights = Flights::new(TaskTracker::new());
+        let singleflight = Singleflight::new(TaskTracker::new());
         let id = acme();
-        let crashed = flights.join(&id, soon(), || async { panic!("on purpose") });
-        assert_eq!(crashed.await, Err(NotLanded::Crashed));
-        let works = flights.join(&id, soon(), || std::future::ready(7));
+        let crashed = singleflight.join(&id, soon(), || async { panic!("on purpose") });
+        assert_eq!(crashed.await, Err(NoOutcome::Crashed));
+        let works = singleflight.join(&id, soon(), || std::future::ready(7));
         assert_eq!(works.await, Ok(7));
     }
 }

@@ -1,4 +1,4 @@
-//! Renewals that bring nothing, each with its outcome, its mark and its metric.
+//! Refreshes that bring nothing, each with its outcome, its mark and its metric.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tonic_types::StatusExt;
 
 use super::{Office, application};
 use crate::support::stores::{Stores, change, id, on_both_stores};
-use crate::support::{RENEWABLE, Told};
+use crate::support::{REFRESHABLE, Told};
 
 on_both_stores!(
     a_lost_answer_of_a_server_that_takes_a_token_once_needs_a_person,
@@ -36,7 +36,7 @@ fn assert_needs_a_person(status: &tonic::Status) {
     let precondition = details.precondition_failure().unwrap();
     assert_eq!(
         precondition.violations[0].subject,
-        format!("tenants/{RENEWABLE}")
+        format!("tenants/{REFRESHABLE}")
     );
     assert_eq!(
         precondition.violations[0].r#type,
@@ -116,8 +116,8 @@ async fn a_refusal_is_forgotten_where_another_replica_has_won(stores: Stores) {
     office.expire();
     let winner = async {
         tokio::time::sleep(Duration::from_millis(150)).await;
-        // While the service waits, another one renews with the same refresh token and stores the pair.
-        office.renew_past_the_service().await;
+        // While the service waits, another one refreshes with the same refresh token and stores the pair.
+        office.refresh_past_the_service().await;
     };
     let (answer, ()) = tokio::join!(office.call("Hello"), winner);
     answer.unwrap();
@@ -168,7 +168,7 @@ async fn a_server_that_cannot_be_reached_is_unavailable(stores: Stores) {
         .unwrap()
         .local_addr()
         .unwrap();
-    change(&office.store, RENEWABLE, |tenant| {
+    change(&office.store, REFRESHABLE, |tenant| {
         application(tenant).authorization_server = Some(format!("http://{closed}"));
     })
     .await;
@@ -202,7 +202,7 @@ async fn a_call_with_a_valid_token_and_little_time_does_not_wait_for_a_server_th
 
 async fn a_refusal_of_what_was_corrected_meanwhile_marks_nothing(stores: Stores) {
     let office = Office::open(stores).await;
-    change(&office.store, RENEWABLE, |tenant| {
+    change(&office.store, REFRESHABLE, |tenant| {
         application(tenant).client_secret = Some("wrong".into());
     })
     .await;
@@ -211,7 +211,7 @@ async fn a_refusal_of_what_was_corrected_meanwhile_marks_nothing(stores: Stores)
     office.expire();
     let correction = async {
         tokio::time::sleep(Duration::from_millis(250)).await;
-        change(&office.store, RENEWABLE, |tenant| {
+        change(&office.store, REFRESHABLE, |tenant| {
             application(tenant).client_secret = Some(demo::CLIENT_SECRET.into());
         })
         .await;
@@ -227,7 +227,7 @@ async fn new_credentials_lift_the_mark(stores: Stores) {
     let office = Office::open(stores).await;
     let pair = office.refresh_at_the_server().await;
     assert_needs_a_person(&office.call("first").await.unwrap_err());
-    change(&office.store, RENEWABLE, |tenant| {
+    change(&office.store, REFRESHABLE, |tenant| {
         application(tenant).access_token = Some(pair.0.clone());
         application(tenant).refresh_token = Some(pair.1.clone());
         tenant.reauthorization = None;
@@ -239,7 +239,7 @@ async fn new_credentials_lift_the_mark(stores: Stores) {
 
 async fn a_pair_for_another_portal_is_not_taken(stores: Stores) {
     let office = Office::open(stores).await;
-    change(&office.store, RENEWABLE, |tenant| {
+    change(&office.store, REFRESHABLE, |tenant| {
         let other = "ffffffffffffffffffffffffffffffff";
         tenant.member_id = Some(bitrix24::MemberId::parse(other).unwrap());
     })
@@ -251,19 +251,19 @@ async fn a_pair_for_another_portal_is_not_taken(stores: Stores) {
 
 async fn an_authorization_server_outside_the_list_is_never_asked(stores: Stores) {
     let office = Office::open(stores).await;
-    change(&office.store, RENEWABLE, |tenant| {
+    change(&office.store, REFRESHABLE, |tenant| {
         application(tenant).authorization_server = Some("oauth.evil.example".to_owned());
     })
     .await;
     let status = office.call("Hello").await.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert_eq!(status.reason(), "PORTAL_ADDRESS_FORBIDDEN");
-    assert_eq!(office.ended("given_up").await, 0, "no renewal was begun");
+    assert_eq!(office.ended("given_up").await, 0, "no refresh was begun");
 }
 
 async fn a_tenant_without_a_refresh_token_is_told_by_the_portal_itself(stores: Stores) {
     let office = Office::open(stores).await;
-    change(&office.store, RENEWABLE, |tenant| {
+    change(&office.store, REFRESHABLE, |tenant| {
         application(tenant).refresh_token = None;
     })
     .await;
@@ -278,7 +278,7 @@ async fn a_tenant_without_a_refresh_token_is_told_by_the_portal_itself(stores: S
     assert_eq!(
         office
             .store
-            .tenant(&id(RENEWABLE))
+            .tenant(&id(REFRESHABLE))
             .await
             .unwrap()
             .unwrap()

@@ -22,7 +22,7 @@ use tonic::Status;
 use self::replica::Replica;
 use super::books;
 use crate::support::stores::{Stores, application_of, change, keyring, on_both_stores};
-use crate::support::{RENEWABLE, Told};
+use crate::support::{REFRESHABLE, Told};
 
 on_both_stores!(
     without_failures_every_call_succeeds_and_every_grant_is_refreshed_once,
@@ -183,7 +183,7 @@ impl Stage {
 
     async fn tell_expiry(&self, seconds: i64) {
         let expires = Timestamp::now() + SignedDuration::from_secs(seconds);
-        change(&self.store, RENEWABLE, |tenant| {
+        change(&self.store, REFRESHABLE, |tenant| {
             application_of(tenant).access_token_expires_at = Some(expires);
         })
         .await;
