@@ -4,7 +4,7 @@ use super::selection::Field;
 use crate::api::openlines::tenants::v1 as api;
 use crate::api::openlines::tenants::v1::plan::{Kind, Limit};
 use crate::error::Violations;
-use bitrix24::{Intensity, Plan};
+use bitrix24::{Plan, RateLimit};
 
 /// The plan that a request enters. None after a violation.
 pub(super) fn of_request(plan: api::Plan, violations: &mut Violations) -> Option<Plan> {
@@ -37,15 +37,15 @@ pub(super) fn of_request(plan: api::Plan, violations: &mut Violations) -> Option
             }
         },
         Some(Limit::Own(own)) => {
-            let burst = Intensity::burst(own.burst.into());
-            let per_second = Intensity::per_second(own.per_second);
+            let burst = RateLimit::burst(own.burst.into());
+            let per_second = RateLimit::per_second(own.per_second);
             if let Err(error) = burst {
                 wrong("own.burst", "OUT_OF_RANGE", error.to_string());
             }
             if let Err(error) = per_second {
                 wrong("own.per_second", "OUT_OF_RANGE", error.to_string());
             }
-            Some(Plan::Own(Intensity {
+            Some(Plan::Own(RateLimit {
                 burst: burst.ok()?,
                 per_second: per_second.ok()?,
             }))
@@ -59,7 +59,7 @@ pub(super) fn of_stored(plan: Plan) -> api::Plan {
         Plan::Standard => Limit::Kind(Kind::Standard.into()),
         Plan::Enterprise => Limit::Kind(Kind::Enterprise.into()),
         Plan::Unlimited => Limit::Kind(Kind::Unlimited.into()),
-        Plan::Own(Intensity { burst, per_second }) => Limit::Own(api::Intensity {
+        Plan::Own(RateLimit { burst, per_second }) => Limit::Own(api::Intensity {
             // What was entered is far below.
             burst: i32::try_from(burst).unwrap_or(i32::MAX),
             per_second,

@@ -26,7 +26,7 @@ use super::queue::Terms;
 use super::send_error::SendError;
 use crate::telemetry::SPANS;
 use crate::tenant::Opened;
-use bitrix24::{Answer, CallError, Command, Departure, NotSent, Outcome, Times, Unanswered};
+use bitrix24::{Answer, CallError, Command, Deadlines, NotSent, Outcome, SendGuard, Unanswered};
 
 /// How long an answer is waited for. The cloud cuts a request after 60 seconds (page "limits"); until then nobody knows whether it is still
 /// at work, and the next call of the conversation must wait.
@@ -162,7 +162,7 @@ impl Flight {
     async fn send(&mut self, opened: &Opened, guard: &mut Guard) -> Results {
         let now = Instant::now();
         let deadlines = self.calls.iter().map(|(terms, _)| terms.deadline);
-        let times = Times {
+        let times = Deadlines {
             send_by: deadlines.min().unwrap_or(now),
             answer_by: now + LONGEST_ANSWER,
         };
@@ -171,7 +171,7 @@ impl Flight {
         }
         let departure = {
             let place = Arc::clone(&self.place);
-            Departure::new(move || place.departed())
+            SendGuard::new(move || place.departed())
         };
         guard.watch(departure.clone());
         let client = &self.place.shared.client;

@@ -4,7 +4,7 @@ use super::code;
 use super::failure::Failure;
 use super::from_call::{self, DESCRIPTION_BYTES, QUOTED_BYTES, cut};
 use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
-use bitrix24::{OAuthError, OAuthRefusal, Outcome, Verdict};
+use bitrix24::{Consequence, OAuthError, OAuthRefusal, Outcome};
 
 /// Why the question `asked`, a method or a path, was not answered.
 pub(super) fn failure(error: &OAuthError, asked: &str) -> Failure {
@@ -19,9 +19,11 @@ pub(super) fn failure(error: &OAuthError, asked: &str) -> Failure {
 }
 
 fn refused(refusal: &OAuthRefusal, asked: &str) -> Failure {
-    let reason = match refusal.verdict() {
-        Verdict::Later => Reason::AuthorizationServerUnavailable,
-        Verdict::GrantDead | Verdict::NeedsPerson => Reason::ReauthorizationRequired,
+    let reason = match refusal.consequence() {
+        Consequence::RetryLater => Reason::AuthorizationServerUnavailable,
+        Consequence::GrantInvalid | Consequence::NeedsReauthorization => {
+            Reason::ReauthorizationRequired
+        }
     };
     let code = &refusal.code;
     let message = match cut(&refusal.description, QUOTED_BYTES) {

@@ -12,7 +12,7 @@ use crate::audit::{self, Action, Actor};
 use crate::tenant::Application;
 use bitrix24::TenantId;
 use bitrix24::{
-    ApplicationInfo, AuthorizationServer, OAuthError, PortalAddress, Verdict, token_life,
+    ApplicationInfo, AuthorizationServer, Consequence, OAuthError, PortalAddress, token_life,
 };
 use store::{CreateError, ModifyError, Origin, StoredApplication, StoredCredentials, StoredTenant};
 
@@ -233,7 +233,7 @@ pub(super) fn same(stored: Option<&SecretString>, given: &SecretString) -> bool 
 fn trouble(error: &OAuthError) -> Trouble {
     let is_refusal = match error {
         OAuthError::NotSent(_) | OAuthError::Unanswered(_) => false,
-        OAuthError::Refused(refusal) => refusal.verdict() != Verdict::Later,
+        OAuthError::Refused(refusal) => refusal.consequence() != Consequence::RetryLater,
     };
     if is_refusal {
         return Trouble(Outcome::TokenRefused);

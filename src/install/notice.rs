@@ -5,7 +5,7 @@ use secrecy::SecretString;
 
 use super::form::{Form, Malformed};
 use super::outcome::What;
-use bitrix24::{MemberId, announced};
+use bitrix24::{MemberId, advertised};
 
 /// Longest member id, in characters: real ones have as many, and it becomes a part of a tenant's id.
 const MAXIMUM_MEMBER_ID_CHARACTERS: usize = 32;
@@ -89,16 +89,16 @@ impl Installed {
         // What cannot be read stays as it is: it is an address of no portal that may be called.
         let by_endpoint = form.get("auth[client_endpoint]");
         let by_endpoint =
-            by_endpoint.map(|url| announced::address(url).unwrap_or_else(|| url.to_owned()));
+            by_endpoint.map(|url| advertised::address(url).unwrap_or_else(|| url.to_owned()));
         let by_domain = form.get("auth[domain]");
         let by_domain =
-            by_domain.map(|text| announced::domain(text).unwrap_or_else(|| text.to_owned()));
+            by_domain.map(|text| advertised::domain(text).unwrap_or_else(|| text.to_owned()));
         Ok(Self {
             sent_at: sent_at(form)?,
             member_id: member_id(form)?,
             server_endpoint: form.require("auth[server_endpoint]")?.to_owned(),
             portals: by_endpoint.into_iter().chain(by_domain).collect(),
-            scopes: announced::scopes(form.get("auth[scope]").unwrap_or_default()),
+            scopes: advertised::scopes(form.get("auth[scope]").unwrap_or_default()),
             expires_in_seconds: form.integer("auth[expires_in]"),
             access_token: form.require_secret("auth[access_token]")?,
             refresh_token: form.require_secret("auth[refresh_token]")?,

@@ -196,7 +196,7 @@ mod tests {
     use super::{Judgement, Record};
     use crate::tenant::Applications;
     use bitrix24::{AuthorizationServer, HostName, Policy, Suffix};
-    use bitrix24::{Intensity, Plan, TenantId};
+    use bitrix24::{Plan, RateLimit, TenantId};
     use store::{Origin, StoredCredentials, StoredTenant};
 
     fn judged(plan: Option<Plan>) -> Plan {
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn the_plan_is_what_somebody_has_said_and_otherwise_the_usual_one() {
         assert_eq!(judged(None), Plan::Standard);
-        let own = Plan::Own(Intensity {
+        let own = Plan::Own(RateLimit {
             burst: 100,
             per_second: 3.0,
         });

@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bitrix24::{
-    Answer, BatchAnswer, CallError, Client, Command, Credential, Departure, Method, Parameters,
-    Policy, PortalAddress, Times, TransportOptions,
+    Answer, BatchAnswer, CallError, Client, Command, Credential, Deadlines, Method, Parameters,
+    Policy, PortalAddress, SendGuard, TransportOptions,
 };
 use sandbox::{Portal, Sandbox, demo};
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ impl Counter {
 
     async fn call(&self, method: Method, parameters: &Value) -> Result<Answer, CallError> {
         let (parameters, times) = (Parameters::of(parameters).unwrap(), within(PATIENCE));
-        let departure = Departure::unwatched();
+        let guard = SendGuard::unwatched();
         self.client
             .call(
                 &self.portal,
@@ -56,21 +56,21 @@ impl Counter {
                 method,
                 &parameters,
                 times,
-                &departure,
+                &guard,
             )
             .await
     }
 
     async fn batch(&self, commands: &[Command]) -> Result<BatchAnswer, CallError> {
         let commands: Vec<&Command> = commands.iter().collect();
-        let departure = Departure::unwatched();
+        let guard = SendGuard::unwatched();
         self.client
             .batch(
                 &self.portal,
                 &application(),
                 &commands,
                 within(PATIENCE),
-                &departure,
+                &guard,
             )
             .await
     }
@@ -82,8 +82,8 @@ fn application() -> Credential {
     }
 }
 
-fn within(patience: Duration) -> Times {
-    Times::until(Instant::now() + patience)
+fn within(patience: Duration) -> Deadlines {
+    Deadlines::until(Instant::now() + patience)
 }
 
 async fn sandbox() -> Sandbox {

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bitrix24::{
-    ApplicationInfo, AuthorizationServer, Client, ClientId, NotSent, OAuthError, Policy, Tokens,
-    TransportOptions, Unanswered, Verdict,
+    ApplicationInfo, AuthorizationServer, Client, ClientId, Consequence, NotSent, OAuthError,
+    Policy, Tokens, TransportOptions, Unanswered,
 };
 use sandbox::{Fault, FaultKind, Moment, OAuthError as Refusal, Portal, Sandbox, demo};
 use secrecy::{ExposeSecret, SecretString};
@@ -203,11 +203,11 @@ async fn every_error_of_the_authorization_server_is_a_refusal_whatever_its_statu
         assert_eq!(refusal.description, error.description.unwrap_or_default());
         let dead = ["invalid_grant", "bad_verification_code"].contains(&error.code);
         let expected = if dead {
-            Verdict::GrantDead
+            Consequence::GrantInvalid
         } else {
-            Verdict::NeedsPerson
+            Consequence::NeedsReauthorization
         };
-        assert_eq!(refusal.verdict(), expected, "{error:?}");
+        assert_eq!(refusal.consequence(), expected, "{error:?}");
     }
     assert_eq!(sandbox.record().refreshes(), 0);
     assert!(

@@ -5,7 +5,7 @@ mod watched;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use bitrix24::{Intensity, Plan};
+use bitrix24::{Plan, RateLimit};
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::auth::NewKey;
 use futures_util::future::join_all;
@@ -268,7 +268,7 @@ async fn a_plan_is_taken_over_and_stays_as_it_was_changed_until_the_entry_change
     deployment.write(&planned("{burst: 100, per_second: 3}"));
     let service = deployment.start().await;
     assert_eq!(call(&service, REFRESHABLE).await, "OK");
-    let own = Plan::Own(Intensity {
+    let own = Plan::Own(RateLimit {
         burst: 100,
         per_second: 3.0,
     });

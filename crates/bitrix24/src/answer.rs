@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::announced;
+use super::advertised;
 use super::call_error::{CallError, Unanswered};
 use super::refusal::Refusal;
 use super::time::Time;
@@ -126,7 +126,7 @@ impl Answer {
 /// The new address of a redirect: `None` if the reply is none, `Some(None)` if the new address cannot be read.
 fn moved(reply: &Reply) -> Option<Option<String>> {
     let location = reply.location.as_deref()?;
-    matches!(reply.http_status, 301 | 302 | 303 | 307 | 308).then(|| announced::address(location))
+    matches!(reply.http_status, 301 | 302 | 303 | 307 | 308).then(|| advertised::address(location))
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ use super::call_error::CallError;
 use super::client::{Client, Request, note};
 use super::command::Command;
 use super::credential::Credential;
-use super::departure::{Departure, Times};
 use super::parameters::Parameters;
 use super::portal::PortalAddress;
+use super::send_guard::{Deadlines, SendGuard};
 
 /// The method's name.
 const NAME: &str = "batch";
@@ -35,8 +35,8 @@ impl Client {
         portal: &PortalAddress,
         credential: &Credential,
         commands: &[&Command],
-        times: Times,
-        departure: &Departure,
+        times: Deadlines,
+        guard: &SendGuard,
     ) -> Result<BatchAnswer, CallError> {
         let request = Request {
             portal,
@@ -47,7 +47,7 @@ impl Client {
         let span = request.span();
         span.record("bitrix24.commands", commands.len());
         let answer = self
-            .post(&request, times, departure)
+            .post(&request, times, guard)
             .instrument(span.clone())
             .await
             .and_then(|reply| Envelope::read(&reply))

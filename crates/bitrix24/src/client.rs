@@ -7,10 +7,10 @@ use tracing::{Instrument, Span};
 use super::answer::Answer;
 use super::call_error::CallError;
 use super::credential::Credential;
-use super::departure::{Departure, Times};
 use super::method::Method;
 use super::parameters::Parameters;
 use super::portal::PortalAddress;
+use super::send_guard::{Deadlines, SendGuard};
 use super::transport::{Content, Reply, Transport, TransportOptions, TransportUnusable};
 
 /// Calls REST methods of any portal, and asks authorization servers for tokens, through one pool of connections. Cheap to clone.
@@ -42,8 +42,8 @@ impl Client {
         credential: &Credential,
         method: Method,
         parameters: &Parameters,
-        times: Times,
-        departure: &Departure,
+        times: Deadlines,
+        guard: &SendGuard,
     ) -> Result<Answer, CallError> {
         let request = Request {
             portal,
@@ -53,7 +53,7 @@ impl Client {
         };
         let span = request.span();
         let answer = self
-            .post(&request, times, departure)
+            .post(&request, times, guard)
             .instrument(span.clone())
             .await
             .and_then(|reply| Answer::read(&reply));
@@ -65,8 +65,8 @@ impl Client {
     pub(super) async fn post(
         &self,
         request: &Request<'_>,
-        times: Times,
-        departure: &Departure,
+        times: Deadlines,
+        guard: &SendGuard,
     ) -> Result<Reply, CallError> {
         let Request {
             portal,
@@ -88,7 +88,7 @@ impl Client {
         let content = Content::json(body);
         let reply = self
             .transport
-            .post(&base_url, &path, content, times, departure)
+            .post(&base_url, &path, content, times, guard)
             .await;
         reply.map_err(CallError::from)
     }

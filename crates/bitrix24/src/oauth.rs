@@ -10,7 +10,7 @@ mod error;
 mod tokens;
 
 pub use application_info::ApplicationInfo;
-pub use error::{OAuthError, OAuthRefusal, Verdict};
+pub use error::{Consequence, OAuthError, OAuthRefusal};
 pub use tokens::Tokens;
 pub use tokens::token_life;
 
@@ -21,8 +21,8 @@ use tracing::field::Empty;
 
 use super::authorization_server::AuthorizationServer;
 use super::client::Client;
-use super::departure::{Departure, Times};
 use super::identity::ClientId;
+use super::send_guard::{Deadlines, SendGuard};
 use super::transport::{Content, Reply};
 
 const TOKEN_PATH: &str = "/oauth/token/";
@@ -102,8 +102,8 @@ impl Client {
                 &base_url,
                 &path,
                 Content::form(body),
-                Times::until(deadline),
-                &Departure::unwatched(),
+                Deadlines::until(deadline),
+                &SendGuard::unwatched(),
             )
             .instrument(span.clone())
             .await

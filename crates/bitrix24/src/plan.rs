@@ -18,12 +18,12 @@ pub enum Plan {
     /// No limit: a self-hosted portal without one.
     Unlimited,
     /// Figures of a portal's own.
-    Own(Intensity),
+    Own(RateLimit),
 }
 
 /// The figures of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Intensity {
+pub struct RateLimit {
     /// How many requests may come at once, 1 or more.
     pub burst: u32,
     /// How many of them drain each second, above 0.
@@ -33,7 +33,7 @@ pub struct Intensity {
 /// The longest time that is reckoned with. With the smallest drain, a request would take longer than the universe is old.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-impl Intensity {
+impl RateLimit {
     /// How long so many requests take to drain, at most a day.
     pub fn time_for(self, requests: f64) -> Duration {
         let time = Duration::try_from_secs_f64(requests / self.per_second);
@@ -41,9 +41,13 @@ impl Intensity {
     }
 }
 
+/// The name that the dispatch still uses.
+#[doc(hidden)]
+pub type Intensity = RateLimit;
+
 /// Why figures are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum InvalidIntensity {
+pub enum InvalidRateLimit {
     /// The number of requests at once.
     #[error("is not between 1 and 10,000")]
     Burst,
@@ -83,24 +87,30 @@ impl Plan {
         found.map(|(name, _)| *name)
     }
 
+    /// The name that the dispatch still uses.
+    #[doc(hidden)]
+    pub fn intensity(self) -> Option<RateLimit> {
+        self.rate_limit()
+    }
+
     /// The figures; `None` without a limit.
-    pub fn intensity(self) -> Option<Intensity> {
+    pub fn rate_limit(self) -> Option<RateLimit> {
         match self {
-            Self::Standard => Some(Intensity {
+            Self::Standard => Some(RateLimit {
                 burst: 50,
                 per_second: 2.0,
             }),
-            Self::Enterprise => Some(Intensity {
+            Self::Enterprise => Some(RateLimit {
                 burst: 250,
                 per_second: 5.0,
             }),
             Self::Unlimited => None,
-            Self::Own(intensity) => Some(intensity),
+            Self::Own(limit) => Some(limit),
         }
     }
 }
 
-impl Intensity {
+impl RateLimit {
     /// Most requests at once. More than any plan of Bitrix24 takes, few enough that a slip of the keyboard is noticed.
     const MAXIMUM_BURST: u32 = 10_000;
     /// Most requests that drain each second.
@@ -110,13 +120,13 @@ impl Intensity {
     ///
     /// # Errors
     ///
-    /// [`InvalidIntensity::Burst`].
-    pub fn burst(number: i64) -> Result<u32, InvalidIntensity> {
-        let burst = u32::try_from(number).map_err(|_| InvalidIntensity::Burst)?;
+    /// [`InvalidRateLimit::Burst`].
+    pub fn burst(number: i64) -> Result<u32, InvalidRateLimit> {
+        let burst = u32::try_from(number).map_err(|_| InvalidRateLimit::Burst)?;
         if (1..=Self::MAXIMUM_BURST).contains(&burst) {
             Ok(burst)
         } else {
-            Err(InvalidIntensity::Burst)
+            Err(InvalidRateLimit::Burst)
         }
     }
 
@@ -124,19 +134,19 @@ impl Intensity {
     ///
     /// # Errors
     ///
-    /// [`InvalidIntensity::PerSecond`], also for what is no number.
-    pub fn per_second(number: f64) -> Result<f64, InvalidIntensity> {
+    /// [`InvalidRateLimit::PerSecond`], also for what is no number.
+    pub fn per_second(number: f64) -> Result<f64, InvalidRateLimit> {
         if number > 0.0 && number <= Self::MAXIMUM_PER_SECOND {
             Ok(number)
         } else {
-            Err(InvalidIntensity::PerSecond)
+            Err(InvalidRateLimit::PerSecond)
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Intensity, InvalidIntensity, Plan};
+    use super::{InvalidRateLimit, Plan, RateLimit};
     use crate::{HostName, Policy, PortalAddress, Suffix};
 
     fn usual(portal: &str) -> Plan {
@@ -162,10 +172,10 @@ mod tests {
             assert_eq!(plan.name().and_then(Plan::named), Some(plan));
         }
         for (name, figures) in [("standard", (50, 2.0)), ("enterprise", (250, 5.0))] {
-            let intensity = Plan::named(name).unwrap().intensity().unwrap();
-            assert_eq!((intensity.burst, intensity.per_second), figures);
+            let limit = Plan::named(name).unwrap().rate_limit().unwrap();
+            assert_eq!((limit.burst, limit.per_second), figures);
         }
-        let own = Plan::Own(Intensity {
+        let own = Plan::Own(RateLimit {
             burst: 50,
             per_second: 2.0,
         });
@@ -178,17 +188,17 @@ mod tests {
     #[test]
     fn figures_have_limits() {
         for burst in [1, 10_000] {
-            assert_eq!(Intensity::burst(burst).map(i64::from), Ok(burst));
+            assert_eq!(RateLimit::burst(burst).map(i64::from), Ok(burst));
         }
         for burst in [i64::MIN, -1, 0, 10_001, i64::MAX] {
-            assert_eq!(Intensity::burst(burst), Err(InvalidIntensity::Burst));
+            assert_eq!(RateLimit::burst(burst), Err(InvalidRateLimit::Burst));
         }
         for per_second in [f64::MIN_POSITIVE, 0.5, 1_000.0] {
-            assert_eq!(Intensity::per_second(per_second), Ok(per_second));
+            assert_eq!(RateLimit::per_second(per_second), Ok(per_second));
         }
         for per_second in [-1.0, -0.0, 0.0, 1_000.1, f64::INFINITY, f64::NAN] {
-            let refused = Intensity::per_second(per_second);
-            assert_eq!(refused, Err(InvalidIntensity::PerSecond), "{per_second}");
+            let refused = RateLimit::per_second(per_second);
+            assert_eq!(refused, Err(InvalidRateLimit::PerSecond), "{per_second}");
         }
     }
 }

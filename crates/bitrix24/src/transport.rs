@@ -21,8 +21,8 @@ use tokio::time::Instant;
 
 use super::address_guard::{self, Forbidden, Reach};
 use super::call_error::{CallError, NotSent, Unanswered};
-use super::departure::{Departure, Times, Withdrawal};
 use super::oauth::OAuthError;
+use super::send_guard::{CancelOnDrop, Deadlines, SendGuard};
 
 /// Limits of the connections to portals.
 #[derive(Clone, Debug)]
@@ -153,21 +153,21 @@ impl Transport {
         base_url: &str,
         path: &SecretString,
         content: Content,
-        times: Times,
-        departure: &Departure,
+        times: Deadlines,
+        guard: &SendGuard,
     ) -> Result<Reply, Failed> {
         // A call that ends, for whatever reason, leaves no request behind that the connection could still send.
-        let _withdrawal = Withdrawal(departure);
+        let _cancel = CancelOnDrop(guard);
         // The clock of deadlines is coarse: within its tick a whole request could leave.
         if times.send_by <= Instant::now() {
             return Err(NotSent::DeadlinePassed.into());
         }
-        let mut exchange = pin!(self.exchange(base_url, path, content, departure));
+        let mut exchange = pin!(self.exchange(base_url, path, content, guard));
         let send_by = times.send_by.min(times.answer_by);
         if let Ok(outcome) = tokio::time::timeout_at(send_by, &mut exchange).await {
             return outcome;
         }
-        if departure.withdraw() {
+        if guard.cancel() {
             return Err(NotSent::DeadlinePassed.into());
         }
         tokio::time::timeout_at(times.answer_by, exchange)
@@ -180,13 +180,13 @@ impl Transport {
         base_url: &str,
         path: &SecretString,
         content: Content,
-        departure: &Departure,
+        guard: &SendGuard,
     ) -> Result<Reply, Failed> {
         let Content { media_type, body } = content;
         let length = body.len();
         let body = WatchedBody {
             bytes: Some(body),
-            departure: departure.clone(),
+            guard: guard.clone(),
         };
         let sent = self
             .client
@@ -196,7 +196,7 @@ impl Transport {
             .body(reqwest::Body::wrap(body))
             .send()
             .await;
-        let mut response = sent.map_err(|error| sort(&error, departure))?;
+        let mut response = sent.map_err(|error| sort(&error, guard))?;
 
         let http_status = response.status().as_u16();
         let location = response
@@ -232,10 +232,10 @@ impl Transport {
 }
 
 /// Sorts an error of the HTTP library by the only question that counts: can the request have arrived?
-fn sort(error: &reqwest::Error, departure: &Departure) -> Failed {
+fn sort(error: &reqwest::Error, guard: &SendGuard) -> Failed {
     if is_forbidden_address(error) {
         NotSent::AddressForbidden.into()
-    } else if departure.withdraw() {
+    } else if guard.cancel() {
         NotSent::Unreachable.into()
     } else {
         Unanswered::ConnectionLost.into()
@@ -259,7 +259,7 @@ fn is_forbidden_address(error: &reqwest::Error) -> bool {
 /// portal cannot have the whole request, so it cannot have executed it.
 struct WatchedBody {
     bytes: Option<Bytes>,
-    departure: Departure,
+    guard: SendGuard,
 }
 
 /// The call was given up before its body was taken: the connection ends after the head.
@@ -275,7 +275,7 @@ impl Body for WatchedBody {
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if !self.departure.leave() {
+        if !self.guard.send() {
             return Poll::Ready(Some(Err(Withdrawn)));
         }
         Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))

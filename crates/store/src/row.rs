@@ -9,7 +9,7 @@ use crate::sealing::{Field, Keyring, Place};
 use crate::stored::{Origin, Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
 use bitrix24::TenantId;
 use bitrix24::{ClientId, MemberId};
-use bitrix24::{Intensity, Plan};
+use bitrix24::{Plan, RateLimit};
 
 /// Makes the row, its columns for statements, and how it is read, from one list. Written by hand because
 /// the derive macro of sqlx would build both of its databases a second time, for the compiler.
@@ -270,9 +270,9 @@ impl Row {
         if name != OWN {
             return Plan::named(name).ok_or("plan").map(Some);
         }
-        let burst = self.plan_burst.map(Intensity::burst);
-        let per_second = self.plan_per_second.map(Intensity::per_second);
-        Ok(Some(Plan::Own(Intensity {
+        let burst = self.plan_burst.map(RateLimit::burst);
+        let per_second = self.plan_per_second.map(RateLimit::per_second);
+        Ok(Some(Plan::Own(RateLimit {
             burst: burst.and_then(Result::ok).ok_or("plan_burst")?,
             per_second: per_second.and_then(Result::ok).ok_or("plan_per_second")?,
         })))

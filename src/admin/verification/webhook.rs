@@ -7,7 +7,9 @@ use tokio::time::Instant;
 
 use super::{Report, Trial};
 use crate::error::{CallIdentity, Error};
-use bitrix24::{Answer, Credential, Departure, Method, Outcome, Parameters, PortalAddress, Times};
+use bitrix24::{
+    Answer, Credential, Deadlines, Method, Outcome, Parameters, PortalAddress, SendGuard,
+};
 
 /// What has no effect on a portal and works with any permission.
 const HARMLESS: Method = Method::ReadScopes;
@@ -56,8 +58,8 @@ impl Trial<'_> {
                 credential,
                 HARMLESS,
                 &parameters,
-                Times::until(self.deadline),
-                &Departure::unwatched(),
+                Deadlines::until(self.deadline),
+                &SendGuard::unwatched(),
             )
             .await;
         let (http_status, error_type) = match &answer {

@@ -8,14 +8,14 @@ use crate::dispatch::conversation::Conversation;
 use crate::dispatch::place::Place;
 use crate::dispatch::portal::Fate;
 use bitrix24::TenantId;
-use bitrix24::{Departure, Method};
+use bitrix24::{Method, SendGuard};
 
 /// What has to be given back when a request has ended.
 pub(super) struct Guard {
     place: Arc<Place>,
     calls: Vec<(TenantId, Method)>,
     conversations: Vec<Conversation>,
-    departure: Option<Departure>,
+    guard: Option<SendGuard>,
     is_landed: bool,
     is_settled: bool,
 }
@@ -33,15 +33,15 @@ impl Guard {
             place,
             calls: calls.collect(),
             conversations,
-            departure: None,
+            guard: None,
             is_landed: false,
             is_settled: false,
         }
     }
 
     /// From now on the request may leave.
-    pub(super) fn watch(&mut self, departure: Departure) {
-        self.departure = Some(departure);
+    pub(super) fn watch(&mut self, guard: SendGuard) {
+        self.guard = Some(guard);
     }
 
     /// The request has ended.
@@ -60,8 +60,8 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if !self.is_landed {
-            let has_left = self.departure.as_ref().is_some_and(Departure::has_left);
-            let fate = if has_left {
+            let was_sent = self.guard.as_ref().is_some_and(SendGuard::was_sent);
+            let fate = if was_sent {
                 Fate::Lost
             } else {
                 Fate::Withdrawn

@@ -15,7 +15,8 @@ use crate::metrics::PortalMoveEnd;
 use crate::tenant::record::Record;
 use bitrix24::TenantId;
 use bitrix24::{
-    ApplicationInfo, AuthorizationServer, Credential, MemberId, OAuthError, PortalAddress, Verdict,
+    ApplicationInfo, AuthorizationServer, Consequence, Credential, MemberId, OAuthError,
+    PortalAddress,
 };
 use store::ModifyError;
 
@@ -98,7 +99,7 @@ impl PortalMove {
             {
                 refuse(MoveRefused::TokenExpired)
             }
-            OAuthError::Refused(refusal) if refusal.verdict() == Verdict::Later => {
+            OAuthError::Refused(refusal) if refusal.consequence() == Consequence::RetryLater => {
                 unavailable(&refusal.code)
             }
             OAuthError::Refused(refusal) => refuse(MoveRefused::Unconfirmed(refusal.code)),

@@ -16,7 +16,7 @@ use crate::metrics::RefreshEnd;
 use crate::telemetry::chain;
 use crate::tenant::record::{Record, Unusable, client_secret};
 use bitrix24::TenantId;
-use bitrix24::{AuthorizationServer, ClientId, OAuthError, OAuthRefusal, Tokens, Verdict};
+use bitrix24::{AuthorizationServer, ClientId, Consequence, OAuthError, OAuthRefusal, Tokens};
 use store::{ModifyError, StoreError};
 use store::{Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
 
@@ -281,18 +281,19 @@ impl Refresh {
                 Err(AccessError::NotRefreshable) => {}
                 decided => return decided,
             }
-            if refusal.verdict() != Verdict::GrantDead || Instant::now() >= silent_until {
+            if refusal.consequence() != Consequence::GrantInvalid || Instant::now() >= silent_until
+            {
                 break;
             }
             tokio::time::sleep(STORE_AGAIN.1).await;
         }
         let cause: String = refusal.code.chars().take(CAUSE).collect();
-        match refusal.verdict() {
-            Verdict::Later => Err(unavailable(&refusal.code)),
-            Verdict::GrantDead if was_lost => self.mark(ANSWER_LOST, None).await,
-            Verdict::GrantDead => self.mark(&cause, None).await,
+        match refusal.consequence() {
+            Consequence::RetryLater => Err(unavailable(&refusal.code)),
+            Consequence::GrantInvalid if was_lost => self.mark(ANSWER_LOST, None).await,
+            Consequence::GrantInvalid => self.mark(&cause, None).await,
             // It may be about a client secret that was corrected meanwhile.
-            Verdict::NeedsPerson => self.mark(&cause, Some(tenant.revision)).await,
+            Consequence::NeedsReauthorization => self.mark(&cause, Some(tenant.revision)).await,
         }
     }
 

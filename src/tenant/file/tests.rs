@@ -6,7 +6,7 @@ use super::TenantsFile;
 use crate::config::Environment;
 use crate::tenant::{Application, ApplicationName, Applications};
 use bitrix24::{ClientId, HostName, Policy, Suffix};
-use bitrix24::{Intensity, Plan};
+use bitrix24::{Plan, RateLimit};
 use store::{StoredApplication, StoredCredentials, StoredTenant};
 
 const CANARY: &str = "s3cr3t/canary";
@@ -194,7 +194,7 @@ fn with_plan(plan: &str) -> TenantsFile {
 
 #[test]
 fn a_plan_is_a_name_or_figures_and_changes_the_fingerprint() {
-    let own = |burst, per_second| Some(Plan::Own(Intensity { burst, per_second }));
+    let own = |burst, per_second| Some(Plan::Own(RateLimit { burst, per_second }));
     let mut fingerprints = std::collections::HashSet::new();
     for (text, expected) in [
         ("", None),

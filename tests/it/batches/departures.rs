@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use bitrix24::{Answer, CallError, Departure, Method, NotSent, Parameters, Times, Unanswered};
+use bitrix24::{Answer, CallError, Deadlines, Method, NotSent, Parameters, SendGuard, Unanswered};
 use sandbox::{Fault, FaultKind, Moment};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -17,17 +17,17 @@ use super::{Counter, PATIENCE, application, crm, sandbox, within};
 /// What is waited for while nothing comes.
 const SOON: Duration = Duration::from_millis(150);
 
-/// A departure, and how often its hook has run.
-fn watched() -> (Departure, Arc<AtomicUsize>) {
+/// A guard, and how often its hook has run.
+fn watched() -> (SendGuard, Arc<AtomicUsize>) {
     let count = Arc::<AtomicUsize>::default();
     let counter = Arc::clone(&count);
-    let departure = Departure::new(move || {
+    let guard = SendGuard::new(move || {
         counter.fetch_add(1, Ordering::SeqCst);
     });
-    (departure, count)
+    (guard, count)
 }
 
-async fn call(counter: &Counter, times: Times, departure: &Departure) -> Result<Answer, CallError> {
+async fn call(counter: &Counter, times: Deadlines, guard: &SendGuard) -> Result<Answer, CallError> {
     let parameters = Parameters::of(&crm("Hello")).unwrap();
     counter
         .client
@@ -37,7 +37,7 @@ async fn call(counter: &Counter, times: Times, departure: &Departure) -> Result<
             Method::AddCrmMessage,
             &parameters,
             times,
-            departure,
+            guard,
         )
         .await
 }
@@ -45,10 +45,10 @@ async fn call(counter: &Counter, times: Times, departure: &Departure) -> Result<
 #[tokio::test]
 async fn a_request_that_is_sent_leaves_once() {
     let sandbox = sandbox().await;
-    let (departure, count) = watched();
+    let (guard, count) = watched();
     let counter = Counter::at(sandbox.address());
-    call(&counter, within(PATIENCE), &departure).await.unwrap();
-    assert!(departure.has_left());
+    call(&counter, within(PATIENCE), &guard).await.unwrap();
+    assert!(guard.was_sent());
     assert_eq!(count.load(Ordering::SeqCst), 1);
 }
 
@@ -57,17 +57,17 @@ async fn a_request_that_has_left_in_time_is_waited_for_although_it_could_not_lea
     let sandbox = sandbox().await;
     let counter = Counter::at(sandbox.address());
     // From now on there is a connection, so that it leaves soon, also on a busy machine.
-    call(&counter, within(PATIENCE), &Departure::unwatched())
+    call(&counter, within(PATIENCE), &SendGuard::unwatched())
         .await
         .unwrap();
     let slow = FaultKind::Slow(Moment::After, Duration::from_millis(1500));
     sandbox.inject(Fault::once(slow));
     let now = Instant::now();
-    let times = Times {
+    let times = Deadlines {
         send_by: now + Duration::from_secs(1),
         answer_by: now + PATIENCE,
     };
-    call(&counter, times, &Departure::unwatched())
+    call(&counter, times, &SendGuard::unwatched())
         .await
         .unwrap();
 }
@@ -76,26 +76,26 @@ async fn a_request_that_has_left_in_time_is_waited_for_although_it_could_not_lea
 async fn an_answer_that_does_not_come_in_time_leaves_the_outcome_unknown() {
     let sandbox = sandbox().await;
     sandbox.inject(Fault::once(FaultKind::Silence(Moment::After)));
-    let (departure, _) = watched();
+    let (guard, _) = watched();
     let counter = Counter::at(sandbox.address());
-    let answer = call(&counter, within(SOON), &departure).await;
+    let answer = call(&counter, within(SOON), &guard).await;
     assert_eq!(answer, Err(Unanswered::DeadlinePassed.into()));
-    assert!(departure.has_left());
+    assert!(guard.was_sent());
 }
 
 #[tokio::test]
 async fn a_request_that_is_too_late_does_not_leave() {
     let sandbox = sandbox().await;
-    let (departure, count) = watched();
+    let (guard, count) = watched();
     let now = Instant::now();
-    let times = Times {
+    let times = Deadlines {
         send_by: now,
         answer_by: now + PATIENCE,
     };
     let counter = Counter::at(sandbox.address());
-    let answer = call(&counter, times, &departure).await;
+    let answer = call(&counter, times, &guard).await;
     assert_eq!(answer, Err(NotSent::DeadlinePassed.into()));
-    assert!(!departure.has_left());
+    assert!(!guard.was_sent());
     assert_eq!(count.load(Ordering::SeqCst), 0);
     assert!(sandbox.record().entries.is_empty());
 }
@@ -105,10 +105,10 @@ async fn a_request_to_nobody_does_not_leave() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let counter = Counter::at(listener.local_addr().unwrap());
     drop(listener);
-    let (departure, _) = watched();
-    let answer = call(&counter, within(PATIENCE), &departure).await;
+    let (guard, _) = watched();
+    let answer = call(&counter, within(PATIENCE), &guard).await;
     assert_eq!(answer, Err(NotSent::Unreachable.into()));
-    assert!(!departure.has_left());
+    assert!(!guard.was_sent());
 }
 
 /// Given up at every stage of its way, a request has left or it never reaches the portal.
@@ -119,9 +119,9 @@ async fn a_call_that_is_dropped_has_left_or_never_does() {
     let (mut left, mut stayed) = (0, 0);
     for polls in 0..40 {
         sandbox.clear_record();
-        let (departure, _) = watched();
+        let (guard, _) = watched();
         {
-            let mut calling = pin!(call(&counter, within(PATIENCE), &departure));
+            let mut calling = pin!(call(&counter, within(PATIENCE), &guard));
             for _ in 0..polls {
                 let polled = poll_fn(|context| Poll::Ready(calling.as_mut().poll(context)));
                 if polled.await.is_ready() {
@@ -130,15 +130,15 @@ async fn a_call_that_is_dropped_has_left_or_never_does() {
                 tokio::task::yield_now().await;
             }
         }
-        let has_left = departure.has_left();
+        let was_sent = guard.was_sent();
         // What was on its way arrives meanwhile.
         tokio::time::sleep(Duration::from_millis(20)).await;
-        assert_eq!(departure.has_left(), has_left);
+        assert_eq!(guard.was_sent(), was_sent);
         assert!(
-            sandbox.record().executed() <= usize::from(has_left),
+            sandbox.record().executed() <= usize::from(was_sent),
             "{polls}"
         );
-        if has_left {
+        if was_sent {
             left += 1;
         } else {
             stayed += 1;

@@ -1,6 +1,6 @@
 //! The plans of tenants, and databases of before there were any.
 
-use bitrix24::{Intensity, Plan};
+use bitrix24::{Plan, RateLimit};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Connection, PgConnection, SqlStr, SqliteConnection};
 use store::StoreError;
@@ -21,7 +21,7 @@ const FIRST_ON_POSTGRESQL: &str =
 async fn every_plan_is_read_as_it_was_stored(stores: Stores) {
     let store = stores.open(&keyring()).await;
     store.create(&webhook("acme")).await.unwrap();
-    let own = |burst, per_second| Some(Plan::Own(Intensity { burst, per_second }));
+    let own = |burst, per_second| Some(Plan::Own(RateLimit { burst, per_second }));
     for plan in [
         Some(Plan::Standard),
         own(10_000, 1_000.0),
@@ -41,7 +41,7 @@ async fn every_plan_is_read_as_it_was_stored(stores: Stores) {
 async fn a_plan_that_nobody_knows_is_no_plan(stores: Stores) {
     let store = stores.open(&keyring()).await;
     let mut tenant = webhook("acme");
-    tenant.plan = Some(Plan::Own(Intensity {
+    tenant.plan = Some(Plan::Own(RateLimit {
         burst: 70,
         per_second: 3.0,
     }));

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bitrix24::{ClientId, MemberId};
-use bitrix24::{Intensity, Plan, TenantId};
+use bitrix24::{Plan, RateLimit, TenantId};
 use bitrix24_openlines::config::Environment;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -245,7 +245,7 @@ pub(crate) fn application(id: &str) -> StoredTenant {
         access_token_expires_at: Some(expires),
         refresh_token: Some(secret(id, "refresh")),
     };
-    let plan = Plan::Own(Intensity {
+    let plan = Plan::Own(RateLimit {
         burst: 70,
         per_second: 0.1,
     });

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::error::OAuthError;
-use crate::announced;
+use crate::advertised;
 use crate::call_error::Unanswered;
 use crate::identity::{ClientId, MemberId};
 use crate::loose;
@@ -49,9 +49,9 @@ impl ApplicationInfo {
             client_id: of_result("client_id").and_then(|id| ClientId::parse(&id).ok()),
             member_id: of_install("member_id").and_then(|id| MemberId::parse(&id).ok()),
             portal: of_install("client_endpoint")
-                .and_then(|url| announced::address(&url))
-                .or_else(|| announced::domain(&of_install("domain")?)),
-            scopes: scope.map_or_else(Vec::new, |list| announced::scopes(&list)),
+                .and_then(|url| advertised::address(&url))
+                .or_else(|| advertised::domain(&of_install("domain")?)),
+            scopes: scope.map_or_else(Vec::new, |list| advertised::scopes(&list)),
             installed: install
                 .and_then(|install| install.get("installed"))
                 .and_then(loose::switch),

@@ -29,13 +29,13 @@ pub struct OAuthRefusal {
 
 /// What a refusal means for a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Consequence {
     /// The refresh token is used up, expired or revoked; another one may be known elsewhere.
-    GrantDead,
+    GrantInvalid,
     /// No other token helps: settings, permissions or the licence stand in the way.
-    NeedsPerson,
+    NeedsReauthorization,
     /// The server refuses for the moment. The refresh token is as good as before.
-    Later,
+    RetryLater,
 }
 
 /// Source: page "error codes" of OAuth; `bad_verification_code` from a client library.
@@ -72,35 +72,35 @@ impl OAuthRefusal {
     }
 
     /// What it means for the grant. A code that nobody knows needs a person, because repeating it could go on for ever.
-    pub fn verdict(&self) -> Verdict {
+    pub fn consequence(&self) -> Consequence {
         let among = |codes: &[&str]| codes.iter().any(|code| self.is(code));
         if among(&GRANT_DEAD) {
-            Verdict::GrantDead
+            Consequence::GrantInvalid
         } else if among(&LATER) || self.http_status == 429 {
-            Verdict::Later
+            Consequence::RetryLater
         } else {
-            Verdict::NeedsPerson
+            Consequence::NeedsReauthorization
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{OAuthRefusal, Verdict};
+    use super::{Consequence, OAuthRefusal};
 
-    fn verdict(code: &str, http_status: u16) -> Verdict {
+    fn verdict(code: &str, http_status: u16) -> Consequence {
         OAuthRefusal {
             code: code.to_owned(),
             description: String::new(),
             http_status,
         }
-        .verdict()
+        .consequence()
     }
 
     #[test]
     fn a_refusal_says_what_becomes_of_the_grant() {
         for code in ["invalid_grant", "INVALID_GRANT", "bad_verification_code"] {
-            assert_eq!(verdict(code, 400), Verdict::GrantDead, "{code}");
+            assert_eq!(verdict(code, 400), Consequence::GrantInvalid, "{code}");
         }
         for (code, http_status) in [
             ("wrong_client", 200),
@@ -114,7 +114,11 @@ mod tests {
             ("never_heard_of", 400),
             ("", 400),
         ] {
-            assert_eq!(verdict(code, http_status), Verdict::NeedsPerson, "{code}");
+            assert_eq!(
+                verdict(code, http_status),
+                Consequence::NeedsReauthorization,
+                "{code}"
+            );
         }
         for (code, http_status) in [
             ("OPERATION_TIME_LIMIT", 429),
@@ -122,7 +126,11 @@ mod tests {
             ("temporarily_unavailable", 400),
             ("slow_down", 429),
         ] {
-            assert_eq!(verdict(code, http_status), Verdict::Later, "{code}");
+            assert_eq!(
+                verdict(code, http_status),
+                Consequence::RetryLater,
+                "{code}"
+            );
         }
     }
 }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::error::OAuthError;
-use crate::announced;
+use crate::advertised;
 use crate::call_error::Unanswered;
 use crate::identity::MemberId;
 use crate::loose;
@@ -64,9 +64,9 @@ impl Tokens {
             refresh_token,
             expires_in: token_life(document.get("expires_in").and_then(loose::integer)),
             member_id: text("member_id").and_then(|id| MemberId::parse(&id).ok()),
-            portal: text("client_endpoint").and_then(|url| announced::address(&url)),
-            authorization_server: text("server_endpoint").and_then(|url| announced::address(&url)),
-            scopes: text("scope").map_or_else(Vec::new, |list| announced::scopes(&list)),
+            portal: text("client_endpoint").and_then(|url| advertised::address(&url)),
+            authorization_server: text("server_endpoint").and_then(|url| advertised::address(&url)),
+            scopes: text("scope").map_or_else(Vec::new, |list| advertised::scopes(&list)),
         })
     }
 }
