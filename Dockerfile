@@ -2,16 +2,15 @@
 FROM rust:1.95.0-slim-bookworm AS builder
 WORKDIR /build
 
-# The dependencies, in a layer that lasts until Cargo.toml or Cargo.lock changes: an empty crate stands in for ours.
+# The dependencies, in a layer that lasts until a Cargo.toml or Cargo.lock changes: empty crates stand in for ours.
 COPY Cargo.toml Cargo.lock ./
 COPY crates/bitrix24/Cargo.toml crates/bitrix24/
 COPY crates/sandbox/Cargo.toml crates/sandbox/
 COPY crates/store/Cargo.toml crates/store/
-RUN mkdir src crates/bitrix24/src crates/sandbox/src crates/store/src \
+RUN for package in . crates/*; do mkdir "$package/src" && touch "$package/src/lib.rs" || exit 1; done \
     && echo 'fn main() {}' > build.rs \
     && cp build.rs src/main.rs \
-    && touch src/lib.rs crates/bitrix24/src/lib.rs crates/sandbox/src/lib.rs crates/store/src/lib.rs \
-    && cargo build --locked --release \
+    && cargo build --locked --profile dist --bin openlines \
     && rm -r src build.rs crates
 
 COPY build.rs ./
@@ -19,9 +18,9 @@ COPY third_party third_party
 COPY crates crates
 COPY proto proto
 COPY src src
-# Files keep their times from the checkout, which may be older than the empty crate's.
+# Files keep their times from the checkout, which may be older than the empty crates'.
 RUN touch build.rs src/lib.rs src/main.rs crates/*/src/lib.rs \
-    && cargo build --locked --release --bin openlines
+    && cargo build --locked --profile dist --bin openlines
 
 
 FROM debian:bookworm-slim
@@ -36,7 +35,7 @@ LABEL org.opencontainers.image.title="bitrix24-openlines" \
 
 # Portals are called over HTTPS.
 COPY --from=builder /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=builder /build/target/release/openlines /usr/local/bin/openlines
+COPY --from=builder /build/target/dist/openlines /usr/local/bin/openlines
 
 # Where the default store, `sqlite:openlines.db`, lands: mount a volume here. With PostgreSQL nothing is written.
 RUN mkdir /var/lib/openlines && chown 65532:65532 /var/lib/openlines
