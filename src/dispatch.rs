@@ -8,7 +8,6 @@ mod announced;
 mod breaker;
 mod bucket;
 mod budget;
-mod conversation;
 mod flight;
 mod job;
 pub mod ledger;
@@ -20,7 +19,6 @@ mod pause;
 mod permit;
 mod place;
 mod portal;
-mod priority;
 mod queue;
 mod repeats;
 pub mod replica;
@@ -43,14 +41,12 @@ use tracing::Span;
 
 pub use self::announced::Announced;
 pub use self::bucket::Bucket;
-pub use self::conversation::Conversation;
 pub use self::job::{Delivered, NoteSent, Spent};
 use self::job::{Ended, Job, Sending, Tries};
 use self::ledger::{Claim, Entered, Fingerprint, Key, Ledger, LedgerError};
 pub use self::not_admitted::{LedgerFailure, NotAdmitted};
 pub use self::options::Options;
 use self::place::count_refusal;
-pub use self::priority::Priority;
 use self::queue::{CallNumber, Terms};
 use self::room::Room;
 pub use self::send_error::SendError;
@@ -58,9 +54,9 @@ use self::shared::{Places, Shared};
 use self::sharing::Sharing;
 pub use self::taken::Taken;
 use self::ticket::Ticket;
+use crate::call::{Arrival, Conversation};
+use crate::check::{Call, CallParts};
 use crate::metrics::{LedgerResult, Metrics};
-use crate::openlines::{Call, CallParts};
-use crate::order::Arrival;
 use crate::tenant::PortalAccess;
 use bitrix24::Client;
 use bitrix24::TenantId;
@@ -167,11 +163,12 @@ impl Dispatcher {
     pub async fn send(
         &self,
         call: Call,
+        announced: Announced,
         delivery: Delivery,
     ) -> (Result<Delivered, DispatchError>, Spent) {
         let parts = call.into_parts();
-        let Some(request_id) = parts.request_id else {
-            return match self.send_once(parts, &delivery, None).await {
+        let Some(idempotency_key) = parts.idempotency_key else {
+            return match self.send_once(parts, &announced, &delivery, None).await {
                 Sent::Ended(outcome, spent) => (*outcome, spent),
                 // Nobody can, without a key.
                 Sent::Overtaken(spent) => (Err(SendError::Crashed.into()), spent),
@@ -179,12 +176,12 @@ impl Dispatcher {
         };
         let key = Key {
             tenant: parts.tenant.id().clone(),
-            request_id,
+            request_id: idempotency_key,
             fingerprint: Fingerprint::of(parts.method, &parts.parameters),
         };
         loop {
             // The attempt that is waited for has the place in the order.
-            let on_wait = || parts.announced.leave();
+            let on_wait = || announced.leave();
             let claim = match self.enter(&key, delivery.deadline, on_wait).await {
                 Ok(Ok(claim)) => claim,
                 Ok(Err(replayed)) => return (Ok(replayed), Spent::default()),
@@ -192,7 +189,7 @@ impl Dispatcher {
                     return (Err(NotAdmitted::from(refused).into()), Spent::default());
                 }
             };
-            let sent = self.send_once(parts.clone(), &delivery, Some(claim));
+            let sent = self.send_once(parts.clone(), &announced, &delivery, Some(claim));
             if let Sent::Ended(outcome, spent) = sent.await {
                 return (*outcome, spent);
             }
@@ -241,15 +238,20 @@ impl Dispatcher {
         }
     }
 
-    async fn send_once(&self, parts: CallParts, delivery: &Delivery, claim: Option<Claim>) -> Sent {
+    async fn send_once(
+        &self,
+        parts: CallParts,
+        announced: &Announced,
+        delivery: &Delivery,
+        claim: Option<Claim>,
+    ) -> Sent {
         let CallParts {
             tenant,
-            announced,
             method,
             parameters,
             priority,
             may_be_batched,
-            request_id: _,
+            idempotency_key: _,
         } = parts;
         let deadline = delivery.deadline;
         if Instant::now() >= deadline {

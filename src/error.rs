@@ -11,19 +11,21 @@ mod from_authorization;
 mod from_call;
 mod from_dispatch;
 mod from_tenant;
+mod interrupted;
 pub mod reason;
 mod retry;
-mod violations;
 
 use std::time::Duration;
 
 use tonic::Status;
 
 pub use self::administration::Administration;
-pub use self::failure::{CallIdentity, DOMAIN, Failure};
-pub use self::violations::{Violation, Violations};
+pub use self::failure::{DOMAIN, Failure};
+pub(crate) use self::interrupted::Interruption;
 use crate::api::openlines::v1::ErrorReason as Reason;
 use crate::auth::Rejected;
+use crate::call::CallIdentity;
+use crate::check::Violations;
 use crate::dispatch::{DispatchError, NotAdmitted, SendError};
 use crate::tenant::{AccessError, ResolveError};
 use bitrix24::{CallError, OAuthError, Outcome};

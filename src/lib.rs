@@ -22,6 +22,8 @@ pub mod api;
 pub mod app;
 pub mod audit;
 pub mod auth;
+mod call;
+mod check;
 pub mod cli;
 pub mod config;
 pub mod dispatch;
@@ -29,7 +31,7 @@ pub mod error;
 pub mod install;
 pub mod metrics;
 pub mod openlines;
-mod order;
+
 pub mod server;
 pub mod telemetry;
 pub mod tenant;

@@ -2,12 +2,12 @@
 
 pub mod admin;
 mod call;
+mod call_id;
 mod connections;
-mod context;
 mod deadline;
 mod ending;
 mod load;
-mod request_id;
+
 mod tls;
 
 use std::io;
@@ -23,7 +23,6 @@ use tower::Layer;
 
 use self::call::CallLayer;
 use self::connections::Connections;
-pub use self::context::CallContext;
 use self::deadline::Patience;
 use self::tls::Tls;
 pub use self::tls::TlsFault;

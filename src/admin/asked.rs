@@ -4,8 +4,8 @@ use tonic::{Request, Response, Status};
 
 use super::manager::Manager;
 use crate::auth::{Caller, Callers, Rejected};
+use crate::call::CallContext;
 use crate::error::Error;
-use crate::server::CallContext;
 
 /// A call whose request has been taken out.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Asked {
         let authorization = metadata.get_all("authorization").iter();
         let caller = callers.authenticate(authorization.map(|value| value.as_encoded_bytes()));
         if let Ok(caller) = &caller {
-            context.note_caller(caller);
+            context.note_caller(caller.name());
         }
         (Self { context, caller }, message)
     }
@@ -38,7 +38,7 @@ impl Asked {
         done.map(Response::new).map_err(|error| {
             let identity = self.context.identity();
             let failure = error.into_failure(&identity);
-            self.context.note_failure(&failure);
+            failure.note(&self.context);
             failure.into_status(&identity)
         })
     }

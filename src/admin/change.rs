@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::entered::{Entered, EnteredApplication, EnteredCredentials, EnteredWebhook};
 use super::selection::{Field, How, Selection};
-use crate::error::Violations;
+use crate::check::Violations;
 use crate::tenant::Applications;
 use store::{StoredApplication, StoredCredentials, StoredTenant};
 

@@ -16,7 +16,9 @@ use crate::api::openlines::tenants::v1::{
     CreateTenantRequest, DeleteTenantRequest, Tenant, UpdateTenantRequest,
 };
 use crate::audit::{self, Action, Actor};
-use crate::error::{Administration, Error, Violations};
+use crate::call::Progress;
+use crate::check::Violations;
+use crate::error::{Administration, Error};
 use bitrix24::Outcome;
 use bitrix24::TenantId;
 use store::{CreateError, DeleteError, ModifyError, Origin, StoredCredentials, StoredTenant};
@@ -62,7 +64,7 @@ impl Tenants {
         };
 
         let (store, caller) = (self.store.clone(), manager.name().to_owned());
-        asked.context.note_changing();
+        asked.context.note_progress(Progress::Changing);
         self.to_the_end(managed.id(), async move {
             let created = store.create(&tenant).await.map_err(|error| match error {
                 CreateError::AlreadyExists => Administration::AlreadyExists.into(),
@@ -147,7 +149,7 @@ impl Tenants {
     ) -> Result<StoredTenant, Error> {
         let (store, id) = (self.store.clone(), managed.id().clone());
         let caller = asked.manager()?.name().to_owned();
-        asked.context.note_changing();
+        asked.context.note_progress(Progress::Changing);
         self.to_the_end(managed.id(), async move {
             let mut changed = Changed::new();
             let mut portal = String::new();
@@ -192,7 +194,7 @@ impl Tenants {
         };
         let (store, id) = (self.store.clone(), managed.id().clone());
         let caller = manager.name().to_owned();
-        asked.context.note_changing();
+        asked.context.note_progress(Progress::Changing);
         self.to_the_end(managed.id(), async move {
             store
                 .delete(&id, revision)

@@ -7,7 +7,7 @@ use super::selection::Field;
 use super::{plan, time};
 use crate::api::openlines::tenants::v1::tenant::Credentials;
 use crate::api::openlines::tenants::v1::{ApplicationCredentials, Tenant, WebhookCredentials};
-use crate::error::Violations;
+use crate::check::Violations;
 use bitrix24::Plan;
 use bitrix24::{AuthorizationServer, ClientId, Policy, PortalAddress};
 

@@ -11,7 +11,8 @@ use super::{name, view};
 use crate::api::openlines::tenants::v1::tenant::State;
 use crate::api::openlines::tenants::v1::{ListTenantsRequest, ListTenantsResponse};
 use crate::auth::Grants;
-use crate::error::{Error, Violations};
+use crate::check::Violations;
+use crate::error::Error;
 use bitrix24::TenantId;
 use store::{StoreError, StoredTenant, UnreadableTenant};
 

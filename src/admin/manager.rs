@@ -2,8 +2,9 @@
 
 use super::name;
 use crate::auth::{Caller, Grants};
-use crate::error::{Administration, Error, Violations};
-use crate::server::CallContext;
+use crate::call::CallContext;
+use crate::check::Violations;
+use crate::error::{Administration, Error};
 use crate::tenant::ResolveError;
 use bitrix24::TenantId;
 

@@ -1,6 +1,6 @@
 //! Resource names of tenants: `tenants/{tenant}`.
 
-use crate::error::Violations;
+use crate::check::Violations;
 use bitrix24::{InvalidTenantId, TenantId};
 
 /// What stands before the id.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::Violations;
+use crate::check::Violations;
 use bitrix24::TenantId;
 
 /// Tenants on a page, if the request does not say.

@@ -3,7 +3,7 @@
 use super::selection::Field;
 use crate::api::openlines::tenants::v1 as api;
 use crate::api::openlines::tenants::v1::plan::{Kind, Limit};
-use crate::error::Violations;
+use crate::check::Violations;
 use bitrix24::{Plan, RateLimit};
 
 /// The plan that a request enters. None after a violation.

@@ -6,7 +6,7 @@ use prost_types::FieldMask;
 
 use crate::api::openlines::tenants::v1::Tenant;
 use crate::api::openlines::tenants::v1::tenant::Credentials;
-use crate::error::Violations;
+use crate::check::Violations;
 
 /// A field of a tenant that a caller can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

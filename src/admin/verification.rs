@@ -10,7 +10,7 @@ use self::report::Report;
 use super::Tenants;
 use crate::api::openlines::tenants::v1::VerifyTenantResponse;
 use crate::auth::Caller;
-use crate::error::CallIdentity;
+use crate::call::CallIdentity;
 use bitrix24::PortalAddress;
 use store::{StoredCredentials, StoredTenant};
 

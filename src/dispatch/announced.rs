@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::conversation::Conversation;
 use super::not_admitted::NotAdmitted;
 use super::queue::CallNumber;
-use crate::order::{Arrival, Order};
+use crate::call::Conversation;
+use crate::call::{Arrival, Order};
 use bitrix24::TenantId;
 
 /// A tenant's conversation. The portal is not known yet.

@@ -1,7 +1,7 @@
 //! Proof that a request may be sent now.
 
-use super::conversation::Conversation;
 use super::queue::Waiting;
+use crate::call::Conversation;
 
 /// One or more calls of a tenant that may be sent in one request now. Only [`Portal::next`](super::portal::Portal::next) makes it,
 /// and sending consumes it.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::budget::Share;
-use super::conversation::Conversation;
 use super::flight;
 use super::job::Job;
 use super::not_admitted::NotAdmitted;
@@ -16,6 +15,7 @@ use super::permit::Permit;
 use super::portal::{Fate, Next, Portal};
 use super::queue::{CallNumber, Terms, Waiting};
 use super::shared::Shared;
+use crate::call::Conversation;
 use crate::metrics::Refused;
 use bitrix24::{Answer, Method};
 use bitrix24::{Intensity, TenantId};

@@ -17,7 +17,6 @@ use self::company::Company;
 use self::load::{Batch, Load, Loading};
 use super::breaker::{Breaker, Way};
 use super::budget::{Budget, Share};
-use super::conversation::Conversation;
 use super::not_admitted::NotAdmitted;
 use super::operating::OperatingBudgets;
 use super::options::Options;
@@ -26,6 +25,7 @@ use super::permit::Permit;
 use super::queue::{CallNumber, Queue, Terms, Waiting};
 use super::repeats::Repeats;
 use super::taken::Taken;
+use crate::call::Conversation;
 use bitrix24::Method;
 use bitrix24::{Intensity, TenantId};
 

@@ -11,8 +11,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use tokio::time::Instant;
 
 use self::line::Lines;
-use super::conversation::Conversation;
-use super::priority::Priority;
+use crate::call::{Conversation, Priority};
 use bitrix24::Method;
 use bitrix24::TenantId;
 

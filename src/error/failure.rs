@@ -8,30 +8,18 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 use tonic_types::pb;
 
-use super::Violations;
 use super::reason::{ReasonRow, row};
 use super::retry;
 use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
-use bitrix24::{Method, Outcome};
+use crate::call::{CallContext, CallIdentity};
+use crate::check::Violations;
+use bitrix24::Outcome;
 
 /// The domain of every `ErrorInfo` of this service.
 pub const DOMAIN: &str = "openlines.bitrix24";
 
 /// The metadata that tells gRPC clients how long to wait before they repeat (gRFC A6), in milliseconds.
 const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
-
-/// The call that failed, as far as it is known.
-#[derive(Clone, Debug, Default)]
-pub struct CallIdentity {
-    /// The request id that logs and `RequestInfo` carry.
-    pub request_id: String,
-    /// The tenant as the request names it, at most 63 characters.
-    pub tenant_id: Option<String>,
-    /// The REST method.
-    pub method: Option<Method>,
-    /// The open channel as the request names it: its id or its code.
-    pub line: Option<String>,
-}
 
 /// Who decided that the call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +81,15 @@ impl Failure {
         self.bitrix24.as_ref().map(|error| error.code.as_str())
     }
 
+    /// Notes the failure for the call's log line.
+    pub(crate) fn note(&self, context: &CallContext) {
+        context.note_failure(
+            self.reason.as_str_name(),
+            self.outcome,
+            self.bitrix24_code(),
+        );
+    }
+
     /// How long to wait before a repeat, if it passes with time.
     fn retry_delay(&self) -> Option<Duration> {
         self.retry_delay.or_else(|| retry::delay(self.reason))
@@ -135,7 +132,7 @@ impl Failure {
         let mut details = vec![
             any(&self.error_info(call)),
             any(&pb::RequestInfo {
-                request_id: call.request_id.clone(),
+                request_id: call.call_id.clone(),
                 serving_data: String::new(),
             }),
         ];

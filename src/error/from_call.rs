@@ -3,7 +3,7 @@
 use super::code;
 use super::failure::{Failure, Source};
 use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
-use crate::error::Violations;
+use crate::check::Violations;
 use bitrix24::{CallError, Method, NotSent, Outcome, Refusal, Unanswered};
 
 /// What of Bitrix24's description goes into the details, in bytes.

@@ -93,7 +93,8 @@ mod tests {
     use tonic_types::StatusExt;
 
     use super::*;
-    use crate::error::{CallIdentity, Error, code_name};
+    use crate::call::CallIdentity;
+    use crate::error::{Error, code_name};
 
     /// Code, reason and outcome in a line, the delay of `RetryInfo`, and the pushback in milliseconds.
     fn told(why: NotAdmitted) -> (String, Option<Duration>, Option<String>) {

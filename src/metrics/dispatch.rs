@@ -6,7 +6,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 
 use super::{Metrics, seconds};
-use crate::dispatch::Priority;
+use crate::call::Priority;
 
 /// Bounds of the wait in a queue, in seconds: from the few milliseconds of waiting for company to a deadline.
 const WAIT_SECONDS: [f64; 12] = [

@@ -4,13 +4,13 @@
 
 use serde_json::Value;
 
-use super::check::Check;
 use super::json_object::JsonObject;
-use super::path::Path;
 use crate::api::openlines::v1 as api;
 use crate::api::openlines::v1::attachment_block::Block;
+use crate::check::Check;
+use crate::check::Path;
 
-pub(super) fn check(path: Path<'_>, attachment: &api::Attachment, check: &mut Check<'_>) {
+pub(super) fn check(path: Path<'_>, attachment: &api::Attachment, check: &mut Check) {
     check.not_negative(path.field("id"), attachment.id);
     check.known::<api::ColorToken>(path.field("color_token"), attachment.color_token);
     check.color(path.field("color"), &attachment.color);
@@ -38,7 +38,7 @@ pub(super) fn check(path: Path<'_>, attachment: &api::Attachment, check: &mut Ch
     }
 }
 
-fn check_link(path: Path<'_>, link: &api::LinkBlock, check: &mut Check<'_>) {
+fn check_link(path: Path<'_>, link: &api::LinkBlock, check: &mut Check) {
     check.required_link(path.field("url"), &link.url);
     check.link(path.field("preview_url"), &link.preview_url);
     check.not_negative(path.field("width_pixels"), link.width_pixels);
@@ -47,7 +47,7 @@ fn check_link(path: Path<'_>, link: &api::LinkBlock, check: &mut Check<'_>) {
     check.not_negative(path.field("portal_chat_id"), link.portal_chat_id);
 }
 
-fn check_user(path: Path<'_>, user: &api::UserBlock, check: &mut Check<'_>) {
+fn check_user(path: Path<'_>, user: &api::UserBlock, check: &mut Check) {
     check.nonempty(path.field("name"), &user.name);
     check.link(path.field("avatar_url"), &user.avatar_url);
     check.link(path.field("url"), &user.url);
@@ -57,7 +57,7 @@ fn check_user(path: Path<'_>, user: &api::UserBlock, check: &mut Check<'_>) {
     check.known::<api::AvatarType>(path.field("avatar_type"), user.avatar_type);
 }
 
-fn check_grid(path: Path<'_>, grid: &api::GridBlock, check: &mut Check<'_>) {
+fn check_grid(path: Path<'_>, grid: &api::GridBlock, check: &mut Check) {
     check.some(path.field("entries"), &grid.entries);
     for (index, entry) in grid.entries.iter().enumerate() {
         let path = path.field("entries").item(index);
@@ -72,7 +72,7 @@ fn check_grid(path: Path<'_>, grid: &api::GridBlock, check: &mut Check<'_>) {
     }
 }
 
-fn check_images(path: Path<'_>, block: &api::ImageBlock, check: &mut Check<'_>) {
+fn check_images(path: Path<'_>, block: &api::ImageBlock, check: &mut Check) {
     check.some(path.field("images"), &block.images);
     for (index, image) in block.images.iter().enumerate() {
         let path = path.field("images").item(index);
@@ -83,7 +83,7 @@ fn check_images(path: Path<'_>, block: &api::ImageBlock, check: &mut Check<'_>) 
     }
 }
 
-fn check_files(path: Path<'_>, block: &api::FileBlock, check: &mut Check<'_>) {
+fn check_files(path: Path<'_>, block: &api::FileBlock, check: &mut Check) {
     check.some(path.field("files"), &block.files);
     for (index, file) in block.files.iter().enumerate() {
         let path = path.field("files").item(index);

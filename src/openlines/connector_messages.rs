@@ -3,24 +3,31 @@
 mod parameters;
 mod results;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::check::Check;
+use regex::Regex;
+
 use super::operation::Operation;
-use super::path::Path;
+use super::rules::Rules;
 use super::timing;
 use crate::api::openlines::v1::{
     ConnectorMessage, ExternalChat, ExternalMessage, ExternalUser, Gender,
     SendConnectorMessagesRequest, SendConnectorMessagesResponse,
 };
-use crate::dispatch::Conversation;
-use crate::error::{CallIdentity, Error};
+use crate::call::CallIdentity;
+use crate::call::Conversation;
+use crate::check::Check;
+use crate::check::Path;
+use crate::error::Error;
 use bitrix24::{Answer, Method, NotAnObject, Parameters};
 
 pub(super) struct SendConnectorMessages;
 
 /// The longest identifier or name, in characters. Ours: Bitrix24 documents none, and these are keys and titles.
 const ID_CHARACTERS: usize = 255;
+/// The longest first or last name, in characters. Source: method page `imconnector.send.messages`.
+const NAME_CHARACTERS: usize = 25;
 /// The longest email address, in characters. Source: RFC 5321, section 4.5.3.1.3, less the brackets.
 const EMAIL_CHARACTERS: usize = 254;
 /// The longest phone number, in characters. Ours: twice what an international number with extension needs.
@@ -32,27 +39,13 @@ const NANOSECONDS: i32 = 1_000_000_000;
 /// The last second of the year 9999, the end of `Timestamp`.
 const LAST_SECOND: i64 = 253_402_300_799;
 
+static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[\p{L}\p{M} '’-]*$").ok());
+
 impl Operation for SendConnectorMessages {
     type Request = SendConnectorMessagesRequest;
     type Response = SendConnectorMessagesResponse;
 
     const METHOD: Method = Method::SendConnectorMessages;
-
-    fn tenant_id(request: &Self::Request) -> &str {
-        &request.tenant_id
-    }
-
-    fn request_id(request: &Self::Request) -> &str {
-        &request.request_id
-    }
-
-    fn priority(request: &Self::Request) -> i32 {
-        request.priority
-    }
-
-    fn disable_batching(request: &Self::Request) -> bool {
-        request.disable_batching
-    }
 
     fn conversations(request: &Self::Request) -> Vec<Conversation> {
         // Bitrix24 keeps the connector in lower case. It makes one chat of each external user, or of each external chat if the
@@ -76,14 +69,18 @@ impl Operation for SendConnectorMessages {
         Some(request.line_id.to_string())
     }
 
-    fn prepare(request: &Self::Request, check: &mut Check<'_>) -> Result<Parameters, NotAnObject> {
+    fn prepare(
+        request: &Self::Request,
+        rules: &Rules,
+        check: &mut Check,
+    ) -> Result<Parameters, NotAnObject> {
         check_connector(Path::root("connector_id"), &request.connector_id, check);
         check.required_id(Path::root("line_id"), request.line_id);
         let messages = Path::root("messages");
         check.some(messages, &request.messages);
-        check.at_most(messages, &request.messages, check.rules.maximum_messages);
+        check.at_most(messages, &request.messages, rules.maximum_messages);
         for (index, message) in request.messages.iter().enumerate() {
-            check_message(messages.item(index), message, check);
+            check_message(messages.item(index), message, rules, check);
         }
         Parameters::of(&parameters::ConnectorMessages::of(request))
     }
@@ -103,7 +100,7 @@ impl Operation for SendConnectorMessages {
     }
 }
 
-fn check_connector(path: Path<'_>, connector: &str, check: &mut Check<'_>) {
+fn check_connector(path: Path<'_>, connector: &str, check: &mut Check) {
     check.required_text(path, connector, ID_CHARACTERS);
     let forbidden = |character: char| character <= ' ' || character == '\u{7f}' || character == '.';
     if connector.contains(forbidden) {
@@ -115,14 +112,14 @@ fn check_connector(path: Path<'_>, connector: &str, check: &mut Check<'_>) {
     }
 }
 
-fn check_message(path: Path<'_>, message: &ConnectorMessage, check: &mut Check<'_>) {
+fn check_message(path: Path<'_>, message: &ConnectorMessage, rules: &Rules, check: &mut Check) {
     let user = path.field("user");
     if let Some(message) = check.required(user, message.user.as_ref()) {
-        check_user(user, message, check);
+        check_user(user, message, rules, check);
     }
     let content = path.field("message");
     if let Some(message) = check.required(content, message.message.as_ref()) {
-        check_content(content, message, check);
+        check_content(content, message, rules, check);
     }
     let chat = path.field("chat");
     if let Some(message) = check.required(chat, message.chat.as_ref()) {
@@ -130,10 +127,12 @@ fn check_message(path: Path<'_>, message: &ConnectorMessage, check: &mut Check<'
     }
 }
 
-fn check_user(path: Path<'_>, user: &ExternalUser, check: &mut Check<'_>) {
+fn check_user(path: Path<'_>, user: &ExternalUser, rules: &Rules, check: &mut Check) {
     check.required_text(path.field("id"), &user.id, ID_CHARACTERS);
-    check.name(path.field("first_name"), &user.first_name);
-    check.name(path.field("last_name"), &user.last_name);
+    if rules.strict_names {
+        check_name(path.field("first_name"), &user.first_name, check);
+        check_name(path.field("last_name"), &user.last_name, check);
+    }
     check.url(path.field("picture_url"), &user.picture_url);
     check.url(path.field("profile_url"), &user.profile_url);
     check.known::<Gender>(path.field("gender"), user.gender);
@@ -141,7 +140,18 @@ fn check_user(path: Path<'_>, user: &ExternalUser, check: &mut Check<'_>) {
     check.text(path.field("phone"), &user.phone, PHONE_CHARACTERS);
 }
 
-fn check_content(path: Path<'_>, message: &ExternalMessage, check: &mut Check<'_>) {
+fn check_name(path: Path<'_>, name: &str, check: &mut Check) {
+    check.text(path, name, NAME_CHARACTERS);
+    if !NAME.as_ref().is_some_and(|allowed| allowed.is_match(name)) {
+        check.wrong(
+            path,
+            "CHARACTERS",
+            "has other characters than letters, spaces, hyphens and apostrophes; remove them",
+        );
+    }
+}
+
+fn check_content(path: Path<'_>, message: &ExternalMessage, rules: &Rules, check: &mut Check) {
     check.required_text(path.field("id"), &message.id, ID_CHARACTERS);
     if let Some(time) = &message.send_time
         && !((1..=LAST_SECOND).contains(&time.seconds) && (0..NANOSECONDS).contains(&time.nanos))
@@ -155,7 +165,7 @@ fn check_content(path: Path<'_>, message: &ExternalMessage, check: &mut Check<'_
     check.text(
         path.field("text"),
         &message.text,
-        check.rules.maximum_text_characters,
+        rules.maximum_text_characters,
     );
     check.at_most(path.field("files"), &message.files, FILES);
     for (index, file) in message.files.iter().enumerate() {
@@ -175,7 +185,7 @@ fn check_content(path: Path<'_>, message: &ExternalMessage, check: &mut Check<'_
     }
 }
 
-fn check_chat(path: Path<'_>, chat: &ExternalChat, check: &mut Check<'_>) {
+fn check_chat(path: Path<'_>, chat: &ExternalChat, check: &mut Check) {
     check.required_text(path.field("id"), &chat.id, ID_CHARACTERS);
     check.text(path.field("name"), &chat.name, ID_CHARACTERS);
     check.url(path.field("url"), &chat.url);

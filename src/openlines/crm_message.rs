@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::check::Check;
 use super::operation::Operation;
-use super::path::Path;
+use super::rules::Rules;
 use super::timing;
 use crate::api::openlines::v1::{CrmEntityType, SendCrmMessageRequest, SendCrmMessageResponse};
-use crate::dispatch::Conversation;
-use crate::error::{CallIdentity, Error};
+use crate::call::CallIdentity;
+use crate::call::Conversation;
+use crate::check::Check;
+use crate::check::Path;
+use crate::error::Error;
 use bitrix24::{Answer, Method, NotAnObject, Parameters, loose};
 
 pub(super) struct SendCrmMessage;
@@ -32,22 +34,6 @@ impl Operation for SendCrmMessage {
 
     const METHOD: Method = Method::AddCrmMessage;
 
-    fn tenant_id(request: &Self::Request) -> &str {
-        &request.tenant_id
-    }
-
-    fn request_id(request: &Self::Request) -> &str {
-        &request.request_id
-    }
-
-    fn priority(request: &Self::Request) -> i32 {
-        request.priority
-    }
-
-    fn disable_batching(request: &Self::Request) -> bool {
-        request.disable_batching
-    }
-
     fn conversations(request: &Self::Request) -> Vec<Conversation> {
         vec![Conversation::of(&("crm", request.portal_chat_id))]
     }
@@ -56,7 +42,11 @@ impl Operation for SendCrmMessage {
         None
     }
 
-    fn prepare(request: &Self::Request, check: &mut Check<'_>) -> Result<Parameters, NotAnObject> {
+    fn prepare(
+        request: &Self::Request,
+        rules: &Rules,
+        check: &mut Check,
+    ) -> Result<Parameters, NotAnObject> {
         check.required_value::<CrmEntityType>(
             Path::root("crm_entity_type"),
             request.crm_entity_type,
@@ -64,8 +54,11 @@ impl Operation for SendCrmMessage {
         check.required_id(Path::root("crm_entity_id"), request.crm_entity_id);
         check.required_id(Path::root("user_id"), request.user_id);
         check.required_id(Path::root("portal_chat_id"), request.portal_chat_id);
-        let text_limit = check.rules.maximum_text_characters;
-        check.required_text(Path::root("text"), &request.text, text_limit);
+        check.required_text(
+            Path::root("text"),
+            &request.text,
+            rules.maximum_text_characters,
+        );
         Parameters::of(&CrmMessage {
             crm_entity_type: entity_type(request.crm_entity_type()),
             crm_entity: request.crm_entity_id,

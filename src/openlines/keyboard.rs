@@ -4,16 +4,16 @@
 
 use serde_json::Value;
 
-use super::check::Check;
 use super::json_object::JsonObject;
-use super::path::Path;
 use crate::api::openlines::v1 as api;
 use crate::api::openlines::v1::keyboard_button::Action;
 use crate::api::openlines::v1::keyboard_item::Item;
+use crate::check::Check;
+use crate::check::Path;
 
 const LINKS_ONLY: &str = "network messages accept buttons with a link only; give url instead";
 
-pub(super) fn check(path: Path<'_>, keyboard: &api::Keyboard, check: &mut Check<'_>) {
+pub(super) fn check(path: Path<'_>, keyboard: &api::Keyboard, check: &mut Check) {
     check.some(path.field("items"), &keyboard.items);
     for (index, item) in keyboard.items.iter().enumerate() {
         let path = path.field("items").item(index);
@@ -29,7 +29,7 @@ pub(super) fn check(path: Path<'_>, keyboard: &api::Keyboard, check: &mut Check<
     }
 }
 
-fn check_button(path: Path<'_>, button: &api::KeyboardButton, check: &mut Check<'_>) {
+fn check_button(path: Path<'_>, button: &api::KeyboardButton, check: &mut Check) {
     check.nonempty(path.field("text"), &button.text);
     match &button.action {
         None => check.wrong(path.field("action"), "REQUIRED", "is required; give url"),
@@ -63,7 +63,7 @@ fn check_button(path: Path<'_>, button: &api::KeyboardButton, check: &mut Check<
 }
 
 /// Checks a keyboard in Bitrix24's own form for the one rule that network messages add.
-pub(super) fn check_json(path: Path<'_>, keyboard: &Value, check: &mut Check<'_>) {
+pub(super) fn check_json(path: Path<'_>, keyboard: &Value, check: &mut Check) {
     let Some(buttons) = keyboard.get("BUTTONS").and_then(Value::as_array) else {
         check.wrong(path, "REQUIRED", "has no list BUTTONS; give one");
         return;

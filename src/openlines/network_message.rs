@@ -6,14 +6,16 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::check::Check;
 use super::operation::Operation;
-use super::path::Path;
+use super::rules::Rules;
 use super::{attachment, json_struct, keyboard, timing};
 use crate::api::openlines::v1::send_network_message_request::{AttachmentForm, KeyboardForm};
 use crate::api::openlines::v1::{SendNetworkMessageRequest, SendNetworkMessageResponse};
-use crate::dispatch::Conversation;
-use crate::error::{CallIdentity, Error};
+use crate::call::CallIdentity;
+use crate::call::Conversation;
+use crate::check::Check;
+use crate::check::Path;
+use crate::error::Error;
 use bitrix24::{Answer, Method, NotAnObject, Parameters, loose};
 
 pub(super) struct SendNetworkMessage;
@@ -42,22 +44,6 @@ impl Operation for SendNetworkMessage {
 
     const METHOD: Method = Method::AddNetworkMessage;
 
-    fn tenant_id(request: &Self::Request) -> &str {
-        &request.tenant_id
-    }
-
-    fn request_id(request: &Self::Request) -> &str {
-        &request.request_id
-    }
-
-    fn priority(request: &Self::Request) -> i32 {
-        request.priority
-    }
-
-    fn disable_batching(request: &Self::Request) -> bool {
-        request.disable_batching
-    }
-
     fn conversations(request: &Self::Request) -> Vec<Conversation> {
         let recipient = ("network", &request.line_code, request.user_id);
         vec![Conversation::of(&recipient)]
@@ -67,7 +53,11 @@ impl Operation for SendNetworkMessage {
         Some(request.line_code.clone())
     }
 
-    fn prepare(request: &Self::Request, check: &mut Check<'_>) -> Result<Parameters, NotAnObject> {
+    fn prepare(
+        request: &Self::Request,
+        rules: &Rules,
+        check: &mut Check,
+    ) -> Result<Parameters, NotAnObject> {
         let code = request.line_code.as_bytes();
         if code.len() != CODE_CHARACTERS || !code.iter().all(u8::is_ascii_alphanumeric) {
             check.wrong(
@@ -77,14 +67,17 @@ impl Operation for SendNetworkMessage {
             );
         }
         check.required_id(Path::root("user_id"), request.user_id);
-        let text_limit = check.rules.maximum_text_characters;
-        check.required_text(Path::root("text"), &request.text, text_limit);
+        check.required_text(
+            Path::root("text"),
+            &request.text,
+            rules.maximum_text_characters,
+        );
         Parameters::of(&NetworkMessage {
             code: &request.line_code,
             user_id: request.user_id,
             message: &request.text,
-            attach: attachment_form(request.attachment_form.as_ref(), check),
-            keyboard: keyboard_form(request.keyboard_form.as_ref(), check),
+            attach: attachment_form(request.attachment_form.as_ref(), rules, check),
+            keyboard: keyboard_form(request.keyboard_form.as_ref(), rules, check),
             url_preview: request.disable_url_preview.then_some("N"),
         })
     }
@@ -108,8 +101,12 @@ impl Operation for SendNetworkMessage {
     }
 }
 
-fn attachment_form(form: Option<&AttachmentForm>, check: &mut Check<'_>) -> Option<Box<RawValue>> {
-    let limit = check.rules.maximum_attachment_bytes;
+fn attachment_form(
+    form: Option<&AttachmentForm>,
+    rules: &Rules,
+    check: &mut Check,
+) -> Option<Box<RawValue>> {
+    let limit = rules.maximum_attachment_bytes;
     match form? {
         AttachmentForm::Attachment(attachment) => {
             let path = Path::root("attachment");
@@ -124,8 +121,12 @@ fn attachment_form(form: Option<&AttachmentForm>, check: &mut Check<'_>) -> Opti
     }
 }
 
-fn keyboard_form(form: Option<&KeyboardForm>, check: &mut Check<'_>) -> Option<Box<RawValue>> {
-    let limit = check.rules.maximum_keyboard_bytes;
+fn keyboard_form(
+    form: Option<&KeyboardForm>,
+    rules: &Rules,
+    check: &mut Check,
+) -> Option<Box<RawValue>> {
+    let limit = rules.maximum_keyboard_bytes;
     match form? {
         KeyboardForm::Keyboard(keyboard) => {
             let path = Path::root("keyboard");
@@ -141,7 +142,7 @@ fn keyboard_form(form: Option<&KeyboardForm>, check: &mut Check<'_>) -> Option<B
     }
 }
 
-fn untyped(path: Path<'_>, source: &prost_types::Struct, check: &mut Check<'_>) -> Option<Value> {
+fn untyped(path: Path<'_>, source: &prost_types::Struct, check: &mut Check) -> Option<Value> {
     let json = json_struct::to_json(source);
     if json.is_err() {
         check.wrong(
@@ -158,7 +159,7 @@ fn serialized(
     path: Path<'_>,
     json: &Value,
     limit: usize,
-    check: &mut Check<'_>,
+    check: &mut Check,
 ) -> Option<Box<RawValue>> {
     let raw = to_raw_value(json).ok()?;
     let found = raw.get().len();

@@ -1,33 +1,23 @@
-//! What the three operations have in common.
+//! The shape that the three operations share.
 
 use std::time::Duration;
 
-use super::check::Check;
-use crate::dispatch::Conversation;
-use crate::error::{CallIdentity, Error};
+use super::rules::Rules;
+use crate::api::openlines::v1::{
+    SendConnectorMessagesRequest, SendCrmMessageRequest, SendNetworkMessageRequest,
+};
+use crate::call::{CallIdentity, Conversation};
+use crate::check::Check;
+use crate::error::Error;
 use bitrix24::{Answer, Method, NotAnObject, Parameters};
 
 /// One RPC: a request becomes parameters, an answer becomes a response.
 pub(super) trait Operation {
-    /// The RPC's request.
-    type Request;
-    /// The RPC's response.
+    type Request: SendRequest;
     type Response;
 
     /// The REST method behind the RPC.
     const METHOD: Method;
-
-    /// The tenant that the request names.
-    fn tenant_id(request: &Self::Request) -> &str;
-
-    /// The idempotency key, or an empty text.
-    fn request_id(request: &Self::Request) -> &str;
-
-    /// The value of the request's priority, which need not be one of the enum's.
-    fn priority(request: &Self::Request) -> i32;
-
-    /// Whether the call has to travel alone.
-    fn disable_batching(request: &Self::Request) -> bool;
 
     /// The conversations that a valid request writes to, each once.
     fn conversations(request: &Self::Request) -> Vec<Conversation>;
@@ -35,10 +25,14 @@ pub(super) trait Operation {
     /// The open channel that the request names, by id or by code.
     fn line(request: &Self::Request) -> Option<String>;
 
-    /// Checks the request and puts it into Bitrix24's terms, to be sent if the check finds nothing.
-    fn prepare(request: &Self::Request, check: &mut Check<'_>) -> Result<Parameters, NotAnObject>;
+    /// Checks the request and makes Bitrix24's parameters, to be sent if the check finds nothing.
+    fn prepare(
+        request: &Self::Request,
+        rules: &Rules,
+        check: &mut Check,
+    ) -> Result<Parameters, NotAnObject>;
 
-    /// Puts the answer into the API's terms. `operating_limit` is how long the method may run on this portal.
+    /// Makes the response. `operating_limit` is the method's operating time on this portal.
     fn reply(
         answer: Answer,
         request: &Self::Request,
@@ -46,3 +40,41 @@ pub(super) trait Operation {
         operating_limit: Option<Duration>,
     ) -> Result<Self::Response, Error>;
 }
+
+/// The fields that every request of the service has.
+pub(super) trait SendRequest {
+    fn tenant_id(&self) -> &str;
+    /// The field `request_id`: a UUID or empty.
+    fn idempotency_key(&self) -> &str;
+    /// The number of the enum's value, which need not be a known one.
+    fn priority(&self) -> i32;
+    fn disable_batching(&self) -> bool;
+}
+
+macro_rules! send_requests {
+    ($($request:ty),*) => {
+        $(impl SendRequest for $request {
+            fn tenant_id(&self) -> &str {
+                &self.tenant_id
+            }
+
+            fn idempotency_key(&self) -> &str {
+                &self.request_id
+            }
+
+            fn priority(&self) -> i32 {
+                self.priority
+            }
+
+            fn disable_batching(&self) -> bool {
+                self.disable_batching
+            }
+        })*
+    };
+}
+
+send_requests!(
+    SendConnectorMessagesRequest,
+    SendCrmMessageRequest,
+    SendNetworkMessageRequest
+);

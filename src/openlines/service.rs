@@ -2,31 +2,29 @@
 
 use std::sync::Arc;
 
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::check::{Check, Rules};
 use super::connector_messages::SendConnectorMessages;
 use super::crm_message::SendCrmMessage;
 use super::network_message::SendNetworkMessage;
-use super::operation::Operation;
-use super::path::Path;
-use super::{Call, CallParts};
-use crate::api::openlines::v1::CallPriority;
-use crate::api::openlines::v1::ErrorReason as Reason;
+use super::operation::{Operation, SendRequest};
+use super::rules::Rules;
 use crate::api::openlines::v1::open_lines_service_server::OpenLinesService;
 use crate::api::openlines::v1::{
-    SendConnectorMessagesRequest, SendConnectorMessagesResponse, SendCrmMessageRequest,
-    SendCrmMessageResponse, SendNetworkMessageRequest, SendNetworkMessageResponse,
+    CallPriority, ErrorReason as Reason, SendConnectorMessagesRequest,
+    SendConnectorMessagesResponse, SendCrmMessageRequest, SendCrmMessageResponse,
+    SendNetworkMessageRequest, SendNetworkMessageResponse,
 };
-use crate::auth::{Caller, Callers};
-use crate::dispatch::{Announced, Delivery, Dispatcher, Priority};
-use crate::error::{CallIdentity, Error, Violations};
+use crate::auth::Callers;
+use crate::call::{CallContext, CallIdentity, Priority, Progress};
+use crate::check::{Call, CallParts, Check, Path};
+use crate::dispatch::{Delivery, Dispatcher};
+use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::server::CallContext;
 use crate::tenant::{Directory, ResolveError, Tenant};
 use bitrix24::Outcome;
-use bitrix24::{InvalidTenantId, TenantId};
 
 /// The implementation of `openlines.v1.OpenLinesService`.
 #[derive(Debug)]
@@ -79,54 +77,10 @@ impl OpenLines {
             line: O::line(&request),
             ..context.identity()
         };
-        let outcome = async {
-            let authorization = metadata.get_all("authorization").iter();
-            let caller = self
-                .callers
-                .authenticate(authorization.map(|value| value.as_encoded_bytes()))?;
-            context.note_caller(&caller);
-            let mut violations = Violations::default();
-            // The tenant comes first, so that a caller learns nothing about requests to portals that are not its own.
-            let tenant_id = O::tenant_id(&request);
-            let announce = |id| {
-                let conversations = O::conversations(&request);
-                (self.dispatcher).announce(id, conversations, context.arrival().cloned())
-            };
-            let resolved = self
-                .resolve(&caller, tenant_id, announce, &mut violations)
-                .await;
-            if matches!(&resolved, Err(Error::Tenant(error)) if *error != ResolveError::NotPermitted)
-            {
-                identity.tenant_id = Some(tenant_id.to_owned());
-            }
-            let resolved = resolved?;
-            let tenant = resolved.as_ref().map(|(tenant, _)| tenant);
-            if let Some(tenant) = tenant {
-                identity.tenant_id = Some(tenant.id().to_string());
-                context.note_tenant(tenant.id());
-            }
-            let operating_limit = tenant.and_then(|tenant| {
-                self.dispatcher
-                    .options()
-                    .operating_limit_of(tenant.portal())
-            });
-            let call = self.check::<O>(resolved, &request, violations)?;
-            let noting = context.clone();
-            let delivery = Delivery {
-                deadline: context.deadline(),
-                note_sent: Arc::new(move |sent| noting.note_sending(sent)),
-            };
-            let (delivered, spent) = self.dispatcher.send(call, delivery).await;
-            context.note_waits(spent.waiting, spent.portal);
-            let delivered = delivered?;
-            if delivered.is_replayed {
-                context.note_replayed();
-            }
-            O::reply(delivered.answer, &request, &identity, operating_limit)
-        };
-        outcome.await.map(Response::new).map_err(|error| {
+        let sent = self.send::<O>(&metadata, &request, &context, &mut identity);
+        sent.await.map(Response::new).map_err(|error| {
             let failure = error.into_failure(&identity);
-            context.note_failure(&failure);
+            failure.note(&context);
             if failure.reason() == Reason::UndocumentedCode {
                 self.metrics.undocumented_code(O::METHOD.name());
             }
@@ -134,82 +88,112 @@ impl OpenLines {
         })
     }
 
+    async fn send<O: Operation>(
+        &self,
+        metadata: &MetadataMap,
+        request: &O::Request,
+        context: &CallContext,
+        identity: &mut CallIdentity,
+    ) -> Result<O::Response, Error> {
+        let authorization = metadata.get_all("authorization").iter();
+        let caller = self
+            .callers
+            .authenticate(authorization.map(|value| value.as_encoded_bytes()))?;
+        context.note_caller(caller.name());
+        let mut check = Check::default();
+        // The tenant comes first, so that a caller learns nothing about requests to the portals of
+        // other callers.
+        let resolved = match check.tenant_id(Path::root("tenant_id"), request.tenant_id()) {
+            None => None,
+            Some(id) => {
+                // Announced before anything is awaited, so that later calls wait for this one.
+                let conversations = O::conversations(request);
+                let announced = (self.dispatcher).announce(
+                    id.clone(),
+                    conversations,
+                    context.arrival().cloned(),
+                );
+                let resolved = self.directory.resolve(&caller, &id).await;
+                if !matches!(resolved, Err(ResolveError::NotPermitted)) {
+                    identity.tenant_id = Some(id.to_string());
+                }
+                let tenant = resolved?;
+                context.note_tenant(&id);
+                Some((tenant, announced))
+            }
+        };
+        let (tenant, announced) = resolved.unzip();
+        let operating_limit = tenant.as_ref().and_then(|tenant| {
+            let options = self.dispatcher.options();
+            options.operating_limit_of(tenant.portal())
+        });
+        let call = self.check::<O>(tenant, request, check)?;
+        let Some(announced) = announced else {
+            // A call has a tenant, and a tenant was announced.
+            return Err(NOT_SENT);
+        };
+        let noting = context.clone();
+        let delivery = Delivery {
+            deadline: context.deadline(),
+            note_sent: Arc::new(move |is_sent| {
+                noting.note_progress(if is_sent {
+                    Progress::Sent
+                } else {
+                    Progress::NotStarted
+                });
+            }),
+        };
+        let (delivered, spent) = self.dispatcher.send(call, announced, delivery).await;
+        context.note_durations(spent.waiting, spent.portal);
+        let delivered = delivered?;
+        if delivered.is_replayed {
+            context.note_replayed();
+        }
+        O::reply(delivered.answer, request, identity, operating_limit)
+    }
+
     /// Lets a request through that breaks no rule.
     fn check<O: Operation>(
         &self,
-        resolved: Option<(Tenant, Announced)>,
+        tenant: Option<Tenant>,
         request: &O::Request,
-        mut violations: Violations,
+        mut check: Check,
     ) -> Result<Call, Error> {
-        if let Some((tenant, _)) = &resolved
+        if let Some(tenant) = &tenant
             && O::METHOD.needs_application()
             && !tenant.is_application()
         {
             return Err(Error::ApplicationRequired);
         }
-        let request_id = check_request_id(O::request_id(request), &mut violations);
-        let mut check = Check {
-            rules: &self.rules,
-            violations: &mut violations,
-        };
-        let parameters = O::prepare(request, &mut check).map_err(|_| Error::Internal {
-            outcome: Outcome::NotExecuted,
-        })?;
-        check.known::<CallPriority>(Path::root("priority"), O::priority(request));
-        match resolved {
-            Some((tenant, announced)) if violations.is_empty() => Ok(Call {
-                parts: CallParts {
-                    tenant,
-                    announced: Arc::new(announced),
-                    method: O::METHOD,
-                    parameters,
-                    priority: priority(O::priority(request)),
-                    may_be_batched: !O::disable_batching(request),
-                    request_id,
-                },
-            }),
-            Some(_) | None => Err(Error::InvalidRequest(violations)),
-        }
-    }
-
-    /// Announces the call before anything is waited for, so that later calls find it there. `None`, and a violation, if the text cannot be a
-    /// tenant's id.
-    async fn resolve(
-        &self,
-        caller: &Caller,
-        tenant_id: &str,
-        announce: impl FnOnce(TenantId) -> Announced,
-        violations: &mut Violations,
-    ) -> Result<Option<(Tenant, Announced)>, Error> {
-        match TenantId::parse(tenant_id) {
-            Ok(id) => {
-                let announced = announce(id.clone());
-                let tenant = self.directory.resolve(caller, &id).await?;
-                Ok(Some((tenant, announced)))
-            }
-            Err(InvalidTenantId::Empty) => {
-                violations.add("tenant_id", "REQUIRED", "is required; it is empty");
-                Ok(None)
-            }
-            Err(fault) => {
-                violations.add("tenant_id", "TENANT_ID", fault.to_string());
-                Ok(None)
-            }
-        }
+        let idempotency_key = check_idempotency_key(request.idempotency_key(), &mut check);
+        let parameters = O::prepare(request, &self.rules, &mut check).map_err(|_| NOT_SENT)?;
+        check.known::<CallPriority>(Path::root("priority"), request.priority());
+        let parts = tenant.map(|tenant| CallParts {
+            tenant,
+            method: O::METHOD,
+            parameters,
+            priority: priority(request.priority()),
+            may_be_batched: !request.disable_batching(),
+            idempotency_key,
+        });
+        check.pass(parts).map_err(Error::InvalidRequest)
     }
 }
 
-/// The idempotency key, if there is one.
-fn check_request_id(request_id: &str, violations: &mut Violations) -> Option<Uuid> {
-    if request_id.is_empty() {
+/// The service failed before anything was sent.
+const NOT_SENT: Error = Error::Internal {
+    outcome: Outcome::NotExecuted,
+};
+
+fn check_idempotency_key(text: &str, check: &mut Check) -> Option<Uuid> {
+    if text.is_empty() {
         return None;
     }
     // The hyphenated form only, 36 characters: one spelling for one key.
-    let parsed = Uuid::try_parse(request_id).ok();
-    let key = parsed.filter(|_| request_id.len() == 36);
+    let key = Uuid::try_parse(text).ok().filter(|_| text.len() == 36);
     if key.is_none() {
-        let description = "is no UUID of 36 characters; draw one, or leave it empty";
-        violations.add("request_id", "UUID", description);
+        let description = "is not a UUID of 36 characters; generate one, or leave it empty";
+        check.wrong(Path::root("request_id"), "UUID", description);
     }
     key
 }

@@ -17,17 +17,16 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
 
-use super::context::CallContext;
+use super::call_id::{self, CALL_ID};
 use super::deadline::Patience;
 use super::ending::{Ending, operation};
 use super::load::{Scales, WeighedBody};
-use super::request_id::{self, REQUEST_ID};
+
+use crate::call::{Arrival, CallContext, Progress};
 use crate::config;
-use crate::error::{self, Administration, Error};
+use crate::error::{self, Error, Interruption};
 use crate::metrics::Metrics;
-use crate::order::Arrival;
 use crate::telemetry;
-use bitrix24::{CallError, NotSent, Outcome, Unanswered};
 
 /// Services that answer about the server itself. They are never refused for load and not logged: probes would flood the log.
 const ABOUT_THE_SERVER: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
@@ -128,8 +127,8 @@ where
 
         let begun = Instant::now();
         let deadline = begun + self.gate.patience.of(request.headers());
-        let context = CallContext::new(request_id::of(request.headers()), deadline, arrival);
-        let span = span(operation(path), context.request_id());
+        let context = CallContext::new(call_id::of(request.headers()), deadline, arrival);
+        let span = span(operation(path), context.call_id());
         telemetry::adopt_parent(&span, request.headers());
         let trace_id = telemetry::trace_id(&span, request.headers());
         let ending = Ending::new(
@@ -154,7 +153,7 @@ where
         let noted = context.clone();
         let mut request = request.map({
             let load = Arc::clone(&load);
-            |body| WeighedBody::of(body, load, move || noted.note_too_heavy())
+            |body| WeighedBody::of(body, load, move || noted.note_too_large())
         });
         request.extensions_mut().insert(context.clone());
         let answer = AssertUnwindSafe(self.inner.call(request).instrument(span)).catch_unwind();
@@ -166,10 +165,10 @@ where
                 biased;
                 answered = answered => match answered {
                     Ok(Ok(response)) => translate(response?, &context, gate.maximum_request_bytes),
-                    Ok(Err(_panic)) => fail(internal(&context), &context),
-                    Err(_elapsed) => fail(late(&context), &context),
+                    Ok(Err(_panic)) => interrupt(Interruption::Panicked, &context),
+                    Err(_elapsed) => interrupt(Interruption::TimedOut, &context),
                 },
-                () = gate.cut.cancelled() => fail(cut_short(&context), &context),
+                () = gate.cut.cancelled() => interrupt(Interruption::Terminated, &context),
             };
             Ok(finish(response, &context, ending))
         }
@@ -178,11 +177,11 @@ where
 }
 
 /// The span of a call, under OpenTelemetry's names for gRPC servers.
-fn span(operation: &str, request_id: &str) -> Span {
+fn span(operation: &str, call_id: &str) -> Span {
     tracing::info_span!(
         target: telemetry::SPANS,
         "call",
-        request_id,
+        call_id,
         otel.name = operation,
         otel.kind = "server",
         otel.status_code = tracing::field::Empty,
@@ -193,39 +192,8 @@ fn span(operation: &str, request_id: &str) -> Span {
     )
 }
 
-/// What became of a call that panicked. The panic itself was logged by its hook.
-fn internal(context: &CallContext) -> Error {
-    let notes = context.notes();
-    let outcome = if notes.sending || notes.changing {
-        Outcome::Unknown
-    } else {
-        Outcome::NotExecuted
-    };
-    Error::Internal { outcome }
-}
-
-/// What became of a call that nobody answered in time, for example because its request never arrived whole.
-fn late(context: &CallContext) -> Error {
-    let notes = context.notes();
-    if notes.changing {
-        Administration::ChangeUnknown { timed_out: true }.into()
-    } else if notes.sending {
-        CallError::from(Unanswered::DeadlinePassed).into()
-    } else {
-        CallError::from(NotSent::DeadlinePassed).into()
-    }
-}
-
-/// What became of a call that was cut because the service stops.
-fn cut_short(context: &CallContext) -> Error {
-    let notes = context.notes();
-    if notes.changing {
-        Administration::ChangeUnknown { timed_out: false }.into()
-    } else if notes.sending {
-        CallError::from(Unanswered::Abandoned).into()
-    } else {
-        Error::ShuttingDown
-    }
+fn interrupt(why: Interruption, context: &CallContext) -> Response<Body> {
+    fail(Error::interrupted(why, context.notes().progress), context)
 }
 
 fn refuse<E: 'static>(
@@ -241,7 +209,7 @@ fn refuse<E: 'static>(
 fn fail(error: Error, context: &CallContext) -> Response<Body> {
     let identity = context.identity();
     let failure = error.into_failure(&identity);
-    context.note_failure(&failure);
+    failure.note(context);
     failure.into_status(&identity).into_http()
 }
 
@@ -257,9 +225,9 @@ fn translate(
         .and_then(|status| {
             // What the library has to say after the request was read is about the answer.
             let notes = context.notes();
-            if notes.sending || notes.changing {
-                Some(internal(context))
-            } else if notes.too_heavy {
+            if notes.progress != Progress::NotStarted {
+                Some(Error::interrupted(Interruption::Panicked, notes.progress))
+            } else if notes.is_too_large {
                 Some(Error::Overloaded)
             } else {
                 error::translate(&status, maximum_request_bytes)
@@ -272,10 +240,10 @@ fn translate(
 }
 
 fn finish(mut response: Response<Body>, context: &CallContext, ending: Ending) -> Response<Body> {
-    if let Ok(request_id) = HeaderValue::from_str(context.request_id()) {
-        response.headers_mut().insert(REQUEST_ID, request_id);
+    if let Ok(call_id) = HeaderValue::from_str(context.call_id()) {
+        response.headers_mut().insert(CALL_ID, call_id);
     }
-    if context.notes().replayed {
+    if context.notes().is_replayed {
         let yes = HeaderValue::from_static("true");
         response.headers_mut().insert(REPLAYED, yes);
     }

@@ -21,7 +21,7 @@ use tower::util::Oneshot;
 
 use super::call::CallService;
 use super::tls::Tls;
-use crate::order::Arrivals;
+use crate::call::Arrivals;
 
 /// Streams of one connection, or more: a single caller may use the room of all calls. The HTTP/2 library would set 200.
 const CONCURRENT_STREAMS: u32 = 256;

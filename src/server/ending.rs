@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::context::CallContext;
 use crate::api::openlines::tenants::v1::tenant_service_server::SERVICE_NAME as TENANTS;
 use crate::api::openlines::v1::open_lines_service_server::SERVICE_NAME as OPEN_LINES;
+use crate::call::CallContext;
 use crate::metrics::{EndedCall, Metrics};
 
 /// The longest operation that is logged, in characters: anybody may call any path.
@@ -90,14 +90,7 @@ impl Ending {
     fn emit(&mut self, code: &'static str) {
         self.told = true;
         let notes = self.context.notes();
-        let outcome = match notes.outcome {
-            None if code == "CANCELLED" => Some(if notes.sending || notes.changing {
-                "unknown"
-            } else {
-                "not_executed"
-            }),
-            noted => noted,
-        };
+        let outcome = notes.outcome_of(code);
         let duration = self.begun.elapsed();
         self.metrics.call_ended(EndedCall {
             method: operation(&self.path),
@@ -121,7 +114,7 @@ impl Ending {
             .collect();
         tracing::info!(
             target: "openlines::call",
-            request_id = self.context.request_id(),
+            call_id = self.context.call_id(),
             trace_id = self.trace_id,
             operation = shown,
             code,
@@ -130,7 +123,7 @@ impl Ending {
             caller = notes.caller,
             tenant = notes.tenant,
             bitrix24_code = notes.bitrix24_code,
-            replayed = notes.replayed.then_some(true),
+            replayed = notes.is_replayed.then_some(true),
             duration_ms = milliseconds(duration),
             wait_ms = (notes.waited > UNNOTICED).then(|| milliseconds(notes.waited)),
             portal_ms = notes.portal_duration.map(milliseconds),

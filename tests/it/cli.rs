@@ -322,7 +322,7 @@ async fn each_call_has_one_line_in_the_log() {
             (line["caller"].as_str(), line["tenant"].as_str()),
             (Some("tests"), Some("hook"))
         );
-        assert!(line["duration_ms"].is_number() && line["request_id"].is_string());
+        assert!(line["duration_ms"].is_number() && line["call_id"].is_string());
     }
 }
 

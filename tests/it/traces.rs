@@ -78,7 +78,7 @@ async fn a_call_is_one_span_below_the_callers_with_one_span_for_its_portal_reque
     assert_eq!(text(call, "rpc.system.name"), "grpc");
     assert_eq!(text(call, "rpc.method"), call.name);
     assert_eq!(text(call, "rpc.response.status_code"), "OK");
-    assert_eq!(text(call, "request_id"), "traced-1");
+    assert_eq!(text(call, "call_id"), "traced-1");
 
     assert_eq!(portal.name, "POST imopenlines.crm.message.add");
     assert_eq!(portal.kind(), SpanKind::Client);

@@ -2,8 +2,9 @@
 
 use crate::api::openlines::tenants::v1::verify_tenant_response::Verdict;
 use crate::api::openlines::tenants::v1::{Finding, VerifyTenantResponse};
+use crate::call::CallIdentity;
 use crate::error::reason::{Repeat, row};
-use crate::error::{CallIdentity, Error, Failure};
+use crate::error::{Error, Failure};
 use bitrix24::CallError;
 
 /// What a trial showed.

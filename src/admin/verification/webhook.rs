@@ -6,7 +6,8 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::{Report, Trial};
-use crate::error::{CallIdentity, Error};
+use crate::call::CallIdentity;
+use crate::error::Error;
 use bitrix24::{
     Answer, Credential, Deadlines, Method, Outcome, Parameters, PortalAddress, SendGuard,
 };

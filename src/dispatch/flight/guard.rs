@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Flying;
-use crate::dispatch::conversation::Conversation;
+use crate::call::Conversation;
 use crate::dispatch::place::Place;
 use crate::dispatch::portal::Fate;
 use bitrix24::TenantId;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Portal;
 use super::company::Company;
-use crate::dispatch::conversation::Conversation;
+use crate::call::Conversation;
 use crate::dispatch::operating::{BATCH, OperatingBudgets};
 use crate::dispatch::pace::Pace;
 use crate::dispatch::queue::{CallNumber, Fits, Terms};

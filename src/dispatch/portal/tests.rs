@@ -3,8 +3,8 @@
 mod simulation;
 
 use super::*;
+use crate::call::Priority;
 use crate::dispatch::operating::{Report, Travelled};
-use crate::dispatch::priority::Priority;
 use bitrix24::Plan;
 
 const MS: Duration = Duration::from_millis(1);

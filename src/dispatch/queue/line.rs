@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::CallNumber;
-use crate::dispatch::conversation::Conversation;
+use crate::call::Conversation;
 
 /// The conversations that have calls waiting or in the air.
 #[derive(Debug, Default)]

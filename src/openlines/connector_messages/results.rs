@@ -10,7 +10,8 @@ use crate::api::openlines::v1::{
     AcceptedConnectorMessage, ConnectorMessage, ConnectorMessageResult, OpenLineSession,
     ProcessedChat, ProcessedMessage, SendConnectorMessagesRequest,
 };
-use crate::error::{CallIdentity, Error};
+use crate::call::CallIdentity;
+use crate::error::Error;
 use crate::openlines::{json_struct, timing};
 use bitrix24::{Answer, loose};
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::dispatch::conversation::Conversation;
+use crate::call::Conversation;
 use crate::dispatch::queue::CallNumber;
 
 /// The portal's own books. Times are microseconds since the start.

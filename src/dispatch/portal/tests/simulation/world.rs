@@ -10,10 +10,10 @@ use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
 use super::model::Model;
-use crate::dispatch::conversation::Conversation;
+use crate::call::Conversation;
+use crate::call::Priority;
 use crate::dispatch::options::Options;
 use crate::dispatch::portal::{Fate, Next, Portal};
-use crate::dispatch::priority::Priority;
 use crate::dispatch::queue::{CallNumber, Terms};
 use bitrix24::Method;
 use bitrix24::TenantId;

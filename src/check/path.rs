@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A path. It is built on the stack while a request is walked and becomes a text only when something is wrong.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Path<'a> {
+pub(crate) struct Path<'a> {
     parent: Option<&'a Path<'a>>,
     field: &'static str,
     index: Option<usize>,
@@ -12,7 +12,7 @@ pub(super) struct Path<'a> {
 
 impl<'a> Path<'a> {
     /// A field of the request itself.
-    pub(super) fn root(field: &'static str) -> Self {
+    pub(crate) fn root(field: &'static str) -> Self {
         Self {
             parent: None,
             field,
@@ -21,7 +21,7 @@ impl<'a> Path<'a> {
     }
 
     /// A field of the message at this path.
-    pub(super) fn field(&'a self, field: &'static str) -> Self {
+    pub(crate) fn field(&'a self, field: &'static str) -> Self {
         Self {
             parent: Some(self),
             field,
@@ -30,7 +30,7 @@ impl<'a> Path<'a> {
     }
 
     /// An item of the list at this path.
-    pub(super) fn item(self, index: usize) -> Self {
+    pub(crate) fn item(self, index: usize) -> Self {
         Self {
             index: Some(index),
             ..self

@@ -1,30 +1,29 @@
-//! What is wrong with a request.
+//! The violations of a request.
 
 /// One rule that a request breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub(crate) struct Violation {
     /// The path of the field, for example `messages[2].user.first_name`.
-    pub field: String,
+    pub(crate) field: String,
     /// The rule, in UPPER_SNAKE_CASE, for programs.
-    pub rule: &'static str,
-    /// What is wrong, the limit and the remedy, for people. Never the value itself.
-    pub description: String,
+    pub(crate) rule: &'static str,
+    /// The fault, the limit and the remedy, for people. Never the value itself.
+    pub(crate) description: String,
 }
 
-/// The rules that a request breaks. All are counted, and the first [`Violations::KEPT`] are kept: a status travels in
-/// HTTP trailers, which have to stay small.
+/// The violations of a request. All are counted, and the first [`Violations::KEPT`] are kept: a
+/// status is sent in HTTP trailers, which have to stay small.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Violations {
+pub(crate) struct Violations {
     kept: Vec<Violation>,
     found: usize,
 }
 
 impl Violations {
     /// How many violations a status carries at most.
-    pub const KEPT: usize = 20;
+    pub(crate) const KEPT: usize = 20;
 
-    /// Adds a violation.
-    pub fn add(
+    pub(crate) fn add(
         &mut self,
         field: impl Into<String>,
         rule: &'static str,
@@ -41,9 +40,9 @@ impl Violations {
         }
     }
 
-    /// Adds those of a later check of the same request. A field that was wrong before counts as empty there, so what is
-    /// found of it, or of the message around it, is left out.
-    pub fn extend(&mut self, later: Self) {
+    /// Adds those of a later check of the same request, which takes a field with a violation for
+    /// empty: its violations of that field, or of the message around it, are left out.
+    pub(crate) fn extend(&mut self, later: Self) {
         let earlier = self.kept.len();
         for violation in later.kept {
             let Violation {
@@ -61,18 +60,17 @@ impl Violations {
         }
     }
 
-    /// Whether nothing is wrong.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.found == 0
     }
 
-    /// The violations that were kept, in the order in which they were found.
-    pub fn kept(&self) -> &[Violation] {
+    /// In the order in which they were found.
+    pub(crate) fn kept(&self) -> &[Violation] {
         &self.kept
     }
 
     /// How many were found, kept or not.
-    pub fn found(&self) -> usize {
+    pub(crate) fn found(&self) -> usize {
         self.found
     }
 }

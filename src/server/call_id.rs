@@ -4,14 +4,14 @@ use http::{HeaderMap, HeaderName};
 use uuid::Uuid;
 
 /// The header in which a caller may give the id, and in which the answer returns it.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const CALL_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest id that is taken over, in characters.
 const LONGEST: usize = 128;
 
 /// The caller's id, if it is one word of harmless characters, or a new one.
 pub(super) fn of(headers: &HeaderMap) -> String {
-    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let given = headers.get(CALL_ID).and_then(|id| id.to_str().ok());
     given
         .filter(|id| is_harmless(id))
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
@@ -31,10 +31,10 @@ mod tests {
     #[test]
     fn a_harmless_id_is_kept_and_others_are_replaced() {
         let mut headers = HeaderMap::new();
-        headers.insert(REQUEST_ID, "order-7.1".parse().unwrap());
+        headers.insert(CALL_ID, "order-7.1".parse().unwrap());
         assert_eq!(of(&headers), "order-7.1");
         for bad in ["", "two words", "a\"b", &"x".repeat(129)] {
-            headers.insert(REQUEST_ID, bad.parse().unwrap());
+            headers.insert(CALL_ID, bad.parse().unwrap());
             assert_eq!(of(&headers).len(), 36, "{bad}");
         }
     }
