@@ -1,8 +1,10 @@
 //! Faults that tests inject: what goes wrong, when, and whether the method is executed all the same.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use super::oauth::{self, OAuthError};
 use super::system_error::SystemError;
@@ -112,6 +114,8 @@ pub enum FaultKind {
     Silence(Moment),
     /// The answer comes late: the delay lies before or after the execution, which happens either way.
     Slow(Moment, Duration),
+    /// As [`Self::Slow`], but the response comes when the gate opens.
+    Held(Moment, Gate),
     /// A page of the web server in front, `text/html`, with this status.
     Html(Moment, u16),
     /// `500` with the plain text `Internal Server Error`.
@@ -146,6 +150,36 @@ pub enum FaultKind {
         executed: bool,
     },
 }
+
+/// Holds responses back until it is opened. Clones are the same gate.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    /// A closed gate.
+    pub fn closed() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    /// Lets through what waits, and everything after.
+    pub fn open(&self) {
+        self.0.close();
+    }
+
+    /// Waits until the gate is open.
+    pub(super) async fn opened(&self) {
+        // The semaphore has no permits: this ends only when it is closed, as an error.
+        let _ = self.0.acquire().await;
+    }
+}
+
+impl PartialEq for Gate {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Gate {}
 
 /// What goes wrong with one command of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,7 +247,7 @@ impl FaultKind {
             | Self::Html(moment, _)
             | Self::PlainText(moment)
             | Self::Empty(moment) => *moment == Moment::After,
-            Self::Slow(..) | Self::Damage(_) => true,
+            Self::Slow(..) | Self::Held(..) | Self::Damage(_) => true,
             Self::Redirect { .. } | Self::Refuse { .. } => false,
             Self::Command(fault) => fault.executes(),
             Self::Scripted { executed, .. } => *executed,
@@ -240,6 +274,7 @@ impl FaultKind {
             Self::Close(moment) => either(moment, "close_before", "close_after"),
             Self::Silence(moment) => either(moment, "silence_before", "silence_after"),
             Self::Slow(moment, _) => either(moment, "slow_before", "slow_after"),
+            Self::Held(moment, _) => either(moment, "held_before", "held_after"),
             Self::Html(moment, _) => either(moment, "html_before", "html_after"),
             Self::PlainText(moment) => either(moment, "plain_text_before", "plain_text_after"),
             Self::Empty(moment) => either(moment, "empty_before", "empty_after"),

@@ -69,7 +69,7 @@ mod world;
 
 pub use brackets::decode as decode_form;
 pub use event::{Event, EventKind};
-pub use fault::{CommandFault, Damage, Fault, FaultKind, Moment, Schedule};
+pub use fault::{CommandFault, Damage, Fault, FaultKind, Gate, Moment, Schedule};
 pub use limits::{Intensity, Limits};
 pub use oauth::{GrantedPair, OAuthError};
 pub use portal::{

@@ -96,6 +96,7 @@ impl Reply {
             | FaultKind::Close(_)
             | FaultKind::Silence(_)
             | FaultKind::Slow(..)
+            | FaultKind::Held(..)
             | FaultKind::Html(..)
             | FaultKind::PlainText(_)
             | FaultKind::Empty(_)
@@ -138,6 +139,7 @@ impl Reply {
                 Self::Written(written)
             }
             FaultKind::Slow(..)
+            | FaultKind::Held(..)
             | FaultKind::Redirect { .. }
             | FaultKind::Refuse { .. }
             | FaultKind::Damage(_)

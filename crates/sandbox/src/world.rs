@@ -370,4 +370,9 @@ async fn delay(fault: Option<&FaultKind>, at: Moment) {
     {
         tokio::time::sleep(*delay).await;
     }
+    if let Some(FaultKind::Held(moment, gate)) = fault
+        && *moment == at
+    {
+        gate.opened().await;
+    }
 }
