@@ -113,7 +113,8 @@ fn log_lines(settings: &config::Log) -> Box<dyn Layer<Registry> + Send + Sync> {
         .with_default(LevelFilter::TRACE)
         .with_targets(QUIET.map(|target| (target, LevelFilter::WARN)))
         // Spans are for traces. The line of a call has its ids, and formatting spans would cost more than the line.
-        .with_target(SPANS, LevelFilter::OFF);
+        .with_target(SPANS, LevelFilter::OFF)
+        .with_target(bitrix24::SPAN_TARGET, LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal());
@@ -139,7 +140,11 @@ where
         .with_target(false)
         .with_level(false)
         .with_tracked_inactivity(false)
-        .with_filter(Targets::new().with_target(SPANS, LevelFilter::INFO))
+        .with_filter(
+            Targets::new()
+                .with_target(SPANS, LevelFilter::INFO)
+                .with_target(bitrix24::SPAN_TARGET, LevelFilter::INFO),
+        )
 }
 
 fn tracer_provider(

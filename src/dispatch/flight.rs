@@ -26,7 +26,9 @@ use super::queue::Terms;
 use super::send_error::SendError;
 use crate::telemetry::SPANS;
 use crate::tenant::Opened;
-use bitrix24::{Answer, CallError, Command, Deadlines, NotSent, Outcome, SendGuard, Unanswered};
+use bitrix24::{
+    Answer, CallError, Command, Deadlines, ErrorCode, NotSent, Outcome, SendGuard, Unanswered,
+};
 
 /// How long an answer is waited for. The cloud cuts a request after 60 seconds (page "limits"); until then nobody knows whether it is still
 /// at work, and the next call of the conversation must wait.
@@ -292,7 +294,9 @@ fn fate(error: Option<&CallError>) -> Fate {
         Some(CallError::NotSent(NotSent::DeadlinePassed | NotSent::AddressForbidden)) => {
             Fate::Withdrawn
         }
-        Some(CallError::Refused(refusal)) if refusal.is_query_limit() => Fate::RateLimited,
+        Some(CallError::Refused(refusal)) if refusal.is(ErrorCode::QueryLimitExceeded) => {
+            Fate::RateLimited
+        }
         Some(CallError::Refused(_)) => Fate::Answered,
         Some(CallError::Unanswered(unanswered)) => match unanswered {
             Unanswered::Oversized { .. } | Unanswered::NoResult { .. } => Fate::Answered,

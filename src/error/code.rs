@@ -1,157 +1,169 @@
-//! The table of Bitrix24's documented error codes: what each becomes.
-//!
-//! Sources: the method pages of the three operations in both generations, the neighbours `imconnector.register`,
-//! `imconnector.chat.name.set` and `imopenlines.network.join`, the table of system errors, the pages on limits, batches
-//! and OAuth, and codes that client libraries have met.
+//! What Bitrix24's documented error codes mean to callers. The codes themselves: [`ErrorCode`].
+
+use bitrix24::{ErrorCode, Method};
 
 use crate::api::openlines::v1::ErrorReason as Reason;
 use crate::api::openlines::v1::bitrix24_error::DocumentedCode;
 use crate::api::openlines::v1::{
-    ConnectorMessagesErrorCode as Connector, CrmMessageErrorCode as Crm,
-    NetworkMessageErrorCode as Network, SystemErrorCode as System,
+    ConnectorMessagesErrorCode as ConnectorCode, CrmMessageErrorCode as CrmCode,
+    NetworkMessageErrorCode as NetworkCode, SystemErrorCode as SystemCode,
 };
-use bitrix24::Method;
 
-/// One documented code.
+/// Whose documentation has a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// `imconnector.send.messages` and its neighbours.
+    Connector,
+    /// `imopenlines.crm.message.add`
+    Crm,
+    /// `imopenlines.network.message.add` and `imopenlines.network.join`
+    Network,
+    /// Any method, and the authorization server.
+    System,
+}
+
+impl Scope {
+    fn of(method: Method) -> Self {
+        match method {
+            Method::SendConnectorMessages => Self::Connector,
+            Method::AddCrmMessage => Self::Crm,
+            Method::AddNetworkMessage => Self::Network,
+            Method::ReadScopes => Self::System,
+        }
+    }
+}
+
+/// What a code means in one scope.
 #[derive(Clone, Copy, Debug)]
-pub struct CodeRow {
-    /// The code as documented. Codes are compared without regard to case.
-    pub code: &'static str,
+pub struct Meaning {
+    scope: Scope,
     /// The code in the API.
     pub documented: DocumentedCode,
     /// Why a call that gets this code failed.
     pub reason: Reason,
-    /// The request field that the code is about, where that is certain.
+    /// The request field that the code is about, if that is certain.
     pub field: Option<&'static str>,
 }
 
-/// The row of `code` when `method` answers it: the method's own rows come before those of the system.
-pub fn find(method: Method, code: &str) -> Option<&'static CodeRow> {
-    of_method(method)
-        .iter()
-        .chain(SYSTEM)
-        .find(|row| row.code.eq_ignore_ascii_case(code))
+/// The meaning of `code` in a response to `method`: the method's own comes before that of the
+/// system.
+pub(super) fn find(method: Method, code: ErrorCode) -> Option<&'static Meaning> {
+    in_scope(Scope::of(method), code).or_else(|| in_scope(Scope::System, code))
 }
 
-/// The rows of a method's own codes.
-pub fn of_method(method: Method) -> &'static [CodeRow] {
-    match method {
-        Method::SendConnectorMessages => CONNECTOR,
-        Method::AddCrmMessage => CRM,
-        Method::AddNetworkMessage => NETWORK,
-        Method::ReadScopes => &[],
-    }
+/// The meaning of `code` in a scope that documents it.
+pub fn in_scope(scope: Scope, code: ErrorCode) -> Option<&'static Meaning> {
+    meanings(code).iter().find(|meaning| meaning.scope == scope)
 }
 
-macro_rules! rows {
-    ($scope:ident of $enumeration:ident: $($code:literal $value:ident => $reason:ident $(, $field:literal)?;)*) => {
-        &[$(CodeRow {
-            code: $code,
-            documented: DocumentedCode::$scope($enumeration::$value as i32),
-            reason: Reason::$reason,
-            field: rows!(@field $($field)?),
-        }),*]
+/// Rows of the form `Code: Scope => Reason "field", other Scope => Reason;`.
+macro_rules! meanings {
+    ($code:ident; $($variant:ident: $($scope:ident => $reason:ident $($field:literal)?),+;)*) => {
+        match $code {
+            $(ErrorCode::$variant => const { &[$(Meaning {
+                scope: Scope::$scope,
+                documented: meanings!(@api $scope $variant),
+                reason: Reason::$reason,
+                field: meanings!(@field $($field)?),
+            }),+] },)*
+        }
     };
+    (@api Connector $variant:ident) => {
+        DocumentedCode::ConnectorMessagesCode(ConnectorCode::$variant as i32)
+    };
+    (@api Crm $variant:ident) => { DocumentedCode::CrmMessageCode(CrmCode::$variant as i32) };
+    (@api Network $variant:ident) => {
+        DocumentedCode::NetworkMessageCode(NetworkCode::$variant as i32)
+    };
+    (@api System $variant:ident) => { DocumentedCode::SystemCode(SystemCode::$variant as i32) };
     (@field) => { None };
     (@field $field:literal) => { Some($field) };
 }
 
-/// The codes of `imconnector.send.messages` and its neighbours.
-const CONNECTOR: &[CodeRow] = rows! { ConnectorMessagesCode of Connector:
-    "WRONG_AUTH_TYPE" WrongAuthType => WrongAuthorizationType;
-    "ERROR_ARGUMENT" ErrorArgument => RejectedArgument;
-    "NOT_ACTIVE_LINE" NotActiveLine => LineNotActive;
-    "IMCONNECTOR_NO_CORRECT_PROVIDER" ImconnectorNoCorrectProvider => ConnectorNotAvailable;
-    "IMCONNECTOR_NOT_SPECIFIED_CORRECT_COMMAND" ImconnectorNotSpecifiedCorrectCommand => ConnectorNotAvailable;
-    "IMCONNECTOR_COULD_NOT_GET_PROVIDER_OBJECT" ImconnectorCouldNotGetProviderObject => ConnectorNotAvailable;
-    "IMCONNECTOR_NOT_SPECIFIED_CORRECT_CONNECTOR" ImconnectorNotSpecifiedCorrectConnector => ConnectorNotAvailable;
-    "PROVIDER_UNSUPPORTED_TYPE_INCOMING_MESSAGE" ProviderUnsupportedTypeIncomingMessage => RejectedArgument;
-    "IMCONNECTOR_NOT_ALL_THE_REQUIRED_DATA" ImconnectorNotAllTheRequiredData => RejectedArgument;
-    "CONNECTOR_PROXY_NO_ADD_USER" ConnectorProxyNoAddUser => ExternalUserNotCreated;
-    "CONNECTOR_PROXY_NO_USER_IM" ConnectorProxyNoUserIm => ExternalUserNotCreated;
-    "CONNECTOR" Connector => RejectedArgument, "connector_id";
-    "LINE" Line => RejectedArgument, "line_id";
-    "MESSAGES" Messages => RejectedArgument, "messages";
-    "100" Structure => RejectedArgument, "messages";
-    "APPLICATION_REGISTRATION_ERROR_POINT" ApplicationRegistrationErrorPoint => ConnectorNotAvailable;
-    "APPLICATION_REGISTRATION_ERROR" ApplicationRegistrationError => ConnectorNotAvailable;
-    "CONNECTOR_ID_REQUIRED" ConnectorIdRequired => ConnectorNotAvailable;
-    "NAME_REQUIRED" NameRequired => ConnectorNotAvailable;
-    "ICON_REQUIRED" IconRequired => ConnectorNotAvailable;
-    "NO_APPLICATION_ID" NoApplicationId => ConnectorNotAvailable;
-    "NO_PLACEMENT_HANDLER" NoPlacementHandler => ConnectorNotAvailable;
-    "GENERAL_CONNECTOR_REGISTRATION_ERROR" GeneralConnectorRegistrationError => ConnectorNotAvailable;
-    "CHAT_RENAMING_FAILED" ChatRenamingFailed => MessageNotAdded;
-};
+fn meanings(code: ErrorCode) -> &'static [Meaning] {
+    meanings! { code;
+        InternalServerError: System => OutcomeUnknown;
+        ErrorUnexpectedAnswer: System => OutcomeUnknown;
+        QueryLimitExceeded: System => PortalRateLimited;
+        OperationTimeLimit: System => OperatingLimit;
+        ErrorBatchMethodNotAllowed: System => Internal;
+        ErrorBatchLengthExceeded: System => Internal;
+        NoAuthFound: System => ReauthorizationRequired;
+        InvalidRequest: System => PortalRequiresHttps;
+        OverloadLimit: System => PortalBlocked;
+        AccessDenied: Crm => PortalAccessDenied, System => PortalAccessDenied;
+        InvalidCredentials: System => ReauthorizationRequired;
+        ErrorManifestIsNotAvailable: System => PortalNotOperational;
+        InsufficientScope: System => MissingScope;
+        ExpiredToken: System => ReauthorizationRequired;
+        UserAccessError: System => PortalAccessDenied;
+        PortalDeleted: System => PortalNotOperational;
+        InvalidToken: System => ReauthorizationRequired;
+        AuthorizationError: System => ReauthorizationRequired;
+        ApplicationNotFound: System => ReauthorizationRequired;
+        ErrorOauth: System => ReauthorizationRequired;
+        PaymentRequired: System => PortalNotOperational;
+        MethodConfirmWaiting: System => MethodNotConfirmed;
+        MethodConfirmDenied: System => MethodNotConfirmed;
+        VerificationNeeded: System => PortalNotOperational;
+        WrongAuthType: Connector => WrongAuthorizationType, Network => WrongAuthorizationType,
+            System => WrongAuthorizationType;
+        AccessError: System => PortalAccessDenied;
+        AllowedOnlyIntranetUser: System => PortalAccessDenied;
+        ErrorMethodNotFound: System => MethodNotAvailable;
+        ErrorArgument: Connector => RejectedArgument, Crm => RejectedArgument,
+            System => RejectedArgument;
+        InvalidArgValue: System => RejectedArgument;
+        ErrorCore: System => MessageNotAdded;
+        ErrorNotFound: System => PortalObjectNotFound;
+        NotFound: Network => LineNotFound, System => PortalObjectNotFound;
+        EmptyCode: System => PortalObjectNotFound;
+        PortalBlockedByLicenseScanner: System => PortalNotOperational;
+        WrongClient: System => ReauthorizationRequired;
+        InvalidClient: System => ReauthorizationRequired;
+        InvalidGrant: System => ReauthorizationRequired;
+        NotInstalled: System => ReauthorizationRequired;
+        InvalidScope: System => ReauthorizationRequired;
+        BadVerificationCode: System => ReauthorizationRequired;
 
-/// The codes of `imopenlines.crm.message.add`.
-const CRM: &[CodeRow] = rows! { CrmMessageCode of Crm:
-    "ERROR_ARGUMENT" ErrorArgument => RejectedArgument;
-    "ACCESS_DENIED" AccessDenied => PortalAccessDenied;
-    "CHAT_NOT_IN_CRM" ChatNotInCrm => ChatNotLinked;
-    "CANCELED" Canceled => SenderNotInChat;
-    "MESSAGE_ADD_ERROR" MessageAddError => MessageNotAdded;
-};
+        NotActiveLine: Connector => LineNotActive;
+        ImconnectorNoCorrectProvider: Connector => ConnectorNotAvailable;
+        ImconnectorNotSpecifiedCorrectCommand: Connector => ConnectorNotAvailable;
+        ImconnectorCouldNotGetProviderObject: Connector => ConnectorNotAvailable;
+        ImconnectorNotSpecifiedCorrectConnector: Connector => ConnectorNotAvailable;
+        ProviderUnsupportedTypeIncomingMessage: Connector => RejectedArgument;
+        ImconnectorNotAllTheRequiredData: Connector => RejectedArgument;
+        ConnectorProxyNoAddUser: Connector => ExternalUserNotCreated;
+        ConnectorProxyNoUserIm: Connector => ExternalUserNotCreated;
+        Connector: Connector => RejectedArgument "connector_id";
+        Line: Connector => RejectedArgument "line_id";
+        Messages: Connector => RejectedArgument "messages";
+        Structure: Connector => RejectedArgument "messages";
+        ApplicationRegistrationErrorPoint: Connector => ConnectorNotAvailable;
+        ApplicationRegistrationError: Connector => ConnectorNotAvailable;
+        ConnectorIdRequired: Connector => ConnectorNotAvailable;
+        NameRequired: Connector => ConnectorNotAvailable;
+        IconRequired: Connector => ConnectorNotAvailable;
+        NoApplicationId: Connector => ConnectorNotAvailable;
+        NoPlacementHandler: Connector => ConnectorNotAvailable;
+        GeneralConnectorRegistrationError: Connector => ConnectorNotAvailable;
+        ChatRenamingFailed: Connector => MessageNotAdded;
 
-/// The codes of `imopenlines.network.message.add` and `imopenlines.network.join`.
-const NETWORK: &[CodeRow] = rows! { NetworkMessageCode of Network:
-    "WRONG_AUTH_TYPE" WrongAuthType => WrongAuthorizationType;
-    "CODE" Code => RejectedArgument, "line_code";
-    "CODE_ERROR" CodeError => RejectedArgument, "line_code";
-    "IMBOT_ERROR" ImbotError => PortalModuleMissing;
-    "NOT_FOUND" NotFound => LineNotFound;
-    "INACTIVE" Inactive => LineNotActive;
-    "USER_ID_EMPTY" UserIdEmpty => RejectedArgument, "user_id";
-    "USER_MESSAGE_LIMIT" UserMessageLimit => RecipientWeeklyLimit;
-    "MESSAGE_EMPTY" MessageEmpty => RejectedArgument, "text";
-    "ATTACH_OVERSIZE" AttachOversize => RejectedArgument, "attachment";
-    "ATTACH_ERROR" AttachError => RejectedArgument, "attachment";
-    "KEYBOARD_ERROR" KeyboardError => RejectedArgument, "keyboard";
-    "KEYBOARD_OVERSIZE" KeyboardOversize => RejectedArgument, "keyboard";
-    "WRONG_REQUEST" WrongRequest => MessageNotAdded;
-};
+        ChatNotInCrm: Crm => ChatNotLinked;
+        Canceled: Crm => SenderNotInChat;
+        MessageAddError: Crm => MessageNotAdded;
 
-/// The codes that any method, or the authorization server, may answer.
-pub const SYSTEM: &[CodeRow] = rows! { SystemCode of System:
-    "INTERNAL_SERVER_ERROR" InternalServerError => OutcomeUnknown;
-    "ERROR_UNEXPECTED_ANSWER" ErrorUnexpectedAnswer => OutcomeUnknown;
-    "QUERY_LIMIT_EXCEEDED" QueryLimitExceeded => PortalRateLimited;
-    "OPERATION_TIME_LIMIT" OperationTimeLimit => OperatingLimit;
-    "ERROR_BATCH_METHOD_NOT_ALLOWED" ErrorBatchMethodNotAllowed => Internal;
-    "ERROR_BATCH_LENGTH_EXCEEDED" ErrorBatchLengthExceeded => Internal;
-    "NO_AUTH_FOUND" NoAuthFound => ReauthorizationRequired;
-    "INVALID_REQUEST" InvalidRequest => PortalRequiresHttps;
-    "OVERLOAD_LIMIT" OverloadLimit => PortalBlocked;
-    "ACCESS_DENIED" AccessDenied => PortalAccessDenied;
-    "INVALID_CREDENTIALS" InvalidCredentials => ReauthorizationRequired;
-    "ERROR_MANIFEST_IS_NOT_AVAILABLE" ErrorManifestIsNotAvailable => PortalNotOperational;
-    "insufficient_scope" InsufficientScope => MissingScope;
-    "expired_token" ExpiredToken => ReauthorizationRequired;
-    "user_access_error" UserAccessError => PortalAccessDenied;
-    "PORTAL_DELETED" PortalDeleted => PortalNotOperational;
-    "invalid_token" InvalidToken => ReauthorizationRequired;
-    "authorization_error" AuthorizationError => ReauthorizationRequired;
-    "APPLICATION_NOT_FOUND" ApplicationNotFound => ReauthorizationRequired;
-    "ERROR_OAUTH" ErrorOauth => ReauthorizationRequired;
-    "PAYMENT_REQUIRED" PaymentRequired => PortalNotOperational;
-    "METHOD_CONFIRM_WAITING" MethodConfirmWaiting => MethodNotConfirmed;
-    "METHOD_CONFIRM_DENIED" MethodConfirmDenied => MethodNotConfirmed;
-    "verification_needed" VerificationNeeded => PortalNotOperational;
-    "WRONG_AUTH_TYPE" WrongAuthType => WrongAuthorizationType;
-    "ACCESS_ERROR" AccessError => PortalAccessDenied;
-    "ALLOWED_ONLY_INTRANET_USER" AllowedOnlyIntranetUser => PortalAccessDenied;
-    "ERROR_METHOD_NOT_FOUND" ErrorMethodNotFound => MethodNotAvailable;
-    "ERROR_ARGUMENT" ErrorArgument => RejectedArgument;
-    "INVALID_ARG_VALUE" InvalidArgValue => RejectedArgument;
-    "ERROR_CORE" ErrorCore => MessageNotAdded;
-    "ERROR_NOT_FOUND" ErrorNotFound => PortalObjectNotFound;
-    "NOT_FOUND" NotFound => PortalObjectNotFound;
-    "" EmptyCode => PortalObjectNotFound;
-    "PORTAL_BLOCKED_BY_LICENSE_SCANNER" PortalBlockedByLicenseScanner => PortalNotOperational;
-    "wrong_client" WrongClient => ReauthorizationRequired;
-    "invalid_client" InvalidClient => ReauthorizationRequired;
-    "invalid_grant" InvalidGrant => ReauthorizationRequired;
-    "NOT_INSTALLED" NotInstalled => ReauthorizationRequired;
-    "INVALID_SCOPE" InvalidScope => ReauthorizationRequired;
-    "bad_verification_code" BadVerificationCode => ReauthorizationRequired;
-};
+        Code: Network => RejectedArgument "line_code";
+        CodeError: Network => RejectedArgument "line_code";
+        ImbotError: Network => PortalModuleMissing;
+        Inactive: Network => LineNotActive;
+        UserIdEmpty: Network => RejectedArgument "user_id";
+        UserMessageLimit: Network => RecipientWeeklyLimit;
+        MessageEmpty: Network => RejectedArgument "text";
+        AttachOversize: Network => RejectedArgument "attachment";
+        AttachError: Network => RejectedArgument "attachment";
+        KeyboardError: Network => RejectedArgument "keyboard";
+        KeyboardOversize: Network => RejectedArgument "keyboard";
+        WrongRequest: Network => MessageNotAdded;
+    }
+}

@@ -1,24 +1,24 @@
-//! From a refused or unanswered request to an authorization server to what the caller is told.
+//! The failure of a request to an authorization server, as reported to the caller.
 
-use super::code;
+use super::code::{self, Scope};
 use super::failure::Failure;
 use super::from_call::{self, DESCRIPTION_BYTES, QUOTED_BYTES, cut};
 use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
 use bitrix24::{Consequence, OAuthError, OAuthRefusal, Outcome};
 
-/// Why the question `asked`, a method or a path, was not answered.
-pub(super) fn failure(error: &OAuthError, asked: &str) -> Failure {
+/// The failure of a request for `method`, which may be a path.
+pub(super) fn failure(error: &OAuthError, method: &str) -> Failure {
     match error {
         OAuthError::NotSent(_) | OAuthError::Unanswered(_) => from_call::of_bitrix24(
             Reason::AuthorizationServerUnavailable,
             Outcome::NotExecuted,
             format!("{error}; nothing was sent to the portal"),
         ),
-        OAuthError::Refused(refusal) => refused(refusal, asked),
+        OAuthError::Refused(refusal) => refused(refusal, method),
     }
 }
 
-fn refused(refusal: &OAuthRefusal, asked: &str) -> Failure {
+fn refused(refusal: &OAuthRefusal, method: &str) -> Failure {
     let reason = match refusal.consequence() {
         Consequence::RetryLater => Reason::AuthorizationServerUnavailable,
         Consequence::GrantInvalid | Consequence::NeedsReauthorization => {
@@ -27,17 +27,19 @@ fn refused(refusal: &OAuthRefusal, asked: &str) -> Failure {
     };
     let code = &refusal.code;
     let message = match cut(&refusal.description, QUOTED_BYTES) {
-        "" => format!("the authorization server refused {asked} with {code}"),
-        quoted => format!("the authorization server refused {asked} with {code}: {quoted}"),
+        "" => format!("the authorization server refused {method} with {code}"),
+        quoted => format!("the authorization server refused {method} with {code}: {quoted}"),
     };
-    let documented = code::SYSTEM.iter().find(|row| refusal.is(row.code));
+    let meaning = refusal
+        .documented
+        .and_then(|code| code::in_scope(Scope::System, code));
     Failure {
         bitrix24: Some(Bitrix24Error {
-            method: asked.to_owned(),
+            method: method.to_owned(),
             http_status: refusal.http_status.into(),
             code: code.clone(),
             description: cut(&refusal.description, DESCRIPTION_BYTES).to_owned(),
-            documented_code: documented.map(|row| row.documented),
+            documented_code: meaning.map(|meaning| meaning.documented),
         }),
         ..from_call::of_bitrix24(reason, Outcome::NotExecuted, message)
     }

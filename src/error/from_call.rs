@@ -1,4 +1,4 @@
-//! From a failed call to a portal to what the caller is told.
+//! The failure of a call to a portal, as reported to the caller.
 
 use super::code;
 use super::failure::{Failure, Source};
@@ -6,11 +6,12 @@ use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
 use crate::check::Violations;
 use bitrix24::{CallError, Method, NotSent, Outcome, Refusal, Unanswered};
 
-/// What of Bitrix24's description goes into the details, in bytes.
+/// Longest part of Bitrix24's description in the details, in bytes.
 pub(super) const DESCRIPTION_BYTES: usize = 512;
-/// What of it goes into the status message, in bytes. The message travels percent-encoded, three times as long.
+/// Longest part of it in the status message, in bytes. The message is sent percent-encoded, up to
+/// three times as long.
 pub(super) const QUOTED_BYTES: usize = 200;
-/// What of a code goes anywhere, in bytes. Documented ones are shorter than 50.
+/// Longest part of a code, in bytes. Documented ones are shorter than 50.
 pub(super) const CODE_BYTES: usize = 128;
 
 const MAYBE_DELIVERED: &str = "the message may or may not have been delivered";
@@ -36,15 +37,15 @@ pub(super) fn failure(error: CallError, method: Option<Method>) -> Failure {
             Reason::PortalMoved,
             outcome,
             match new_address {
-                Some(address) => format!("the portal answers under a new address, {address}"),
-                None => "the portal answers under a new address".to_owned(),
+                Some(address) => format!("the portal has moved to a new address, {address}"),
+                None => "the portal has moved to a new address".to_owned(),
             },
         ),
         CallError::NoPortal { http_status } => of_bitrix24(
             Reason::PortalNotFound,
             outcome,
             format!(
-                "the web server at the portal's address answered HTTP {http_status} with a page instead of Bitrix24"
+                "there is no Bitrix24 portal at the address: its web server returned a page with HTTP {http_status}"
             ),
         ),
         CallError::Refused(refusal) => refused(&refusal, method),
@@ -67,7 +68,7 @@ pub(super) fn answer_not_understood() -> Failure {
     of_bitrix24(
         Reason::AnswerNotUnderstood,
         Outcome::Executed,
-        "Bitrix24 reported success without the result that its documentation promises; the message was taken".to_owned(),
+        "Bitrix24 accepted the message, but its response lacks the documented result".to_owned(),
     )
 }
 
@@ -101,11 +102,13 @@ pub(super) fn message_rejected(
 }
 
 fn refused(refusal: &Refusal, method: Option<Method>) -> Failure {
-    let row = method.and_then(|method| code::find(method, &refusal.code));
+    let meaning = method
+        .zip(refusal.documented)
+        .and_then(|(method, code)| code::find(method, code));
     let outcome = refusal.outcome();
-    let reason = match row {
+    let reason = match meaning {
         _ if outcome == Outcome::Unknown => Reason::OutcomeUnknown,
-        Some(row) => row.reason,
+        Some(meaning) => meaning.reason,
         None => Reason::UndocumentedCode,
     };
     let code = cut(&refusal.code, CODE_BYTES);
@@ -125,12 +128,11 @@ fn refused(refusal: &Refusal, method: Option<Method>) -> Failure {
         refused
     };
     let mut violations = Violations::default();
-    if let Some(field) = row
-        .and_then(|row| row.field)
+    if let Some(field) = meaning
+        .and_then(|meaning| meaning.field)
         .filter(|_| reason == Reason::RejectedArgument)
     {
-        let description =
-            format!("Bitrix24 refused it with {shown_code}; correct it as Bitrix24Error says");
+        let description = format!("Bitrix24 refused it with {shown_code}; see Bitrix24Error");
         violations.add(field, "REJECTED_BY_BITRIX24", description);
     }
     Failure {
@@ -139,7 +141,7 @@ fn refused(refusal: &Refusal, method: Option<Method>) -> Failure {
             http_status: refusal.http_status.into(),
             code: code.to_owned(),
             description: cut(&refusal.description, DESCRIPTION_BYTES).to_owned(),
-            documented_code: row.map(|row| row.documented),
+            documented_code: meaning.map(|meaning| meaning.documented),
         }),
         violations,
         ..of_bitrix24(reason, outcome, message)
@@ -154,7 +156,7 @@ pub(super) fn of_bitrix24(reason: Reason, outcome: Outcome, message: String) -> 
     }
 }
 
-/// The longest beginning of `text` with at most `bytes` bytes that ends between two characters.
+/// The longest start of `text` with at most `bytes` bytes that ends between two characters.
 pub(super) fn cut(text: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(text.len()))
         .rev()

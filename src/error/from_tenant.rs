@@ -1,13 +1,13 @@
-//! What a caller is told when a tenant cannot be used, or its portal cannot be opened.
+//! The failure of a call whose tenant or portal access cannot be used, as reported to the caller.
 
-use super::code;
+use super::code::{self, Scope};
 use super::failure::{Failure, Source};
 use super::from_call;
 use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
 use crate::tenant::{AccessError, ResolveError, Unusable};
-use bitrix24::Outcome;
+use bitrix24::{ErrorCode, Outcome};
 
-/// What stands as the method where the authorization server refused.
+/// The method in `Bitrix24Error` if the authorization server refused.
 const TOKEN_REQUEST: &str = "oauth/token";
 
 pub(super) fn unresolved(error: ResolveError) -> Failure {
@@ -64,12 +64,11 @@ pub(super) fn not_opened(error: AccessError) -> Failure {
 }
 
 fn reauthorization_required(cause: &str) -> Failure {
-    // The portal has a code of the same letters, which asks for HTTPS.
-    let documented = code::SYSTEM
-        .iter()
-        .find(|row| row.code.eq_ignore_ascii_case(cause))
-        .filter(|row| row.reason != Reason::PortalRequiresHttps)
-        .map(|row| row.documented);
+    // INVALID_REQUEST is another code at a portal: there it asks for HTTPS.
+    let documented = ErrorCode::parse(cause)
+        .filter(|code| *code != ErrorCode::InvalidRequest)
+        .and_then(|code| code::in_scope(Scope::System, code))
+        .map(|meaning| meaning.documented);
     let message = format!(
         "the tenant's access was not refreshed ({cause}), so a person has to authorize the service anew; nothing was sent"
     );
@@ -88,7 +87,7 @@ fn reauthorization_required(cause: &str) -> Failure {
     }
 }
 
-/// Causes that no server has answered.
+/// Causes that come from this service instead of a server.
 const OUR_WORDS: [&str; 3] = ["answer_lost", "other_portal", "uninstalled"];
 
 fn unusable_tenant(unusable: Unusable) -> Failure {

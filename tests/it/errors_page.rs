@@ -5,10 +5,11 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use bitrix24::Method;
+use bitrix24::ErrorCode;
 use bitrix24_openlines::api::DESCRIPTORS;
 use bitrix24_openlines::api::openlines::v1::ErrorReason;
-use bitrix24_openlines::error::code::{CodeRow, SYSTEM, of_method};
+use bitrix24_openlines::api::openlines::v1::bitrix24_error::DocumentedCode;
+use bitrix24_openlines::error::code::{Scope, in_scope};
 use bitrix24_openlines::error::code_name;
 use bitrix24_openlines::error::reason::REASONS;
 use prost::Message;
@@ -45,15 +46,16 @@ fn the_proto_names_the_status_of_every_reason() {
 }
 
 #[test]
-fn every_code_leads_to_a_reason() {
-    for row in all_codes() {
-        assert_ne!(row.reason, ErrorReason::Unspecified, "{}", row.code);
-        assert!(
-            REASONS.iter().any(|known| known.reason == row.reason),
-            "{}",
-            row.code
-        );
+fn every_code_leads_to_a_reason_in_some_scope() {
+    let mut mapped: Vec<ErrorCode> = Vec::new();
+    for (_, scope) in SCOPES {
+        for code in documented_codes(scope) {
+            let reason = in_scope(scope, code).unwrap().reason;
+            assert!(REASONS.iter().any(|row| row.reason == reason), "{code:?}");
+            mapped.push(code);
+        }
     }
+    assert!(ErrorCode::ALL.iter().all(|code| mapped.contains(code)));
 }
 
 /// Every value of `ErrorReason` with its comment in the .proto.
@@ -111,40 +113,37 @@ fn reasons() -> String {
 
 fn codes() -> String {
     let mut page = "## Bitrix24's codes\n\nCodes are compared without regard to case. A method's own codes come before those of the system. A refusal with a 5xx status has the reason `ERROR_REASON_OUTCOME_UNKNOWN`, except for `QUERY_LIMIT_EXCEEDED`, `OVERLOAD_LIMIT` and `PORTAL_DELETED`.\n".to_owned();
-    for method in [
-        Method::SendConnectorMessages,
-        Method::AddCrmMessage,
-        Method::AddNetworkMessage,
-    ] {
-        page.push_str(&code_table(&format!("`{method}`"), of_method(method)));
+    for (title, scope) in SCOPES {
+        writeln!(page, "\n### {title}\n\n| code | reason |\n|---|---|").unwrap();
+        for code in documented_codes(scope) {
+            let text = match code.as_str() {
+                "" => "(empty)".to_owned(),
+                text => format!("`{text}`"),
+            };
+            let reason = in_scope(scope, code).unwrap().reason.as_str_name();
+            writeln!(page, "| {text} | `{reason}` |").unwrap();
+        }
     }
-    page.push_str(&code_table(
-        "Any method, and the authorization server",
-        SYSTEM,
-    ));
     page
 }
 
-fn code_table(title: &str, rows: &[CodeRow]) -> String {
-    let mut table = format!("\n### {title}\n\n| code | reason |\n|---|---|\n");
-    for row in rows {
-        let code = if row.code.is_empty() {
-            "(empty)".to_owned()
-        } else {
-            format!("`{}`", row.code)
-        };
-        writeln!(table, "| {code} | `{}` |", row.reason.as_str_name()).unwrap();
-    }
-    table
-}
+const SCOPES: [(&str, Scope); 4] = [
+    ("`imconnector.send.messages`", Scope::Connector),
+    ("`imopenlines.crm.message.add`", Scope::Crm),
+    ("`imopenlines.network.message.add`", Scope::Network),
+    ("Any method, and the authorization server", Scope::System),
+];
 
-fn all_codes() -> impl Iterator<Item = &'static CodeRow> {
-    [
-        Method::SendConnectorMessages,
-        Method::AddCrmMessage,
-        Method::AddNetworkMessage,
-    ]
-    .into_iter()
-    .flat_map(of_method)
-    .chain(SYSTEM)
+/// The codes of a scope, in the order of the API's enum.
+fn documented_codes(scope: Scope) -> Vec<ErrorCode> {
+    let number = |code: &ErrorCode| match in_scope(scope, *code).unwrap().documented {
+        DocumentedCode::ConnectorMessagesCode(number)
+        | DocumentedCode::CrmMessageCode(number)
+        | DocumentedCode::NetworkMessageCode(number)
+        | DocumentedCode::SystemCode(number) => number,
+    };
+    let mut codes = ErrorCode::ALL.to_vec();
+    codes.retain(|code| in_scope(scope, *code).is_some());
+    codes.sort_by_key(number);
+    codes
 }

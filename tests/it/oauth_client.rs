@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bitrix24::{
-    ApplicationInfo, AuthorizationServer, Client, ClientId, Consequence, NotSent, OAuthError,
-    Policy, Tokens, TransportOptions, Unanswered,
+    ApplicationInfo, AuthorizationServer, Client, ClientId, Consequence, ErrorCode, NotSent,
+    OAuthError, Policy, Tokens, TransportOptions, Unanswered,
 };
 use sandbox::{Fault, FaultKind, Moment, OAuthError as Refusal, Portal, Sandbox, demo};
 use secrecy::{ExposeSecret, SecretString};
@@ -143,7 +143,9 @@ async fn a_refresh_gives_the_pair_that_the_server_granted() {
             .is_ok()
     );
     let again = refresh_demo(&sandbox, demo::REFRESH_TOKEN, PATIENCE).await;
-    assert!(matches!(again, Err(OAuthError::Refused(refusal)) if refusal.is("invalid_grant")));
+    assert!(
+        matches!(again, Err(OAuthError::Refused(refusal)) if refusal.documented == Some(ErrorCode::InvalidGrant))
+    );
     assert!(
         refresh_demo(&sandbox, refresh.expose_secret(), PATIENCE)
             .await
@@ -172,7 +174,7 @@ async fn a_token_that_is_unknown_or_expired_is_refused() {
     let sandbox = sandbox().await;
     let unknown = info(sandbox.address(), CANARY, PATIENCE).await.unwrap_err();
     assert!(
-        matches!(&unknown, OAuthError::Refused(refusal) if refusal.is("invalid_token")),
+        matches!(&unknown, OAuthError::Refused(refusal) if refusal.documented == Some(ErrorCode::InvalidToken)),
         "{unknown}"
     );
     sandbox.expire_token(demo::ACCESS_TOKEN);
@@ -180,7 +182,7 @@ async fn a_token_that_is_unknown_or_expired_is_refused() {
         .await
         .unwrap_err();
     assert!(
-        matches!(&expired, OAuthError::Refused(refusal) if refusal.is("expired_token")),
+        matches!(&expired, OAuthError::Refused(refusal) if refusal.documented == Some(ErrorCode::ExpiredToken)),
         "{expired}"
     );
 }
@@ -224,10 +226,12 @@ async fn wrong_client_data_are_refused_by_the_sandbox_itself() {
     let (address, token) = (sandbox.address(), SecretString::from(demo::REFRESH_TOKEN));
     let foreign = refresh(address, "local.other.1", &secret, &token, PATIENCE).await;
     assert!(
-        matches!(foreign, Err(OAuthError::Refused(refusal)) if refusal.is("wrong_client") && refusal.http_status == 200)
+        matches!(foreign, Err(OAuthError::Refused(refusal)) if refusal.documented == Some(ErrorCode::WrongClient) && refusal.http_status == 200)
     );
     let wrong = refresh(address, demo::CLIENT_ID, &secret, &token, PATIENCE).await;
-    assert!(matches!(wrong, Err(OAuthError::Refused(refusal)) if refusal.is("invalid_client")));
+    assert!(
+        matches!(wrong, Err(OAuthError::Refused(refusal)) if refusal.documented == Some(ErrorCode::InvalidClient))
+    );
 }
 
 /// What the client is told under a fault of the server, and whether the server had granted the pair all the same.

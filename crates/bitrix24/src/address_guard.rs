@@ -1,183 +1,126 @@
 //! Which IP addresses a portal's name may resolve to.
 //!
-//! A portal's name is tenant data, and whoever owns a name decides what it resolves to. Without
-//! this guard a tenant could make us call the cloud's metadata service or a neighbour in the
+//! A portal's name is tenant data, and the owner of a name decides what it resolves to. Without this
+//! guard a tenant could make the service call the cloud's metadata service or a neighbour in the
 //! cluster.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
-/// How far a portal's name may reach.
+/// The addresses that a portal's name may resolve to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(crate) enum Reach {
     /// Public addresses only: portals in the Bitrix24 cloud.
     Public,
-    /// Public addresses and private networks: portals that the operator listed in
-    /// `portals.self_hosted`.
+    /// Public addresses and private networks: portals listed in `portals.self_hosted`.
     Private,
 }
 
-/// Why an address must not be dialled; each variant is a class of the special-purpose registries of
-/// IANA.
+/// Why an address must not be dialled: a class of IANA's special-purpose registries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(super) enum Forbidden {
-    /// `0.0.0.0/8` and `::`, which most systems take for this machine.
+pub(crate) enum Forbidden {
+    /// Most systems take it for this machine.
     #[error("an unspecified address")]
     Unspecified,
-    /// `127.0.0.0/8` and `::1`.
     #[error("a loopback address")]
     Loopback,
-    /// `10.0.0.0/8`, `172.16.0.0/12` and `192.168.0.0/16`.
     #[error("an address of a private network")]
     Private,
-    /// `100.64.0.0/10`, the space of carriers that several clouds use inside.
+    /// The space of carriers, which several clouds use inside.
     #[error("a shared carrier address")]
     SharedCarrier,
-    /// `169.254.0.0/16` with the metadata services, and `fe80::/10`.
+    /// With the metadata services of clouds.
     #[error("a link-local address")]
     LinkLocal,
-    /// `fc00::/7`.
     #[error("a unique local address")]
     UniqueLocal,
-    /// `224.0.0.0/4` and `ff00::/8`.
     #[error("a multicast address")]
     Multicast,
-    /// `192.0.2.0/24`, `198.51.100.0/24`, `203.0.113.0/24`, `2001:db8::/32` and `3fff::/20`.
     #[error("a documentation address")]
     Documentation,
-    /// `198.18.0.0/15` and `2001:2::/48`.
     #[error("a benchmarking address")]
     Benchmarking,
-    /// IPv6 addresses that carry an IPv4 address, which would pass every check of the IPv4 table.
+    /// It carries an IPv4 address, which would bypass the IPv4 networks of the table.
     #[error("an IPv6 address that stands for an IPv4 address")]
     EmbedsIpv4,
-    /// `240.0.0.0/4`, protocol assignments, and all of IPv6 that is no global unicast.
+    /// Protocol assignments, `240.0.0.0/4`, and all of IPv6 that is not global unicast.
     #[error("a reserved address")]
     Reserved,
 }
 
-/// One line of a table: network, length of its prefix in bits, class.
-type Line<Address> = (Address, u32, Forbidden);
-
-const IPV4: &[Line<Ipv4Addr>] = &[
-    (Ipv4Addr::new(0, 0, 0, 0), 8, Forbidden::Unspecified),
-    (Ipv4Addr::new(10, 0, 0, 0), 8, Forbidden::Private),
-    (Ipv4Addr::new(100, 64, 0, 0), 10, Forbidden::SharedCarrier),
-    (Ipv4Addr::new(127, 0, 0, 0), 8, Forbidden::Loopback),
-    (Ipv4Addr::new(169, 254, 0, 0), 16, Forbidden::LinkLocal),
-    (Ipv4Addr::new(172, 16, 0, 0), 12, Forbidden::Private),
-    (Ipv4Addr::new(192, 0, 0, 0), 24, Forbidden::Reserved),
-    (Ipv4Addr::new(192, 0, 2, 0), 24, Forbidden::Documentation),
-    (Ipv4Addr::new(192, 88, 99, 0), 24, Forbidden::Reserved),
-    (Ipv4Addr::new(192, 168, 0, 0), 16, Forbidden::Private),
-    (Ipv4Addr::new(198, 18, 0, 0), 15, Forbidden::Benchmarking),
-    (Ipv4Addr::new(198, 51, 100, 0), 24, Forbidden::Documentation),
-    (Ipv4Addr::new(203, 0, 113, 0), 24, Forbidden::Documentation),
-    (Ipv4Addr::new(224, 0, 0, 0), 4, Forbidden::Multicast),
-    (Ipv4Addr::new(240, 0, 0, 0), 4, Forbidden::Reserved),
-];
-
-/// The first line that fits decides, so narrower networks stand before wider ones.
-const IPV6: &[Line<Ipv6Addr>] = &[
-    (Ipv6Addr::UNSPECIFIED, 128, Forbidden::Unspecified),
-    (Ipv6Addr::LOCALHOST, 128, Forbidden::Loopback),
+/// Closed networks. The first match decides, so narrower networks precede wider ones.
+const CLOSED: &[(IpNet, Forbidden)] = &[
+    (v4(0, 0, 0, 8), Forbidden::Unspecified),
+    (v4(10, 0, 0, 8), Forbidden::Private),
+    (v4(100, 64, 0, 10), Forbidden::SharedCarrier),
+    (v4(127, 0, 0, 8), Forbidden::Loopback),
+    (v4(169, 254, 0, 16), Forbidden::LinkLocal),
+    (v4(172, 16, 0, 12), Forbidden::Private),
+    (v4(192, 0, 0, 24), Forbidden::Reserved),
+    (v4(192, 0, 2, 24), Forbidden::Documentation),
+    (v4(192, 88, 99, 24), Forbidden::Reserved),
+    (v4(192, 168, 0, 16), Forbidden::Private),
+    (v4(198, 18, 0, 15), Forbidden::Benchmarking),
+    (v4(198, 51, 100, 24), Forbidden::Documentation),
+    (v4(203, 0, 113, 24), Forbidden::Documentation),
+    (v4(224, 0, 0, 4), Forbidden::Multicast),
+    (v4(240, 0, 0, 4), Forbidden::Reserved),
+    (v6(Ipv6Addr::UNSPECIFIED, 128), Forbidden::Unspecified),
+    (v6(Ipv6Addr::LOCALHOST, 128), Forbidden::Loopback),
     // IPv4-mapped, IPv4-translated and the old IPv4-compatible form.
     (
-        Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0),
-        96,
+        v6(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96),
         Forbidden::EmbedsIpv4,
     ),
     (
-        Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, 0, 0),
-        96,
+        v6(Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, 0, 0), 96),
         Forbidden::EmbedsIpv4,
     ),
-    (Ipv6Addr::UNSPECIFIED, 96, Forbidden::EmbedsIpv4),
+    (v6(Ipv6Addr::UNSPECIFIED, 96), Forbidden::EmbedsIpv4),
     // NAT64, well-known and local-use.
-    (
-        Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0),
-        96,
-        Forbidden::EmbedsIpv4,
-    ),
-    (
-        Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0),
-        48,
-        Forbidden::EmbedsIpv4,
-    ),
-    // Teredo, then the rest of the protocol assignments.
-    (
-        Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0),
-        32,
-        Forbidden::EmbedsIpv4,
-    ),
-    (
-        Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, 0),
-        48,
-        Forbidden::Benchmarking,
-    ),
-    (
-        Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0),
-        23,
-        Forbidden::Reserved,
-    ),
-    (
-        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0),
-        32,
-        Forbidden::Documentation,
-    ),
+    (v6_start(0x64, 0xff9b, 0, 96), Forbidden::EmbedsIpv4),
+    (v6_start(0x64, 0xff9b, 1, 48), Forbidden::EmbedsIpv4),
+    // Teredo, then the other protocol assignments.
+    (v6_start(0x2001, 0, 0, 32), Forbidden::EmbedsIpv4),
+    (v6_start(0x2001, 2, 0, 48), Forbidden::Benchmarking),
+    (v6_start(0x2001, 0, 0, 23), Forbidden::Reserved),
+    (v6_start(0x2001, 0xdb8, 0, 32), Forbidden::Documentation),
     // 6to4.
-    (
-        Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0),
-        16,
-        Forbidden::EmbedsIpv4,
-    ),
-    (
-        Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0),
-        20,
-        Forbidden::Documentation,
-    ),
-    (
-        Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0),
-        7,
-        Forbidden::UniqueLocal,
-    ),
-    (
-        Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0),
-        10,
-        Forbidden::LinkLocal,
-    ),
-    (
-        Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0),
-        8,
-        Forbidden::Multicast,
-    ),
+    (v6_start(0x2002, 0, 0, 16), Forbidden::EmbedsIpv4),
+    (v6_start(0x3fff, 0, 0, 20), Forbidden::Documentation),
+    (v6_start(0xfc00, 0, 0, 7), Forbidden::UniqueLocal),
+    (v6_start(0xfe80, 0, 0, 10), Forbidden::LinkLocal),
+    (v6_start(0xff00, 0, 0, 8), Forbidden::Multicast),
 ];
 
-/// Global unicast, `2000::/3`: the only part of IPv6 that the Internet routes.
-const IPV6_GLOBAL: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+/// Global unicast, the only part of IPv6 that the Internet routes.
+const IPV6_GLOBAL: IpNet = v6_start(0x2000, 0, 0, 3);
 
-/// Judges one address.
-///
-/// # Errors
-///
-/// The class of the address, if a name with this reach must not resolve to it.
-pub(super) fn check(address: IpAddr, reach: Reach) -> Result<(), Forbidden> {
-    match forbidden(address) {
-        Some(class) if !(reach == Reach::Private && is_private_network(class)) => Err(class),
-        Some(_) | None => Ok(()),
-    }
+const fn v4(first: u8, second: u8, third: u8, prefix: u8) -> IpNet {
+    IpNet::V4(Ipv4Net::new_assert(
+        Ipv4Addr::new(first, second, third, 0),
+        prefix,
+    ))
 }
 
-/// Judges all addresses that a name resolved to; one forbidden address condemns the name.
+const fn v6(address: Ipv6Addr, prefix: u8) -> IpNet {
+    IpNet::V6(Ipv6Net::new_assert(address, prefix))
+}
+
+const fn v6_start(first: u16, second: u16, third: u16, prefix: u8) -> IpNet {
+    v6(Ipv6Addr::new(first, second, third, 0, 0, 0, 0, 0), prefix)
+}
+
+/// Checks all addresses that a name resolved to; one forbidden address rejects the name.
 ///
-/// An answer that mixes public and private addresses is how DNS rebinding starts, so dropping only
-/// the forbidden ones would not do.
+/// Dropping only the forbidden addresses is not enough: mixed answers are how DNS rebinding starts.
 ///
 /// # Errors
 ///
 /// The class of the first forbidden address.
-pub(super) fn check_all(
+pub(crate) fn check_all(
     addresses: impl IntoIterator<Item = IpAddr>,
     reach: Reach,
 ) -> Result<(), Forbidden> {
@@ -186,26 +129,22 @@ pub(super) fn check_all(
         .try_for_each(|address| check(address, reach))
 }
 
-/// The class for which an address is closed to public names, if there is one.
-pub(super) fn forbidden(address: IpAddr) -> Option<Forbidden> {
-    match address {
-        IpAddr::V4(address) => {
-            let bits = u32::from(address);
-            IPV4.iter()
-                .find(|(network, length, _)| {
-                    prefix(bits, *length) == prefix(u32::from(*network), *length)
-                })
-                .map(|(_, _, class)| *class)
-        }
-        IpAddr::V6(address) => IPV6
-            .iter()
-            .find(|(network, length, _)| lies_in(address, *network, *length))
-            .map(|(_, _, class)| *class)
-            .or_else(|| {
-                let (network, length) = IPV6_GLOBAL;
-                (!lies_in(address, network, length)).then_some(Forbidden::Reserved)
-            }),
+fn check(address: IpAddr, reach: Reach) -> Result<(), Forbidden> {
+    match forbidden(address) {
+        Some(class) if !(reach == Reach::Private && is_private_network(class)) => Err(class),
+        Some(_) | None => Ok(()),
     }
+}
+
+/// The class that closes an address to public names.
+fn forbidden(address: IpAddr) -> Option<Forbidden> {
+    let closed = CLOSED
+        .iter()
+        .find(|(network, _)| network.contains(&address));
+    let is_unrouted = address.is_ipv6() && !IPV6_GLOBAL.contains(&address);
+    closed
+        .map(|(_, class)| *class)
+        .or_else(|| is_unrouted.then_some(Forbidden::Reserved))
 }
 
 fn is_private_network(class: Forbidden) -> bool {
@@ -213,16 +152,6 @@ fn is_private_network(class: Forbidden) -> bool {
         class,
         Forbidden::Private | Forbidden::SharedCarrier | Forbidden::UniqueLocal
     )
-}
-
-fn prefix(bits: u32, length: u32) -> u32 {
-    bits.checked_shr(u32::BITS.saturating_sub(length))
-        .unwrap_or(0)
-}
-
-fn lies_in(address: Ipv6Addr, network: Ipv6Addr, length: u32) -> bool {
-    let distance = u128::BITS.saturating_sub(length);
-    u128::from(address).checked_shr(distance) == u128::from(network).checked_shr(distance)
 }
 
 #[cfg(test)]
@@ -388,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn one_forbidden_answer_condemns_the_name() {
+    fn one_forbidden_address_rejects_the_name() {
         let answers = [ip("93.184.216.34"), ip("169.254.169.254")];
         assert_eq!(check_all(answers, Reach::Public), Err(Forbidden::LinkLocal));
         assert_eq!(check_all([ip("93.184.216.34")], Reach::Public), Ok(()));

@@ -1,15 +1,18 @@
-//! Addresses and permissions as Bitrix24 announces them, in redirects, answers and events.
+//! Addresses and permissions that Bitrix24 advertises in redirects, responses and events.
+//!
+//! An advertised address may be called only after [`PortalAddress::parse`](crate::PortalAddress)
+//! or [`AuthorizationServer::parse`](crate::AuthorizationServer) has checked it.
 
-use super::loopback;
+use crate::loopback;
 
-/// Longest name of a permission, in characters. Real ones have fewer than 40.
+/// Longest permission, in characters. Real ones have fewer than 40.
 const MAXIMUM_SCOPE_CHARACTERS: usize = 100;
-/// Most permissions that are read. Bitrix24 has fewer than 100.
+/// Most permissions read. Bitrix24 has fewer than 100.
 const MAXIMUM_SCOPES: usize = 300;
 
-/// The address in a URL: the host of an `https` one, `http://127.0.0.1:PORT` of a plain one on this machine.
+/// The address in a URL: the host of an `https` URL, or `http://127.0.0.1:PORT` of the sandbox.
 ///
-/// The rest may hold a webhook's secret and is dropped here. Whether the address may be called is for a policy to say.
+/// The path is dropped: it may hold a webhook's secret.
 pub fn address(url: &str) -> Option<String> {
     if let Some(rest) = url.strip_prefix("http://") {
         let authority = rest.split(['/', '?', '#']).next()?;
@@ -18,7 +21,7 @@ pub fn address(url: &str) -> Option<String> {
     host(url.strip_prefix("https://")?)
 }
 
-/// The address of a portal where Bitrix24 writes no scheme: a host name, or address and port of the sandbox.
+/// The address of a portal in a field without scheme: a host name, or the sandbox's IP and port.
 pub fn domain(text: &str) -> Option<String> {
     match loopback::parse(text) {
         Some(_) => Some(format!("http://{text}")),
@@ -26,7 +29,7 @@ pub fn domain(text: &str) -> Option<String> {
     }
 }
 
-/// The host in front of a path.
+/// The host before a path.
 fn host(text: &str) -> Option<String> {
     let host = text.split(['/', '?', '#']).next()?;
     let plausible = !host.is_empty()
@@ -37,7 +40,7 @@ fn host(text: &str) -> Option<String> {
     plausible.then(|| host.to_ascii_lowercase())
 }
 
-/// The permissions in a list. Some pages separate them by commas, others by spaces, samples by both.
+/// The permissions in a list. Pages of the documentation separate them by commas, spaces or both.
 ///
 /// Source: pages "oauth" and "auth params in events", field `scope`.
 pub fn scopes(text: &str) -> Vec<String> {

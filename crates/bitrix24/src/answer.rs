@@ -1,51 +1,48 @@
-//! The envelope of an answer, with its quirks.
+//! The envelope of a response, with its quirks.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::advertised;
-use super::call_error::{CallError, Unanswered};
-use super::refusal::Refusal;
-use super::time::Time;
-use super::transport::Reply;
+use crate::advertised;
+use crate::call_error::{CallError, Unanswered};
+use crate::refusal::Refusal;
+use crate::time::Time;
+use crate::transport::HttpResponse;
 
-/// A call that Bitrix24 answered with a result. The ledger keeps it in this form.
+/// Bitrix24's result of a call. The ledger stores it in this form.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// The HTTP status, 200 to 299.
     pub http_status: u16,
-    /// The method's result, still as JSON.
+    /// The method's result.
     pub result: Value,
-    /// What Bitrix24 reports of the time.
+    /// What Bitrix24 reports of the call's time.
     pub time: Time,
 }
 
-/// The envelope of an answer with a result, which nobody has looked into yet.
+/// An envelope with a result, which may still hold an error.
 #[derive(Debug)]
-pub(super) struct Envelope {
-    pub(super) http_status: u16,
-    pub(super) result: Value,
-    pub(super) time: Time,
+pub(crate) struct Envelope {
+    pub(crate) http_status: u16,
+    pub(crate) result: Value,
+    pub(crate) time: Time,
 }
 
 impl Envelope {
-    /// Reads a reply.
+    /// Reads a response.
     ///
-    /// A body with an `error` key is a failure whatever its status, even with an empty code; a `result` is a success
-    /// only with a 2xx status. The content type is not asked: portals get it wrong.
-    ///
-    /// # Errors
-    ///
-    /// Everything but an envelope with a result; see [`CallError`].
-    pub(super) fn read(reply: &Reply) -> Result<Self, CallError> {
-        let http_status = reply.http_status;
-        if let Some(new_address) = moved(reply) {
+    /// A body with an `error` key is a failure with any status and even with an empty code. A
+    /// `result` is a success only with a 2xx status. The content type is ignored: portals get it
+    /// wrong.
+    pub(crate) fn read(response: &HttpResponse) -> Result<Self, CallError> {
+        let http_status = response.http_status;
+        if let Some(new_address) = moved(response) {
             return Err(CallError::Moved { new_address });
         }
-        if reply.body.iter().all(u8::is_ascii_whitespace) {
+        if response.body.iter().all(u8::is_ascii_whitespace) {
             return Err(Unanswered::Empty { http_status }.into());
         }
-        let mut body: Value = match serde_json::from_slice(&reply.body) {
+        let mut body: Value = match serde_json::from_slice(&response.body) {
             Ok(body) => body,
             Err(error) if error.is_eof() => return Err(Unanswered::CutOff { http_status }.into()),
             Err(_) if (400..500).contains(&http_status) => {
@@ -62,7 +59,7 @@ impl Envelope {
                 body.get("error_description"),
             )));
         }
-        // The older documentation of imconnector.send.messages prints the result without its envelope.
+        // Older documentation of imconnector.send.messages shows the result without its envelope.
         let without_envelope = body.get("SUCCESS").is_some() && body.get("DATA").is_some();
         let result = match body.get_mut("result") {
             Some(result) => result.take(),
@@ -81,26 +78,18 @@ impl Envelope {
 }
 
 impl Answer {
-    /// Reads the reply to a single call.
-    ///
-    /// # Errors
-    ///
-    /// Everything but a result; see [`CallError`].
-    pub(super) fn read(reply: &Reply) -> Result<Self, CallError> {
+    /// Reads the response to a single call.
+    pub(crate) fn read(response: &HttpResponse) -> Result<Self, CallError> {
         let Envelope {
             http_status,
             result,
             time,
-        } = Envelope::read(reply)?;
+        } = Envelope::read(response)?;
         Self::of(http_status, result, time).map_err(CallError::Refused)
     }
 
-    /// The answer to a command of a batch.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Refused`].
-    pub(super) fn of_command(
+    /// The result of a command of a batch.
+    pub(crate) fn of_command(
         http_status: u16,
         result: Value,
         time: Time,
@@ -109,7 +98,7 @@ impl Answer {
             .map_err(|refusal| CallError::Refused(refusal.of_command()))
     }
 
-    /// The imconnector family reports some failures inside the result, with HTTP 200.
+    /// The imconnector methods report some failures inside the result, with HTTP 200.
     fn of(http_status: u16, result: Value, time: Time) -> Result<Self, Refusal> {
         if let Some(error) = result.get("error").filter(|error| error.is_string()) {
             let description = result.get("error_description");
@@ -123,10 +112,11 @@ impl Answer {
     }
 }
 
-/// The new address of a redirect: `None` if the reply is none, `Some(None)` if the new address cannot be read.
-fn moved(reply: &Reply) -> Option<Option<String>> {
-    let location = reply.location.as_deref()?;
-    matches!(reply.http_status, 301 | 302 | 303 | 307 | 308).then(|| advertised::address(location))
+/// The new address of a redirect: `None` for other responses, `Some(None)` if it cannot be read.
+fn moved(response: &HttpResponse) -> Option<Option<String>> {
+    let location = response.location.as_deref()?;
+    matches!(response.http_status, 301 | 302 | 303 | 307 | 308)
+        .then(|| advertised::address(location))
 }
 
 #[cfg(test)]
@@ -136,7 +126,7 @@ mod tests {
     use super::*;
 
     fn read(http_status: u16, body: &str) -> Result<Answer, CallError> {
-        Answer::read(&Reply {
+        Answer::read(&HttpResponse {
             http_status,
             location: None,
             body: body.as_bytes().to_vec(),
@@ -190,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_unanswered() {
+    fn an_unreadable_response_is_unanswered() {
         assert_eq!(
             unanswered(200, " \n"),
             Unanswered::Empty { http_status: 200 }
@@ -228,7 +218,7 @@ mod tests {
     fn a_redirect_names_the_new_address_and_drops_the_path() {
         let moved = |location: &str| {
             let location = Some(location.to_owned());
-            Answer::read(&Reply {
+            Answer::read(&HttpResponse {
                 http_status: 302,
                 location,
                 body: Vec::new(),

@@ -1,38 +1,39 @@
-//! The server that grants tokens: it learns the secrets of applications.
+//! The server that grants tokens and receives the secrets of applications.
 
 use std::fmt;
 
 use thiserror::Error;
 
-use super::host_name::{HostName, InvalidHostName};
-use super::loopback;
-use super::portal::Policy;
+use crate::host_name::{HostName, InvalidHostName};
+use crate::loopback;
+use crate::portal::Policy;
 
-/// Proof that an application's secret may be sent to this authorization server: the operator's [`Policy`] names it.
+/// Proof that an application's secret may be sent to this server: the operator's [`Policy`] lists
+/// it.
 ///
-/// It holds no secret, so it may stand in logs.
+/// It holds no secret and may be logged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AuthorizationServer(Kind);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Kind {
     Listed(HostName),
-    /// The sandbox; the text is the whole address, scheme included.
+    /// The sandbox. `base_url` includes the scheme.
     Insecure {
         host: Box<str>,
         base_url: Box<str>,
     },
 }
 
-/// Why a text is no authorization server that may be asked. Never quotes the text.
+/// Why a text is not an authorization server that may be called. Never quotes the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidAuthorizationServer {
-    /// The text is no plain host name.
+    /// Not a plain host name.
     #[error(transparent)]
     HostName(#[from] InvalidHostName),
-    /// A sound name that the operator's settings do not list.
+    /// A valid name that the operator's settings do not list.
     #[error(
-        "is not among authorization.servers, the hosts that may learn the secrets of applications"
+        "is not listed in authorization.servers, the hosts that may receive applications' secrets"
     )]
     NotListed,
     /// Plain HTTP while the settings forbid it.
@@ -42,7 +43,7 @@ pub enum InvalidAuthorizationServer {
     InsecureNotAllowed,
     /// Plain HTTP to anything but a loopback address literal with a port.
     #[error(
-        "asks for plain HTTP to something else than this machine; only http://127.0.0.1:PORT and \
+        "asks for plain HTTP to another machine; only http://127.0.0.1:PORT and \
          http://[::1]:PORT are possible"
     )]
     InsecureNotLoopback,
@@ -77,7 +78,7 @@ impl AuthorizationServer {
         }
     }
 
-    /// What is kept of it, and reads as the same server again: the host, or `http://127.0.0.1:PORT` for the sandbox.
+    /// The host, or `http://127.0.0.1:PORT` for the sandbox. [`Self::parse`] reads it back.
     pub fn authority(&self) -> &str {
         match &self.0 {
             Kind::Listed(host) => host.as_str(),
@@ -93,7 +94,7 @@ impl AuthorizationServer {
         }
     }
 
-    /// Scheme and authority, without a slash at the end.
+    /// Scheme and authority, without a trailing slash.
     pub fn base_url(&self) -> String {
         match &self.0 {
             Kind::Listed(host) => format!("https://{host}"),

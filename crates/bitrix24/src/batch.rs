@@ -7,47 +7,45 @@ mod answer;
 use tracing::Instrument;
 
 pub use answer::BatchAnswer;
-pub(super) use answer::key;
 
-use super::answer::Envelope;
-use super::call_error::CallError;
-use super::client::{Client, Request, note};
-use super::command::Command;
-use super::credential::Credential;
-use super::parameters::Parameters;
-use super::portal::PortalAddress;
-use super::send_guard::{Deadlines, SendGuard};
+use crate::answer::Envelope;
+use crate::call_error::CallError;
+use crate::client::{Client, Request, note};
+use crate::command::Command;
+use crate::credential::Credential;
+use crate::parameters::Parameters;
+use crate::portal::PortalAddress;
+use crate::send_guard::{Deadlines, SendGuard};
 
-/// The method's name.
 const NAME: &str = "batch";
 
 impl Client {
-    /// Executes commands in their order, 1 to [`MAXIMUM_COMMANDS`](super::MAXIMUM_COMMANDS), in one request. A command
-    /// that fails does not stop those after it. Never repeats.
+    /// Executes 1 to [`MAXIMUM_COMMANDS`](crate::MAXIMUM_COMMANDS) commands in order, in one
+    /// request. A command that fails does not stop the others. Never retries.
     ///
     /// # Errors
     ///
-    /// When the request as a whole has no good answer; see [`CallError::concerns_the_batch_alone`]. Its outcome is
-    /// then that of every command. A refusal is taken for "not executed" only if its code is known to come before
-    /// execution: another one may have come when some of the commands were done.
+    /// If the request as a whole failed; its outcome is then that of every command. See
+    /// [`CallError::concerns_the_batch_alone`]. A refusal counts as "not executed" only if its code
+    /// is documented to come before execution: another code may come after some commands.
     pub async fn batch(
         &self,
         portal: &PortalAddress,
         credential: &Credential,
         commands: &[&Command],
-        times: Deadlines,
+        deadlines: Deadlines,
         guard: &SendGuard,
     ) -> Result<BatchAnswer, CallError> {
         let request = Request {
             portal,
             credential,
             method: NAME,
-            parameters: &Parameters::batch(commands),
+            parameters: &parameters(commands),
         };
         let span = request.span();
         span.record("bitrix24.commands", commands.len());
         let answer = self
-            .post(&request, times, guard)
+            .post(&request, deadlines, guard)
             .instrument(span.clone())
             .await
             .and_then(|reply| Envelope::read(&reply))
@@ -55,5 +53,38 @@ impl Client {
             .map_err(CallError::of_batch);
         note(&span, answer.as_ref().map(|answer| answer.http_status));
         answer
+    }
+}
+
+fn parameters(commands: &[&Command]) -> Parameters {
+    let mut json = String::from(r#"{"halt":0,"cmd":{"#);
+    for (index, command) in commands.iter().enumerate() {
+        let separator = if index > 0 { "," } else { "" };
+        let (key, command) = (answer::key(index), command.as_str());
+        // Neither has a character that JSON escapes.
+        json.extend([separator, "\"", &key, "\":\"", command, "\""]);
+    }
+    json.push_str("}}");
+    Parameters::from_json(json)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Method;
+
+    #[test]
+    fn a_batch_is_a_map_of_commands_in_their_order() {
+        let command = |text: &str| {
+            let parameters = Parameters::of(&json!({"MESSAGE": text})).unwrap();
+            parameters.to_command(Method::AddCrmMessage).unwrap()
+        };
+        let (first, second) = (command("\"\\\n"), command("я"));
+        assert_eq!(
+            parameters(&[&first, &second]).body(),
+            r#"{"halt":0,"cmd":{"m1":"imopenlines.crm.message.add?MESSAGE=%22%5C%0A","m2":"imopenlines.crm.message.add?MESSAGE=%D1%8F"}}"#
+        );
     }
 }

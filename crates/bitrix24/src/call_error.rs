@@ -1,24 +1,23 @@
-//! Why a call to a portal has no good answer, sorted by what is known of its fate.
+//! Why a call to a portal failed, by what is known of its outcome.
 
-use super::outcome::Outcome;
-use super::refusal::Refusal;
+use crate::outcome::Outcome;
+use crate::refusal::Refusal;
 
 /// A call that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The request never left.
+    /// The request was not sent.
     #[error("the request was not sent: {0}")]
     NotSent(#[from] NotSent),
-    /// The portal answers under another address (a redirect). It did not look at the request.
+    /// The portal redirects to another address. It did not process the request.
     ///
     /// Source: page "change of the portal's domain".
     #[error("the portal has moved")]
     Moved {
-        /// The new address, if the answer named one that can be read: a host name, or `http://127.0.0.1:PORT` for the
-        /// sandbox. Nobody has checked yet whether it may be called.
+        /// The new [address](crate::advertised::address), unless it cannot be read.
         new_address: Option<String>,
     },
-    /// A web server refused the request with a page: no portal of Bitrix24 is at the address.
+    /// A web server refused the request with a page: there is no Bitrix24 portal at the address.
     #[error("the web server at the portal's address refused the request with HTTP {http_status}")]
     NoPortal {
         /// The HTTP status, 400 to 499.
@@ -27,71 +26,71 @@ pub enum CallError {
     /// Bitrix24 answered with an error code.
     #[error("Bitrix24 refused with code {:?} and HTTP {}", .0.code, .0.http_status)]
     Refused(Refusal),
-    /// The request left, and nothing says what happened.
-    #[error("the request was sent, and its outcome is not known: {0}")]
+    /// The request was sent, and no response says what happened.
+    #[error("the request was sent, and its outcome is unknown: {0}")]
     Unanswered(#[from] Unanswered),
 }
 
-/// Why a request to a portal or an authorization server never left.
+/// Why a request to a portal or an authorization server was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
-    /// The deadline passed before a connection was there.
-    #[error("the deadline passed before a connection was there")]
+    /// The deadline passed before a connection was ready.
+    #[error("the deadline passed before a connection was ready")]
     DeadlinePassed,
-    /// No connection came about: name, network or TLS.
-    #[error("no connection came about")]
+    /// Could not connect: name, network or TLS.
+    #[error("could not connect")]
     Unreachable,
-    /// The name leads to an address that must not be called.
-    #[error("the name leads to an address that is not public")]
+    /// The name resolves to an address that must not be called.
+    #[error("the host name resolves to an address that is not public")]
     AddressForbidden,
 }
 
-/// Why nothing says what happened to a request that left.
+/// Why the outcome of a sent request is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unanswered {
-    /// The deadline passed while waiting for the answer.
-    #[error("the deadline passed while waiting for the answer")]
+    /// The deadline passed before the response came.
+    #[error("the deadline passed before the response came")]
     DeadlinePassed,
-    /// The service stopped while it waited for the answer.
-    #[error("this service stopped before the answer came")]
+    /// The service stopped before the response came.
+    #[error("the service stopped before the response came")]
     Abandoned,
-    /// The connection broke before the answer was whole.
-    #[error("the connection broke before the answer was whole")]
+    /// The connection was lost before the response was complete.
+    #[error("the connection was lost before the response was complete")]
     ConnectionLost,
-    /// The answer had no body.
-    #[error("the answer was empty, HTTP {http_status}")]
+    /// The response had no body.
+    #[error("the response was empty, HTTP {http_status}")]
     Empty {
         /// The HTTP status.
         http_status: u16,
     },
-    /// The answer's JSON ended too early.
-    #[error("the answer's JSON ended too early, HTTP {http_status}")]
+    /// The response's JSON was truncated.
+    #[error("the response's JSON was truncated, HTTP {http_status}")]
     CutOff {
         /// The HTTP status.
         http_status: u16,
     },
-    /// The answer was a page or another text instead of JSON.
-    #[error("the answer was no JSON, HTTP {http_status}")]
+    /// The response was a page or another text instead of JSON.
+    #[error("the response was not JSON, HTTP {http_status}")]
     NotJson {
         /// The HTTP status.
         http_status: u16,
     },
-    /// The answer was larger than allowed.
-    #[error("the answer was larger than {limit_bytes} bytes, HTTP {http_status}")]
+    /// The response was larger than allowed.
+    #[error("the response was larger than {limit_bytes} bytes, HTTP {http_status}")]
     Oversized {
         /// The HTTP status.
         http_status: u16,
         /// The limit, in bytes.
         limit_bytes: usize,
     },
-    /// An authorization server answered that it failed itself.
-    #[error("the server answered that it failed, HTTP {http_status}")]
+    /// An authorization server reported its own failure.
+    #[error("the server reported a failure of its own, HTTP {http_status}")]
     ServerFailed {
         /// The HTTP status, 500 or more.
         http_status: u16,
     },
-    /// The answer was JSON with neither a result nor an error, or with a result under a failing status.
-    #[error("the answer held neither a result nor an error code, HTTP {http_status}")]
+    /// The response was JSON with neither a result nor an error, or a result with a failing status.
+    #[error("the response had neither a result nor an error code, HTTP {http_status}")]
     NoResult {
         /// The HTTP status.
         http_status: u16,
@@ -136,7 +135,7 @@ impl CallError {
     }
 
     /// The failure of a batch as a whole.
-    pub(super) fn of_batch(self) -> Self {
+    pub(crate) fn of_batch(self) -> Self {
         match self {
             Self::Refused(refusal) => Self::Refused(refusal.of_batch()),
             other @ (Self::NotSent(_)
@@ -146,21 +145,21 @@ impl CallError {
         }
     }
 
-    /// Asked of the failure of a batch as a whole: whether it says nothing of its commands: none was executed, and one
-    /// that is sent alone may well be. The other failures are true for every command.
+    /// For a failed batch as a whole: whether no command was executed, and each may succeed when
+    /// sent alone. Other failures hold for every command.
     ///
-    /// It comes before all other questions: a batch may be refused with a code that says another thing of a single
-    /// call, for example when the operating time is charged to the method `batch`.
+    /// Check this first: for a batch a code can mean something else than for a single call, for
+    /// example if the operating time is charged to the method `batch`.
     pub fn concerns_the_batch_alone(&self) -> bool {
         match self {
-            // The page of a web server: too large, or a firewall that one text among many has annoyed.
+            // A web server's page: the request was too large, or a firewall rejects one text of it.
             Self::NoPortal { .. } => true,
             Self::Refused(refusal) => refusal.concerns_the_batch_alone(),
             Self::NotSent(_) | Self::Moved { .. } | Self::Unanswered(_) => false,
         }
     }
 
-    /// What is known of the call's fate.
+    /// What is known of the call's outcome.
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::NotSent(_) | Self::Moved { .. } | Self::NoPortal { .. } => Outcome::NotExecuted,
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn some_failures_say_nothing_of_the_commands() {
+    fn some_failures_concern_the_batch_alone() {
         for error in [
             refused(404, "ERROR_METHOD_NOT_FOUND"),
             refused(405, "ERROR_BATCH_METHOD_NOT_ALLOWED"),
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn other_failures_are_true_for_every_command() {
+    fn other_failures_hold_for_every_command() {
         for error in [
             refused(503, "QUERY_LIMIT_EXCEEDED"),
             refused(503, "OVERLOAD_LIMIT"),
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_nobody_knows_may_come_when_some_commands_are_done() {
+    fn an_undocumented_code_may_come_after_some_commands() {
         for error in [
             refused(400, "ERROR_CORE"),
             refused(400, ""),

@@ -4,23 +4,29 @@ use secrecy::{ExposeSecret, SecretString};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-use super::answer::Answer;
-use super::call_error::CallError;
-use super::credential::Credential;
-use super::method::Method;
-use super::parameters::Parameters;
-use super::portal::PortalAddress;
-use super::send_guard::{Deadlines, SendGuard};
-use super::transport::{Content, Reply, Transport, TransportOptions, TransportUnusable};
+use crate::answer::Answer;
+use crate::call_error::CallError;
+use crate::credential::Credential;
+use crate::method::Method;
+use crate::parameters::Parameters;
+use crate::portal::PortalAddress;
+use crate::send_guard::{Deadlines, SendGuard};
+use crate::transport::{
+    Content, Failed, HttpResponse, Transport, TransportOptions, TransportUnusable,
+};
 
-/// Calls REST methods of any portal, and asks authorization servers for tokens, through one pool of connections. Cheap to clone.
+/// The target of the spans of requests, one for each.
+pub const SPAN_TARGET: &str = "bitrix24::request";
+
+/// Calls REST methods of any portal and authorization servers, through one pool of connections.
+/// Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
-    pub(super) transport: Transport,
+    pub(crate) transport: Transport,
 }
 
 impl Client {
-    /// Makes a client.
+    /// Sets up the pool.
     ///
     /// # Errors
     ///
@@ -31,18 +37,18 @@ impl Client {
         })
     }
 
-    /// Calls `method` once. Never repeats.
+    /// Calls `method` once. Never retries.
     ///
     /// # Errors
     ///
-    /// Every failure is a [`CallError`], which knows whether the call was executed.
+    /// A [`CallError`], which knows whether the call was executed.
     pub async fn call(
         &self,
         portal: &PortalAddress,
         credential: &Credential,
         method: Method,
         parameters: &Parameters,
-        times: Deadlines,
+        deadlines: Deadlines,
         guard: &SendGuard,
     ) -> Result<Answer, CallError> {
         let request = Request {
@@ -53,21 +59,21 @@ impl Client {
         };
         let span = request.span();
         let answer = self
-            .post(&request, times, guard)
+            .post(&request, deadlines, guard)
             .instrument(span.clone())
             .await
-            .and_then(|reply| Answer::read(&reply));
+            .and_then(|response| Answer::read(&response));
         note(&span, answer.as_ref().map(|answer| answer.http_status));
         answer
     }
 
-    /// Posts a request and reads the whole reply, whatever it says.
-    pub(super) async fn post(
+    /// Posts a request and reads the whole response, whatever it says.
+    pub(crate) async fn post(
         &self,
         request: &Request<'_>,
-        times: Deadlines,
+        deadlines: Deadlines,
         guard: &SendGuard,
-    ) -> Result<Reply, CallError> {
+    ) -> Result<HttpResponse, CallError> {
         let Request {
             portal,
             credential,
@@ -86,27 +92,27 @@ impl Client {
         };
         let (base_url, path) = (portal.base_url(), SecretString::from(path));
         let content = Content::json(body);
-        let reply = self
+        let response = self
             .transport
-            .post(&base_url, &path, content, times, guard)
+            .post(&base_url, &path, content, deadlines, guard)
             .await;
-        reply.map_err(CallError::from)
+        response.map_err(Failed::into_error)
     }
 }
 
 /// A request to a portal.
-pub(super) struct Request<'a> {
-    pub(super) portal: &'a PortalAddress,
-    pub(super) credential: &'a Credential,
-    pub(super) method: &'static str,
-    pub(super) parameters: &'a Parameters,
+pub(crate) struct Request<'a> {
+    pub(crate) portal: &'a PortalAddress,
+    pub(crate) credential: &'a Credential,
+    pub(crate) method: &'static str,
+    pub(crate) parameters: &'a Parameters,
 }
 
 impl Request<'_> {
-    /// The span in which it is sent.
-    pub(super) fn span(&self) -> Span {
+    /// The span of the request.
+    pub(crate) fn span(&self) -> Span {
         tracing::info_span!(
-            target: crate::SPANS,
+            target: SPAN_TARGET,
             "portal",
             otel.name = format!("POST {}", self.method),
             otel.kind = "client",
@@ -121,8 +127,8 @@ impl Request<'_> {
     }
 }
 
-/// Notes in its span how a request ended: with which status, or why not.
-pub(super) fn note(span: &Span, ended: Result<u16, &CallError>) {
+/// Records in its span how a request ended.
+pub(crate) fn note(span: &Span, ended: Result<u16, &CallError>) {
     let http_status = match ended {
         Ok(http_status) => Some(http_status),
         Err(error) => {

@@ -3,33 +3,34 @@
 mod query;
 mod reference;
 
-use super::method::Method;
-use super::parameters::Parameters;
+use crate::method::Method;
+use crate::parameters::Parameters;
 use query::Query;
 
-/// The most commands that a batch executes; each one after them is refused.
+/// The most commands that a batch executes; the others are refused.
 ///
 /// Source: page "batch".
 pub const MAXIMUM_COMMANDS: usize = 50;
 
-/// A call as a command of a batch: `method?query`, the query as PHP's `http_build_query` writes it with RFC 3986.
+/// A call as a command of a batch: `method?query`, with the query as PHP's `http_build_query`
+/// writes it by RFC 3986.
 ///
 /// Source: pages "batch" and "data encoding".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// Letters, digits and `?&=%-_.~` only, so that it stands in JSON as it is.
+    /// Letters, digits and `?&=%-_.~` only: JSON needs no escapes.
     text: Box<str>,
 }
 
 impl Command {
-    /// The longest command, in bytes. Longer ones travel alone.
+    /// The longest command, in bytes. Longer calls are sent alone.
     ///
-    /// Bitrix24 documents no limit. PHP's patterns give up at a million characters (`pcre.backtrack_limit`), and the
-    /// references in a command may be looked for with one; 50 commands of this size stay below the smallest usual
-    /// limit of a request's body, 8 MB.
+    /// Bitrix24 documents no limit. It may search a command for references with a PHP pattern,
+    /// which fails at a million characters (`pcre.backtrack_limit`). 50 commands of this size stay
+    /// below the smallest usual limit of a request's body, 8 MB.
     pub const MAXIMUM_BYTES: usize = 128 * 1024;
 
-    /// Its length in bytes, as it travels.
+    /// Its length in bytes.
     #[expect(
         clippy::len_without_is_empty,
         reason = "it is never empty: it has a method"
@@ -38,19 +39,19 @@ impl Command {
         self.text.len()
     }
 
-    /// The command as it travels.
+    /// The command as sent.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 }
 
 impl Parameters {
-    /// The call of `method` with these parameters as a command. `None`: the call must travel alone, because a batch
-    /// could change it:
+    /// A call of `method` with these parameters as a command. `None` if a batch could change the
+    /// call, which then must be sent alone:
     ///
-    /// - a text that somebody could take for a reference to another command's result,
+    /// - a text that could be taken for a reference to another command's result,
     /// - a value that a query cannot express: null, an empty list, an empty map,
-    /// - a name with other characters than ASCII letters, digits, `_` and `-`,
+    /// - a name with characters other than ASCII letters, digits, `_` and `-`,
     /// - more variables, a deeper nesting or a longer text than is safe.
     pub fn to_command(&self, method: Method) -> Option<Command> {
         let query = Query::of(&self.body(), method.name(), Command::MAXIMUM_BYTES)?;

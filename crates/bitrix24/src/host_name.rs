@@ -1,4 +1,4 @@
-//! The name of a host, as the operator or a tenant may write it.
+//! The name of a host, as an operator or a tenant writes it.
 
 use std::fmt;
 
@@ -9,23 +9,22 @@ const MAXIMUM_NAME_BYTES: usize = 253;
 /// Longest label of a DNS name, in bytes (RFC 1035).
 const MAXIMUM_LABEL_BYTES: usize = 63;
 
-/// A full DNS name: lower-case ASCII, at least two labels, and nothing that a URL parser would read
-/// as anything but a DNS name.
+/// A full DNS name: lower-case ASCII, at least two labels, and nothing that a URL parser could read
+/// as something else.
 ///
-/// One host has exactly one spelling, so that names can be compared as text.
+/// A host has exactly one spelling, so names can be compared as text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostName(Box<str>);
 
-/// Why a text is no [`HostName`].
+/// Why a text is not a [`HostName`].
 ///
-/// No variant quotes the text: somebody who pastes a whole webhook URL here must not find its
-/// secret in a log.
+/// No variant quotes the text: it may be a whole webhook URL, whose secret must not reach a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidHostName {
     /// Nothing was given.
     #[error("is empty; give the host name only, for example acme.bitrix24.com")]
     Empty,
-    /// A space, a tab, a line end or a control character.
+    /// White space or a control character.
     #[error("contains white space or a control character; remove it")]
     WhiteSpace,
     /// A scheme in front of the host.
@@ -34,16 +33,16 @@ pub enum InvalidHostName {
     /// User name or password in front of the host.
     #[error("contains user information before an @; give the host name only")]
     UserInfo,
-    /// A path, a query or a fragment behind the host.
+    /// A path, a query or a fragment after the host.
     #[error(
         "contains a path, a query or a fragment; give the host name only, and a webhook's user and \
          secret in their own fields"
     )]
     Path,
-    /// A port behind the host.
+    /// A port after the host.
     #[error("contains a port; remove it: portals are called on port 443")]
     Port,
-    /// An IP address in any spelling that some resolver or URL parser accepts.
+    /// An IP address in a spelling that a resolver or URL parser accepts.
     #[error("is an IP address; give the DNS name of the portal")]
     IpLiteral,
     /// Characters outside ASCII.
@@ -62,7 +61,7 @@ pub enum InvalidHostName {
     #[error("is longer than the 253 characters a DNS name may have; shorten it")]
     TooLong,
     /// Two dots in a row, or a dot at the start.
-    #[error("has an empty part between two dots or before the first; remove the needless dot")]
+    #[error("has an empty part between two dots or before the first; remove the extra dot")]
     EmptyLabel,
     /// A label of more than 63 bytes.
     #[error("has a part longer than the 63 characters DNS allows between two dots; shorten it")]
@@ -104,7 +103,7 @@ impl fmt::Display for HostName {
     }
 }
 
-/// Refuses what turns a host name into another part of a URL.
+/// Refuses other parts of a URL.
 fn refuse_url_parts(text: &str) -> Result<(), InvalidHostName> {
     if text.is_empty() {
         return Err(InvalidHostName::Empty);
@@ -130,12 +129,12 @@ fn refuse_url_parts(text: &str) -> Result<(), InvalidHostName> {
     Ok(())
 }
 
-/// Refuses names that have no single spelling, or are no names at all.
+/// Refuses names that have several spellings, and texts that are not names.
 fn refuse_spelling(text: &str) -> Result<(), InvalidHostName> {
     if !text.is_ascii() {
         return Err(InvalidHostName::NotAscii);
     }
-    // Before the case of the letters is judged, because `0X7F.1` is an address first.
+    // Before the case is checked, because `0X7F.1` is an address first.
     if is_address_spelling(text) {
         return Err(InvalidHostName::IpLiteral);
     }
@@ -175,9 +174,8 @@ fn refuse_label(label: &str) -> Result<(), InvalidHostName> {
 
 /// Whether a URL parser or `inet_aton` would take the text for an IPv4 address.
 ///
-/// The WHATWG rule: a host whose last label is a number is an address, whatever stands before it.
-/// That covers
-/// `127.1`, `0x7f.1`, `0177.0.0.1` and `2130706433`, each also with one dot at the end.
+/// The WHATWG rule: a host whose last label is a number is an address. That covers `127.1`,
+/// `0x7f.1`, `0177.0.0.1` and `2130706433`, each also with a trailing dot.
 fn is_address_spelling(text: &str) -> bool {
     let name = text.strip_suffix('.').unwrap_or(text);
     let last = name.rsplit('.').next().unwrap_or(name);

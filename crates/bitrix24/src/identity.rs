@@ -1,32 +1,34 @@
-//! What Bitrix24 calls portals and applications.
+//! Bitrix24's ids of portals and applications.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// Longest name, in characters. Member ids have 32 and client ids about 35.
+/// Longest id, in characters. Member ids have 32 and client ids about 35.
 const MAXIMUM_CHARACTERS: usize = 100;
 
-/// The id that a portal keeps when it is renamed: ASCII letters and digits, 32 hexadecimal ones in practice.
+/// The id that a portal keeps when it is renamed: ASCII letters and digits, in practice 32
+/// hexadecimal digits.
 ///
 /// Source: page "oauth", field `member_id`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberId(Box<str>);
 
-/// The id of an application: ASCII letters, digits, `.`, `-` and `_`, like `local.5a6d….1000` or `app.5a6d….1000`.
+/// The id of an application: ASCII letters, digits, `.`, `-` and `_`, like `local.5a6d….1000` or
+/// `app.5a6d….1000`.
 ///
 /// Source: page "oauth", field `client_id`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(Box<str>);
 
-/// The text is empty, has more than 100 characters, or has a character that no such id has.
+/// The text is empty, longer than 100 characters, or has a character that is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidIdentity {
     /// See [`MemberId`].
-    #[error("is no member id; give 1 to 100 ASCII letters and digits")]
+    #[error("is not a member id; give 1 to 100 ASCII letters and digits")]
     MemberId,
     /// See [`ClientId`].
-    #[error("is no client id; give 1 to 100 ASCII letters, digits, '.', '-' and '_'")]
+    #[error("is not a client id; give 1 to 100 ASCII letters, digits, '.', '-' and '_'")]
     ClientId,
 }
 

@@ -1,11 +1,11 @@
-//! Bitrix24's REST interface, as a client sees it.
+//! Bitrix24's REST interface, as a client sees it. Nothing here knows gRPC.
 //!
-//! A [`Client`] posts [`Parameters`] to a [`PortalAddress`] with a [`Credential`] and reads the envelope of the answer. Every
-//! failure is a [`CallError`] that knows its [`Outcome`]: whether Bitrix24 executed the call, did not, or whether nobody
-//! can tell. Several calls travel in one request as [`Command`]s of a batch. Nothing here knows gRPC.
+//! A [`Client`] posts [`Parameters`] to a [`PortalAddress`] with a [`Credential`] and reads the
+//! envelope of the response. A batch sends several calls as [`Command`]s in one request. Every
+//! failure is a [`CallError`] that knows its [`Outcome`]: whether Bitrix24 executed the call.
 //!
-//! Tokens come from an [`AuthorizationServer`]: [`Client::refresh`] and [`Client::application_info`], which fail with an
-//! [`OAuthError`].
+//! An [`AuthorizationServer`] grants tokens: [`Client::refresh`] and [`Client::application_info`]
+//! ask it, and fail with an [`OAuthError`].
 
 mod address_guard;
 pub mod advertised;
@@ -16,6 +16,7 @@ mod call_error;
 mod client;
 mod command;
 mod credential;
+mod error_code;
 mod host_name;
 mod identity;
 mod loopback;
@@ -37,14 +38,14 @@ pub use answer::Answer;
 pub use authorization_server::{AuthorizationServer, InvalidAuthorizationServer};
 pub use batch::BatchAnswer;
 pub use call_error::{CallError, NotSent, Unanswered};
-pub use client::Client;
+pub use client::{Client, SPAN_TARGET};
 pub use command::{Command, MAXIMUM_COMMANDS};
 pub use credential::Credential;
+pub use error_code::ErrorCode;
 pub use host_name::{HostName, InvalidHostName};
 pub use identity::{ClientId, InvalidIdentity, MemberId};
 pub use method::Method;
-pub use oauth::token_life;
-pub use oauth::{ApplicationInfo, Consequence, OAuthError, OAuthRefusal, Tokens};
+pub use oauth::{ApplicationInfo, Consequence, OAuthError, OAuthRefusal, Tokens, token_life};
 pub use outcome::Outcome;
 pub use parameters::{NotAnObject, Parameters};
 pub use plan::{Intensity, InvalidRateLimit, Plan, RateLimit};
@@ -54,8 +55,4 @@ pub use send_guard::{Deadlines, SendGuard};
 pub use suffix::Suffix;
 pub use tenant_id::{InvalidTenantId, TenantId};
 pub use time::Time;
-
-/// The target of the spans that traces are made of.
-pub const SPANS: &str = "openlines::span";
-
 pub use transport::{TransportOptions, TransportUnusable};

@@ -1,8 +1,9 @@
-//! Reading values as loosely as PHP writes them: numbers as texts, empty maps as `[]`, lists as maps with numeric keys.
+//! Reading JSON as loosely as PHP writes it: numbers as strings, empty maps as `[]`, lists as maps
+//! with numeric keys.
 
 use serde_json::{Map, Value};
 
-/// A whole number, given as a number or as a text of digits.
+/// A whole number, or a string of one.
 pub fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64(),
@@ -11,7 +12,7 @@ pub fn integer(value: &Value) -> Option<i64> {
     }
 }
 
-/// A finite number, given as a number or as a text.
+/// A finite number, or a string of one.
 pub fn number(value: &Value) -> Option<f64> {
     let number = match value {
         Value::Number(number) => number.as_f64(),
@@ -21,7 +22,7 @@ pub fn number(value: &Value) -> Option<f64> {
     number.filter(|number| number.is_finite())
 }
 
-/// A text, given as a text or as a number.
+/// A string or a number, as text.
 pub fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -30,7 +31,7 @@ pub fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// A switch, given as a boolean, as `Y` or `N`, as `"true"` or as 1 or 0.
+/// A boolean, written as one, as `Y` or `N`, `"true"` or `"false"`, 1 or 0.
 pub fn switch(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(on) => Some(*on),
@@ -60,8 +61,7 @@ pub fn map(value: &Value) -> Option<&Map<String, Value>> {
     }
 }
 
-/// The items of a list by their index. PHP writes a list with gaps as a map with numeric keys; an item that is not there
-/// is `None`.
+/// An item of a list. PHP writes a list with gaps as a map with numeric keys.
 pub fn item(value: &Value, index: usize) -> Option<&Value> {
     match value {
         Value::Array(items) => items.get(index),

@@ -11,14 +11,14 @@ pub enum Method {
     AddCrmMessage,
     /// `imopenlines.network.message.add`
     AddNetworkMessage,
-    /// `scope`: tells the permissions of the credential, and has no effect.
+    /// `scope`: returns the permissions of the credential, without side effects.
     ///
     /// Source: method page `scope`: any credential may call it.
     ReadScopes,
 }
 
 impl Method {
-    /// All of them.
+    /// Every method.
     pub const ALL: [Self; 4] = [
         Self::SendConnectorMessages,
         Self::AddCrmMessage,
@@ -36,7 +36,7 @@ impl Method {
         }
     }
 
-    /// Whether the method works in the context of an application only, never through a webhook.
+    /// Whether the method needs an application's credential and refuses webhooks.
     ///
     /// Source: method page `imconnector.send.messages`.
     pub fn needs_application(self) -> bool {

@@ -1,6 +1,7 @@
-//! What authorization servers are asked: new tokens, and whose an access token is.
+//! Requests to authorization servers: new tokens, and the application of an access token.
 //!
-//! Everything travels as a form in the body: the documented addresses with a query would leave secrets in logs.
+//! Parameters are a form in the body: the documented addresses with a query would leave secrets in
+//! logs.
 //!
 //! Source: pages "oauth", "auto-renewal" and "app-info".
 
@@ -11,31 +12,28 @@ mod tokens;
 
 pub use application_info::ApplicationInfo;
 pub use error::{Consequence, OAuthError, OAuthRefusal};
-pub use tokens::Tokens;
-pub use tokens::token_life;
+pub use tokens::{Tokens, token_life};
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use super::authorization_server::AuthorizationServer;
-use super::client::Client;
-use super::identity::ClientId;
-use super::send_guard::{Deadlines, SendGuard};
-use super::transport::{Content, Reply};
+use crate::authorization_server::AuthorizationServer;
+use crate::client::{Client, SPAN_TARGET};
+use crate::identity::ClientId;
+use crate::send_guard::{Deadlines, SendGuard};
+use crate::transport::{Content, Failed, HttpResponse};
 
 const TOKEN_PATH: &str = "/oauth/token/";
 const APPLICATION_INFO_PATH: &str = "/rest/app.info";
 
 impl Client {
-    /// Buys a new pair of tokens with a refresh token, which works once. Never repeats.
-    ///
-    /// After [`OAuthError::Unanswered`] nobody knows whether the refresh token is used up.
+    /// Gets a new pair of tokens for a single-use refresh token. Never retries.
     ///
     /// # Errors
     ///
-    /// Everything but a whole pair of tokens; see [`OAuthError`].
+    /// After [`OAuthError::Unanswered`] the refresh token may be used up.
     pub async fn refresh(
         &self,
         server: &AuthorizationServer,
@@ -51,15 +49,16 @@ impl Client {
             ("refresh_token", refresh_token.expose_secret()),
         ];
         let secrets = [client_secret, refresh_token];
-        let read = |reply: &Reply| Tokens::read(&envelope::read(reply, &secrets)?, reply);
+        let read =
+            |response: &HttpResponse| Tokens::read(&envelope::read(response, &secrets)?, response);
         self.ask(server, TOKEN_PATH, &form, deadline, read).await
     }
 
-    /// Asks whose an access token is: of which application, on which portal.
+    /// Queries the application and portal of an access token.
     ///
     /// # Errors
     ///
-    /// Everything but a description of the application; see [`OAuthError`].
+    /// See [`OAuthError`].
     pub async fn application_info(
         &self,
         server: &AuthorizationServer,
@@ -68,7 +67,9 @@ impl Client {
     ) -> Result<ApplicationInfo, OAuthError> {
         let form = [("auth", access_token.expose_secret())];
         let secrets = [access_token];
-        let read = |reply: &Reply| ApplicationInfo::read(&envelope::read(reply, &secrets)?, reply);
+        let read = |response: &HttpResponse| {
+            ApplicationInfo::read(&envelope::read(response, &secrets)?, response)
+        };
         self.ask(server, APPLICATION_INFO_PATH, &form, deadline, read)
             .await
     }
@@ -79,10 +80,10 @@ impl Client {
         path: &'static str,
         form: &[(&str, &str)],
         deadline: Instant,
-        read: impl FnOnce(&Reply) -> Result<T, OAuthError>,
+        read: impl FnOnce(&HttpResponse) -> Result<T, OAuthError>,
     ) -> Result<T, OAuthError> {
         let span = tracing::info_span!(
-            target: crate::SPANS,
+            target: SPAN_TARGET,
             "authorization",
             otel.name = format!("POST {path}"),
             otel.kind = "client",
@@ -96,7 +97,7 @@ impl Client {
             .extend_pairs(form)
             .finish();
         let (base_url, path) = (server.base_url(), SecretString::from(path));
-        let reply = self
+        let response = self
             .transport
             .post(
                 &base_url,
@@ -107,11 +108,11 @@ impl Client {
             )
             .instrument(span.clone())
             .await
-            .map_err(OAuthError::from);
-        if let Ok(reply) = &reply {
-            span.record("http.response.status_code", reply.http_status);
+            .map_err(Failed::into_error);
+        if let Ok(response) = &response {
+            span.record("http.response.status_code", response.http_status);
         }
-        let answer = reply.and_then(|reply| read(&reply));
+        let answer = response.and_then(|response| read(&response));
         if let Err(error) = &answer {
             span.record("error.type", error.kind());
             span.record("otel.status_code", "ERROR");

@@ -1,13 +1,13 @@
-//! What is known about the fate of a call that failed.
+//! Whether a failed call was executed.
 
 /// Whether Bitrix24 executed a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Certainly not executed: a repeat cannot deliver twice.
+    /// Definitely not executed: a retry cannot deliver twice.
     NotExecuted,
-    /// Executed, although the call could not be answered as it should.
+    /// Executed, although the response lacks what it should hold.
     Executed,
-    /// The request left, and nothing says what became of it.
+    /// The request was sent, and no response says whether it was executed.
     Unknown,
 }
 

@@ -1,4 +1,4 @@
-//! How many requests a tenant's portal takes.
+//! The rate limit of a tenant's portal.
 
 use std::time::Duration;
 
@@ -6,35 +6,35 @@ use thiserror::Error;
 
 use crate::PortalAddress;
 
-/// How many requests a portal takes from one address: a bucket that fills with each request and drains steadily.
+/// The rate limit of a portal for one source address: a leaky bucket.
 ///
 /// Source: page "limits".
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Plan {
-    /// All plans of the cloud but Enterprise: 50 requests at once, 2 a second.
+    /// Every plan of the cloud but Enterprise: a burst of 50 requests, 2 a second.
     Standard,
-    /// The plan Enterprise of the cloud: 250 requests at once, 5 a second.
+    /// The cloud plan Enterprise: a burst of 250 requests, 5 a second.
     Enterprise,
-    /// No limit: a self-hosted portal without one.
+    /// A self-hosted portal without a limit.
     Unlimited,
-    /// Figures of a portal's own.
+    /// A limit of the portal's own.
     Own(RateLimit),
 }
 
-/// The figures of a bucket.
+/// The size and drain of a leaky bucket.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RateLimit {
-    /// How many requests may come at once, 1 or more.
+    /// Requests that fit at once, 1 to 10,000.
     pub burst: u32,
-    /// How many of them drain each second, above 0.
+    /// Requests that drain each second, above 0 and at most 1,000.
     pub per_second: f64,
 }
 
-/// The longest time that is reckoned with. With the smallest drain, a request would take longer than the universe is old.
+/// Longest time returned: the smallest drain would give times beyond every use.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl RateLimit {
-    /// How long so many requests take to drain, at most a day.
+    /// How long `requests` take to drain, at most a day.
     pub fn time_for(self, requests: f64) -> Duration {
         let time = Duration::try_from_secs_f64(requests / self.per_second);
         time.map_or(LONGEST, |time| time.min(LONGEST))
@@ -45,18 +45,18 @@ impl RateLimit {
 #[doc(hidden)]
 pub type Intensity = RateLimit;
 
-/// Why figures are refused.
+/// Why a limit is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidRateLimit {
-    /// The number of requests at once.
+    /// The burst.
     #[error("is not between 1 and 10,000")]
     Burst,
-    /// The number of requests that drain each second.
+    /// The drain.
     #[error("is not above 0 and at most 1,000")]
     PerSecond,
 }
 
-/// The plans that have a name, in the tenants file and in the store.
+/// The plans with a name in the tenants file and the store.
 const NAMED: [(&str, Plan); 3] = [
     ("standard", Plan::Standard),
     ("enterprise", Plan::Enterprise),
@@ -64,9 +64,8 @@ const NAMED: [(&str, Plan); 3] = [
 ];
 
 impl Plan {
-    /// The plan of a portal of which nobody has said one.
-    ///
-    /// A self-hosted portal has no limit, as far as Bitrix24 documents one; nor has the sandbox on this machine.
+    /// The default plan of a portal. Bitrix24 documents no limit for self-hosted portals, and the
+    /// sandbox on this machine has none by default.
     pub fn usual(portal: &PortalAddress) -> Self {
         if portal.is_self_hosted() || portal.is_insecure() {
             Self::Unlimited
@@ -81,7 +80,7 @@ impl Plan {
         found.map(|(_, plan)| *plan)
     }
 
-    /// Its name; figures of a portal's own have none.
+    /// Its name; [`Plan::Own`] has none.
     pub fn name(self) -> Option<&'static str> {
         let found = NAMED.iter().find(|(_, plan)| *plan == self);
         found.map(|(name, _)| *name)
@@ -93,7 +92,7 @@ impl Plan {
         self.rate_limit()
     }
 
-    /// The figures; `None` without a limit.
+    /// The limit, if there is one.
     pub fn rate_limit(self) -> Option<RateLimit> {
         match self {
             Self::Standard => Some(RateLimit {
@@ -111,12 +110,12 @@ impl Plan {
 }
 
 impl RateLimit {
-    /// Most requests at once. More than any plan of Bitrix24 takes, few enough that a slip of the keyboard is noticed.
+    /// Largest burst. Above every plan of Bitrix24, and low enough to catch typing errors.
     const MAXIMUM_BURST: u32 = 10_000;
-    /// Most requests that drain each second.
+    /// Fastest drain, in requests a second.
     const MAXIMUM_PER_SECOND: f64 = 1_000.0;
 
-    /// How many requests may come at once, if it is a number that a bucket can have.
+    /// Checks a burst.
     ///
     /// # Errors
     ///
@@ -130,11 +129,11 @@ impl RateLimit {
         }
     }
 
-    /// How many requests drain each second, if it is a number that a bucket can have.
+    /// Checks a drain.
     ///
     /// # Errors
     ///
-    /// [`InvalidRateLimit::PerSecond`], also for what is no number.
+    /// [`InvalidRateLimit::PerSecond`], also for NaN.
     pub fn per_second(number: f64) -> Result<f64, InvalidRateLimit> {
         if number > 0.0 && number <= Self::MAXIMUM_PER_SECOND {
             Ok(number)
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn every_plan_but_figures_has_a_name() {
+    fn every_plan_but_a_limit_of_ones_own_has_a_name() {
         for plan in [Plan::Standard, Plan::Enterprise, Plan::Unlimited] {
             assert_eq!(plan.name().and_then(Plan::named), Some(plan));
         }
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_have_limits() {
+    fn burst_and_drain_have_bounds() {
         for burst in [1, 10_000] {
             assert_eq!(RateLimit::burst(burst).map(i64::from), Ok(burst));
         }

@@ -1,31 +1,30 @@
-//! The address of a portal: tenant data that decides where our secrets travel to.
+//! The address of a portal: tenant data that decides where secrets are sent.
 
 use std::fmt;
 
 use thiserror::Error;
 
-use crate::Suffix;
-use crate::{HostName, InvalidHostName};
+use crate::host_name::{HostName, InvalidHostName};
+use crate::loopback;
+use crate::suffix::Suffix;
 
-use super::loopback;
-
-/// Which portals and authorization servers may be called. Only the operator sets it; a tenant cannot add to it.
+/// Which portals and authorization servers may be called. Only the operator sets it.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// Names below one of these are portals in the Bitrix24 cloud.
+    /// Subdomains of these are portals in the Bitrix24 cloud.
     pub allowed_suffixes: Vec<Suffix>,
-    /// Exactly these names are allowed besides; they may resolve to private addresses.
+    /// Exactly these hosts are allowed too, and may resolve to private addresses.
     pub self_hosted: Vec<HostName>,
-    /// Exactly these hosts grant tokens. They learn the secrets of applications.
+    /// Exactly these hosts grant tokens. They receive the secrets of applications.
     pub authorization_servers: Vec<HostName>,
     /// Whether plain HTTP to a loopback address is allowed, for the sandbox.
     pub dangerous_allow_insecure: bool,
 }
 
 /// Proof that requests may be sent to this portal: its spelling and the operator's [`Policy`] were
-/// checked.
+/// checked. The addresses that the name resolves to are checked when it is dialled.
 ///
-/// Where the name resolves to is judged when it is dialled. It holds no secret, so it may stand in logs.
+/// It holds no secret and may be logged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PortalAddress(Kind);
 
@@ -36,41 +35,41 @@ enum Kind {
     Insecure { host: Box<str>, authority: Box<str> },
 }
 
-/// Why a text is no address of a portal that may be called.
+/// Why a text is not the address of a portal that may be called.
 ///
-/// Never quotes the text, for the reason given at [`InvalidHostName`].
+/// Never quotes the text; see [`InvalidHostName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidPortal {
-    /// The text is no plain host name.
+    /// Not a plain host name.
     #[error(transparent)]
     HostName(#[from] InvalidHostName),
-    /// A sound name that the operator's settings do not allow.
+    /// A valid name that the operator's settings do not allow.
     #[error(
-        "is no Bitrix24 cloud address; if it is a portal on your own server, the operator must list its \
-         exact name in portals.self_hosted"
+        "is not a Bitrix24 cloud address; a portal on your own server must be listed by its exact \
+         name in portals.self_hosted"
     )]
     NotAllowed,
     /// Plain HTTP while the settings forbid it.
     #[error(
-        "asks for plain HTTP; give the host name only, without a scheme (http:// is for the sandbox and \
-         needs portals.dangerous_allow_insecure)"
+        "asks for plain HTTP; give the host name only, without a scheme (http:// is for the \
+         sandbox and needs portals.dangerous_allow_insecure)"
     )]
     InsecureNotAllowed,
     /// Plain HTTP to anything but a loopback address literal with a port.
     #[error(
-        "asks for plain HTTP to something else than this machine; only http://127.0.0.1:PORT and \
+        "asks for plain HTTP to another machine; only http://127.0.0.1:PORT and \
          http://[::1]:PORT are possible, without a path"
     )]
     InsecureNotLoopback,
 }
 
 impl PortalAddress {
-    /// Reads the address of a portal: a host name, or `http://127.0.0.1:PORT` where the policy
-    /// allows it.
+    /// Reads the address of a portal: a host name, or `http://127.0.0.1:PORT` if the policy allows
+    /// it.
     ///
     /// # Errors
     ///
-    /// Names the first rule that the text breaks, with the remedy.
+    /// Names the first rule that the text breaks.
     pub fn parse(text: &str, policy: &Policy) -> Result<Self, InvalidPortal> {
         if let Some(authority) = text.strip_prefix(loopback::SCHEME) {
             return Self::parse_insecure(authority, policy);
@@ -108,7 +107,7 @@ impl PortalAddress {
         }
     }
 
-    /// The host as it stands in a URL, with the port where it is not 443.
+    /// The host as in a URL, with the port if it is not 443.
     pub fn authority(&self) -> &str {
         match &self.0 {
             Kind::Cloud(host) | Kind::SelfHosted(host) => host.as_str(),
@@ -116,7 +115,7 @@ impl PortalAddress {
         }
     }
 
-    /// Scheme and authority, without a slash at the end and without any secret.
+    /// Scheme and authority, without a trailing slash.
     pub fn base_url(&self) -> String {
         let scheme = if self.is_insecure() {
             loopback::SCHEME
@@ -126,12 +125,12 @@ impl PortalAddress {
         format!("{scheme}{}", self.authority())
     }
 
-    /// Whether it is called over plain HTTP, which only the sandbox on this machine can be.
+    /// Whether it is called over plain HTTP: only a sandbox on this machine.
     pub fn is_insecure(&self) -> bool {
         matches!(self.0, Kind::Insecure { .. })
     }
 
-    /// Whether the operator listed this very name, so that it may resolve to a private address.
+    /// Whether the operator listed this name, which may then resolve to a private address.
     pub fn is_self_hosted(&self) -> bool {
         matches!(self.0, Kind::SelfHosted(_))
     }
@@ -146,8 +145,7 @@ impl fmt::Display for PortalAddress {
 #[cfg(test)]
 mod tests {
     use super::{InvalidPortal, Policy, PortalAddress};
-    use crate::Suffix;
-    use crate::{HostName, InvalidHostName};
+    use crate::{HostName, InvalidHostName, Suffix};
 
     fn policy(dangerous_allow_insecure: bool) -> Policy {
         Policy {

@@ -1,39 +1,37 @@
-//! An error answer of Bitrix24.
-
-mod codes;
+//! An error response of Bitrix24.
 
 use serde_json::Value;
 
-use super::loose;
-use super::outcome::Outcome;
+use crate::error_code::{ErrorCode, Stage};
+use crate::loose;
+use crate::outcome::Outcome;
 
 /// Bitrix24 answered with an error code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status. Some failures come with 200.
     pub http_status: u16,
-    /// The code as received. It may be empty: Bitrix24 knows an empty code.
+    /// The code as received. Bitrix24 also sends an empty code.
     pub code: String,
+    /// The same code, if it is a documented one.
+    pub documented: Option<ErrorCode>,
     /// The description as received, often in the portal's language.
     pub description: String,
-    /// What was refused.
-    refused: Refused,
+    subject: Subject,
 }
 
-/// What a refusal is about.
+/// What was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refused {
-    /// A single call.
+enum Subject {
     Call,
-    /// A batch as a whole.
-    Batch,
-    /// A command of a batch.
+    WholeBatch,
     Command,
 }
 
 impl Refusal {
-    /// Reads `error` and `error_description`. The code may be a text, a number, or, in the newer REST generation, an object.
-    pub(super) fn read(http_status: u16, error: &Value, description: Option<&Value>) -> Self {
+    /// Reads `error` and `error_description`. The code may be a text, a number, or, in the newer
+    /// REST generation, an object.
+    pub(crate) fn read(http_status: u16, error: &Value, description: Option<&Value>) -> Self {
         let (code, description) = match error {
             Value::Object(error) => (error.get("code"), error.get("message").or(description)),
             Value::Null
@@ -42,96 +40,54 @@ impl Refusal {
             | Value::String(_)
             | Value::Array(_) => (Some(error), description),
         };
+        let code = code.map(plain).unwrap_or_default();
         Self {
             http_status,
-            code: code.map(plain).unwrap_or_default(),
+            documented: ErrorCode::parse(&code),
+            code,
             description: description.map(plain).unwrap_or_default(),
-            refused: Refused::Call,
+            subject: Subject::Call,
         }
     }
 
     /// The refusal of a batch as a whole.
-    pub(super) fn of_batch(self) -> Self {
-        let refused = Refused::Batch;
-        Self { refused, ..self }
+    pub(crate) fn of_batch(self) -> Self {
+        let subject = Subject::WholeBatch;
+        Self { subject, ..self }
     }
 
     /// The refusal of a command of a batch.
-    pub(super) fn of_command(self) -> Self {
-        let refused = Refused::Command;
-        Self { refused, ..self }
+    pub(crate) fn of_command(self) -> Self {
+        let subject = Subject::Command;
+        Self { subject, ..self }
     }
 
-    /// Whether the code is `code`. Bitrix24 is not consistent about upper and lower case.
-    pub fn is(&self, code: &str) -> bool {
-        self.code.eq_ignore_ascii_case(code)
+    /// Whether Bitrix24 refused with `code` and therefore did not execute the call.
+    pub fn is(&self, code: ErrorCode) -> bool {
+        self.documented == Some(code) && self.outcome() == Outcome::NotExecuted
     }
 
-    /// Whether the portal calls the access token expired, and therefore has not executed the call.
+    /// Whether Bitrix24 refused a batch as a whole without executing a command, for a reason that
+    /// need not hold for each command sent alone.
+    pub(crate) fn concerns_the_batch_alone(&self) -> bool {
+        self.subject == Subject::WholeBatch
+            && matches!(self.stage(), Stage::Method | Stage::Arguments)
+    }
+
+    /// What the refusal says of the call's outcome.
     ///
-    /// Source: system errors, `expired_token`.
-    pub fn is_expired_token(&self) -> bool {
-        self.is("expired_token") && self.outcome() == Outcome::NotExecuted
-    }
-
-    /// Whether the portal does not know the access token, and therefore has not executed the call. A token that was
-    /// replaced by a newer one may be called so.
-    pub fn is_invalid_token(&self) -> bool {
-        self.is("invalid_token") && self.outcome() == Outcome::NotExecuted
-    }
-
-    /// Whether the portal has had too many requests, and therefore has not executed the call.
-    ///
-    /// Source: page "limits".
-    pub fn is_query_limit(&self) -> bool {
-        self.is("QUERY_LIMIT_EXCEEDED") && self.outcome() == Outcome::NotExecuted
-    }
-
-    /// Whether the method has worked too long for this credential, and the call was therefore not executed.
-    ///
-    /// Source: page "limits".
-    pub fn is_operating_limit(&self) -> bool {
-        self.is("OPERATION_TIME_LIMIT") && self.outcome() == Outcome::NotExecuted
-    }
-
-    /// Whether the method cannot be called in a batch, and therefore was not.
-    ///
-    /// Source: page "batch".
-    pub fn is_not_allowed_in_batch(&self) -> bool {
-        self.is("ERROR_BATCH_METHOD_NOT_ALLOWED") && self.outcome() == Outcome::NotExecuted
-    }
-
-    /// Whether the command stood behind the last one that a batch may have, and therefore was not executed.
-    ///
-    /// Source: page "batch".
-    pub fn is_batch_too_long(&self) -> bool {
-        self.is("ERROR_BATCH_LENGTH_EXCEEDED") && self.outcome() == Outcome::NotExecuted
-    }
-
-    /// Whether a batch as a whole was refused, none of its commands was executed, and the reason is not one for which
-    /// each of them would be refused by itself.
-    pub(super) fn concerns_the_batch_alone(&self) -> bool {
-        self.refused == Refused::Batch
-            && self.outcome() == Outcome::NotExecuted
-            && !self.is_one_of(codes::OF_PORTAL)
-    }
-
-    /// What the refusal says of the call's fate.
-    ///
-    /// A refusal comes before the method has done its work, with two exceptions: the codes of a failure inside the
-    /// portal, and every other answer with a 5xx status, which may come from a method that failed half-way. In a batch
-    /// no command has a status of its own, and another command may have been done before: there only codes that are
-    /// known to come before the work say so.
+    /// A refusal of a single call comes before the method's work, with two exceptions: codes of a
+    /// failure inside the portal, and other responses with a 5xx status, which may come from a
+    /// method that failed half-way. In a batch a command has no status of its own, and earlier
+    /// commands may have been executed, so only codes documented to come before the work count.
     pub fn outcome(&self) -> Outcome {
-        if self.is_one_of(codes::FAILED_INSIDE) {
-            return Outcome::Unknown;
-        }
-        let refused_before_execution = match self.refused {
-            Refused::Call => self.http_status < 500 || self.is_one_of(codes::IN_FRONT_OF_METHODS),
-            Refused::Batch | Refused::Command => {
-                self.is_one_of(codes::OF_PORTAL)
-                    || self.is_one_of(codes::OF_METHOD)
-                    || self.is_one_of(codes::OF_ARGUMENTS)
+        let stage = self.stage();
+        let refused_before_execution = match self.subject {
+            Subject::Call => {
+                stage != Stage::Failure && (self.http_status < 500 || stage == Stage::PortalWith5xx)
+            }
+            Subject::WholeBatch | Subject::Command => {
+                !matches!(stage, Stage::Failure | Stage::Unknown)
             }
         };
         if refused_before_execution {
@@ -141,8 +97,8 @@ impl Refusal {
         }
     }
 
-    fn is_one_of(&self, codes: &[&str]) -> bool {
-        codes.iter().any(|code| self.is(code))
+    fn stage(&self) -> Stage {
+        self.documented.map_or(Stage::Unknown, ErrorCode::stage)
     }
 }
 

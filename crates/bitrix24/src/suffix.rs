@@ -1,4 +1,4 @@
-//! A DNS suffix under which portals may lie.
+//! A DNS suffix whose subdomains may be portals.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use crate::{HostName, InvalidHostName};
 /// The end of a host name, in whole labels: `bitrix24.com` covers `acme.bitrix24.com` but neither
 /// `evilbitrix24.com` nor `bitrix24.com` itself.
 ///
-/// It has at least two labels, so that nobody allows a whole top-level domain by mistake.
+/// At least two labels: a whole top-level domain would be a mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suffix(HostName);
 
 impl Suffix {
-    /// Reads a suffix, written without a dot or an asterisk in front.
+    /// Reads a suffix, written without a leading dot or asterisk.
     ///
     /// # Errors
     ///
@@ -21,7 +21,7 @@ impl Suffix {
         HostName::parse(text).map(Self)
     }
 
-    /// Whether `host` lies below this suffix.
+    /// Whether `host` is a subdomain of this suffix.
     pub fn covers(&self, host: &HostName) -> bool {
         host.as_str()
             .strip_suffix(self.0.as_str())

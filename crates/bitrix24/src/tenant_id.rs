@@ -1,17 +1,16 @@
-//! The name of a tenant.
+//! The id of a tenant.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// Longest id, in characters: that of a DNS label, so that an id may become part of a name
-/// elsewhere.
+/// Longest id, in characters: that of a DNS label, so that an id can be one.
 const MAXIMUM_CHARACTERS: usize = 63;
 
 /// The id of a tenant: 1–63 lower-case ASCII letters, digits, `-`, `_` and `.`, the first a letter
 /// or digit.
 ///
-/// No case, so that no two ids differ only in what a database or a human overlooks.
+/// Lower case only, because databases and people overlook case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantId(Box<str>);
 

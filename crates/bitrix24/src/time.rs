@@ -1,37 +1,37 @@
-//! The `time` block of an answer.
+//! The `time` block of a response.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::loose;
+use crate::loose;
 
-/// What Bitrix24 reports of the time a call took. Every part may be missing: old and self-hosted portals leave
-/// `operating` out, and some answers have no block at all.
+/// What Bitrix24 reports of the time a call took. Every field may be missing: old and self-hosted
+/// portals omit `operating`, and some responses have no block at all.
 ///
 /// Source: data types, `time`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Time {
-    /// When the work began, in seconds since 1970.
+    /// Start of the work, in seconds since 1970.
     pub start: Option<f64>,
-    /// When the work ended, in seconds since 1970.
+    /// End of the work, in seconds since 1970.
     pub finish: Option<f64>,
-    /// How long it took in all, in seconds.
+    /// Duration of the whole call, in seconds.
     pub duration: Option<f64>,
-    /// How long the method's handler took, in seconds.
+    /// Duration of the method's handler, in seconds.
     pub processing: Option<f64>,
-    /// The beginning in the portal's time zone, ISO 8601.
+    /// `start` in the portal's time zone, ISO 8601.
     pub date_start: Option<String>,
-    /// The end in the portal's time zone, ISO 8601.
+    /// `finish` in the portal's time zone, ISO 8601.
     pub date_finish: Option<String>,
-    /// The execution time that the method has used in the present window, in seconds.
+    /// Operating time that the method has used in the current window, in seconds.
     pub operating: Option<f64>,
     /// When the oldest minute of that window expires, in seconds since 1970.
     pub operating_reset_at: Option<f64>,
 }
 
 impl Time {
-    pub(super) fn read(value: Option<&Value>) -> Self {
+    pub(crate) fn read(value: Option<&Value>) -> Self {
         let Some(map) = value.and_then(loose::map) else {
             return Self::default();
         };

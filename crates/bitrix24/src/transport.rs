@@ -1,7 +1,7 @@
-//! The only part that speaks HTTP to portals and authorization servers: one pooled client for all of them.
+//! HTTP to portals and authorization servers, through one pooled client.
 //!
-//! A webhook's address is a secret, and so are many bodies. So the full address is built here, it dies here, and no
-//! error leaves here with an address inside: the HTTP library's own errors, which print it, are sorted and dropped.
+//! A webhook's address is a secret, and so are many bodies. The full address exists only here, and
+//! errors of the HTTP library, which print it, are classified and dropped.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -19,55 +19,52 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use super::address_guard::{self, Forbidden, Reach};
-use super::call_error::{CallError, NotSent, Unanswered};
-use super::oauth::OAuthError;
-use super::send_guard::{CancelOnDrop, Deadlines, SendGuard};
+use crate::address_guard::{self, Forbidden, Reach};
+use crate::call_error::{NotSent, Unanswered};
+use crate::send_guard::{CancelOnDrop, Deadlines, SendGuard};
 
 /// Limits of the connections to portals.
 #[derive(Clone, Debug)]
 pub struct TransportOptions {
-    /// How long a connection may take to come about: name, TCP and TLS.
+    /// Limit for connecting: name, TCP and TLS.
     pub connect_timeout: Duration,
-    /// How long a connection is kept without use. Shorter than a portal's own limit, so that a request seldom meets a
-    /// connection that is just being closed: its outcome would be unknown.
+    /// How long an idle connection is kept. Shorter than a portal's own limit: the outcome of a
+    /// request on a connection that is being closed is unknown.
     pub idle_connection: Duration,
-    /// The largest answer that is read, in bytes, after decompression.
+    /// The largest response that is read, in bytes, after decompression.
     pub maximum_answer_bytes: usize,
-    /// Hosts that may lead to private addresses, because the operator named them one by one.
+    /// Hosts that may resolve to private addresses, because the operator listed each of them.
     pub self_hosted: HashSet<String>,
 }
 
-/// The HTTP client could not be set up: no trusted certificates on this machine, for example.
+/// The HTTP client could not be set up, for example without trusted certificates.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client for portals could not be set up")]
+#[error("could not set up the HTTP client for portals")]
 pub struct TransportUnusable(#[source] reqwest::Error);
 
-/// A whole HTTP answer.
+/// A whole HTTP response.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) http_status: u16,
-    pub(super) location: Option<String>,
-    pub(super) body: Vec<u8>,
+pub(crate) struct HttpResponse {
+    pub(crate) http_status: u16,
+    pub(crate) location: Option<String>,
+    pub(crate) body: Vec<u8>,
 }
 
-/// A body and what it is.
-pub(super) struct Content {
+/// A body with its media type.
+pub(crate) struct Content {
     media_type: &'static str,
     body: Bytes,
 }
 
 impl Content {
-    /// A JSON document.
-    pub(super) fn json(body: Bytes) -> Self {
+    pub(crate) fn json(body: Bytes) -> Self {
         Self {
             media_type: "application/json",
             body,
         }
     }
 
-    /// A form.
-    pub(super) fn form(body: String) -> Self {
+    pub(crate) fn form(body: String) -> Self {
         Self {
             media_type: "application/x-www-form-urlencoded",
             body: body.into(),
@@ -75,9 +72,9 @@ impl Content {
     }
 }
 
-/// A request without a whole answer.
+/// A request without a whole response.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Failed {
+pub(crate) enum Failed {
     NotSent(NotSent),
     Unanswered(Unanswered),
 }
@@ -94,47 +91,34 @@ impl From<Unanswered> for Failed {
     }
 }
 
-impl From<Failed> for CallError {
-    fn from(failed: Failed) -> Self {
-        match failed {
-            Failed::NotSent(not_sent) => not_sent.into(),
-            Failed::Unanswered(unanswered) => unanswered.into(),
-        }
-    }
-}
-
-impl From<Failed> for OAuthError {
-    fn from(failed: Failed) -> Self {
-        match failed {
-            Failed::NotSent(not_sent) => not_sent.into(),
-            Failed::Unanswered(unanswered) => unanswered.into(),
+impl Failed {
+    pub(crate) fn into_error<E: From<NotSent> + From<Unanswered>>(self) -> E {
+        match self {
+            Self::NotSent(not_sent) => not_sent.into(),
+            Self::Unanswered(unanswered) => unanswered.into(),
         }
     }
 }
 
 /// The pooled HTTP client.
 #[derive(Clone, Debug)]
-pub(super) struct Transport {
+pub(crate) struct Transport {
     client: reqwest::Client,
     maximum_answer_bytes: usize,
 }
 
 impl Transport {
-    pub(super) fn new(options: TransportOptions) -> Result<Self, TransportUnusable> {
+    pub(crate) fn new(options: TransportOptions) -> Result<Self, TransportUnusable> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let client = reqwest::Client::builder()
-            .user_agent(concat!(
-                env!("CARGO_PKG_NAME"),
-                "/",
-                env!("CARGO_PKG_VERSION")
-            ))
+            .user_agent(concat!("bitrix24-openlines/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .connect_timeout(options.connect_timeout)
             .pool_idle_timeout(options.idle_connection)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            // A proxy named by the environment would decide which address a portal's name leads to.
+            // A proxy from the environment would resolve the portal's name in our place.
             .no_proxy()
             .dns_resolver(GuardedResolver {
                 self_hosted: Arc::new(options.self_hosted),
@@ -147,30 +131,30 @@ impl Transport {
         })
     }
 
-    /// Posts a body to `{base_url}{path}` and reads the whole answer. Redirects are not followed.
-    pub(super) async fn post(
+    /// Posts a body to `{base_url}{path}` and reads the whole response. Follows no redirects.
+    pub(crate) async fn post(
         &self,
         base_url: &str,
         path: &SecretString,
         content: Content,
-        times: Deadlines,
+        deadlines: Deadlines,
         guard: &SendGuard,
-    ) -> Result<Reply, Failed> {
-        // A call that ends, for whatever reason, leaves no request behind that the connection could still send.
+    ) -> Result<HttpResponse, Failed> {
+        // However the call ends, the connection must not send its request afterwards.
         let _cancel = CancelOnDrop(guard);
-        // The clock of deadlines is coarse: within its tick a whole request could leave.
-        if times.send_by <= Instant::now() {
+        // Timers are coarse: within one tick a whole request could be sent.
+        if deadlines.send_by <= Instant::now() {
             return Err(NotSent::DeadlinePassed.into());
         }
         let mut exchange = pin!(self.exchange(base_url, path, content, guard));
-        let send_by = times.send_by.min(times.answer_by);
+        let send_by = deadlines.send_by.min(deadlines.answer_by);
         if let Ok(outcome) = tokio::time::timeout_at(send_by, &mut exchange).await {
             return outcome;
         }
         if guard.cancel() {
             return Err(NotSent::DeadlinePassed.into());
         }
-        tokio::time::timeout_at(times.answer_by, exchange)
+        tokio::time::timeout_at(deadlines.answer_by, exchange)
             .await
             .unwrap_or_else(|_elapsed| Err(Unanswered::DeadlinePassed.into()))
     }
@@ -181,7 +165,7 @@ impl Transport {
         path: &SecretString,
         content: Content,
         guard: &SendGuard,
-    ) -> Result<Reply, Failed> {
+    ) -> Result<HttpResponse, Failed> {
         let Content { media_type, body } = content;
         let length = body.len();
         let body = WatchedBody {
@@ -196,7 +180,7 @@ impl Transport {
             .body(reqwest::Body::wrap(body))
             .send()
             .await;
-        let mut response = sent.map_err(|error| sort(&error, guard))?;
+        let mut response = sent.map_err(|error| classify(&error, guard))?;
 
         let http_status = response.status().as_u16();
         let location = response
@@ -219,7 +203,7 @@ impl Transport {
                     received.extend_from_slice(&chunk);
                 }
                 Ok(None) => {
-                    return Ok(Reply {
+                    return Ok(HttpResponse {
                         http_status,
                         location,
                         body: received,
@@ -231,8 +215,8 @@ impl Transport {
     }
 }
 
-/// Sorts an error of the HTTP library by the only question that counts: can the request have arrived?
-fn sort(error: &reqwest::Error, guard: &SendGuard) -> Failed {
+/// Classifies an error of the HTTP library by whether the portal can have the request.
+fn classify(error: &reqwest::Error, guard: &SendGuard) -> Failed {
     if is_forbidden_address(error) {
         NotSent::AddressForbidden.into()
     } else if guard.cancel() {
@@ -253,30 +237,30 @@ fn is_forbidden_address(error: &reqwest::Error) -> bool {
     false
 }
 
-/// A request body that says when it is taken.
+/// A request body that notices when it is read.
 ///
-/// The HTTP library takes the body once it has a connection and has queued the head. As long as it was not taken, the
-/// portal cannot have the whole request, so it cannot have executed it.
+/// The HTTP library reads the body once it has a connection and has queued the head. Before that
+/// the portal cannot have the whole request and cannot have executed it.
 struct WatchedBody {
     bytes: Option<Bytes>,
     guard: SendGuard,
 }
 
-/// The call was given up before its body was taken: the connection ends after the head.
+/// The call was cancelled before its body was read: the connection ends after the head.
 #[derive(Debug, thiserror::Error)]
-#[error("the request was withdrawn")]
-struct Withdrawn;
+#[error("the request was cancelled")]
+struct Cancelled;
 
 impl Body for WatchedBody {
     type Data = Bytes;
-    type Error = Withdrawn;
+    type Error = Cancelled;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if !self.guard.send() {
-            return Poll::Ready(Some(Err(Withdrawn)));
+            return Poll::Ready(Some(Err(Cancelled)));
         }
         Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
     }
@@ -291,8 +275,8 @@ impl Body for WatchedBody {
     }
 }
 
-/// Resolves names at dial time and refuses those that lead to addresses that are not public, so that a tenant's portal
-/// name cannot reach into the operator's own network.
+/// Resolves names when they are dialled and refuses those that lead to addresses that are not
+/// public: a tenant's portal must not reach into the operator's network.
 struct GuardedResolver {
     self_hosted: Arc<HashSet<String>>,
 }
@@ -308,7 +292,6 @@ impl Resolve for GuardedResolver {
             } else {
                 Reach::Public
             };
-            // One forbidden address among others is an attack as well: all are refused.
             address_guard::check_all(addresses.iter().map(SocketAddr::ip), reach)?;
             let addresses: Addrs = Box::new(addresses.into_iter());
             Ok(addresses)

@@ -12,7 +12,7 @@ use crate::dispatch::queue::Terms;
 use crate::dispatch::send_error::SendError;
 use crate::metrics::RepeatCause;
 use crate::tenant::{AccessError, Opened};
-use bitrix24::{Answer, CallError, NotSent, Outcome};
+use bitrix24::{Answer, CallError, ErrorCode, NotSent, Outcome};
 
 /// How often a call is sent anew with another token, at most. The first covers a token that has expired, the others those that
 /// were replaced, by this replica or another one, while the call was on its way.
@@ -54,7 +54,7 @@ impl Remedies {
         let is_batch_refused = is_batch && whole.is_some_and(CallError::concerns_the_batch_alone);
         if let (true, Some(error)) = (is_batch_refused, whole) {
             match error {
-                CallError::Refused(refusal) if refusal.is_operating_limit() => {
+                CallError::Refused(refusal) if refusal.is(ErrorCode::OperationTimeLimit) => {
                     place.operating_refused(opened.tenant().id(), BATCH);
                 }
                 CallError::Refused(_)
@@ -109,7 +109,7 @@ impl Remedies {
             CallError::NotSent(NotSent::DeadlinePassed) if terms.deadline > Instant::now() => {
                 return self.again(RepeatCause::BatchRefused, None);
             }
-            CallError::Refused(refusal) if refusal.is_query_limit() => {
+            CallError::Refused(refusal) if refusal.is(ErrorCode::QueryLimitExceeded) => {
                 if job.tries.rate_limited < RATE_LIMITED {
                     job.tries.rate_limited += 1;
                     job.tries.last = Some(error);
@@ -117,28 +117,30 @@ impl Remedies {
                 }
                 return ended(SendError::later(error, self.place.pause()));
             }
-            CallError::Refused(refusal) if refusal.is_operating_limit() => {
+            CallError::Refused(refusal) if refusal.is(ErrorCode::OperationTimeLimit) => {
                 let (tenant, method) = (&terms.tenant, terms.method.name());
                 let retry_after = self.place.operating_refused(tenant, method);
                 return ended(SendError::later(error, retry_after));
             }
             CallError::Refused(refusal)
-                if self.travelled == Travelled::InBatch && refusal.is_not_allowed_in_batch() =>
+                if self.travelled == Travelled::InBatch
+                    && refusal.is(ErrorCode::ErrorBatchMethodNotAllowed) =>
             {
                 self.place.note_never_batched(terms.method);
                 job.command = None;
                 return self.again(RepeatCause::BatchRefused, None);
             }
             CallError::Refused(refusal)
-                if self.travelled == Travelled::InBatch && refusal.is_batch_too_long() =>
+                if self.travelled == Travelled::InBatch
+                    && refusal.is(ErrorCode::ErrorBatchLengthExceeded) =>
             {
                 job.command = None;
                 return self.again(RepeatCause::BatchRefused, None);
             }
-            CallError::Refused(refusal) if refusal.is_expired_token() => {
+            CallError::Refused(refusal) if refusal.is(ErrorCode::ExpiredToken) => {
                 return self.refreshed(terms, job, error, Remedy::NewToken).await;
             }
-            CallError::Refused(refusal) if refusal.is_invalid_token() => {
+            CallError::Refused(refusal) if refusal.is(ErrorCode::InvalidToken) => {
                 return self.refreshed(terms, job, error, Remedy::NewerToken).await;
             }
             CallError::Moved { new_address } => {

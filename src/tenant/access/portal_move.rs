@@ -15,7 +15,7 @@ use crate::metrics::PortalMoveEnd;
 use crate::tenant::record::Record;
 use bitrix24::TenantId;
 use bitrix24::{
-    ApplicationInfo, AuthorizationServer, Consequence, Credential, MemberId, OAuthError,
+    ApplicationInfo, AuthorizationServer, Consequence, Credential, ErrorCode, MemberId, OAuthError,
     PortalAddress,
 };
 use store::ModifyError;
@@ -95,7 +95,10 @@ impl PortalMove {
             .await;
         let info = info.map_err(|error| match error {
             OAuthError::Refused(refusal)
-                if refusal.is("expired_token") || refusal.is("invalid_token") =>
+                if matches!(
+                    refusal.documented,
+                    Some(ErrorCode::ExpiredToken | ErrorCode::InvalidToken)
+                ) =>
             {
                 refuse(MoveRefused::TokenExpired)
             }

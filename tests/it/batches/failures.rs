@@ -1,6 +1,6 @@
 //! What becomes of the commands when some of them fail, or the batch as a whole.
 
-use bitrix24::{CallError, Command, Method, Outcome, Unanswered};
+use bitrix24::{CallError, Command, ErrorCode, Method, Outcome, Unanswered};
 use sandbox::{
     AnswerGeneration, BatchCharging, CommandFault, Damage, Fault, FaultKind, Moment, SystemError,
     demo,
@@ -56,7 +56,9 @@ async fn a_command_after_the_fiftieth_is_not_executed() {
         .await
         .unwrap();
     match answer.results.last() {
-        Some(Err(CallError::Refused(refusal))) => assert!(refusal.is_batch_too_long()),
+        Some(Err(CallError::Refused(refusal))) => {
+            assert!(refusal.is(ErrorCode::ErrorBatchLengthExceeded))
+        }
         other => panic!("{other:?}"),
     }
     assert_eq!(sandbox.record().deliveries().count(), 50);
@@ -83,7 +85,7 @@ async fn an_operating_limit_is_told_by_the_command_or_by_the_batch() {
         let CallError::Refused(refusal) = &error else {
             panic!("{error}");
         };
-        assert!(refusal.is_operating_limit());
+        assert!(refusal.is(ErrorCode::OperationTimeLimit));
         assert_eq!(error.concerns_the_batch_alone(), whole);
         // The method itself may go on where the batch is charged.
         let alone = counter.call(Method::AddCrmMessage, &crm("third")).await;

@@ -3,27 +3,23 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use bitrix24::Method;
-use bitrix24_openlines::error::code::{SYSTEM, of_method};
+use bitrix24::ErrorCode;
+use bitrix24_openlines::error::code::{Scope, in_scope};
 
-const METHODS: [Method; 3] = [
-    Method::SendConnectorMessages,
-    Method::AddCrmMessage,
-    Method::AddNetworkMessage,
+const SCOPES: [(&str, Scope); 4] = [
+    ("imconnector.send.messages", Scope::Connector),
+    ("imopenlines.crm.message.add", Scope::Crm),
+    ("imopenlines.network.message.add", Scope::Network),
+    ("system", Scope::System),
 ];
 
 #[test]
 fn every_documented_code_is_mapped_and_has_a_golden_file() {
-    let mut mapped: BTreeSet<String> = SYSTEM
-        .iter()
-        .map(|row| format!("system/{}", file_name(row.code)))
-        .collect();
-    for method in METHODS {
-        mapped.extend(
-            of_method(method)
-                .iter()
-                .map(|row| format!("{method}/{}", file_name(row.code))),
-        );
+    let mut mapped: BTreeSet<String> = BTreeSet::new();
+    for (folder, scope) in SCOPES {
+        let codes = ErrorCode::ALL.iter().copied();
+        let documented = codes.filter(|code| in_scope(scope, *code).is_some());
+        mapped.extend(documented.map(|code| format!("{folder}/{}", file_name(code.as_str()))));
     }
 
     let folder = super::folder().join("codes");

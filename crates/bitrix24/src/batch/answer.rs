@@ -1,4 +1,4 @@
-//! The answer to a batch, with its quirks.
+//! The response to a batch, with its quirks.
 
 use serde_json::{Map, Value};
 
@@ -8,20 +8,20 @@ use crate::loose;
 use crate::refusal::Refusal;
 use crate::time::Time;
 
-/// A batch that Bitrix24 answered, whatever became of its commands.
+/// Bitrix24's response to a batch, with the outcome of each command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchAnswer {
-    /// The HTTP status of the whole, 200 to 299.
+    /// The HTTP status, 200 to 299.
     pub http_status: u16,
-    /// What Bitrix24 reports of the time of the whole.
+    /// What Bitrix24 reports of the time of the whole batch.
     pub time: Time,
-    /// The answers to the commands, in the commands' order, one for each.
+    /// One result for each command, in the commands' order.
     pub results: Vec<Result<Answer, CallError>>,
 }
 
 impl BatchAnswer {
-    /// Reads the maps of the answer. They are told apart from each other by nothing but the keys, so what is there
-    /// twice, or not at all, is not guessed.
+    /// Reads the maps of the response. Only the keys match entries with commands, so a command with
+    /// no entry, or with two, is [`Unanswered`].
     pub(super) fn read(envelope: Envelope, commands: usize) -> Self {
         let Envelope {
             http_status,
@@ -74,13 +74,12 @@ impl BatchAnswer {
     }
 }
 
-/// The key of the command at this place. With numbers alone PHP would write lists instead of maps, and the keys would
-/// be lost.
+/// The key of a command. PHP writes maps with numeric keys as lists and loses the keys.
 pub(crate) fn key(index: usize) -> String {
     format!("m{}", index.saturating_add(1))
 }
 
-/// An entry of `result_error`: a map with code and text, or, seen by one library, the code alone.
+/// An entry of `result_error`: a map with code and text, or the code alone (seen by one library).
 fn refusal(http_status: u16, error: &Value) -> Refusal {
     let refusal = match loose::map(error) {
         Some(map) => {

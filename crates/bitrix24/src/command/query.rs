@@ -15,21 +15,21 @@ const MAXIMUM_VARIABLES: usize = 500;
 /// The deepest nesting. PHP drops a variable of 64 levels (`max_input_nesting_level`).
 const MAXIMUM_DEPTH: usize = 32;
 
-/// A query that is being written. It gives up at the first thing that it cannot say exactly.
+/// Writes a query, and fails at the first value that a query cannot express exactly.
 pub(super) struct Query {
     text: String,
-    /// The name of the present variable, encoded.
+    /// The encoded name of the current variable.
     name: String,
     depth: usize,
     variables: usize,
     maximum_bytes: usize,
 }
 
-/// Why it was given up. Nobody asks.
-const INEXPRESSIBLE: &str = "cannot be said in a query";
+/// The text of every failure; [`Query::of`] drops it.
+const INEXPRESSIBLE: &str = "a query cannot express this";
 
 impl Query {
-    /// `method?query` for a JSON object. `None` if the query would not mean the same.
+    /// `method?query` for a JSON object. `None` if the query would mean something else.
     pub(super) fn of(json: &[u8], method: &str, maximum_bytes: usize) -> Option<String> {
         let mut query = Self {
             text: format!("{method}?"),
@@ -61,7 +61,7 @@ impl Query {
         Ok(())
     }
 
-    /// Steps into a member of the present value.
+    /// Writes a member of the current value.
     fn within<T, E: Error>(
         &mut self,
         key: &str,
@@ -86,7 +86,8 @@ impl Query {
     }
 }
 
-/// Whether PHP leaves a name as it is, at every level: no brackets, dots, blanks or control characters, and not empty.
+/// Whether PHP keeps a name unchanged at every level: not empty, without brackets, dots, blanks or
+/// control characters.
 fn is_plain(key: &str) -> bool {
     !key.is_empty()
         && key
@@ -121,7 +122,7 @@ impl<'de> Visitor<'de> for &mut Query {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("what a query can say")
+        formatter.write_str("a value that a query can express")
     }
 
     fn visit_bool<E: Error>(self, on: bool) -> Result<(), E> {
@@ -161,7 +162,7 @@ impl<'de> Visitor<'de> for &mut Query {
         {
             length += 1;
         }
-        // An empty one would vanish.
+        // PHP drops an empty list.
         if self.depth == 0 || length == 0 {
             return Err(A::Error::custom(INEXPRESSIBLE));
         }
@@ -174,7 +175,7 @@ impl<'de> Visitor<'de> for &mut Query {
             is_empty = false;
             self.within(&key, |query| map.next_value_seed(query))?;
         }
-        // An empty one would vanish, unless it is the whole: no parameters at all.
+        // PHP drops an empty map. At the top it means a call without parameters.
         if is_empty && self.depth > 0 {
             return Err(A::Error::custom(INEXPRESSIBLE));
         }
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_query_cannot_say_is_not_written() {
+    fn values_that_a_query_cannot_express_are_refused() {
         for parameters in [
             json!({"A": null}),
             json!({"A": []}),

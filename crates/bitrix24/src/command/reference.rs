@@ -1,12 +1,13 @@
-//! Texts that a portal could take for a reference to the result of another command: `$result[key][field]`.
+//! Finds texts that a portal could take for a reference to another command's result:
+//! `$result[key][field]`.
 //!
-//! Whether a portal looks for references before or after it decodes a command is not documented. So a text is
-//! suspicious in every form that becomes one by decoding.
+//! Bitrix24 does not document whether references are resolved before or after a command is
+//! decoded, so every text that decodes to a reference counts.
 
-/// How a reference begins. The bracket that follows is not asked for: there is no need to cut so fine.
+/// Start of a reference. The bracket after it is not checked, to be safe.
 const START: &[u8] = b"$result";
 
-/// How often a text is decoded in search of a reference. One that is not plain then is suspicious by itself.
+/// How often a text is decoded. A text that is still encoded then counts as a reference.
 const MAXIMUM_DECODINGS: usize = 4;
 
 /// Whether a decoder could make a reference out of the text.
@@ -32,7 +33,7 @@ pub(super) fn is_possible(text: &str) -> bool {
     true
 }
 
-/// Decodes `%24` and its like; what is none stays.
+/// Decodes percent-encoded bytes and keeps the others.
 fn decode(text: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;

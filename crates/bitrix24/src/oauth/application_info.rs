@@ -1,4 +1,4 @@
-//! Whose an access token is.
+//! The application and portal of an access token.
 
 use serde_json::Value;
 
@@ -7,37 +7,33 @@ use crate::advertised;
 use crate::call_error::Unanswered;
 use crate::identity::{ClientId, MemberId};
 use crate::loose;
-use crate::transport::Reply;
+use crate::transport::HttpResponse;
 
-/// The application and the portal of an access token, as the authorization server knows them.
+/// The application and the portal of an access token, by the authorization server's response.
 ///
-/// Source: page "app-info". What an id lacks in form is as good as missing.
+/// Source: page "app-info". A malformed id counts as missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApplicationInfo {
     /// The application.
     pub client_id: Option<ClientId>,
     /// The portal.
     pub member_id: Option<MemberId>,
-    /// The portal's address: its host, or `http://127.0.0.1:PORT` for the sandbox. Nobody has checked it yet.
+    /// The portal's [address](crate::advertised::address).
     pub portal: Option<String>,
     /// The permissions of the application.
     pub scopes: Vec<String>,
-    /// Whether the application is installed, its set-up included.
+    /// Whether the application is installed and set up.
     pub installed: Option<bool>,
-    /// The user for whom the application acts.
+    /// The user on whose behalf the application acts.
     pub user_id: Option<i64>,
 }
 
 impl ApplicationInfo {
-    /// Reads a document that is no refusal.
-    ///
-    /// # Errors
-    ///
-    /// [`Unanswered::NoResult`] without a `result`.
-    pub(super) fn read(document: &Value, reply: &Reply) -> Result<Self, OAuthError> {
+    /// Reads a document that is not a refusal; without `result` it is [`Unanswered::NoResult`].
+    pub(super) fn read(document: &Value, response: &HttpResponse) -> Result<Self, OAuthError> {
         let Some(result) = document.get("result").filter(|result| result.is_object()) else {
             return Err(Unanswered::NoResult {
-                http_status: reply.http_status,
+                http_status: response.http_status,
             }
             .into());
         };

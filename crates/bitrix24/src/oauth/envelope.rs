@@ -1,33 +1,37 @@
-//! What every answer of an authorization server has in common.
+//! The envelope of an authorization server's response.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::error::{OAuthError, OAuthRefusal};
 use crate::call_error::Unanswered;
+use crate::error_code::ErrorCode;
 use crate::loose;
-use crate::transport::Reply;
+use crate::transport::HttpResponse;
 
-/// What is kept of a code, in characters. Documented ones have fewer than 30.
+/// Longest code kept, in characters. Documented ones have fewer than 40.
 const MAXIMUM_CODE_CHARACTERS: usize = 100;
-/// What is kept of a description, in characters.
+/// Longest description kept, in characters.
 const MAXIMUM_DESCRIPTION_CHARACTERS: usize = 500;
-/// What stands where a server has echoed a secret.
+/// Replaces secrets that a server echoes.
 const REDACTED: &str = "[redacted]";
 
-/// Reads the document of an answer with a 2xx status and without an `error`.
+/// Reads the document of a response with a 2xx status and without an `error`.
 ///
-/// Only JSON with an `error` is a refusal, whatever its status below 500: an unknown client is told with 200. A page is none,
-/// even with 404: the server in front may have written it.
-pub(super) fn read(reply: &Reply, secrets: &[&SecretString]) -> Result<Value, OAuthError> {
-    let http_status = reply.http_status;
+/// Only JSON with an `error` is a refusal, with any status below 500: an unknown client gets 200. A
+/// page is not a refusal, even with 404: a web server in front may have written it.
+pub(super) fn read(
+    response: &HttpResponse,
+    secrets: &[&SecretString],
+) -> Result<Value, OAuthError> {
+    let http_status = response.http_status;
     if (300..400).contains(&http_status) {
         return Err(Unanswered::NoResult { http_status }.into());
     }
-    if reply.body.iter().all(u8::is_ascii_whitespace) {
+    if response.body.iter().all(u8::is_ascii_whitespace) {
         return Err(Unanswered::Empty { http_status }.into());
     }
-    let document: Value = match serde_json::from_slice(&reply.body) {
+    let document: Value = match serde_json::from_slice(&response.body) {
         Ok(document) => document,
         Err(error) if error.is_eof() => return Err(Unanswered::CutOff { http_status }.into()),
         Err(_) => return Err(Unanswered::NotJson { http_status }.into()),
@@ -38,8 +42,10 @@ pub(super) fn read(reply: &Reply, secrets: &[&SecretString]) -> Result<Value, OA
     if let Some(error) = document.get("error").filter(|error| !error.is_null()) {
         let text = |value: &Value| loose::text(value).unwrap_or_else(|| value.to_string());
         let description = document.get("error_description").map(text);
+        let code = kept(&text(error), secrets, MAXIMUM_CODE_CHARACTERS);
         return Err(OAuthError::Refused(OAuthRefusal {
-            code: kept(&text(error), secrets, MAXIMUM_CODE_CHARACTERS),
+            documented: ErrorCode::parse(&code),
+            code,
             description: kept(
                 &description.unwrap_or_default(),
                 secrets,
@@ -55,7 +61,7 @@ pub(super) fn read(reply: &Reply, secrets: &[&SecretString]) -> Result<Value, OA
     }
 }
 
-/// A text of the server, fit for logs and the store: without the secrets that were sent to it, and not too long.
+/// The server's text, fit for logs and the store: without the secrets sent to it, and cut.
 fn kept(text: &str, secrets: &[&SecretString], maximum_characters: usize) -> String {
     let mut text = text.replace(char::is_control, " ");
     for secret in secrets {

@@ -1,58 +1,48 @@
-//! Why an authorization server gave nothing, and what that means for a grant.
+//! Why a request to an authorization server failed, and what that means for a grant.
 
 use crate::call_error::{NotSent, Unanswered};
+use crate::error_code::ErrorCode;
 
 /// A request to an authorization server that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OAuthError {
-    /// The request never left: a refresh token is as good as before.
-    #[error("the authorization server was not asked: {0}")]
+    /// The request was not sent: the refresh token is still valid.
+    #[error("the request to the authorization server was not sent: {0}")]
     NotSent(#[from] NotSent),
-    /// The request left, and nothing says what became of it: a refresh token may be used up.
-    #[error("the authorization server was asked, and gave no answer: {0}")]
+    /// The request was sent without a usable response: the refresh token may be used up.
+    #[error("the authorization server gave no usable response: {0}")]
     Unanswered(#[from] Unanswered),
     /// The server refused with a code.
     #[error("the authorization server refused with code {:?} and HTTP {}", .0.code, .0.http_status)]
     Refused(OAuthRefusal),
 }
 
-/// A refusal of an authorization server. No secret: what the server echoes of ours is taken out.
+/// A refusal of an authorization server, with the secrets that the server echoes taken out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OAuthRefusal {
     /// The code as received, at most 100 characters.
     pub code: String,
+    /// The same code, if it is a documented one.
+    pub documented: Option<ErrorCode>,
     /// The description as received, at most 500 characters; often empty.
     pub description: String,
-    /// The HTTP status. An unknown client is told with 200.
+    /// The HTTP status. An unknown client gets 200.
     pub http_status: u16,
 }
 
 /// What a refusal means for a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
-    /// The refresh token is used up, expired or revoked; another one may be known elsewhere.
+    /// The refresh token is used up, expired or revoked. Another replica may have a newer one.
     GrantInvalid,
-    /// No other token helps: settings, permissions or the licence stand in the way.
+    /// No other token helps: settings, permissions or the licence prevent it.
     NeedsReauthorization,
-    /// The server refuses for the moment. The refresh token is as good as before.
+    /// The server refuses for now. The refresh token is still valid.
     RetryLater,
 }
 
-/// Source: page "error codes" of OAuth; `bad_verification_code` from a client library.
-const GRANT_DEAD: [&str; 2] = ["invalid_grant", "bad_verification_code"];
-
-/// Codes of limits and failures, which stand in front of every grant.
-///
-/// Source: system errors and limits; `temporarily_unavailable` and `server_error` are OAuth's own (RFC 6749).
-const LATER: [&str; 7] = [
-    "QUERY_LIMIT_EXCEEDED",
-    "OPERATION_TIME_LIMIT",
-    "OVERLOAD_LIMIT",
-    "INTERNAL_SERVER_ERROR",
-    "ERROR_UNEXPECTED_ANSWER",
-    "temporarily_unavailable",
-    "server_error",
-];
+/// OAuth's own codes of passing failures (RFC 6749, section 4.1.2.1).
+const PASSING: [&str; 2] = ["temporarily_unavailable", "server_error"];
 
 impl OAuthError {
     /// One word for it, for metrics and traces.
@@ -66,31 +56,41 @@ impl OAuthError {
 }
 
 impl OAuthRefusal {
-    /// Whether the code is `code`. Bitrix24 is not consistent about upper and lower case.
-    pub fn is(&self, code: &str) -> bool {
-        self.code.eq_ignore_ascii_case(code)
-    }
-
-    /// What it means for the grant. A code that nobody knows needs a person, because repeating it could go on for ever.
+    /// What the refusal means for the grant. An undocumented code needs reauthorization: retrying it
+    /// could go on for ever.
+    ///
+    /// Source: page "error codes" of OAuth, system errors and limits.
     pub fn consequence(&self) -> Consequence {
-        let among = |codes: &[&str]| codes.iter().any(|code| self.is(code));
-        if among(&GRANT_DEAD) {
-            Consequence::GrantInvalid
-        } else if among(&LATER) || self.http_status == 429 {
-            Consequence::RetryLater
-        } else {
-            Consequence::NeedsReauthorization
+        use ErrorCode as Code;
+        let is_passing = matches!(
+            self.documented,
+            Some(
+                Code::QueryLimitExceeded
+                    | Code::OperationTimeLimit
+                    | Code::OverloadLimit
+                    | Code::InternalServerError
+                    | Code::ErrorUnexpectedAnswer
+            )
+        ) || PASSING
+            .iter()
+            .any(|code| self.code.eq_ignore_ascii_case(code))
+            || self.http_status == 429;
+        match self.documented {
+            Some(Code::InvalidGrant | Code::BadVerificationCode) => Consequence::GrantInvalid,
+            _ if is_passing => Consequence::RetryLater,
+            _ => Consequence::NeedsReauthorization,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Consequence, OAuthRefusal};
+    use super::{Consequence, ErrorCode, OAuthRefusal};
 
-    fn verdict(code: &str, http_status: u16) -> Consequence {
+    fn consequence(code: &str, http_status: u16) -> Consequence {
         OAuthRefusal {
             code: code.to_owned(),
+            documented: ErrorCode::parse(code),
             description: String::new(),
             http_status,
         }
@@ -98,9 +98,9 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_becomes_of_the_grant() {
+    fn a_refusal_has_a_consequence_for_the_grant() {
         for code in ["invalid_grant", "INVALID_GRANT", "bad_verification_code"] {
-            assert_eq!(verdict(code, 400), Consequence::GrantInvalid, "{code}");
+            assert_eq!(consequence(code, 400), Consequence::GrantInvalid, "{code}");
         }
         for (code, http_status) in [
             ("wrong_client", 200),
@@ -115,7 +115,7 @@ mod tests {
             ("", 400),
         ] {
             assert_eq!(
-                verdict(code, http_status),
+                consequence(code, http_status),
                 Consequence::NeedsReauthorization,
                 "{code}"
             );
@@ -127,7 +127,7 @@ mod tests {
             ("slow_down", 429),
         ] {
             assert_eq!(
-                verdict(code, http_status),
+                consequence(code, http_status),
                 Consequence::RetryLater,
                 "{code}"
             );

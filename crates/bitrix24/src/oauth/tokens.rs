@@ -1,4 +1,4 @@
-//! A pair of tokens, as an authorization server grants it.
+//! A pair of tokens.
 
 use std::time::Duration;
 
@@ -10,41 +10,38 @@ use crate::advertised;
 use crate::call_error::Unanswered;
 use crate::identity::MemberId;
 use crate::loose;
-use crate::transport::Reply;
+use crate::transport::HttpResponse;
 
-/// How long an access token lives if the server does not say (documented).
+/// Documented lifetime of an access token, used if the server does not say it.
 const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
-/// The longest life that is believed: a refresh token lives half a year.
+/// Longest lifetime accepted: that of a refresh token, half a year.
 const MAXIMUM_LIFE_SECONDS: u64 = 180 * 24 * 3600;
 
-/// A pair of tokens with what the server says of it. Its `Debug` form shows no secret.
+/// A pair of tokens with its metadata. Its `Debug` form shows no secret.
 ///
-/// Source: page "oauth", answer of the token address.
+/// Source: page "oauth", response of the token address.
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    /// What opens the portal.
+    /// The credential for the portal.
     pub access_token: SecretString,
-    /// What buys the next pair, once.
+    /// Single-use: each refresh returns a new pair.
     pub refresh_token: SecretString,
-    /// How long the access token lives from now, 1 s to 180 days.
+    /// Lifetime of the access token from now, 1 s to 180 days.
     pub expires_in: Duration,
-    /// The portal that the pair is for. Nobody has compared it yet.
+    /// The portal that the pair is for; not compared with the tenant's yet.
     pub member_id: Option<MemberId>,
-    /// The portal's address: its host, or `http://127.0.0.1:PORT` for the sandbox. Nobody has checked it yet.
+    /// The portal's [address](crate::advertised::address).
     pub portal: Option<String>,
-    /// The server to ask next time, in the same form. Nobody has checked it yet.
+    /// The address of the server for the next refresh.
     pub authorization_server: Option<String>,
     /// The permissions of the application.
     pub scopes: Vec<String>,
 }
 
 impl Tokens {
-    /// Reads a document that is no refusal.
-    ///
-    /// # Errors
-    ///
-    /// [`Unanswered::NoResult`] without both tokens: the pair was granted and is lost.
-    pub(super) fn read(document: &Value, reply: &Reply) -> Result<Self, OAuthError> {
+    /// Reads a document that is not a refusal. Without both tokens it is [`Unanswered::NoResult`]:
+    /// the server granted the pair, and it is lost.
+    pub(super) fn read(document: &Value, response: &HttpResponse) -> Result<Self, OAuthError> {
         let text = |key: &str| document.get(key).and_then(loose::text);
         let token = |key: &str| {
             text(key)
@@ -55,7 +52,7 @@ impl Tokens {
             (token("access_token"), token("refresh_token"))
         else {
             return Err(Unanswered::NoResult {
-                http_status: reply.http_status,
+                http_status: response.http_status,
             }
             .into());
         };
@@ -71,7 +68,7 @@ impl Tokens {
     }
 }
 
-/// How long an access token lives, from what is told of it.
+/// The lifetime of an access token, from a response or an event.
 pub fn token_life(expires_in_seconds: Option<i64>) -> Duration {
     let seconds = expires_in_seconds.and_then(|seconds| u64::try_from(seconds).ok());
     match seconds {
@@ -87,7 +84,7 @@ mod tests {
     use super::token_life;
 
     #[test]
-    fn a_life_that_makes_no_sense_is_the_documented_hour() {
+    fn an_invalid_lifetime_is_the_documented_hour() {
         for told in [None, Some(0), Some(-5)] {
             assert_eq!(token_life(told), Duration::from_secs(3600), "{told:?}");
         }
