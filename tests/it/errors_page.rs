@@ -7,7 +7,6 @@ use std::path::Path;
 
 use bitrix24::ErrorCode;
 use bitrix24_openlines::api::DESCRIPTORS;
-use bitrix24_openlines::api::openlines::v1::ErrorReason;
 use bitrix24_openlines::api::openlines::v1::bitrix24_error::DocumentedCode;
 use bitrix24_openlines::error::code::{Scope, in_scope};
 use bitrix24_openlines::error::code_name;
