@@ -1,5 +1,7 @@
 //! Builds every part of the service once, from its settings.
 
+mod config;
+
 use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
@@ -11,20 +13,22 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::config::API_KEY_VARIABLE;
+pub use self::config::{Config, StoreSettings, TransportSettings};
 use crate::admin::Tenants;
 use crate::auth::Callers;
-use crate::config;
-use crate::config::{Config, NameRule, Portals, Validation};
 use crate::dispatch::ledger::Ledger;
 use crate::dispatch::replica::{Pace, Replica};
 use crate::dispatch::sharing::{self, Sharing};
 use crate::dispatch::{Dispatcher, Means};
 use crate::install::{self, InstallationEnds, Patience};
 use crate::metrics::{Limits, Metrics};
-use crate::openlines::{OpenLines, Rules};
+use crate::openlines::OpenLines;
 use crate::server::{self, ServeError, Services, admin};
-use crate::tenant::{self, Directory, Judgement, PortalAccess, WatchedKeyring, WatchedTenants};
-use bitrix24::{Client, TransportOptions, TransportUnusable};
+use crate::tenant::{
+    self, Directory, Judgement, ListedTenants, PortalAccess, WatchedKeyring, WatchedTenants,
+};
+use bitrix24::{Client, Policy, TransportOptions, TransportUnusable};
 use store::{OpenError, Store, StoreError};
 
 /// How long refreshes that nobody waits for, and installations that were taken, may go on when the service stops, beside what an
@@ -79,17 +83,15 @@ pub async fn run(
 ) -> Result<(), AppError> {
     let Config {
         server,
+        admin,
         auth,
         tenants,
-        applications,
-        authorization,
+        transport,
         installation,
         store,
-        portals,
         dispatch,
-        validation,
-        telemetry,
-        log: _,
+        ledger,
+        rules,
         ..
     } = config;
     let metrics = Metrics::new()?;
@@ -99,19 +101,20 @@ pub async fn run(
         waiting_bytes: dispatch.maximum_waiting_bytes,
     });
     let (ready, readiness) = watch::channel(false);
-    let admin = admin(telemetry.admin_listen, metrics.clone(), readiness).await?;
-    let client = client(&portals)?;
+    let admin = serve_admin(admin.listen, metrics.clone(), readiness).await?;
+    let client = client(&transport, &tenants.policy)?;
+    let authorization_timeout = tenants.authorization_timeout;
 
     let tasks = TaskTracker::new();
     let stopped = CancellationToken::new();
     let judgement = Judgement {
-        policy: portals.addresses,
-        default_server: authorization.default_server,
-        applications,
+        policy: tenants.policy,
+        default_server: tenants.default_server,
+        applications: tenants.applications,
     };
     let (store, directory) = open_tenants(
         store,
-        tenants,
+        (tenants.file, tenants.maximum_cached),
         judgement.clone(),
         &metrics,
         &tasks,
@@ -126,7 +129,7 @@ pub async fn run(
             client: client.clone(),
             policy: directory.judgement().policy.clone(),
             metrics: metrics.clone(),
-            timeout: authorization.timeout,
+            timeout: authorization_timeout,
             patience: Patience::default(),
         };
         tasks.spawn(install::serve(
@@ -139,7 +142,7 @@ pub async fn run(
         directory.clone(),
         store.clone(),
         client.clone(),
-        authorization.timeout,
+        authorization_timeout,
         &tasks,
         metrics.clone(),
     );
@@ -148,7 +151,7 @@ pub async fn run(
     let ledger = Ledger::new(
         store.clone(),
         replica,
-        dispatch.ledger_lifetime,
+        ledger.lifetime,
         metrics.clone(),
         &tasks,
         &stopped,
@@ -160,7 +163,7 @@ pub async fn run(
         sharing,
         metrics: metrics.clone(),
     };
-    let dispatcher = Dispatcher::new(means, dispatch.options(), &tasks, stopped.clone());
+    let dispatcher = Dispatcher::new(means, dispatch, &tasks, stopped.clone());
     let callers = Callers::new(&auth);
     let services = Services {
         tenants: Tenants {
@@ -175,7 +178,7 @@ pub async fn run(
         open_lines: OpenLines {
             callers,
             directory,
-            rules: rules(&validation),
+            rules,
             dispatcher,
             metrics,
         },
@@ -186,7 +189,7 @@ pub async fn run(
     };
     stopped.cancel();
     tasks.close();
-    if tokio::time::timeout(authorization.timeout * 2 + LAST_TASKS, tasks.wait())
+    if tokio::time::timeout(authorization_timeout * 2 + LAST_TASKS, tasks.wait())
         .await
         .is_err()
     {
@@ -197,8 +200,8 @@ pub async fn run(
 
 /// Opens the store, takes the tenants file over, and keeps both and the directory up to date in the background.
 async fn open_tenants(
-    settings: config::Store,
-    tenants: config::Tenants,
+    settings: StoreSettings,
+    (file, maximum_cached): (Option<ListedTenants>, u64),
     judgement: Judgement,
     metrics: &Metrics,
     tasks: &TaskTracker,
@@ -207,7 +210,7 @@ async fn open_tenants(
     let keyring = settings.keyring;
     let store = Store::open(&settings.url, keyring.clone(), ::store::Access::Service).await?;
     let mut watched_tenants = None;
-    if let Some(file) = tenants.file {
+    if let Some(file) = file {
         tenant::reconcile(&store, &file.tenants, metrics)
             .await
             .map_err(AppError::Reconcile)?;
@@ -218,12 +221,7 @@ async fn open_tenants(
         .map(|path| WatchedKeyring::new(keyring, path));
     // Before the directory holds anything, so that no change is missed.
     let seen = store.last_change().await?;
-    let directory = Directory::new(
-        store.clone(),
-        judgement,
-        tenants.maximum_cached,
-        metrics.clone(),
-    );
+    let directory = Directory::new(store.clone(), judgement, maximum_cached, metrics.clone());
     tasks.spawn(tenant::follow(
         directory.clone(),
         seen,
@@ -262,13 +260,12 @@ fn share(
     Some(sharing)
 }
 
-fn client(portals: &Portals) -> Result<Client, TransportUnusable> {
+fn client(settings: &TransportSettings, policy: &Policy) -> Result<Client, TransportUnusable> {
     Client::new(TransportOptions {
-        connect_timeout: portals.connect_timeout,
-        idle_connection: portals.idle_connection,
-        maximum_answer_bytes: portals.maximum_answer_bytes,
-        self_hosted: portals
-            .addresses
+        connect_timeout: settings.connect_timeout,
+        idle_connection: settings.idle_connection,
+        maximum_answer_bytes: settings.maximum_response_bytes,
+        self_hosted: policy
             .self_hosted
             .iter()
             .map(ToString::to_string)
@@ -276,18 +273,8 @@ fn client(portals: &Portals) -> Result<Client, TransportUnusable> {
     })
 }
 
-fn rules(validation: &Validation) -> Rules {
-    Rules {
-        strict_names: validation.names == NameRule::Strict,
-        maximum_messages: validation.maximum_messages,
-        maximum_text_characters: validation.maximum_text_characters,
-        maximum_attachment_bytes: validation.maximum_attachment_bytes,
-        maximum_keyboard_bytes: validation.maximum_keyboard_bytes,
-    }
-}
-
 /// The admin port, listening. It serves when it is polled, and ends only when it fails.
-async fn admin(
+async fn serve_admin(
     address: Option<SocketAddr>,
     metrics: Metrics,
     ready: watch::Receiver<bool>,

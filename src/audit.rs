@@ -4,8 +4,7 @@ use std::fmt;
 
 use bitrix24::TenantId;
 
-/// The target of audit lines, which no log filter silences.
-pub const TARGET: &str = "openlines::audit";
+use crate::telemetry::AUDIT;
 
 /// Who changed something.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +73,7 @@ impl fmt::Display for Actor<'_> {
 /// changed, the old and the new address, the cause.
 pub fn record(actor: Actor<'_>, action: Action, tenant: &TenantId, facts: &str) {
     tracing::info!(
-        target: TARGET,
+        target: AUDIT,
         actor = %actor,
         action = action.as_str(),
         tenant = %tenant,

@@ -9,6 +9,7 @@ mod grants;
 mod key_entry;
 mod key_id;
 mod rejected;
+mod settings;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,8 +23,7 @@ pub use key_entry::{InvalidKeyEntry, KeyEntry, KeyHash};
 pub use key_id::KeyId;
 
 pub use rejected::Rejected;
-
-use crate::config;
+pub use settings::{Auth, ConfiguredCaller};
 
 /// Everybody who may call, from the settings. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -43,10 +43,10 @@ struct Registered {
 
 impl Callers {
     /// Takes over the callers of the settings.
-    pub fn new(settings: &config::Auth) -> Self {
+    pub fn new(settings: &Auth) -> Self {
         Self(Arc::new(match settings {
-            config::Auth::DangerousNone => Admission::Everybody(Arc::new(Identity::anonymous())),
-            config::Auth::ApiKeys(callers) => {
+            Auth::DangerousNone => Admission::Everybody(Arc::new(Identity::anonymous())),
+            Auth::ApiKeys(callers) => {
                 Admission::ApiKeys(callers.iter().flat_map(Registered::of).collect())
             }
         }))
@@ -85,7 +85,7 @@ impl Callers {
 }
 
 impl Registered {
-    fn of(caller: &config::ConfiguredCaller) -> impl Iterator<Item = (KeyId, Self)> {
+    fn of(caller: &ConfiguredCaller) -> impl Iterator<Item = (KeyId, Self)> {
         caller.keys.iter().map(|entry| {
             let identity = Identity {
                 name: caller.name.as_str().into(),
@@ -112,8 +112,7 @@ fn bearer(header: &str) -> Result<&str, Rejected> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CallerName, Callers, Grants, NewKey, Rejected};
-    use crate::config::{Auth, ConfiguredCaller};
+    use super::{Auth, CallerName, Callers, ConfiguredCaller, Grants, NewKey, Rejected};
     use bitrix24::TenantId;
 
     fn tenant(id: &str) -> TenantId {

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-use crate::config::Faults;
+use crate::settings::SettingErrors;
 use crate::telemetry::chain;
 
 /// The exit code for faults of settings and of the command line (`EX_USAGE` of sysexits).
@@ -77,7 +77,7 @@ impl Cli {
             Err(error) => {
                 // There is nobody left to tell if standard error is closed.
                 let _ = writeln!(io::stderr(), "openlines: {}", chain(error.as_ref()));
-                let usage = error.is::<Faults>()
+                let usage = error.is::<SettingErrors>()
                     || error.is::<sandbox::NotLoopback>()
                     || error.is::<tenants::Usage>()
                     || error.is::<keys::Misused>();

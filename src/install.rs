@@ -25,9 +25,11 @@ mod newest;
 mod notice;
 mod outcome;
 mod removal;
+mod settings;
 mod work;
 
 pub use outcome::{Outcome, What};
+pub use settings::InstallationSettings;
 
 use std::time::Duration;
 

@@ -25,7 +25,6 @@ pub mod auth;
 mod call;
 mod check;
 pub mod cli;
-pub mod config;
 pub mod dispatch;
 pub mod error;
 pub mod install;
@@ -33,5 +32,6 @@ pub mod metrics;
 pub mod openlines;
 
 pub mod server;
+pub mod settings;
 pub mod telemetry;
 pub mod tenant;

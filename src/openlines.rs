@@ -11,9 +11,9 @@ mod json_struct;
 mod keyboard;
 mod network_message;
 mod operation;
-mod rules;
 mod service;
+mod settings;
 mod timing;
 
-pub use self::rules::Rules;
 pub use self::service::OpenLines;
+pub use self::settings::Rules;

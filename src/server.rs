@@ -7,7 +7,7 @@ mod connections;
 mod deadline;
 mod ending;
 mod load;
-
+mod settings;
 mod tls;
 
 use std::io;
@@ -24,6 +24,7 @@ use tower::Layer;
 use self::call::CallLayer;
 use self::connections::Connections;
 use self::deadline::Patience;
+pub use self::settings::{AdminSettings, ServerSettings};
 use self::tls::Tls;
 pub use self::tls::TlsFault;
 use crate::admin::Tenants;
@@ -34,7 +35,6 @@ use crate::api::openlines::tenants::v1::tenant_service_server::{
 use crate::api::openlines::v1::open_lines_service_server::{
     OpenLinesServiceServer, SERVICE_NAME as OPEN_LINES,
 };
-use crate::config;
 use crate::openlines::OpenLines;
 
 /// Why the server could not start or had to end.
@@ -76,7 +76,7 @@ pub struct Services {
 /// [`ServeError`] if the server cannot start or its transport fails.
 pub async fn serve(
     listener: TcpListener,
-    settings: &config::Server,
+    settings: &ServerSettings,
     services: Services,
     ready: &watch::Sender<bool>,
     stop: impl Future<Output = ()>,
@@ -88,7 +88,8 @@ pub async fn serve(
     };
     let calls = CallLayer::new(patience, settings, services.open_lines.metrics.clone());
 
-    let tls = settings.tls.as_ref().map(Tls::read).transpose()?;
+    let tls = settings.tls_files().map(Tls::read).transpose()?;
+    let encrypted = tls.is_some();
     let open_lines = OpenLinesServiceServer::new(services.open_lines)
         .max_decoding_message_size(settings.maximum_request_bytes);
     let tenants = TenantServiceServer::new(services.tenants)
@@ -108,7 +109,7 @@ pub async fn serve(
 
     tracing::info!(
         address = listener.local_addr().ok().map(tracing::field::display),
-        tls = settings.tls.is_some(),
+        tls = encrypted,
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
@@ -147,8 +148,8 @@ pub async fn serve(
 /// # Errors
 ///
 /// [`ServeError`], as a start would give it.
-pub fn check(settings: &config::Server) -> Result<(), ServeError> {
-    settings.tls.as_ref().map(Tls::read).transpose().map(|_| ())
+pub fn check(settings: &ServerSettings) -> Result<(), ServeError> {
+    settings.tls_files().map(Tls::read).transpose().map(|_| ())
 }
 
 /// How long the answers to calls that are cut may take to leave.

@@ -1,5 +1,6 @@
 //! Structured logs, and traces for an OpenTelemetry collector.
 
+mod settings;
 mod trace;
 
 use std::error::Error;
@@ -17,9 +18,11 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry};
 
+pub use self::settings::{LogFormat, LogSettings, TraceSettings};
 pub use self::trace::{adopt_parent, trace_id};
-use crate::config::LogFormat;
-use crate::{audit, config};
+
+/// The target of audit lines. No log filter silences it.
+pub const AUDIT: &str = "openlines::audit";
 
 /// The target of the spans that traces are made of.
 pub const SPANS: &str = "openlines::span";
@@ -63,11 +66,11 @@ impl Telemetry {
     /// # Errors
     ///
     /// [`TelemetryError`].
-    pub fn start(log: &config::Log, settings: &config::Telemetry) -> Result<Self, TelemetryError> {
-        let tracer = settings
+    pub fn start(log: &LogSettings, traces: &TraceSettings) -> Result<Self, TelemetryError> {
+        let tracer = traces
             .otlp_endpoint
             .as_ref()
-            .map(|endpoint| tracer_provider(endpoint, settings.sample_percent))
+            .map(|endpoint| tracer_provider(endpoint, traces.sample_percent))
             .transpose()?;
         tracing_subscriber::registry()
             .with(log_lines(log))
@@ -98,14 +101,14 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     line
 }
 
-fn log_lines(settings: &config::Log) -> Box<dyn Layer<Registry> + Send + Sync> {
+fn log_lines(settings: &LogSettings) -> Box<dyn Layer<Registry> + Send + Sync> {
     let wanted = EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let trail = if settings.audit {
         LevelFilter::INFO
     } else {
         LevelFilter::OFF
     };
-    let wanted = match format!("{}={trail}", audit::TARGET).parse() {
+    let wanted = match format!("{}={trail}", AUDIT).parse() {
         Ok(directive) => wanted.add_directive(directive),
         Err(_) => wanted,
     };

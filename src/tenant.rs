@@ -9,15 +9,15 @@ mod directory;
 mod file;
 mod reconcile;
 mod record;
-pub(crate) mod secret_source;
+mod secret_source;
+mod settings;
 mod watch;
 
 pub use access::{AccessError, MoveRefused, Opened, PortalAccess};
 pub use applications::{Application, ApplicationName, Applications, InvalidApplicationName};
 pub use directory::{Directory, ResolveError, Tenant, follow};
-pub(crate) use file::TenantsFile;
 pub use file::TenantsSource;
 pub use reconcile::{Reconciled, reconcile};
 pub use record::{Judgement, Unusable};
-pub(crate) use secret_source::Alphabet;
+pub use settings::{ListedTenants, TenantSettings};
 pub use watch::{WatchedKeyring, WatchedTenants, watch};

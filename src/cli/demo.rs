@@ -40,7 +40,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let key = NewKey::generate()?;
     let files = settings::Files::write(sandbox.address(), &key)?;
     let config = files.load()?;
-    let telemetry = Telemetry::start(&config.log, &config.telemetry)?;
+    let telemetry = Telemetry::start(&config.log, &config.traces)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel::<()>();

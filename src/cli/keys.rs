@@ -103,8 +103,9 @@ pub fn new(caller: &CallerName, grants: &Grants, output: &mut impl Write) -> Res
 #[cfg(test)]
 mod tests {
     use super::new;
+    use crate::app::Config;
     use crate::auth::{CallerName, Callers, Grants};
-    use crate::config::{Config, Environment};
+    use crate::settings::Environment;
     use bitrix24::TenantId;
     use secrecy::ExposeSecret;
     use store::sealing::Key;

@@ -7,7 +7,8 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::{Failure, stop_signal};
-use crate::config::{Config, Effective, Environment, Origin};
+use crate::app::Config;
+use crate::settings::{Effective, Environment, Origin};
 use crate::telemetry::Telemetry;
 use crate::{app, server};
 
@@ -46,7 +47,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let telemetry = Telemetry::start(&config.log, &config.telemetry)?;
+    let telemetry = Telemetry::start(&config.log, &config.traces)?;
     for setting in config.effective() {
         let Effective {
             path,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::options::Options;
+use super::settings::Options;
 
 /// The room for calls of all portals together.
 #[derive(Debug)]

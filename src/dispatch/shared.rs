@@ -11,9 +11,9 @@ use tokio_util::task::TaskTracker;
 
 use super::announced::Announcements;
 use super::ledger::Ledger;
-use super::options::Options;
 use super::place::Place;
 use super::room::Room;
+use super::settings::Options;
 use super::sharing::Sharing;
 use crate::metrics::Metrics;
 use crate::tenant::PortalAccess;

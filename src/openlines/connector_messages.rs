@@ -9,7 +9,7 @@ use std::time::Duration;
 use regex::Regex;
 
 use super::operation::Operation;
-use super::rules::Rules;
+use super::settings::Rules;
 use super::timing;
 use crate::api::openlines::v1::{
     ConnectorMessage, ExternalChat, ExternalMessage, ExternalUser, Gender,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::operation::Operation;
-use super::rules::Rules;
+use super::settings::Rules;
 use super::timing;
 use crate::api::openlines::v1::{CrmEntityType, SendCrmMessageRequest, SendCrmMessageResponse};
 use crate::call::CallIdentity;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::operation::Operation;
-use super::rules::Rules;
+use super::settings::Rules;
 use super::{attachment, json_struct, keyboard, timing};
 use crate::api::openlines::v1::send_network_message_request::{AttachmentForm, KeyboardForm};
 use crate::api::openlines::v1::{SendNetworkMessageRequest, SendNetworkMessageResponse};

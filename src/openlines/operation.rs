@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::rules::Rules;
+use super::settings::Rules;
 use crate::api::openlines::v1::{
     SendConnectorMessagesRequest, SendCrmMessageRequest, SendNetworkMessageRequest,
 };

@@ -10,7 +10,7 @@ use super::connector_messages::SendConnectorMessages;
 use super::crm_message::SendCrmMessage;
 use super::network_message::SendNetworkMessage;
 use super::operation::{Operation, SendRequest};
-use super::rules::Rules;
+use super::settings::Rules;
 use crate::api::openlines::v1::open_lines_service_server::OpenLinesService;
 use crate::api::openlines::v1::{
     CallPriority, ErrorReason as Reason, SendConnectorMessagesRequest,

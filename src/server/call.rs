@@ -21,9 +21,8 @@ use super::call_id::{self, CALL_ID};
 use super::deadline::Patience;
 use super::ending::{Ending, operation};
 use super::load::{Scales, WeighedBody};
-
+use super::settings::ServerSettings;
 use crate::call::{Arrival, CallContext, Progress};
-use crate::config;
 use crate::error::{self, Error, Interruption};
 use crate::metrics::Metrics;
 use crate::telemetry;
@@ -56,11 +55,11 @@ pub(super) struct Gate {
 }
 
 impl CallLayer {
-    pub(super) fn new(patience: Patience, settings: &config::Server, metrics: Metrics) -> Self {
+    pub(super) fn new(patience: Patience, settings: &ServerSettings, metrics: Metrics) -> Self {
         let gate = Gate {
             patience,
             in_hand: Arc::new(Semaphore::new(settings.maximum_concurrent_calls)),
-            scales: Scales::new(settings.maximum_bytes_in_hand),
+            scales: Scales::new(settings.maximum_bytes_in_progress),
             maximum_request_bytes: settings.maximum_request_bytes,
             metrics,
             stopping: AtomicBool::new(false),

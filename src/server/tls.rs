@@ -14,7 +14,6 @@ use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 use super::ServeError;
-use crate::config;
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -39,9 +38,9 @@ pub enum TlsFault {
 
 impl Tls {
     /// Reads the certificate chain and the private key.
-    pub(super) fn read(settings: &config::Tls) -> Result<Self, ServeError> {
-        let chain = read(&settings.certificate_file)?;
-        let key = read(&settings.private_key_file)?;
+    pub(super) fn read((certificate, key): (&Path, &Path)) -> Result<Self, ServeError> {
+        let chain = read(certificate)?;
+        let key = read(key)?;
         Ok(Self::from_pem(&chain, &key)?)
     }
 

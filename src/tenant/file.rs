@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::applications::Applications;
-use crate::config::{Document, Environment, Faults};
+use crate::settings::{Document, Environment, SettingErrors};
 use bitrix24::Policy;
 use bitrix24::TenantId;
 use store::StoredTenant;
@@ -26,12 +26,12 @@ pub struct TenantsSource {
 /// What reading a tenants file gave.
 #[derive(Debug, Default)]
 pub(crate) struct TenantsFile {
-    /// The tenants without faults; all of them, if there are no faults.
+    /// The tenants without errors; all of them, if there are no errors.
     pub(crate) tenants: Vec<StoredTenant>,
     /// Names of the environment variables that the file takes secrets from.
     pub(crate) variables: BTreeSet<String>,
     /// Everything that is wrong with the file.
-    pub(crate) faults: Faults,
+    pub(crate) errors: SettingErrors,
 }
 
 /// What the entries of a file are read with.
@@ -53,18 +53,18 @@ impl TenantsSource {
     ///
     /// # Errors
     ///
-    /// All faults of the file.
-    pub(super) fn read(&self) -> Result<Vec<StoredTenant>, Faults> {
+    /// All errors of the file.
+    pub(super) fn read(&self) -> Result<Vec<StoredTenant>, SettingErrors> {
         let read = TenantsFile::read(
             &self.path,
             Some(&self.policy),
             &self.applications,
             &self.environment,
         );
-        if read.faults.is_empty() {
+        if read.errors.is_empty() {
             Ok(read.tenants)
         } else {
-            Err(read.faults)
+            Err(read.errors)
         }
     }
 }
@@ -86,7 +86,7 @@ impl TenantsFile {
         };
         match Document::read(path, "tenants file") {
             Ok(document) => reading.tenants(&document),
-            Err(fault) => reading.file.faults.push(fault),
+            Err(error) => reading.file.errors.push(error),
         }
         reading.file
     }
@@ -94,10 +94,10 @@ impl TenantsFile {
 
 impl Reading<'_> {
     fn tenants(&mut self, document: &Document) {
-        let faults = &mut self.file.faults;
-        let fields = document.root().fields(&["tenants"], faults);
-        let list = fields.and_then(|fields| fields.required("tenants", faults));
-        let items = list.and_then(|list| list.items(faults)).unwrap_or_default();
+        let errors = &mut self.file.errors;
+        let fields = document.root().fields(&["tenants"], errors);
+        let list = fields.and_then(|fields| fields.required("tenants", errors));
+        let items = list.and_then(|list| list.items(errors)).unwrap_or_default();
         for item in &items {
             let tenant = self.tenant(item);
             self.file.tenants.extend(tenant);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{Environment, Faults, Node};
+use crate::settings::{Environment, Node, SettingErrors};
 
 /// Longest secret, in bytes; real ones have less than a hundred.
 const MAXIMUM_BYTES: usize = 4096;
@@ -25,25 +25,25 @@ pub(crate) fn read(
     alphabet: Alphabet,
     environment: &Environment,
     variables: &mut BTreeSet<String>,
-    faults: &mut Faults,
+    errors: &mut SettingErrors,
 ) -> Option<SecretString> {
     let sources = ["environment", "file", "inline"];
     let (source, place) = node
-        .fields(&sources, faults)?
-        .exactly_one(&sources, faults)?;
-    let text = place.text(faults)?;
+        .fields(&sources, errors)?
+        .exactly_one(&sources, errors)?;
+    let text = place.text(errors)?;
     let secret = match source {
         "environment" => {
             variables.insert(text.to_owned());
-            from_environment(&place, text, environment, faults)
+            from_environment(&place, text, environment, errors)
         }
-        "file" => from_file(&place, text, faults),
+        "file" => from_file(&place, text, errors),
         _ => Some(SecretString::from(text)),
     }?;
     match alphabet.problem(secret.expose_secret()) {
         None => Some(secret),
         Some(problem) => {
-            faults.push(place.fault(problem, alphabet.remedy()));
+            errors.push(place.error(problem, alphabet.remedy()));
             None
         }
     }
@@ -53,7 +53,7 @@ fn from_environment(
     place: &Node<'_>,
     name: &str,
     environment: &Environment,
-    faults: &mut Faults,
+    errors: &mut SettingErrors,
 ) -> Option<SecretString> {
     match environment.get(name) {
         Some(Ok(value)) => Some(SecretString::from(value)),
@@ -65,14 +65,14 @@ fn from_environment(
             } else {
                 "names an environment variable that is not set".to_owned()
             };
-            faults.push(place.fault(problem, "set the variable, or name another source"));
+            errors.push(place.error(problem, "set the variable, or name another source"));
             None
         }
     }
 }
 
 /// Reads a file; line ends behind the secret do not count, because most editors write one.
-fn from_file(place: &Node<'_>, path: &str, faults: &mut Faults) -> Option<SecretString> {
+fn from_file(place: &Node<'_>, path: &str, errors: &mut SettingErrors) -> Option<SecretString> {
     match std::fs::read_to_string(path).map(SecretString::from) {
         Ok(text) => Some(SecretString::from(
             text.expose_secret().trim_end_matches(['\r', '\n']),
@@ -84,7 +84,7 @@ fn from_file(place: &Node<'_>, path: &str, faults: &mut Faults) -> Option<Secret
                 "a file".to_owned()
             };
             let problem = format!("names {file}, which cannot be read ({})", error.kind());
-            faults.push(place.fault(problem, "check the path and the permissions"));
+            errors.push(place.error(problem, "check the path and the permissions"));
             None
         }
     }

@@ -93,7 +93,7 @@ impl WatchedTenants {
         };
         let tenants = match read {
             Ok(tenants) => tenants,
-            Err(faults) => return self.tell(faults.to_string()),
+            Err(errors) => return self.tell(errors.to_string()),
         };
         let entries = entries(&tenants);
         if entries != self.taken_over {

@@ -114,7 +114,7 @@ fn a_key_needs_a_tenant_and_a_good_name() {
 }
 
 #[test]
-fn serve_with_faults_ends_with_64_and_lists_all_of_them() {
+fn serve_with_invalid_settings_ends_with_64_and_lists_all_of_them() {
     let files = Files::write(
         "server: {drain_seconds: 0, listn: x}\nauth: {mode: dangerous_none}\nlog: {format: xml}\n",
         "tenants: [{id: A, portal: example.com, webhook: {user_id: 0, secret: {inline: a}}}]\n",
@@ -140,7 +140,7 @@ fn serve_with_faults_ends_with_64_and_lists_all_of_them() {
         ] {
             assert!(said.contains(place), "{place} is missing in {said}");
         }
-        assert!(said.contains("the configuration has 7 faults:"), "{said}");
+        assert!(said.contains("the configuration has 7 errors:"), "{said}");
         assert_eq!(stdout(&output), "");
     }
 }

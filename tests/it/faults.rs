@@ -99,7 +99,7 @@ fn faults() -> Vec<(FaultKind, Fate)> {
 async fn world() -> World {
     let world = World::with_settings(&[
         ("SERVER_DEFAULT_DEADLINE_SECONDS", "2"),
-        ("PORTALS_MAXIMUM_ANSWER_BYTES", "65536"),
+        ("PORTALS_MAXIMUM_RESPONSE_BYTES", "65536"),
     ])
     .await;
     world

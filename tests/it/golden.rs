@@ -45,7 +45,7 @@ async fn check(path: PathBuf) {
     let text = fs::read_to_string(&path).unwrap();
     let (answer, head) = PlayedAnswer::read(&text).unwrap_or_else(|why| panic!("{path:?}: {why}"));
     let world = World::with_settings(&[
-        ("PORTALS_MAXIMUM_ANSWER_BYTES", "65536"),
+        ("PORTALS_MAXIMUM_RESPONSE_BYTES", "65536"),
         // For the one answer that never comes, and those that are asked for again.
         ("SERVER_DEFAULT_DEADLINE_SECONDS", "6"),
     ])

@@ -1,5 +1,5 @@
 //! No secret and no text of a message leaves the program but on its way to the portal: not in the log at its finest, not in a
-//! status, not in a fault of the settings.
+//! status, not in an error of the settings.
 
 mod everywhere;
 mod haystack;
@@ -145,7 +145,7 @@ async fn no_secret_is_in_the_finest_log_or_in_any_status() {
     command
         .env("OPENLINES_LOG_FILTER", "trace")
         .env("RUST_BACKTRACE", "1");
-    command.env("OPENLINES_PORTALS_MAXIMUM_ANSWER_BYTES", "65536");
+    command.env("OPENLINES_PORTALS_MAXIMUM_RESPONSE_BYTES", "65536");
     let process = Process::start(command);
     let address = process.address().await;
     let channel = Endpoint::from_shared(format!("http://{address}")).unwrap();

@@ -147,7 +147,7 @@ fn serve(certificate: &Path, private_key: &Path) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_a_fault_of_its_setting() {
+fn a_file_that_cannot_be_read_is_an_error_of_its_setting() {
     let pair = Pair::make();
     let missing = pair.folder.path().join("missing.pem");
     for (certificate, key, setting) in [
@@ -160,12 +160,12 @@ fn a_file_that_cannot_be_read_is_a_fault_of_its_setting() {
             said.contains(setting) && said.contains("cannot be read"),
             "{said}"
         );
-        assert!(said.contains("has 1 fault:"), "{said}");
+        assert!(said.contains("has 1 error:"), "{said}");
     }
 }
 
 #[test]
-fn one_file_without_the_other_is_a_fault_of_its_setting() {
+fn one_file_without_the_other_is_an_error_of_its_setting() {
     let key = NewKey::generate().unwrap();
     let pair = Pair::make();
     let certificate = pair.certificate();

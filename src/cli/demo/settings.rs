@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
+use crate::app::Config;
 use crate::auth::NewKey;
-use crate::config::{Config, Environment, Faults};
+use crate::settings::{Environment, SettingErrors};
 use sandbox::demo;
 use store::sealing::Key;
 
@@ -80,7 +81,7 @@ impl Files {
     }
 
     /// Loads the settings without a look at the environment, so that the demo runs the same everywhere.
-    pub(super) fn load(&self) -> Result<Config, Faults> {
+    pub(super) fn load(&self) -> Result<Config, SettingErrors> {
         let environment: Environment = std::iter::empty::<(String, String)>().collect();
         Config::load(
             Some(&self.folder.path().join("settings.yaml")),

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use crate::cli::Failure;
-use crate::config::Environment;
+use crate::settings::Environment;
 use crate::telemetry::chain;
 use store::{Access, Keyring, Store, StoreUrl};
 

@@ -12,8 +12,9 @@ use tonic::{Request, Status};
 
 use super::{Usage, secret};
 use crate::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
+use crate::app::API_KEY_VARIABLE;
 use crate::cli::Failure;
-use crate::config::{API_KEY_VARIABLE, Environment};
+use crate::settings::Environment;
 
 /// How long reaching the service may take.
 const CONNECT: Duration = Duration::from_secs(5);

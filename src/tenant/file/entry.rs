@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use super::Reading;
 use super::fingerprint::fingerprint;
 use super::plan;
-use crate::config::{Fields, Node};
+use crate::settings::{Fields, Node};
 use crate::tenant::applications::Applications;
 use crate::tenant::secret_source::{self, Alphabet};
 use bitrix24::TenantId;
@@ -26,23 +26,23 @@ impl Reading<'_> {
             "webhook",
             "application",
         ];
-        let fields = item.fields(&known, &mut self.file.faults)?;
+        let fields = item.fields(&known, &mut self.file.errors)?;
         let id = fields
-            .required("id", &mut self.file.faults)
+            .required("id", &mut self.file.errors)
             .and_then(|node| self.id(&node));
         let display_name = match fields.optional("display_name") {
             None => Some(String::new()),
             Some(node) => self.display_name(&node),
         };
         let portal = fields
-            .required("portal", &mut self.file.faults)
+            .required("portal", &mut self.file.errors)
             .and_then(|node| self.portal(&node));
         let plan = match fields.optional("plan") {
             None => Some(None),
-            Some(node) => plan::read(&node, &mut self.file.faults).map(Some),
+            Some(node) => plan::read(&node, &mut self.file.errors).map(Some),
         };
         let credentials = fields
-            .exactly_one(&["webhook", "application"], &mut self.file.faults)
+            .exactly_one(&["webhook", "application"], &mut self.file.errors)
             .and_then(|(kind, node)| match kind {
                 "webhook" => Some((self.webhook(&node)?, None)),
                 _ => self.application(&node),
@@ -68,36 +68,36 @@ impl Reading<'_> {
     }
 
     fn id(&mut self, node: &Node<'_>) -> Option<TenantId> {
-        match TenantId::parse(node.text(&mut self.file.faults)?) {
+        match TenantId::parse(node.text(&mut self.file.errors)?) {
             Ok(id) if self.ids.insert(id.clone()) => Some(id),
             Ok(id) => {
                 let problem = format!("is the id `{id}`, which another tenant has already");
-                let fault = node.fault(problem, "give each tenant its own id");
-                self.file.faults.push(fault);
+                let error = node.error(problem, "give each tenant its own id");
+                self.file.errors.push(error);
                 None
             }
             Err(error) => {
-                let fault = node.fault("is no tenant id", error.to_string());
-                self.file.faults.push(fault);
+                let error = node.error("is no tenant id", error.to_string());
+                self.file.errors.push(error);
                 None
             }
         }
     }
 
     fn display_name(&mut self, node: &Node<'_>) -> Option<String> {
-        let text = node.text(&mut self.file.faults)?;
+        let text = node.text(&mut self.file.errors)?;
         if text.chars().count() > DISPLAY_NAME || text.contains(char::is_control) {
             let remedy = format!("give at most {DISPLAY_NAME} characters in one line");
             self.file
-                .faults
-                .push(node.fault("is no display name", remedy));
+                .errors
+                .push(node.error("is no display name", remedy));
             return None;
         }
         Some(text.to_owned())
     }
 
     fn portal(&mut self, node: &Node<'_>) -> Option<String> {
-        let text = node.text(&mut self.file.faults)?;
+        let text = node.text(&mut self.file.errors)?;
         match PortalAddress::parse(text, self.policy?) {
             Ok(_) => Some(text.to_owned()),
             Err(error) => self.refuse(node, &error.to_string()),
@@ -105,12 +105,12 @@ impl Reading<'_> {
     }
 
     fn webhook(&mut self, node: &Node<'_>) -> Option<StoredCredentials> {
-        let fields = node.fields(&["user_id", "secret"], &mut self.file.faults)?;
+        let fields = node.fields(&["user_id", "secret"], &mut self.file.errors)?;
         let user_id = fields
-            .required("user_id", &mut self.file.faults)
-            .and_then(|node| node.whole(1, &mut self.file.faults));
+            .required("user_id", &mut self.file.errors)
+            .and_then(|node| node.whole(1, &mut self.file.errors));
         let secret = fields
-            .required("secret", &mut self.file.faults)
+            .required("secret", &mut self.file.errors)
             .and_then(|node| self.secret(&node, Alphabet::LettersAndDigits));
         Some(StoredCredentials::Webhook {
             user_id: user_id?,
@@ -128,24 +128,24 @@ impl Reading<'_> {
             "refresh_token",
             "application_token",
         ];
-        let fields = node.fields(&known, &mut self.file.faults)?;
-        let before = self.file.faults.len();
+        let fields = node.fields(&known, &mut self.file.errors)?;
+        let before = self.file.errors.len();
         let client_id = self.optional(&fields, "client_id", |this, node| {
-            let text = node.text(&mut this.file.faults)?;
+            let text = node.text(&mut this.file.errors)?;
             let client_id = ClientId::parse(text);
             client_id
                 .map_err(|error| this.refuse::<()>(node, &error.to_string()))
                 .ok()
         });
         let member_id = self.optional(&fields, "member_id", |this, node| {
-            let text = node.text(&mut this.file.faults)?;
+            let text = node.text(&mut this.file.errors)?;
             let member_id = MemberId::parse(text);
             member_id
                 .map_err(|error| this.refuse::<()>(node, &error.to_string()))
                 .ok()
         });
         let authorization_server = self.optional(&fields, "authorization_server", |this, node| {
-            let text = node.text(&mut this.file.faults)?;
+            let text = node.text(&mut this.file.errors)?;
             match AuthorizationServer::parse(text, this.policy?) {
                 Ok(server) => Some(server.authority().to_owned()),
                 Err(error) => this.refuse(node, &error.to_string()),
@@ -165,13 +165,13 @@ impl Reading<'_> {
             authorization_server,
             ..StoredApplication::default()
         };
-        if self.file.faults.len() > before {
+        if self.file.errors.len() > before {
             return None;
         }
         match problem(&application, self.applications) {
             None => Some((StoredCredentials::Application(application), member_id)),
             Some((problem, remedy)) => {
-                self.file.faults.push(node.fault(problem, remedy));
+                self.file.errors.push(node.error(problem, remedy));
                 None
             }
         }
@@ -193,12 +193,12 @@ impl Reading<'_> {
             alphabet,
             self.environment,
             &mut self.file.variables,
-            &mut self.file.faults,
+            &mut self.file.errors,
         )
     }
 
     fn refuse<T>(&mut self, node: &Node<'_>, problem: &str) -> Option<T> {
-        self.file.faults.push(node.fault(problem, ""));
+        self.file.errors.push(node.error(problem, ""));
         None
     }
 }

@@ -1,34 +1,34 @@
 //! The plan of a tenant in the tenants file: a name, or figures of its own.
 
-use crate::config::{Faults, Node};
+use crate::settings::{Node, SettingErrors};
 use bitrix24::{InvalidRateLimit, Plan, RateLimit};
 
 const REMEDY: &str =
     "give standard, enterprise or unlimited, or figures like {burst: 100, per_second: 3}";
 
-pub(super) fn read(node: &Node<'_>, faults: &mut Faults) -> Option<Plan> {
+pub(super) fn read(node: &Node<'_>, errors: &mut SettingErrors) -> Option<Plan> {
     if node.is_mapping() {
-        return own(node, faults).map(Plan::Own);
+        return own(node, errors).map(Plan::Own);
     }
-    let plan = Plan::named(node.text(faults)?);
+    let plan = Plan::named(node.text(errors)?);
     if plan.is_none() {
-        faults.push(node.fault("is no plan", REMEDY));
+        errors.push(node.error("is no plan", REMEDY));
     }
     plan
 }
 
-fn own(node: &Node<'_>, faults: &mut Faults) -> Option<RateLimit> {
-    let fields = node.fields(&["burst", "per_second"], faults)?;
-    let burst = fields.required("burst", faults).and_then(|node| {
-        let number = node.whole(1, faults)?;
+fn own(node: &Node<'_>, errors: &mut SettingErrors) -> Option<RateLimit> {
+    let fields = node.fields(&["burst", "per_second"], errors)?;
+    let burst = fields.required("burst", errors).and_then(|node| {
+        let number = node.whole(1, errors)?;
         let burst = RateLimit::burst(i64::try_from(number).unwrap_or(i64::MAX));
-        let wrong = |error: InvalidRateLimit| node.fault(error.to_string(), "");
-        burst.map_err(|error| faults.push(wrong(error))).ok()
+        let wrong = |error: InvalidRateLimit| node.error(error.to_string(), "");
+        burst.map_err(|error| errors.push(wrong(error))).ok()
     });
-    let per_second = fields.required("per_second", faults).and_then(|node| {
-        let per_second = RateLimit::per_second(node.number(faults)?);
-        let wrong = |error: InvalidRateLimit| node.fault(error.to_string(), "");
-        per_second.map_err(|error| faults.push(wrong(error))).ok()
+    let per_second = fields.required("per_second", errors).and_then(|node| {
+        let per_second = RateLimit::per_second(node.number(errors)?);
+        let wrong = |error: InvalidRateLimit| node.error(error.to_string(), "");
+        per_second.map_err(|error| errors.push(wrong(error))).ok()
     });
     Some(RateLimit {
         burst: burst?,

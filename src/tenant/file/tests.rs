@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::TenantsFile;
-use crate::config::Environment;
+use crate::settings::Environment;
 use crate::tenant::{Application, ApplicationName, Applications};
 use bitrix24::{ClientId, HostName, Policy, Suffix};
 use bitrix24::{Plan, RateLimit};
@@ -59,7 +59,7 @@ fn fingerprint(lines: &str) -> Option<[u8; 32]> {
     let file = read(&format!(
         "tenants: [{{id: a, portal: a.bitrix24.com, application: {{{lines}}}}}]\n"
     ));
-    assert!(file.faults.is_empty(), "{}", file.faults);
+    assert!(file.errors.is_empty(), "{}", file.errors);
     tenant(&file, "a").file_fingerprint
 }
 
@@ -71,8 +71,8 @@ fn with_secret(source: &str) -> TenantsFile {
 }
 
 fn report(file: &TenantsFile) -> String {
-    assert!(!file.faults.is_empty());
-    let report = file.faults.to_string();
+    assert!(!file.errors.is_empty());
+    let report = file.errors.to_string();
     assert!(!report.contains(CANARY), "{report}");
     report
 }
@@ -92,7 +92,7 @@ fn webhooks_and_applications_are_read_with_secrets_from_all_sources() {
          \x20     secret: {{inline: \"0123\"}}\n",
         token.display()
     ));
-    assert!(file.faults.is_empty(), "{}", file.faults);
+    assert!(file.errors.is_empty(), "{}", file.errors);
     assert_eq!(file.tenants.len(), 3);
     assert!(file.variables.contains("ACME"));
     assert_eq!(webhook(&file, "acme"), (17, "abc123"));
@@ -114,7 +114,7 @@ fn an_application_that_can_be_refreshed_is_read_whole() {
          \x20   authorization_server: https://oauth.bitrix.info/rest/\n\
          - {id: b, portal: b.bitrix24.com, application: {client_id: app.1.2, refresh_token: {inline: rt}}}\n",
     );
-    assert!(file.faults.is_empty(), "{}", file.faults);
+    assert!(file.errors.is_empty(), "{}", file.errors);
     let whole = application(&file, "a");
     assert_eq!(tenant(&file, "a").display_name, "Acme");
     assert_eq!(
@@ -209,7 +209,7 @@ fn a_plan_is_a_name_or_figures_and_changes_the_fingerprint() {
         ("plan: {per_second: 2.0, burst: 50},", own(50, 2.0)),
     ] {
         let file = with_plan(text);
-        assert!(file.faults.is_empty(), "{text}: {}", file.faults);
+        assert!(file.errors.is_empty(), "{text}: {}", file.errors);
         let tenant = tenant(&file, "a");
         assert_eq!(tenant.plan, expected, "{text}");
         assert!(fingerprints.insert(tenant.file_fingerprint), "{text}");
@@ -220,7 +220,7 @@ fn a_plan_is_a_name_or_figures_and_changes_the_fingerprint() {
 
 #[test]
 fn a_plan_that_is_none_is_a_fault_that_says_what_to_give() {
-    for (plan, faults) in [
+    for (plan, errors) in [
         (
             "gold",
             &["tenants[0].plan in", "is no plan", "enterprise"][..],
@@ -256,7 +256,7 @@ fn a_plan_that_is_none_is_a_fault_that_says_what_to_give() {
         ),
     ] {
         let report = report(&with_plan(&format!("plan: {plan},")));
-        for fault in faults {
+        for fault in errors {
             assert!(report.contains(fault), "{plan}: {report}");
         }
     }
@@ -286,7 +286,7 @@ fn all_faults_are_found_each_with_its_path() {
          extra: 1\n",
     );
     let places: Vec<&str> = file
-        .faults
+        .errors
         .iter()
         .map(|fault| fault.place().split(' ').next().unwrap_or_default())
         .collect();
@@ -386,5 +386,5 @@ fn a_secret_pasted_in_the_wrong_place_is_not_quoted() {
 #[test]
 fn an_empty_file_has_no_list_of_tenants() {
     report(&read(""));
-    assert!(read("tenants: []").faults.is_empty());
+    assert!(read("tenants: []").errors.is_empty());
 }

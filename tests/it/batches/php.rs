@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command as Process, Stdio};
 
 use bitrix24::Method;
-use bitrix24_openlines::config::Environment;
+use bitrix24_openlines::settings::Environment;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::json;

@@ -8,7 +8,7 @@ mod replica;
 
 use std::time::Duration;
 
-use bitrix24_openlines::config::Environment;
+use bitrix24_openlines::settings::Environment;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

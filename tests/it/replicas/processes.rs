@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bitrix24_openlines::config::Environment;
+use bitrix24_openlines::settings::Environment;
 use futures_util::future::join_all;
 use sandbox::Intensity;
 use tokio::time::Instant;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bitrix24::{Intensity, Plan};
-use bitrix24_openlines::config::Environment;
 use bitrix24_openlines::dispatch::Taken;
 use bitrix24_openlines::dispatch::sharing::Report;
+use bitrix24_openlines::settings::Environment;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 

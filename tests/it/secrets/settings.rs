@@ -28,7 +28,7 @@ fn complaint(settings: &str, tenants: &str, variables: &[(&str, &str)]) -> Strin
 }
 
 #[test]
-fn a_fault_of_the_tenants_file_quotes_no_value() {
+fn an_error_of_the_tenants_file_quotes_no_value() {
     let key = NewKey::generate().unwrap();
     for tenants in [
         format!(
@@ -78,7 +78,7 @@ fn a_webhook_secret_in_the_place_of_a_key_is_not_quoted() {
 }
 
 #[test]
-fn a_fault_of_the_settings_quotes_no_value() {
+fn an_error_of_the_settings_quotes_no_value() {
     let key = NewKey::generate().unwrap();
     let clear = key.expose();
     for settings in [
@@ -98,7 +98,7 @@ fn a_fault_of_the_settings_quotes_no_value() {
 }
 
 #[test]
-fn a_fault_of_a_variable_quotes_no_value() {
+fn an_error_of_a_variable_quotes_no_value() {
     let key = NewKey::generate().unwrap();
     for name in [
         "OPENLINES_SERVER_LISTEN",

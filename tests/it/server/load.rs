@@ -112,7 +112,7 @@ async fn one_connection_may_carry_as_many_calls_as_may_be_in_hand() {
 #[tokio::test]
 async fn requests_in_hand_take_no_more_memory_than_the_setting_allows() {
     let world = World::with_settings(&[
-        ("SERVER_MAXIMUM_BYTES_IN_HAND", "1048576"),
+        ("SERVER_MAXIMUM_BYTES_IN_PROGRESS", "1048576"),
         ("VALIDATION_MAXIMUM_TEXT_CHARACTERS", "1000000"),
     ])
     .await;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::config::Environment;
+use bitrix24_openlines::settings::Environment;
 use store::sealing::Key;
 use tempfile::TempDir;
 use tonic::Request;

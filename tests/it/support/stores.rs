@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use bitrix24::{ClientId, MemberId};
 use bitrix24::{Plan, RateLimit, TenantId};
-use bitrix24_openlines::config::Environment;
+use bitrix24_openlines::settings::Environment;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bitrix24::{AuthorizationServer, Client, ClientId, Policy, TransportOptions};
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::open_lines_service_server::OpenLinesService;
+use bitrix24_openlines::auth::Auth;
 use bitrix24_openlines::auth::Callers;
-use bitrix24_openlines::config::Auth;
 use bitrix24_openlines::dispatch::ledger::Ledger;
 use bitrix24_openlines::dispatch::replica::{self, Pace};
 use bitrix24_openlines::dispatch::{Dispatcher, Means, Options};
@@ -124,7 +124,14 @@ impl Replica {
                     sharing: None,
                     metrics: metrics.clone(),
                 },
-                Options::default(),
+                Options {
+                    maximum_waiting_calls: 20_000,
+                    maximum_waiting_calls_per_portal: 10_000,
+                    maximum_waiting_bytes: 256 * 1024 * 1024,
+                    parallel_requests_per_portal: 100,
+                    maximum_batch: 50,
+                    operating_limit: Some(Duration::from_secs(480)),
+                },
                 &tasks,
                 stop,
             ),

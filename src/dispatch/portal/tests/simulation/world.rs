@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::model::Model;
 use crate::call::Conversation;
 use crate::call::Priority;
-use crate::dispatch::options::Options;
+use crate::dispatch::Options;
 use crate::dispatch::portal::{Fate, Next, Portal};
 use crate::dispatch::queue::{CallNumber, Terms};
 use bitrix24::Method;

@@ -1,8 +1,8 @@
 //! Who may call, as the settings say it.
 
 use super::{Bench, NO_TENANTS};
+use crate::auth::Auth;
 use crate::auth::NewKey;
-use crate::config::Auth;
 
 #[test]
 fn no_authentication_is_possible_on_loopback_only() {

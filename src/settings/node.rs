@@ -1,14 +1,14 @@
-//! One place in a YAML tree, with the path that leads to it.
+//! A value in a YAML tree, with its path.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::document::is_quotable;
-use super::fault::{Fault, Faults};
+use super::document::shown;
+use super::error::{SettingError, SettingErrors};
+use super::unknown::nested;
 
-/// A value in a file, and where it stands. Reading it with the wrong type adds a fault instead of
-/// stopping.
+/// A value in a file, with its path. Reading it with the wrong type adds an error.
 #[derive(Clone, Debug)]
 pub(crate) struct Node<'v> {
     value: &'v Value,
@@ -32,7 +32,7 @@ impl<'v> Node<'v> {
         }
     }
 
-    /// A node of another tree: a setting that is a structure of its own.
+    /// The value of a setting that is a structure.
     pub(super) fn at(path: &str, value: &'v Value, file: &'v str) -> Self {
         Self {
             value,
@@ -41,19 +41,23 @@ impl<'v> Node<'v> {
         }
     }
 
-    /// A fault at this place.
-    pub(crate) fn fault(&self, problem: impl Into<String>, remedy: impl Into<String>) -> Fault {
+    /// An error at this place.
+    pub(crate) fn error(
+        &self,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> SettingError {
         let place = match self.path.as_str() {
             "" => self.file.to_owned(),
             path => format!("{path} in {}", self.file),
         };
-        Fault::new(place, problem, remedy)
+        SettingError::new(place, problem, remedy)
     }
 
-    /// Reads a mapping; keys outside `known` are faults, and so is `null`.
-    pub(crate) fn fields(&self, known: &[&str], faults: &mut Faults) -> Option<Fields<'v>> {
+    /// Reads a mapping; keys outside `known` are errors, and so is `null`.
+    pub(crate) fn fields(&self, known: &[&str], errors: &mut SettingErrors) -> Option<Fields<'v>> {
         let Some(object) = self.value.as_object() else {
-            faults.push(self.wrong_kind(&format!("a mapping with {}", list(known))));
+            errors.push(self.wrong_kind(&format!("a mapping with {}", list(known))));
             return None;
         };
         let mut fields = BTreeMap::new();
@@ -66,8 +70,13 @@ impl<'v> Node<'v> {
             if known.contains(&key.as_str()) {
                 fields.insert(key.as_str(), node);
             } else {
-                let remedy = format!("remove it; known here: {}", list(known));
-                faults.push(node.fault("is an unknown key", remedy));
+                let remedy = match key.split_once('.') {
+                    Some((parent, _)) if known.contains(&parent) => {
+                        format!("nest the keys: {}", nested(shown(key)))
+                    }
+                    _ => format!("remove it; known here: {}", list(known)),
+                };
+                errors.push(node.error("is an unknown key", remedy));
             }
         }
         Some(Fields {
@@ -77,9 +86,9 @@ impl<'v> Node<'v> {
     }
 
     /// Reads a list.
-    pub(crate) fn items(&self, faults: &mut Faults) -> Option<Vec<Self>> {
+    pub(crate) fn items(&self, errors: &mut SettingErrors) -> Option<Vec<Self>> {
         let Some(items) = self.value.as_array() else {
-            faults.push(self.wrong_kind("a list"));
+            errors.push(self.wrong_kind("a list"));
             return None;
         };
         let items = items.iter().enumerate().map(|(index, value)| Self {
@@ -91,7 +100,7 @@ impl<'v> Node<'v> {
     }
 
     /// Reads a text.
-    pub(crate) fn text(&self, faults: &mut Faults) -> Option<&'v str> {
+    pub(crate) fn text(&self, errors: &mut SettingErrors) -> Option<&'v str> {
         let text = self.value.as_str();
         if text.is_none() {
             let expected = if self.value.is_number() || self.value.is_boolean() {
@@ -100,19 +109,19 @@ impl<'v> Node<'v> {
             } else {
                 "a text"
             };
-            faults.push(self.wrong_kind(expected));
+            errors.push(self.wrong_kind(expected));
         }
         text
     }
 
     /// Reads a whole number of at least `minimum`.
-    pub(crate) fn whole(&self, minimum: u64, faults: &mut Faults) -> Option<u64> {
+    pub(crate) fn whole(&self, minimum: u64, errors: &mut SettingErrors) -> Option<u64> {
         let number = self.value.as_u64();
         let expected = format!("a whole number of at least {minimum}");
         match number {
-            None => faults.push(self.wrong_kind(&expected)),
+            None => errors.push(self.wrong_kind(&expected)),
             Some(number) if number < minimum => {
-                faults.push(self.fault("is too small", format!("give {expected}")));
+                errors.push(self.error("is too small", format!("give {expected}")));
             }
             Some(_) => return number,
         }
@@ -120,41 +129,37 @@ impl<'v> Node<'v> {
     }
 
     /// Reads a number, whole or not.
-    pub(crate) fn number(&self, faults: &mut Faults) -> Option<f64> {
+    pub(crate) fn number(&self, errors: &mut SettingErrors) -> Option<f64> {
         let number = self.value.as_f64();
         if number.is_none() {
-            faults.push(self.wrong_kind("a number"));
+            errors.push(self.wrong_kind("a number"));
         }
         number
     }
 
-    /// Whether a mapping stands here, where a text may stand, too.
+    /// Whether this is a mapping, where a text is allowed, too.
     pub(crate) fn is_mapping(&self) -> bool {
         self.value.is_object()
     }
 
     /// `true` or `false`.
-    pub(crate) fn flag(&self, faults: &mut Faults) -> Option<bool> {
+    pub(crate) fn flag(&self, errors: &mut SettingErrors) -> Option<bool> {
         let flag = self.value.as_bool();
         if flag.is_none() {
-            faults.push(self.wrong_kind("true or false"));
+            errors.push(self.wrong_kind("true or false"));
         }
         flag
     }
 
-    fn wrong_kind(&self, expected: &str) -> Fault {
-        self.fault(
+    fn wrong_kind(&self, expected: &str) -> SettingError {
+        self.error(
             format!("is {}", kind(self.value)),
             format!("give {expected}"),
         )
     }
 
     fn child_path(&self, key: &str) -> String {
-        let key = if is_quotable(key) {
-            key
-        } else {
-            "(unprintable key)"
-        };
+        let key = shown(key);
         match self.path.as_str() {
             "" => key.to_owned(),
             path => format!("{path}.{key}"),
@@ -163,11 +168,11 @@ impl<'v> Node<'v> {
 }
 
 impl<'v> Fields<'v> {
-    /// The field, or a fault if it is missing.
-    pub(crate) fn required(&self, key: &str, faults: &mut Faults) -> Option<Node<'v>> {
+    /// The field, or an error if it is missing.
+    pub(crate) fn required(&self, key: &str, errors: &mut SettingErrors) -> Option<Node<'v>> {
         let field = self.optional(key);
         if field.is_none() {
-            faults.push(self.parent.fault(format!("has no `{key}`"), "add it"));
+            errors.push(self.parent.error(format!("has no `{key}`"), "add it"));
         }
         field
     }
@@ -177,11 +182,11 @@ impl<'v> Fields<'v> {
         self.fields.get(key).cloned()
     }
 
-    /// The only field among `keys`, or a fault if there is none or more than one.
+    /// The only field among `keys`, or an error if there is none or more than one.
     pub(crate) fn exactly_one(
         &self,
         keys: &[&'static str],
-        faults: &mut Faults,
+        errors: &mut SettingErrors,
     ) -> Option<(&'static str, Node<'v>)> {
         let mut given = keys
             .iter()
@@ -195,14 +200,14 @@ impl<'v> Fields<'v> {
                     "more than one"
                 };
                 let problem = format!("has {count} of {}", list(keys));
-                faults.push(self.parent.fault(problem, "give exactly one of them"));
+                errors.push(self.parent.error(problem, "give exactly one of them"));
                 None
             }
         }
     }
 }
 
-/// The kind of a value in the words of a fault; never the value.
+/// The kind of a value as errors name it; never the value.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "empty",

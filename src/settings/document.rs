@@ -4,37 +4,37 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::fault::Fault;
+use super::error::SettingError;
 use super::node::Node;
 
-/// Most nodes (keys, values and collections) of a file: about 140,000 tenants, and still only
-/// seconds of work for a file that was made to be slow.
+/// Most nodes (keys, values and collections) of a file. That is about 140,000 tenants, and a file
+/// that was made to be slow still takes only seconds.
 const MAXIMUM_NODES: usize = 2_000_000;
 /// Most parser events of a file; a collection has two, a scalar one.
 const MAXIMUM_EVENTS: usize = 5_000_000;
-/// Longest key that is quoted in a fault, in bytes.
+/// Longest key that errors quote, in bytes.
 const MAXIMUM_QUOTED_BYTES: usize = 64;
 
-/// A YAML file that was read, or the absence of one.
+/// A YAML file, or the absence of one.
 #[derive(Debug)]
 pub(crate) struct Document {
-    /// How faults name the file.
+    /// How errors name the file.
     name: String,
     root: Value,
 }
 
 impl Document {
-    /// Reads a file. `role` says in faults what kind of file it is.
+    /// Reads a file. Errors name it as "`role` PATH".
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or is no YAML, or gives a key twice. The texts of the YAML parser
-    /// are not passed on, because they quote the file.
-    pub(crate) fn read(path: &Path, role: &str) -> Result<Self, Fault> {
+    /// The file cannot be read, is not YAML, or repeats a key. The YAML parser's own texts are
+    /// dropped, because they quote the file.
+    pub(crate) fn read(path: &Path, role: &str) -> Result<Self, SettingError> {
         let name = format!("{role} {}", path.display());
         let text = std::fs::read_to_string(path).map_err(|error| {
             let problem = format!("cannot be read ({})", error.kind());
-            Fault::new(
+            SettingError::new(
                 &name,
                 problem,
                 "check the path, the permissions and that it is UTF-8 text",
@@ -44,7 +44,7 @@ impl Document {
         Ok(Self { name, root })
     }
 
-    /// A tree that comes from no file.
+    /// A tree without a file.
     pub(crate) fn without_file(root: Value) -> Self {
         Self {
             name: "no settings file".to_owned(),
@@ -52,7 +52,7 @@ impl Document {
         }
     }
 
-    /// How faults name the file.
+    /// How errors name the file.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -77,11 +77,11 @@ fn parse(text: &str) -> Result<Value, serde_saphyr::Error> {
         with_snippet: false,
         strict_booleans: true,
     };
-    // An empty file is no document for the parser, but a fine settings file.
+    // The parser finds no document in an empty file, which is a valid settings file.
     Ok(serde_saphyr::from_str_with_options::<Option<Value>>(text, options)?.unwrap_or_default())
 }
 
-fn describe(name: &str, error: &serde_saphyr::Error) -> Fault {
+fn describe(name: &str, error: &serde_saphyr::Error) -> SettingError {
     let place = match error.location() {
         Some(location) => {
             format!(
@@ -94,28 +94,37 @@ fn describe(name: &str, error: &serde_saphyr::Error) -> Fault {
     };
     if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error {
         let problem = match key.as_deref().filter(|key| is_quotable(key)) {
-            Some(key) => format!("gives the key `{key}` twice"),
-            None => "gives a key twice".to_owned(),
+            Some(key) => format!("repeats the key `{key}`"),
+            None => "repeats a key".to_owned(),
         };
-        return Fault::new(place, problem, "keep one of them");
+        return SettingError::new(place, problem, "keep one of them");
     }
     if let serde_saphyr::Error::Budget { .. } = error {
-        return Fault::new(
+        return SettingError::new(
             place,
             "is larger than a configuration file can be",
             "shorten it",
         );
     }
-    Fault::new(
+    SettingError::new(
         place,
-        "is no valid YAML",
+        "is not valid YAML",
         "check indentation, quotes and colons there",
     )
 }
 
-/// Whether a key can stand in a fault: it looks like the name of a setting and not like a pasted secret or a whole line.
-/// No setting has a digit or a capital in its name; few secrets have neither.
-pub(super) fn is_quotable(key: &str) -> bool {
+/// The key as errors show it.
+pub(super) fn shown(key: &str) -> &str {
+    if is_quotable(key) {
+        key
+    } else {
+        "(unprintable key)"
+    }
+}
+
+/// Whether errors may quote a key: it looks like the name of a setting, not like a secret or a
+/// whole line. No setting has a digit or a capital in its name; few secrets have neither.
+fn is_quotable(key: &str) -> bool {
     key.len() <= MAXIMUM_QUOTED_BYTES
         && !key.is_empty()
         && key
@@ -132,7 +141,7 @@ mod tests {
     fn read(text: &str) -> Result<Document, String> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
-        Document::read(file.path(), "settings file").map_err(|fault| fault.to_string())
+        Document::read(file.path(), "settings file").map_err(|error| error.to_string())
     }
 
     #[test]
@@ -148,10 +157,10 @@ mod tests {
     }
 
     #[test]
-    fn a_key_given_twice_is_a_fault() {
-        let fault = read("server:\n  listen: 1\n  listen: 2\n").unwrap_err();
-        assert!(fault.contains("line 3"), "{fault}");
-        assert!(fault.contains("gives the key `listen` twice"), "{fault}");
+    fn a_repeated_key_is_an_error() {
+        let error = read("server:\n  listen: 1\n  listen: 2\n").unwrap_err();
+        assert!(error.contains("line 3"), "{error}");
+        assert!(error.contains("repeats the key `listen`"), "{error}");
     }
 
     #[test]
@@ -164,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn no_fault_quotes_the_file() {
+    fn no_error_quotes_the_file() {
         for text in [
             "secret: s3cr3tcanary: x\n",
             "secret: \"s3cr3tcanary\n",
@@ -179,20 +188,20 @@ mod tests {
             "a: {<<: s3cr3tcanary}\n",
             "\ts3cr3tcanary",
         ] {
-            if let Err(fault) = read(text) {
-                assert!(!fault.contains("s3cr3tcanary"), "{text:?}: {fault}");
+            if let Err(error) = read(text) {
+                assert!(!error.contains("s3cr3tcanary"), "{text:?}: {error}");
             }
         }
         assert!(read("secret: \"s3cr3tcanary\n").is_err());
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_a_fault_that_names_it() {
-        let fault = Document::read("/does/not/exist.yaml".as_ref(), "settings file").unwrap_err();
-        let fault = fault.to_string();
+    fn a_file_that_does_not_exist_is_an_error_that_names_it() {
+        let error = Document::read("/does/not/exist.yaml".as_ref(), "settings file").unwrap_err();
+        let error = error.to_string();
         assert!(
-            fault.starts_with("settings file /does/not/exist.yaml: cannot be read"),
-            "{fault}"
+            error.starts_with("settings file /does/not/exist.yaml: cannot be read"),
+            "{error}"
         );
     }
 }

@@ -43,7 +43,7 @@ impl Environment {
     }
 }
 
-/// An environment that was put together by hand, for tests and embedded use.
+/// An environment made by hand, for tests and the demo.
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<Variables: IntoIterator<Item = (String, String)>>(variables: Variables) -> Self {
         let variables = variables
@@ -64,7 +64,10 @@ impl fmt::Debug for Environment {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::{Environment, NotUnicode};
+    use crate::settings::{Document, Reader, form};
 
     #[test]
     fn debug_output_shows_no_value() {
@@ -74,17 +77,16 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_is_not_unicode_is_a_fault_and_not_absent() {
-        let variables = [("OPENLINES_LOG_FILTER".to_owned(), Err(NotUnicode))].into();
+    fn a_setting_that_is_not_unicode_is_an_error_and_not_absent() {
+        let variables = [("OPENLINES_A_B".to_owned(), Err(NotUnicode))].into();
         let environment = Environment { variables };
-        let faults = crate::config::Config::load(None, &environment)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            faults.contains("log.filter (OPENLINES_LOG_FILTER)"),
-            "{faults}"
-        );
-        assert!(faults.contains("not Unicode"), "{faults}");
+        let document = Document::without_file(Value::Null);
+        let mut reader = Reader::new(&document, &environment);
+        let read = reader.required("a.b", "", &form::flag(), "false");
+        assert_eq!(read, None);
+        let errors = reader.finish().errors.to_string();
+        assert!(errors.contains("a.b (OPENLINES_A_B)"), "{errors}");
+        assert!(errors.contains("not Unicode"), "{errors}");
     }
 
     #[test]

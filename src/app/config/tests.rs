@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Auth, Config, Environment, Faults, LogFormat, NameRule, Origin, settings};
+use super::Config;
+use crate::auth::Auth;
 use crate::dispatch::Options;
+use crate::settings::{Environment, Origin, SettingErrors, is_service_link};
+use crate::telemetry::LogFormat;
 use secrecy::ExposeSecret;
 use store::sealing::Key;
 
 mod callers;
+mod page;
 
 const CANARY: &str = "s3cr3tcanary";
 const NO_TENANTS: &str = "tenants: []\n";
@@ -49,17 +53,17 @@ impl Bench {
         path
     }
 
-    fn load(&self, settings: &str) -> Result<Config, Faults> {
+    fn load(&self, settings: &str) -> Result<Config, SettingErrors> {
         let file = self.file("settings.yaml", settings);
         Config::load(Some(&file), &Environment::from_iter(self.variables.clone()))
     }
 
-    /// The places of all faults, without the names of files.
+    /// The places of all errors, without the names of files.
     fn faulty(&self, settings: &str) -> Vec<String> {
-        let faults = self.load(settings).unwrap_err();
-        faults
+        let errors = self.load(settings).unwrap_err();
+        errors
             .iter()
-            .map(|fault| first_word(fault.place()))
+            .map(|error| first_word(error.place()))
             .collect()
     }
 
@@ -76,33 +80,30 @@ fn first_word(text: &str) -> String {
 fn everything_but_tenants_and_callers_has_a_default() {
     let config = Bench::open(NO_TENANTS).load("").unwrap();
     assert_eq!(config.server.listen, "127.0.0.1:50051".parse().unwrap());
-    assert!(config.server.tls.is_none());
+    assert!(config.server.certificate_file.is_none());
     assert!(!config.server.reflection);
     assert_eq!(config.server.default_deadline, Duration::from_secs(30));
     assert_eq!(config.server.maximum_deadline, Duration::from_secs(55));
     assert_eq!(config.server.maximum_concurrent_calls, 20_000);
     assert_eq!(config.server.maximum_request_bytes, 1024 * 1024);
-    assert_eq!(config.server.maximum_bytes_in_hand, 256 * 1024 * 1024);
+    assert_eq!(config.server.maximum_bytes_in_progress, 256 * 1024 * 1024);
     assert_eq!(config.server.drain, Duration::from_secs(30));
     assert_eq!(config.server.shutdown_delay, Duration::ZERO);
     assert!(matches!(config.auth, Auth::DangerousNone));
     assert!(config.tenants.file.unwrap().tenants.is_empty());
-    assert_eq!(config.portals.addresses.allowed_suffixes.len(), 21);
-    assert!(config.portals.addresses.self_hosted.is_empty());
-    assert!(!config.portals.addresses.dangerous_allow_insecure);
-    assert_eq!(config.portals.connect_timeout, Duration::from_secs(5));
-    assert_eq!(config.portals.maximum_answer_bytes, 8 * 1024 * 1024);
-    assert_eq!(config.portals.idle_connection, Duration::from_secs(30));
-    assert_eq!(config.dispatch.options(), Options::default());
-    assert_eq!(
-        config.dispatch.ledger_lifetime,
-        Duration::from_secs(24 * 60 * 60)
-    );
-    assert_eq!(config.validation.names, NameRule::Strict);
-    assert_eq!(config.validation.maximum_messages, 100);
-    assert_eq!(config.validation.maximum_text_characters, 20_000);
-    assert_eq!(config.validation.maximum_attachment_bytes, 30_720);
-    assert_eq!(config.validation.maximum_keyboard_bytes, 30_720);
+    assert_eq!(config.tenants.policy.allowed_suffixes.len(), 21);
+    assert!(config.tenants.policy.self_hosted.is_empty());
+    assert!(!config.tenants.policy.dangerous_allow_insecure);
+    assert_eq!(config.transport.connect_timeout, Duration::from_secs(5));
+    assert_eq!(config.transport.maximum_response_bytes, 8 * 1024 * 1024);
+    assert_eq!(config.transport.idle_connection, Duration::from_secs(30));
+    assert_eq!(config.dispatch, Options::default());
+    assert_eq!(config.ledger.lifetime, Duration::from_secs(24 * 60 * 60));
+    assert_eq!(config.rules.strict_names, true);
+    assert_eq!(config.rules.maximum_messages, 100);
+    assert_eq!(config.rules.maximum_text_characters, 20_000);
+    assert_eq!(config.rules.maximum_attachment_bytes, 30_720);
+    assert_eq!(config.rules.maximum_keyboard_bytes, 30_720);
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.log.filter, "info");
 }
@@ -124,8 +125,8 @@ fn the_environment_overrides_the_file_and_the_file_the_default() {
     assert_eq!(config.server.drain, Duration::from_secs(12));
     assert!(config.server.reflection);
     assert_eq!(config.log.format, LogFormat::Text);
-    assert_eq!(config.portals.addresses.self_hosted.len(), 2);
-    assert_eq!(config.portals.addresses.allowed_suffixes.len(), 1);
+    assert_eq!(config.tenants.policy.self_hosted.len(), 2);
+    assert_eq!(config.tenants.policy.allowed_suffixes.len(), 1);
     let origin = |path: &str| {
         let effective = config
             .effective()
@@ -153,7 +154,10 @@ fn every_setting_is_read_exactly_once() {
         .iter()
         .map(|setting| setting.path)
         .collect();
-    let mut known: Vec<&str> = settings().iter().map(|setting| setting.path).collect();
+    let mut known: Vec<&str> = Config::settings()
+        .iter()
+        .map(|setting| setting.path)
+        .collect();
     read.sort_unstable();
     known.sort_unstable();
     assert_eq!(read, known);
@@ -161,8 +165,12 @@ fn every_setting_is_read_exactly_once() {
 
 #[test]
 fn no_two_settings_share_a_variable() {
-    let variables: Vec<String> = settings().iter().filter_map(|s| s.variable()).collect();
-    let different: BTreeSet<&String> = variables.iter().collect();
+    let settings = Config::settings();
+    let variables: Vec<&String> = settings
+        .iter()
+        .filter_map(|s| s.variable.as_ref())
+        .collect();
+    let different: BTreeSet<&&String> = variables.iter().collect();
     assert_eq!(different.len(), variables.len());
 }
 
@@ -222,12 +230,12 @@ fn no_operating_limit_is_written_as_zero() {
 }
 
 #[test]
-fn the_largest_request_fits_into_what_may_be_in_hand() {
+fn the_largest_request_fits_into_what_may_be_in_progress() {
     let bench = Bench::open(NO_TENANTS);
-    let settings = |bytes: u64| format!("server: {{maximum_bytes_in_hand: {bytes}}}\n");
+    let settings = |bytes: u64| format!("server: {{maximum_bytes_in_progress: {bytes}}}\n");
     assert_eq!(
         bench.faulty(&settings(1024 * 1024 - 1)),
-        ["server.maximum_bytes_in_hand"]
+        ["server.maximum_bytes_in_progress"]
     );
     assert!(bench.load(&settings(1024 * 1024)).is_ok());
 }
@@ -237,7 +245,7 @@ fn a_fault_names_setting_variable_source_problem_and_remedy() {
     let report = Bench::open(NO_TENANTS).report("server: {drain_seconds: 601}\n");
     assert_eq!(
         report,
-        "the configuration has 1 fault:\n  1. server.drain_seconds (OPENLINES_SERVER_DRAIN_SECONDS): \
+        "the configuration has 1 error:\n  1. server.drain_seconds (OPENLINES_SERVER_DRAIN_SECONDS): \
          the value from the file is too large; give 1 to 600 seconds"
     );
 }
@@ -281,7 +289,63 @@ fn a_misspelt_name_is_answered_with_the_right_one() {
 }
 
 #[test]
-fn variables_that_tenants_take_secrets_from_are_no_misspelt_settings() {
+fn a_dotted_key_is_an_error_with_the_nested_form_at_every_level() {
+    let bench = Bench::open(NO_TENANTS);
+    for (settings, nested) in [
+        (
+            "server.tls.certificate_file: /x\n",
+            "`server: {tls: {certificate_file: …}}`",
+        ),
+        (
+            "server: {tls.certificate_file: /x}\n",
+            "`server: {tls: {certificate_file: …}}`",
+        ),
+        ("server.tls: {certificate_file: /x}\n", "`server: {tls: …}`"),
+    ] {
+        let report = bench.report(settings);
+        assert!(report.contains("1 error:"), "{report}");
+        let wanted = format!("is an unknown setting; nest the keys: {nested}");
+        assert!(report.contains(&wanted), "{report}");
+    }
+    assert_eq!(
+        bench.faulty("a.b: 1\nserver.listn: x\n"),
+        ["a.b", "server.listn"]
+    );
+    assert_eq!(
+        bench.faulty("applications.name: x\n"),
+        ["applications.name"]
+    );
+
+    let tenants = "tenants: [{id: acme, portal: a.bitrix24.com, webhook.secret: {inline: x}}]\n";
+    let report = Bench::open(tenants).report("");
+    assert!(
+        report.contains("nest the keys: `webhook: {secret: …}`"),
+        "{report}"
+    );
+}
+
+#[test]
+fn the_variable_with_an_api_key_is_not_a_misspelt_setting() {
+    let bench = Bench::open(NO_TENANTS)
+        .variable("OPENLINES_API_KEY", "x")
+        .variable("OPENLINES_API_KEYS", "x");
+    let report = bench.report("");
+    assert!(report.contains("OPENLINES_API_KEYS"), "{report}");
+    assert_eq!(report.matches("OPENLINES_API_KEY").count(), 1, "{report}");
+}
+
+#[test]
+fn no_setting_has_a_name_that_kubernetes_sets() {
+    for variable in Config::settings()
+        .iter()
+        .filter_map(|s| s.variable.as_ref())
+    {
+        assert!(!is_service_link(variable, "x"), "{variable}");
+    }
+}
+
+#[test]
+fn variables_that_tenants_take_secrets_from_are_not_misspelt_settings() {
     let tenants = "tenants:\n  - id: acme\n    portal: acme.bitrix24.com\n    webhook:\n      \
                    user_id: 1\n      secret: {environment: OPENLINES_ACME}\n";
     let bench = Bench::open(tenants).variable("OPENLINES_ACME", "abc123");
@@ -295,9 +359,9 @@ fn without_a_key_nothing_starts() {
         "OPENLINES_AUTH_MODE".to_owned(),
         "dangerous_none".to_owned(),
     )];
-    let faults = Config::load(None, &Environment::from_iter(open)).unwrap_err();
-    assert_eq!(faults.len(), 1);
-    let report = faults.to_string();
+    let errors = Config::load(None, &Environment::from_iter(open)).unwrap_err();
+    assert_eq!(errors.len(), 1);
+    let report = errors.to_string();
     assert!(
         report.contains("store.keyring_file (OPENLINES_STORE_KEYRING_FILE): is missing"),
         "{report}"
@@ -345,7 +409,7 @@ fn keys_and_the_address_of_the_database_are_secrets_from_one_place_each() {
         "store: {{keyring_file: {bad}, url_file: {bad}}}\n"
     ));
     assert!(
-        report.contains("2 faults") && !report.contains(CANARY),
+        report.contains("2 errors") && !report.contains(CANARY),
         "{report}"
     );
 }
@@ -374,10 +438,7 @@ fn an_authorization_server_is_taken_from_the_allowed_ones() {
     let east = bench
         .load("authorization: {default_server: oauth.bitrix24.tech}\n")
         .unwrap();
-    assert_eq!(
-        east.authorization.default_server.host(),
-        "oauth.bitrix24.tech"
-    );
+    assert_eq!(east.tenants.default_server.host(), "oauth.bitrix24.tech");
     let foreign = "authorization: {default_server: oauth.evil.example}\n";
     assert_eq!(bench.faulty(foreign), ["authorization.default_server"]);
 }
@@ -388,7 +449,7 @@ fn applications_have_names_ids_and_secrets_of_their_own() {
     let good =
         "applications:\n- {name: chat, client_id: app.1.2, client_secret: {environment: CHAT}}\n";
     let config = bench.load(good).unwrap();
-    assert!(config.applications.by_name("chat").is_some());
+    assert!(config.tenants.applications.by_name("chat").is_some());
     let twice =
         format!("{good}- {{name: chat, client_id: app.1.2, client_secret: {{inline: s}}}}\n");
     assert_eq!(
@@ -410,8 +471,8 @@ fn installations_need_an_application() {
 #[test]
 fn a_settings_file_that_cannot_be_read_is_the_only_fault() {
     let path = PathBuf::from("/does/not/exist.yaml");
-    let faults = Config::load(Some(&path), &Environment::default()).unwrap_err();
-    assert_eq!(faults.len(), 1);
+    let errors = Config::load(Some(&path), &Environment::default()).unwrap_err();
+    assert_eq!(errors.len(), 1);
 }
 
 #[test]
@@ -435,12 +496,12 @@ fn certificate_and_key_are_given_together() {
     let both = format!(
         "server: {{tls: {{certificate_file: {certificate}, private_key_file: {certificate}}}}}\n"
     );
-    assert!(bench.load(&both).unwrap().server.tls.is_some());
+    assert!(bench.load(&both).unwrap().server.private_key_file.is_some());
 }
 
 #[test]
 fn no_report_quotes_a_value_wherever_it_was_pasted() {
-    for setting in settings() {
+    for setting in Config::settings() {
         let inline = setting
             .path
             .split('.')
@@ -448,13 +509,13 @@ fn no_report_quotes_a_value_wherever_it_was_pasted() {
             .fold(CANARY.to_owned(), |inner, name| {
                 format!("{{{name}: {inner}}}")
             });
-        if let Err(faults) = Bench::open(NO_TENANTS).load(&inline) {
-            assert!(!faults.to_string().contains(CANARY), "{faults}");
+        if let Err(errors) = Bench::open(NO_TENANTS).load(&inline) {
+            assert!(!errors.to_string().contains(CANARY), "{errors}");
         }
-        if let Some(variable) = setting.variable() {
-            let bench = Bench::open(NO_TENANTS).variable(&variable, CANARY);
-            if let Err(faults) = bench.load("") {
-                assert!(!faults.to_string().contains(CANARY), "{faults}");
+        if let Some(variable) = &setting.variable {
+            let bench = Bench::open(NO_TENANTS).variable(variable, CANARY);
+            if let Err(errors) = bench.load("") {
+                assert!(!errors.to_string().contains(CANARY), "{errors}");
             }
         }
     }

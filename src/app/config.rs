@@ -1,0 +1,184 @@
+//! All settings of the service: the tables of its parts, and the rules between them.
+
+mod store;
+#[cfg(test)]
+mod tests;
+mod transport;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+pub use self::store::StoreSettings;
+pub use self::transport::TransportSettings;
+use crate::auth::Auth;
+use crate::dispatch::{LedgerSettings, Options};
+use crate::install::InstallationSettings;
+use crate::openlines::Rules;
+use crate::server::{AdminSettings, ServerSettings};
+use crate::settings::{
+    Document, Effective, Environment, NotUnicode, Reader, Setting, SettingError, SettingErrors,
+};
+use crate::telemetry::{LogSettings, TraceSettings};
+use crate::tenant::TenantSettings;
+
+/// Names the settings file, if the command line does not.
+const FILE_VARIABLE: &str = "OPENLINES_CONFIG";
+
+/// Holds the API key of the commands that call a running service. The service ignores it.
+pub(crate) const API_KEY_VARIABLE: &str = "OPENLINES_API_KEY";
+
+/// The settings of one process; all of them are valid.
+#[derive(Debug)]
+pub struct Config {
+    /// The gRPC listener and the limits of a call.
+    pub server: ServerSettings,
+    /// The admin port.
+    pub admin: AdminSettings,
+    /// The callers.
+    pub auth: Auth,
+    /// The tenants and the rules for them.
+    pub tenants: TenantSettings,
+    /// Limits of connections to portals.
+    pub transport: TransportSettings,
+    /// The end point for installations.
+    pub installation: InstallationSettings,
+    /// The store of tenants and their credentials.
+    pub store: StoreSettings,
+    /// Limits of queues, batches and budgets.
+    pub dispatch: Options,
+    /// The ledger of idempotency keys.
+    pub ledger: LedgerSettings,
+    /// Limits of requests.
+    pub rules: Rules,
+    /// The log.
+    pub log: LogSettings,
+    /// Traces.
+    pub traces: TraceSettings,
+    effective: Vec<Effective>,
+}
+
+impl Config {
+    /// Reads the settings file and the environment, which overrides it, then the files that they
+    /// name. Without `file` the variable `OPENLINES_CONFIG` names the settings file, or there is
+    /// none. Paths are relative to the working directory.
+    ///
+    /// # Errors
+    ///
+    /// All errors of settings, callers, applications and tenants. If the settings file cannot be
+    /// read or is not YAML, only that: other errors could follow from it.
+    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, SettingErrors> {
+        let document = settings_file(file, environment)?;
+        let (config, _, errors) = Self::read(&document, environment);
+        if errors.is_empty() {
+            config.ok_or(errors)
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// Each setting with the value in force and its origin, for the log at start. Secrets are
+    /// masked.
+    pub fn effective(&self) -> &[Effective] {
+        &self.effective
+    }
+
+    /// The settings that there are, in the order of docs/settings.md.
+    pub fn settings() -> Vec<Setting> {
+        let document = Document::without_file(Value::Null);
+        Self::read(&document, &Environment::default()).1
+    }
+
+    fn read(
+        document: &Document,
+        environment: &Environment,
+    ) -> (Option<Self>, Vec<Setting>, SettingErrors) {
+        let mut reader = Reader::new(document, environment);
+        let others = [FILE_VARIABLE, API_KEY_VARIABLE].map(str::to_owned);
+        reader.other_variables.extend(others);
+
+        let server = ServerSettings::read(&mut reader);
+        let admin = AdminSettings::read(&mut reader);
+        let auth = Auth::read(&mut reader);
+        let tenants = TenantSettings::read(&mut reader, environment);
+        let transport = TransportSettings::read(&mut reader);
+        let installation = InstallationSettings::read(&mut reader);
+        let store = StoreSettings::read(&mut reader);
+        let dispatch = Options::read(&mut reader);
+        let ledger = LedgerSettings::read(&mut reader);
+        let rules = Rules::read(&mut reader);
+        let log = LogSettings::read(&mut reader);
+        let traces = TraceSettings::read(&mut reader);
+
+        open_on_loopback_only(&mut reader);
+        installations_need_an_application(&mut reader);
+        let pass = reader.finish();
+        let effective = pass.effective;
+        let config = move || {
+            Some(Self {
+                server: server?,
+                admin: admin?,
+                auth: auth?,
+                tenants: tenants?,
+                transport: transport?,
+                installation: installation?,
+                store: store?,
+                dispatch: dispatch?,
+                ledger: ledger?,
+                rules: rules?,
+                log: log?,
+                traces: traces?,
+                effective,
+            })
+        };
+        (config(), pass.known, pass.errors)
+    }
+}
+
+fn open_on_loopback_only(reader: &mut Reader<'_>) {
+    let value = |path| reader.in_force(path).map(|(value, _)| value);
+    let listen = value("server.listen").and_then(|value| value.parse::<SocketAddr>().ok());
+    let loopback = listen.is_none_or(|listen| listen.ip().is_loopback());
+    if value("auth.mode") == Some("dangerous_none") && !loopback {
+        let problem = "must not be dangerous_none, because server.listen is not a loopback address \
+                       and any peer could send messages";
+        let remedy = "set it to api_keys, or server.listen to 127.0.0.1:50051";
+        reader.refuse("auth.mode", problem, remedy);
+    }
+}
+
+fn installations_need_an_application(reader: &mut Reader<'_>) {
+    let given = |path| {
+        reader
+            .in_force(path)
+            .is_some_and(|(value, _)| !value.is_empty())
+    };
+    if given("installation.listen") && !given("applications") {
+        let problem = "is given, but there is no application to install";
+        reader.refuse(
+            "installation.listen",
+            problem,
+            "give `applications`, or remove it",
+        );
+    }
+}
+
+fn settings_file(
+    argument: Option<&Path>,
+    environment: &Environment,
+) -> Result<Document, SettingErrors> {
+    let path = match (argument, environment.get(FILE_VARIABLE)) {
+        (Some(path), _) => path.to_owned(),
+        (None, Some(Ok(path))) => PathBuf::from(path),
+        (None, Some(Err(NotUnicode))) => {
+            return Err(SettingErrors::from(SettingError::new(
+                FILE_VARIABLE,
+                "is not Unicode text",
+                "give the path of the settings file in UTF-8",
+            )));
+        }
+        (None, None) => return Ok(Document::without_file(Value::Null)),
+    };
+    Document::read(&path, "settings file").map_err(SettingErrors::from)
+}

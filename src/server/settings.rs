@@ -1,0 +1,113 @@
+//! `server.*` and `admin.*`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::settings::form::{file, flag, seconds, socket_address, whole};
+use crate::settings::{Reader, table};
+
+table! {
+    /// The gRPC listener and the limits of a call.
+    pub struct ServerSettings {
+        /// The address of the gRPC server. `0.0.0.0:50051` listens on all IPv4 interfaces.
+        listen: SocketAddr = "server.listen" => socket_address(), default "127.0.0.1:50051";
+
+        /// Certificate chain in PEM, the server's own certificate first. Without it gRPC is not
+        /// encrypted.
+        certificate_file: Option<PathBuf> = "server.tls.certificate_file" => file();
+
+        /// Private key in PEM of the certificate in `server.tls.certificate_file`. Give both or
+        /// neither.
+        private_key_file: Option<PathBuf> = "server.tls.private_key_file" => file();
+
+        /// Whether gRPC reflection describes the API to any client that can connect.
+        reflection: bool = "server.reflection" => flag(), default "false";
+
+        /// Time for a call without a deadline. At most `server.maximum_deadline_seconds`.
+        default_deadline: Duration =
+            "server.default_deadline_seconds" => seconds(1..=59), default "30";
+
+        /// Longest time for a call; a longer deadline is cut to it. Bitrix24 ends a request after
+        /// 60 seconds, so the service has to answer earlier.
+        maximum_deadline: Duration =
+            "server.maximum_deadline_seconds" => seconds(1..=59), default "55";
+
+        /// Most calls in progress, those that wait for a portal included. More are refused at once
+        /// with `UNAVAILABLE`. One connection may carry all of them, and always at least 256.
+        maximum_concurrent_calls: usize =
+            "server.maximum_concurrent_calls" => whole(1..=100_000, "calls"), default "20000";
+
+        /// Largest request message, after decompression.
+        maximum_request_bytes: usize =
+            "server.maximum_request_bytes" => whole(16_384..=67_108_864, "bytes"),
+            default "1048576";
+
+        /// Total size of the requests of all calls in progress. Calls beyond it are refused with
+        /// `UNAVAILABLE`. At least `server.maximum_request_bytes`.
+        maximum_bytes_in_progress: usize =
+            "server.maximum_bytes_in_progress" => whole(16_384..=68_719_476_736, "bytes"),
+            default "268435456";
+
+        /// Time for calls in progress to end after a stop signal. In Kubernetes
+        /// `terminationGracePeriodSeconds` must cover this, `server.shutdown_delay_seconds`, twice
+        /// `authorization.timeout_seconds`, and 15 seconds more.
+        drain: Duration = "server.drain_seconds" => seconds(1..=600), default "30";
+
+        /// Time between reporting `NOT_SERVING` and refusing new connections, for load balancers
+        /// to notice.
+        shutdown_delay: Duration =
+            "server.shutdown_delay_seconds" => seconds(0..=300), default "0";
+    }
+    rules {
+        certificate_and_key(certificate_file, private_key_file);
+        deadlines_in_order(default_deadline, maximum_deadline);
+        largest_request_fits(maximum_bytes_in_progress, maximum_request_bytes);
+    }
+}
+
+table! {
+    /// The admin port.
+    pub struct AdminSettings {
+        /// The address of `/metrics`, `/live` and `/ready`, over HTTP, apart from the gRPC server.
+        /// Without it they are not served.
+        listen: Option<SocketAddr> = "admin.listen" => socket_address();
+    }
+}
+
+impl ServerSettings {
+    /// Certificate and private key; none if gRPC is not encrypted.
+    pub(super) fn tls_files(&self) -> Option<(&Path, &Path)> {
+        let key = self.private_key_file.as_deref();
+        self.certificate_file.as_deref().zip(key)
+    }
+}
+
+fn certificate_and_key(
+    reader: &mut Reader<'_>,
+    certificate: &Option<PathBuf>,
+    key: &Option<PathBuf>,
+) {
+    let (missing, given) = match (certificate, key) {
+        (Some(_), None) => ("server.tls.private_key_file", "a certificate"),
+        (None, Some(_)) => ("server.tls.certificate_file", "a private key"),
+        (Some(_), Some(_)) | (None, None) => return,
+    };
+    let problem = format!("is missing, though {given} is given");
+    reader.refuse(missing, &problem, "give both files or neither");
+}
+
+fn deadlines_in_order(reader: &mut Reader<'_>, default: &Duration, maximum: &Duration) {
+    if default > maximum {
+        let problem = "is longer than server.maximum_deadline_seconds";
+        let remedy = "lower it or raise the maximum";
+        reader.refuse("server.default_deadline_seconds", problem, remedy);
+    }
+}
+
+fn largest_request_fits(reader: &mut Reader<'_>, in_progress: &usize, request: &usize) {
+    if in_progress < request {
+        let problem = "is less than server.maximum_request_bytes";
+        reader.refuse("server.maximum_bytes_in_progress", problem, "raise it");
+    }
+}
