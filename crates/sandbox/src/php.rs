@@ -1,9 +1,9 @@
-//! Values as PHP sees them: what counts as empty, what counts as a number, how an array is written.
+//! Values as PHP treats them.
 
 use serde_json::Value;
 
 /// Whether PHP calls the value empty: missing, `null`, `false`, `0`, `""`, `"0"`, `[]`.
-pub(super) fn is_empty(value: Option<&Value>) -> bool {
+pub(crate) fn is_empty(value: Option<&Value>) -> bool {
     match value {
         None | Some(Value::Null) => true,
         Some(Value::Bool(flag)) => !flag,
@@ -15,7 +15,7 @@ pub(super) fn is_empty(value: Option<&Value>) -> bool {
 }
 
 /// The value as an integer: a number without fraction, or a string that spells one.
-pub(super) fn integer(value: Option<&Value>) -> Option<i64> {
+pub(crate) fn integer(value: Option<&Value>) -> Option<i64> {
     match value? {
         Value::Number(number) => number.as_i64(),
         Value::String(text) => text.trim().parse().ok(),
@@ -23,8 +23,8 @@ pub(super) fn integer(value: Option<&Value>) -> Option<i64> {
     }
 }
 
-/// The value as text: a string, or a number or boolean as PHP prints it. `None` for the rest.
-pub(super) fn text(value: Option<&Value>) -> Option<String> {
+/// The value as text: a string, or a number or boolean as PHP prints it. `None` for other types.
+pub(crate) fn text(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -33,8 +33,8 @@ pub(super) fn text(value: Option<&Value>) -> Option<String> {
     }
 }
 
-/// The elements of a PHP array, which JSON writes as an array or as an object. `None` for a scalar.
-pub(super) fn elements(value: &Value) -> Option<Vec<&Value>> {
+/// The elements of a PHP array, in JSON an array or an object. `None` for a scalar.
+pub(crate) fn elements(value: &Value) -> Option<Vec<&Value>> {
     match value {
         Value::Array(list) => Some(list.iter().collect()),
         Value::Object(map) => Some(map.values().collect()),
@@ -42,8 +42,8 @@ pub(super) fn elements(value: &Value) -> Option<Vec<&Value>> {
     }
 }
 
-/// An array of PHP as JSON writes it: a list if its keys are 0, 1, 2… in this order, so an empty one too.
-pub(super) fn array(entries: Vec<(String, Value)>) -> Value {
+/// A PHP array as JSON: a list if its keys are 0, 1, 2… in this order, also if it is empty.
+pub(crate) fn array(entries: Vec<(String, Value)>) -> Value {
     let is_list = entries
         .iter()
         .enumerate()
@@ -55,16 +55,16 @@ pub(super) fn array(entries: Vec<(String, Value)>) -> Value {
     }
 }
 
-/// A text that the messenger keeps no longer than this many characters.
-pub(super) fn cut(text: String, limit: Option<usize>) -> String {
+/// Cuts a text after this many characters, as the messenger does.
+pub(crate) fn cut(text: String, limit: Option<usize>) -> String {
     match limit.and_then(|limit| text.char_indices().nth(limit)) {
         Some((end, _)) => format!("{} (...)", text.get(..end).unwrap_or_default()),
         None => text,
     }
 }
 
-/// Whether the value is the flag `Y`, the only spelling that switches a Bitrix24 flag on.
-pub(super) fn is_yes(value: Option<&Value>) -> bool {
+/// Whether the value is `Y`, the only spelling that sets a Bitrix24 flag.
+pub(crate) fn is_yes(value: Option<&Value>) -> bool {
     value.and_then(Value::as_str) == Some("Y")
 }
 

@@ -1,13 +1,15 @@
-//! The record of every request that reached a portal: the truth that tests compare answers with.
+//! The record of every request that reached a portal. Tests compare responses with it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// What a request presented to prove who calls, valid or not.
+use crate::sync::lock;
+
+/// The kind of credential that a request presents, valid or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthKind {
@@ -43,7 +45,7 @@ pub enum Delivery {
         text: String,
         /// Number of `message.files`.
         files: usize,
-        /// The chat of the portal that the message went to.
+        /// The portal's chat that received the message.
         portal_chat_id: i64,
     },
     /// A message added by `imopenlines.crm.message.add`.
@@ -58,7 +60,7 @@ pub enum Delivery {
         chat_id: i64,
         /// `MESSAGE`.
         text: String,
-        /// Id of the new chat message, which was the answer.
+        /// Id of the new chat message, as in the response.
         message_id: i64,
     },
     /// A message sent by `imopenlines.network.message.add`.
@@ -69,11 +71,11 @@ pub enum Delivery {
         user_id: i64,
         /// `MESSAGE`.
         text: String,
-        /// `ATTACH` as understood, JSON text decoded. `None` if it was not given or empty.
+        /// `ATTACH`, JSON text decoded. `None` if missing or empty.
         attach: Option<Value>,
-        /// `KEYBOARD` as understood, JSON text decoded. `None` if it was not given or empty.
+        /// `KEYBOARD`, JSON text decoded. `None` if missing or empty.
         keyboard: Option<Value>,
-        /// Whether links are shown with a preview; `false` only for `URL_PREVIEW` = `N`.
+        /// Whether links have a preview; `false` only for `URL_PREVIEW` = `N`.
         url_preview: bool,
     },
 }
@@ -88,7 +90,7 @@ impl Delivery {
         }
     }
 
-    /// The id of the message in the external system, which only connector messages have.
+    /// The id in the external system, which only connector messages have.
     pub fn external_message_id(&self) -> Option<&str> {
         match self {
             Self::Connector { message_id, .. } => message_id.as_deref(),
@@ -97,52 +99,52 @@ impl Delivery {
     }
 }
 
-/// One request that reached a portal. Holds no secret.
+/// One request that reached a portal. Contains no secrets.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
-    /// Place in the order of arrival, from 1.
+    /// Position in the order of arrival, from 1.
     pub sequence: u64,
     /// When the request had arrived in full, by the portal's clock. RFC 3339 in JSON.
     #[serde(serialize_with = "rfc3339")]
     pub time: Timestamp,
     /// Host name of the portal.
     pub portal: String,
-    /// Method in lower case; empty when the address was not that of a method.
+    /// Method in lower case; empty if the address is not that of a method.
     pub method: String,
-    /// What the request presented to prove who calls.
+    /// The kind of credential that the request presented.
     pub auth: AuthKind,
-    /// For a request to the authorization server: the grant it asked for.
+    /// The grant that a token request asked for.
     pub grant: Option<String>,
-    /// Whether the method ran to its end and its effects, listed in `deliveries`, happened.
+    /// Whether the method was executed. Its effects are in `deliveries`.
     pub executed: bool,
-    /// The commands of a batch that were looked at, in their order. Empty for other methods.
-    pub commands: Vec<Command>,
-    /// What was delivered. May be empty for an executed call whose messages were all refused one by one.
+    /// The commands of a batch that were processed, in order. Empty for other methods.
+    pub commands: Vec<CommandEntry>,
+    /// What was delivered. Empty for an executed call whose messages were all refused one by one.
     pub deliveries: Vec<Delivery>,
-    /// How full the portal's bucket was with this request, or without it if it was refused. `None`: the portal takes any
-    /// number of requests, or the request did not come to it.
+    /// Level of the portal's bucket, including this request unless it was refused. `None`: the
+    /// portal has no rate limit, or the request was not counted.
     pub bucket: Option<f64>,
     /// Name of the fault that was applied.
     pub fault: Option<String>,
-    /// HTTP status of the answer that left, whether or not it arrived. `None` while the request runs,
-    /// and when no answer left.
+    /// HTTP status that was sent, whether or not it arrived. `None` while the request is in progress,
+    /// and if no response was sent.
     pub status: Option<u16>,
-    /// `error` of the answer, if it had one.
+    /// `error` of the response, if it has one.
     pub error: Option<String>,
 }
 
 /// One command of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Command {
+pub struct CommandEntry {
     /// Its key in `cmd`.
     pub key: String,
     /// Its method in lower case.
     pub method: String,
-    /// Whether the method ran to its end. Its effects stand in [`Entry::deliveries`].
+    /// Whether the method was executed. Its effects are in [`Entry::deliveries`].
     pub executed: bool,
     /// Name of the fault that was applied to it.
     pub fault: Option<String>,
-    /// The code in `result_error`, if one was answered.
+    /// The code in `result_error`, if it was refused.
     pub error: Option<String>,
 }
 
@@ -158,19 +160,19 @@ pub struct Record {
 }
 
 impl Record {
-    /// Number of requests whose method was executed.
+    /// Number of executed requests.
     pub fn executed(&self) -> usize {
         self.entries.iter().filter(|entry| entry.executed).count()
     }
 
-    /// Number of refreshes that granted new tokens, whether or not the answer arrived.
+    /// Number of refreshes that granted new tokens, whether or not the response arrived.
     pub fn refreshes(&self) -> usize {
         let is_refresh =
             |entry: &&Entry| entry.executed && entry.grant.as_deref() == Some("refresh_token");
         self.entries.iter().filter(is_refresh).count()
     }
 
-    /// Number of requests that were answered with this code.
+    /// Number of requests that got this code.
     pub fn refused_with(&self, code: &str) -> usize {
         let of_code = |entry: &&Entry| entry.error.as_deref() == Some(code);
         self.entries.iter().filter(of_code).count()
@@ -181,12 +183,12 @@ impl Record {
         self.entries.iter().flat_map(|entry| &entry.deliveries)
     }
 
-    /// How often each text was delivered: an absent text was lost, a count above one is a duplicate.
+    /// How often each text was delivered. A missing text was lost, a count above one is a duplicate.
     pub fn delivered_by_text(&self) -> BTreeMap<&str, usize> {
         count(self.deliveries().map(Delivery::text))
     }
 
-    /// How often each external message id was delivered; messages without one are not counted.
+    /// How often each external message id was delivered. Messages without one are not counted.
     pub fn delivered_by_message_id(&self) -> BTreeMap<&str, usize> {
         count(self.deliveries().filter_map(Delivery::external_message_id))
     }
@@ -206,55 +208,46 @@ fn count<'a>(keys: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
     })
 }
 
-/// The book in which the portals write their record.
+/// Writes the record while requests are in progress.
 #[derive(Debug, Default)]
-pub(super) struct Book {
-    pages: Mutex<Pages>,
+pub(crate) struct Recorder {
+    written: Mutex<Written>,
 }
 
 #[derive(Debug, Default)]
-struct Pages {
+struct Written {
     entries: Vec<Entry>,
-    opened: u64,
+    last: u64,
 }
 
-impl Book {
-    /// Writes a request down and gives its sequence number, under which it can be completed.
-    pub(super) fn open(&self, mut entry: Entry) -> u64 {
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        pages.opened += 1;
-        entry.sequence = pages.opened;
-        pages.entries.push(entry);
-        pages.opened
+impl Recorder {
+    /// Adds an entry and returns its sequence number, with which it can be amended.
+    pub(crate) fn open(&self, mut entry: Entry) -> u64 {
+        let mut written = lock(&self.written);
+        written.last += 1;
+        entry.sequence = written.last;
+        written.entries.push(entry);
+        written.last
     }
 
-    /// Completes an entry; does nothing if the record was cleared since.
-    pub(super) fn amend(&self, sequence: u64, change: impl FnOnce(&mut Entry)) {
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Changes an entry, unless the record was cleared since.
+    pub(crate) fn amend(&self, sequence: u64, change: impl FnOnce(&mut Entry)) {
+        let mut written = lock(&self.written);
         // The newest entries are the ones that change.
-        if let Some(entry) = pages
-            .entries
-            .iter_mut()
-            .rev()
-            .find(|e| e.sequence == sequence)
-        {
+        let mut newest_first = written.entries.iter_mut().rev();
+        if let Some(entry) = newest_first.find(|entry| entry.sequence == sequence) {
             change(entry);
         }
     }
 
-    pub(super) fn read(&self) -> Record {
-        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn read(&self) -> Record {
         Record {
-            entries: pages.entries.clone(),
+            entries: lock(&self.written).entries.clone(),
         }
     }
 
-    /// Forgets every entry. Sequence numbers go on.
-    pub(super) fn clear(&self) {
-        self.pages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entries
-            .clear();
+    /// Forgets every entry. Sequence numbers continue.
+    pub(crate) fn clear(&self) {
+        lock(&self.written).entries.clear();
     }
 }

@@ -1,77 +1,61 @@
-//! What a portal remembers while it runs: dialogues, users made for senders, weekly messages, ids.
+//! The memory of a running portal.
+
+mod baskets;
+mod buckets;
+mod grants;
+
+pub(crate) use baskets::OperatingTime;
+pub(crate) use buckets::{Admission, BucketKey};
+pub use grants::GrantedPair;
+pub(crate) use grants::{CODE_SECONDS, NewPair};
 
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
-use super::baskets::Baskets;
-use super::bucket::Buckets;
-use super::oauth::Grants;
-use super::portal::{Portal, TokenState};
+use self::baskets::Baskets;
+use self::buckets::Buckets;
+use self::grants::Grants;
+use crate::portal::{Portal, TokenState};
 
-/// Makes single messages of `imconnector.send.messages` fail inside an answer with HTTP 200.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageRule {
-    /// The external message id that fails. `None`: any.
-    pub message_id: Option<String>,
-    /// The text that fails. `None`: any.
-    pub text: Option<String>,
-    /// What stands in `ERRORS`.
-    pub error: String,
-}
-
-impl MessageRule {
-    /// Whether the rule is about this message. A rule that names neither id nor text is about every message.
-    pub(super) fn applies(&self, message_id: Option<&str>, text: &str) -> bool {
-        self.message_id
-            .as_deref()
-            .is_none_or(|wanted| Some(wanted) == message_id)
-            && self.text.as_deref().is_none_or(|wanted| wanted == text)
-    }
-}
-
-/// A portal and its memory.
+/// The definition of a portal, which can change, and its memory.
 #[derive(Debug)]
-pub(super) struct PortalState {
-    pub(super) portal: Portal,
+pub(crate) struct PortalState {
+    pub(crate) definition: Portal,
     dialogues: HashMap<DialogueKey, Dialogue>,
     messenger_users: HashMap<(String, String), i64>,
     network_messages: HashMap<i64, Timestamp>,
     message_ids: HashSet<(String, String)>,
     last_id: i64,
-    /// The tokens of the applications.
-    pub(super) grants: Grants,
-    /// How many requests came lately.
-    pub(super) buckets: Buckets,
-    /// How long the methods worked lately.
-    pub(super) baskets: Baskets,
+    pub(crate) grants: Grants,
+    pub(crate) buckets: Buckets,
+    pub(crate) baskets: Baskets,
 }
 
-/// What makes two messages belong to one dialogue: connector, line, and the external user or chat.
+/// Messages with the same key belong to one dialogue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct DialogueKey {
-    pub(super) connector: String,
-    pub(super) line: i64,
+pub(crate) struct DialogueKey {
+    pub(crate) connector: String,
+    pub(crate) line: i64,
     /// `user.id`, or `chat.id` for a connector with `CHAT_GROUP`.
-    pub(super) partner: String,
+    pub(crate) partner: String,
 }
 
-/// A dialogue on an open line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dialogue {
-    pub(super) session_id: i64,
-    pub(super) chat_id: i64,
+pub(crate) struct Dialogue {
+    pub(crate) session_id: i64,
+    pub(crate) chat_id: i64,
 }
 
-/// New ids start here, above those of any portal definition in use.
+/// New ids start above this, higher than those of any definition in use.
 const FIRST_ID: i64 = 100_000;
 
 impl PortalState {
-    pub(super) fn new(portal: Portal, now: Timestamp) -> Self {
+    pub(crate) fn new(definition: Portal, now: Timestamp) -> Self {
         Self {
-            grants: Grants::of(&portal, now),
-            portal,
+            grants: Grants::of(&definition, now),
+            definition,
             dialogues: HashMap::new(),
             messenger_users: HashMap::new(),
             network_messages: HashMap::new(),
@@ -82,57 +66,75 @@ impl PortalState {
         }
     }
 
-    /// Lets one of the definition's access tokens expire, because a refresh has replaced it.
-    pub(super) fn expire_listed_token(&mut self, token: &str) {
-        for listed in &mut self.portal.tokens {
+    /// Sets the state of an access token of the definition or a granted one. Whether it is known.
+    pub(crate) fn set_token_state(
+        &mut self,
+        token: &str,
+        state: TokenState,
+        now: Timestamp,
+    ) -> bool {
+        let is_granted = self.grants.set_state(token, state, now);
+        self.set_listed_token_state(token, state) || is_granted
+    }
+
+    /// The same for the access tokens of the definition only.
+    pub(crate) fn set_listed_token_state(&mut self, token: &str, state: TokenState) -> bool {
+        let mut is_known = false;
+        for listed in &mut self.definition.tokens {
             if listed.token.expose_secret() == token {
-                listed.state = TokenState::Expired;
+                listed.state = state;
+                is_known = true;
             }
         }
+        is_known
     }
 
-    /// An id that this portal has not used before.
-    pub(super) fn new_id(&mut self) -> i64 {
-        self.last_id += 1;
-        self.last_id
+    /// Forgets all that counts against the limits.
+    pub(crate) fn reset_limits(&mut self) {
+        self.buckets = Buckets::default();
+        self.baskets = Baskets::default();
     }
 
-    /// The dialogue of this key, opened if there is none.
-    pub(super) fn dialogue(&mut self, key: DialogueKey) -> Dialogue {
-        if let Some(dialogue) = self.dialogues.get(&key) {
-            return *dialogue;
-        }
-        let dialogue = Dialogue {
-            session_id: self.new_id(),
-            chat_id: self.new_id(),
-        };
-        self.dialogues.insert(key, dialogue);
-        dialogue
+    pub(crate) fn new_id(&mut self) -> i64 {
+        next(&mut self.last_id)
     }
 
-    /// The portal's own user for an external user of a connector, made if there is none.
-    pub(super) fn messenger_user(&mut self, connector: &str, external: &str) -> i64 {
+    /// The dialogue of this key, opened if it is new.
+    pub(crate) fn dialogue(&mut self, key: DialogueKey) -> Dialogue {
+        let last_id = &mut self.last_id;
+        *self.dialogues.entry(key).or_insert_with(|| Dialogue {
+            session_id: next(last_id),
+            chat_id: next(last_id),
+        })
+    }
+
+    /// The portal's own user for an external user of a connector, created if it is new.
+    pub(crate) fn messenger_user(&mut self, connector: &str, external: &str) -> i64 {
         let key = (connector.to_owned(), external.to_owned());
-        if let Some(id) = self.messenger_users.get(&key) {
-            return *id;
-        }
-        let id = self.new_id();
-        self.messenger_users.insert(key, id);
-        id
+        let last_id = &mut self.last_id;
+        *self
+            .messenger_users
+            .entry(key)
+            .or_insert_with(|| next(last_id))
     }
 
-    /// Whether no message with this external id came through the connector before. Remembers it.
-    pub(super) fn is_first(&mut self, connector: &str, message_id: &str) -> bool {
+    /// Whether the connector had no message with this external id before. Remembers it.
+    pub(crate) fn is_first(&mut self, connector: &str, message_id: &str) -> bool {
         let key = (connector.to_owned(), message_id.to_owned());
         self.message_ids.insert(key)
     }
 
     /// When the user last had a network message.
-    pub(super) fn last_network_message(&self, user: i64) -> Option<Timestamp> {
+    pub(crate) fn last_network_message(&self, user: i64) -> Option<Timestamp> {
         self.network_messages.get(&user).copied()
     }
 
-    pub(super) fn remember_network_message(&mut self, user: i64, at: Timestamp) {
+    pub(crate) fn remember_network_message(&mut self, user: i64, at: Timestamp) {
         self.network_messages.insert(user, at);
     }
+}
+
+fn next(last_id: &mut i64) -> i64 {
+    *last_id += 1;
+    *last_id
 }

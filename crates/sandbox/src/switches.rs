@@ -1,79 +1,80 @@
-//! The choices of the simulator where real portals differ, or nobody knows.
+//! Choices where real portals differ or their behaviour is unknown.
 
 use serde::{Deserialize, Serialize};
 
-/// How the portal behaves where documentation and observation leave a choice.
+/// How the portal behaves where documentation and observation leave a choice. The default is the
+/// observed behaviour.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Switches {
-    /// Which generation of error codes and texts is answered.
+    /// The generation of error codes and texts.
     pub error_dialect: ErrorDialect,
-    /// Which generation of success answers is given.
+    /// The generation of success responses.
     pub answer_generation: AnswerGeneration,
     /// Where the status of a system error comes from.
     pub status_table: StatusTable,
-    /// How ids that Bitrix24 made are written in answers of `imconnector.send.messages`.
+    /// How Bitrix24's ids are written in responses of `imconnector.send.messages`.
     pub ids: IdForm,
     /// How the numbers of `time` are written.
     pub time: TimeForm,
-    /// Whether `time` tells `operating` and `operating_reset_at`; older portals do not.
+    /// Whether `time` has `operating` and `operating_reset_at`; older portals lack them.
     pub operating: bool,
     /// How `message.date` is written.
     pub date: DateForm,
-    /// Whether items carry `session`.
+    /// Whether items have `session`.
     pub session: bool,
-    /// What stands in `extra` when there is nothing to say.
+    /// The value of `extra` without flags.
     pub extra: ExtraForm,
     /// How `DATA.RESULT` is written.
     pub result: ResultForm,
     /// How `SUCCESS` is written.
     pub success: SuccessForm,
-    /// What `result` of `imconnector.send.messages` is.
+    /// The `result` of `imconnector.send.messages`.
     pub connector_result: ConnectorResult,
-    /// What a sender outside the chat gets from `imopenlines.crm.message.add`.
+    /// The error of `imopenlines.crm.message.add` for a sender outside the chat.
     pub sender_outside_chat: SenderOutsideChat,
-    /// What an unknown `CRM_ENTITY_TYPE` gets.
+    /// The error for an unknown `CRM_ENTITY_TYPE`.
     pub unknown_crm_type: UnknownCrmType,
     /// Whether a request over plain HTTP is refused with `INVALID_REQUEST`.
     pub https_required: bool,
-    /// Whose requests are counted together by the limit of intensity.
+    /// Which requests share one rate limit.
     pub intensity_key: IntensityKey,
-    /// To whom the operating time of a batch's commands is charged.
+    /// Which method is charged for the operating time of a batch's commands.
     pub batch_charging: BatchCharging,
-    /// When references to results are filled in a command of a batch.
+    /// When references to results are resolved in a command of a batch.
     pub batch_references: BatchReferences,
-    /// Methods that are not allowed in a batch, in lower case, besides those that never are.
+    /// Methods that are also not allowed in a batch, in lower case.
     pub not_in_batch: Vec<String>,
-    /// How long an access token lives, in seconds.
+    /// Lifetime of an access token, in seconds.
     pub access_token_seconds: u32,
-    /// What a refresh does to the pair of tokens that it used.
+    /// What a refresh does to the old pair of tokens.
     pub refresh_rotation: RefreshRotation,
-    /// How long a used refresh token works again under strict rotation, in seconds.
+    /// How long a used refresh token still works under strict rotation, in seconds.
     pub refresh_grace_seconds: u64,
-    /// What an access token gets that a refresh has replaced.
+    /// The error for an access token that a refresh has replaced.
     pub replaced_token: ReplacedToken,
-    /// What stands between the permissions in `auth[scope]` of an event.
+    /// The separator of the permissions in `auth[scope]` of an event.
     pub event_scope: EventScope,
     /// Whether an access token is accepted in the header `Authorization: Bearer`.
     pub bearer: bool,
-    /// What a `name` or `last_name` gets that has digits or more than 25 characters.
+    /// How a `name` or `last_name` with digits or more than 25 characters is treated.
     pub invalid_name: InvalidName,
-    /// How many elements `MESSAGES` may have. `None`: any number; the limit is not known.
+    /// How many elements `MESSAGES` may have. `None`: any number. The real limit is unknown.
     pub messages_limit: Option<usize>,
-    /// After how many characters a text is cut, with ` (...)` behind it. `None`: never; 20,000 is stated for
-    /// another method of the messenger.
+    /// After how many characters a text is cut and ` (...)` appended. `None`: never. 20,000 is
+    /// documented for another method of the messenger.
     pub text_limit: Option<usize>,
     /// What happens to a connector message whose `message.id` was delivered before.
     pub repeated_message: RepeatedMessage,
-    /// HTTP status of `CANCELED`, which no page names.
+    /// HTTP status of `CANCELED`, which is not documented.
     pub canceled_status: u16,
-    /// When the week of network messages is over.
+    /// When the week of network messages ends.
     pub week: Week,
-    /// Whether a network message that could not be added counts for the week.
+    /// Whether a network message that could not be added counts against the week.
     pub failed_message_counts: bool,
-    /// Largest ATTACH in characters of its JSON text. The ATTACH page says 60,000, the method page 30 KB.
+    /// Largest ATTACH in characters of its JSON. The ATTACH page says 60,000, the method page 30 KB.
     pub attach_limit: usize,
-    /// Largest KEYBOARD in bytes of its JSON text. Only the old method page names a limit, 30 KB.
+    /// Largest KEYBOARD in bytes of its JSON. Only the old method page names a limit, 30 KB.
     pub keyboard_limit: usize,
 }
 
@@ -137,20 +138,20 @@ choices! {
         Old,
     }
 
-    /// A generation of success answers.
+    /// A generation of success responses.
     AnswerGeneration {
         /// The current method pages: envelope, `extra.disable_tracker`, `message.files`.
         #[default]
         Current,
         /// The previous fields in the envelope: `message.disable_crm`, no `files`, no `disable_tracker`.
         Old,
-        /// The previous fields without envelope, as the previous page prints them. No real portal does this.
+        /// The previous fields without envelope, as the previous page prints them. Never observed.
         OldBare,
     }
 
     /// Where the status of a system error comes from.
     StatusTable {
-        /// What live portals were seen to answer, the documentation where nothing was seen.
+        /// What live portals return; the documented status where none was observed.
         #[default]
         Observed,
         /// The official table of system errors.
@@ -175,7 +176,7 @@ choices! {
         Integer,
         /// Fractions only.
         Float,
-        /// No `time` at all.
+        /// Without `time`.
         Absent,
     }
 
@@ -188,7 +189,7 @@ choices! {
         Unix,
     }
 
-    /// What stands in `extra` when there is nothing to say.
+    /// The value of `extra` without flags.
     ExtraForm {
         /// The field is missing.
         #[default]
@@ -219,7 +220,7 @@ choices! {
         YesNo,
     }
 
-    /// What `result` of `imconnector.send.messages` is.
+    /// The `result` of `imconnector.send.messages`.
     ConnectorResult {
         /// The documented object.
         #[default]
@@ -228,16 +229,16 @@ choices! {
         Bool,
     }
 
-    /// What a sender outside the chat gets.
+    /// The error for a sender outside the chat.
     SenderOutsideChat {
         /// `CANCELED`.
         #[default]
         Canceled,
-        /// `MESSAGE_ADD_ERROR`, which the newest table lists in its place.
+        /// `MESSAGE_ADD_ERROR`, which the newest table lists instead.
         MessageAddError,
     }
 
-    /// What an unknown `CRM_ENTITY_TYPE` gets.
+    /// The error for an unknown `CRM_ENTITY_TYPE`.
     UnknownCrmType {
         /// `CHAT_NOT_IN_CRM`.
         #[default]
@@ -246,18 +247,18 @@ choices! {
         AccessDenied,
     }
 
-    /// Whose requests are counted together.
+    /// Which requests share one rate limit.
     IntensityKey {
-        /// All of the portal.
+        /// All requests to the portal.
         #[default]
         Portal,
-        /// Those of one address.
+        /// Those from one address.
         PortalAndAddress,
-        /// Those of one webhook or access token from one address.
+        /// Those with one webhook or access token from one address.
         PortalAddressAndCaller,
     }
 
-    /// To whom the operating time of a batch's commands is charged.
+    /// Which method is charged for the operating time of a batch's commands.
     BatchCharging {
         /// Each command to its own method, as documented.
         #[default]
@@ -266,16 +267,16 @@ choices! {
         Batch,
     }
 
-    /// When references to results are filled in a command of a batch.
+    /// When references to results are resolved in a command of a batch.
     BatchReferences {
-        /// In the decoded parameters: a percent-encoded reference counts as well.
+        /// In the decoded parameters: percent-encoded references count too.
         #[default]
         AfterDecoding,
-        /// In the query as it is written: only a literal reference counts.
+        /// In the encoded query: only literal references count.
         BeforeDecoding,
     }
 
-    /// What a refresh does to the pair of tokens that it used.
+    /// What a refresh does to the old pair of tokens.
     RefreshRotation {
         /// Both stop working.
         #[default]
@@ -284,7 +285,7 @@ choices! {
         Lenient,
     }
 
-    /// What an access token gets that a refresh has replaced.
+    /// The error for an access token that a refresh has replaced.
     ReplacedToken {
         /// `expired_token`.
         #[default]
@@ -293,7 +294,7 @@ choices! {
         Invalid,
     }
 
-    /// What stands between the permissions in an event.
+    /// The separator of the permissions in an event.
     EventScope {
         /// A comma, as in most samples.
         #[default]
@@ -304,12 +305,12 @@ choices! {
         CommaSpace,
     }
 
-    /// What an invalid `name` or `last_name` gets.
+    /// How an invalid `name` or `last_name` is treated.
     InvalidName {
-        /// The message is delivered. Whether the name is cut does not show in an answer.
+        /// The message is delivered. The response does not show whether the name is cut.
         #[default]
         Accept,
-        /// The message fails by itself.
+        /// Only this message fails.
         Refuse,
     }
 
@@ -322,19 +323,18 @@ choices! {
         Drop,
     }
 
-    /// When the week of network messages is over.
+    /// When the week of network messages ends.
     Week {
         /// Seven days after the message.
         #[default]
         Rolling,
-        /// With the next Monday of the portal.
+        /// On the portal's next Monday.
         Calendar,
     }
 }
 
 impl EventScope {
-    /// The separator itself.
-    pub(super) fn separator(self) -> &'static str {
+    pub(crate) fn separator(self) -> &'static str {
         match self {
             Self::Comma => ",",
             Self::Space => " ",

@@ -1,44 +1,36 @@
-//! `/sandbox/limits`: what portals allow and how long they take.
+//! `/sandbox/limits`: the limits and the latency of portals.
 
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Problem, changed, document};
-use crate::fields::{BadField, Fields};
-use crate::limits::Limits;
-use crate::world::{Arrived, World};
+use super::fields::{ControlError, Fields, document};
+use crate::portal::Limits;
+use crate::request::HttpRequest;
+use crate::simulator::Simulator;
 
-/// Changes the limits of one portal or of all, and empties their buckets and baskets.
-pub(super) fn answer(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
-    let mut fields = match arrived.method {
-        Method::GET => Fields::none(),
-        Method::POST | Method::DELETE if arrived.body.is_empty() => Fields::none(),
-        Method::POST | Method::DELETE => Fields::read(&arrived.body)?,
-        _ => return Err(Problem::MethodNotAllowed),
+/// Changes the limits of one portal or of all, and forgets what was counted so far.
+pub(crate) fn respond(simulator: &Simulator, http: &HttpRequest) -> Result<Value, ControlError> {
+    let mut fields = match http.method {
+        Method::GET => Fields::default(),
+        Method::POST | Method::DELETE if http.body.is_empty() => Fields::default(),
+        Method::POST | Method::DELETE => Fields::read(http)?,
+        _ => return Err(ControlError::MethodNotAllowed),
     };
-    let host: Option<String> = fields.take("portal")?;
-    let places: Vec<_> = match &host {
-        None => world.portals().iter().collect(),
-        Some(host) => {
-            let place = world.portal(host);
-            vec![place.ok_or_else(|| BadField::new("portal", "is unknown here"))?]
-        }
+    let portals = match fields.named_portal(simulator)? {
+        None => simulator.portals(),
+        Some(portal) => std::slice::from_ref(portal),
     };
-    let fields = fields.into_map();
     let mut all = Map::new();
-    for place in places {
-        let mut state = place.state();
-        let limits = match arrived.method {
-            Method::GET => None,
-            Method::DELETE => Some(Limits::default()),
-            _ => Some(changed(&state.portal.limits, Fields::from(fields.clone()))?),
-        };
-        if let Some(limits) = limits {
-            state.portal.limits = limits;
-            state.buckets.clear();
-            state.baskets.clear();
+    for portal in portals {
+        let mut state = portal.state();
+        if http.method != Method::GET {
+            state.definition.limits = match http.method {
+                Method::DELETE => Limits::default(),
+                _ => fields.change(&state.definition.limits)?,
+            };
+            state.reset_limits();
         }
-        all.insert(place.host.clone(), document(&state.portal.limits));
+        all.insert(portal.host.clone(), document(&state.definition.limits));
     }
     Ok(json!({"limits": all}))
 }

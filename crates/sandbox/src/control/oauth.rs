@@ -1,103 +1,97 @@
-//! `/sandbox/oauth`: what the authorization server has granted, and what no HTTP request can ask it for.
+//! `/sandbox/oauth`: lists, grants and revokes tokens.
 
 use http::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::{Problem, portal};
-use crate::fields::{BadField, Fields};
+use super::fields::{ControlError, FieldError, Fields};
 use crate::oauth;
-use crate::origin::Origin;
-use crate::portal::Application;
-use crate::world::{Arrived, World};
+use crate::portal::{Application, Portal};
+use crate::request::{HttpRequest, Origin};
+use crate::simulator::Simulator;
+use crate::state::CODE_SECONDS;
 
 /// Lists the applications of every portal, without secrets.
-pub(super) fn applications(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
-    if arrived.method != Method::GET {
-        return Err(Problem::MethodNotAllowed);
+pub(super) fn applications(
+    simulator: &Simulator,
+    http: &HttpRequest,
+) -> Result<Value, ControlError> {
+    if http.method != Method::GET {
+        return Err(ControlError::MethodNotAllowed);
     }
     let mut listed = Vec::new();
-    for place in world.portals() {
-        let state = place.state();
-        for application in &state.portal.applications {
+    for portal in simulator.portals() {
+        let state = portal.state();
+        for application in &state.definition.applications {
             listed.push(json!({
-                "portal": place.host,
-                "member_id": state.portal.member_id,
+                "portal": portal.host,
+                "member_id": state.definition.member_id,
                 "client_id": application.client_id,
                 "installed": application.installed,
                 "current_pairs": state.grants.current(&application.client_id),
             }));
         }
     }
-    let refreshes = world.book.read().refreshes();
+    let refreshes = simulator.recorder.read().refreshes();
     Ok(json!({"applications": listed, "refreshes": refreshes}))
 }
 
-/// Makes a code, as the authorization page does for a user who agrees.
-pub(super) fn codes(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
-    let mut fields = posted(arrived)?;
-    let place = portal(world, &mut fields)?;
-    let mut state = place.state();
-    let (application, user_id) = user_of(&mut fields, &state.portal.applications)?;
-    let now = world.now(place);
+/// Creates a code, as the authorization page does for a user who agrees.
+pub(super) fn codes(simulator: &Simulator, http: &HttpRequest) -> Result<Value, ControlError> {
+    let mut fields = Fields::posted(http)?;
+    let portal = fields.portal(simulator)?;
+    let mut state = portal.state();
+    let (application, user_id) = user_of(&mut fields, &state.definition)?;
+    let now = simulator.now(portal);
     let code = state.grants.new_code(&application.client_id, user_id, now);
-    Ok(json!({"code": code.expose_secret(), "expires_in": oauth::CODE_SECONDS}))
+    Ok(json!({"code": code.expose_secret(), "expires_in": CODE_SECONDS}))
 }
 
 /// Grants a pair of tokens, as an installation does.
-pub(super) fn grants(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
-    let mut fields = posted(arrived)?;
-    let place = portal(world, &mut fields)?;
-    let origin = Origin::of(arrived);
-    let (endpoint, switches) = (world.endpoint(place, &origin), world.switches().clone());
-    let mut state = place.state();
-    let (application, user_id) = user_of(&mut fields, &state.portal.applications)?;
-    let now = world.now(place);
+pub(super) fn grants(simulator: &Simulator, http: &HttpRequest) -> Result<Value, ControlError> {
+    let mut fields = Fields::posted(http)?;
+    let portal = fields.portal(simulator)?;
+    let origin = Origin::of(http);
+    let (endpoint, switches) = (
+        simulator.endpoint(portal, &origin),
+        simulator.switches().clone(),
+    );
+    let mut state = portal.state();
+    let (application, user_id) = user_of(&mut fields, &state.definition)?;
+    let now = simulator.now(portal);
     let grants = &mut state.grants;
-    let issued = grants.issue(&application.client_id, user_id, now, &switches);
-    let member_id = state.portal.member_id.clone();
+    let pair = grants.issue(&application.client_id, user_id, now, &switches);
+    let member_id = &state.definition.member_id;
     Ok(oauth::document(
         &application,
-        &issued,
-        &member_id,
+        &pair,
+        member_id,
         &endpoint,
         &origin,
     ))
 }
 
 /// Forgets the tokens of an application, or one pair by either of its tokens.
-pub(super) fn revocations(world: &World, arrived: &Arrived) -> Result<Value, Problem> {
-    let mut fields = posted(arrived)?;
+pub(super) fn revocations(
+    simulator: &Simulator,
+    http: &HttpRequest,
+) -> Result<Value, ControlError> {
+    let mut fields = Fields::posted(http)?;
     let client_id: Option<String> = fields.take("client_id")?;
     let token: Option<String> = fields.take("token")?;
     fields.finish()?;
     if client_id.is_none() && token.is_none() {
-        return Err(BadField::new("token", "or client_id is required").into());
+        return Err(FieldError::new("token", "or client_id is required").into());
     }
-    Ok(json!({"revoked": world.revoke(client_id.as_deref(), token.as_deref())}))
+    Ok(json!({"revoked": simulator.revoke(client_id.as_deref(), token.as_deref())}))
 }
 
-fn posted(arrived: &Arrived) -> Result<Fields, Problem> {
-    if arrived.method == Method::POST {
-        Ok(Fields::read(&arrived.body)?)
-    } else {
-        Err(Problem::MethodNotAllowed)
-    }
-}
-
-/// The application that `client_id` names, and the user, by default the one with the id 1.
-fn user_of(
-    fields: &mut Fields,
-    applications: &[Application],
-) -> Result<(Application, i64), BadField> {
+/// The application that `client_id` names, and the user, by default 1.
+fn user_of(fields: &mut Fields, definition: &Portal) -> Result<(Application, i64), FieldError> {
     let client_id: String = fields.require("client_id")?;
     let user_id: Option<i64> = fields.take("user_id")?;
-    if let Some(name) = fields.left().next() {
-        return Err(BadField::new(name, "is unknown here"));
-    }
-    let mut known = applications.iter();
-    let application = known
-        .find(|known| known.client_id == client_id)
-        .ok_or_else(|| BadField::new("client_id", "is unknown here"))?;
-    Ok((application.clone(), user_id.unwrap_or(1)))
+    fields.finish()?;
+    let application = definition.application(&client_id).cloned();
+    let application = application.ok_or_else(|| FieldError::unknown("client_id"))?;
+    Ok((application, user_id.unwrap_or(1)))
 }

@@ -1,32 +1,40 @@
 //! `/sandbox/renames`: gives a portal another address.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use http::Method;
-use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::{Problem, portal};
-use crate::connection::Listening;
-use crate::fields::{BadField, Fields};
-use crate::world::Arrived;
+use super::fields::{ControlError, FieldError, Fields};
+use crate::request::HttpRequest;
+use crate::simulator::{RunningPortal, Simulator};
 
-/// Lets a portal answer at a new address of this machine, and point there from its old ones.
-pub(super) async fn answer(listening: &Listening, arrived: &Arrived) -> Result<Value, Problem> {
-    if arrived.method != Method::POST {
-        return Err(Problem::MethodNotAllowed);
-    }
-    let mut fields = Fields::read(&arrived.body)?;
-    let place = portal(&listening.world, &mut fields)?;
+/// A portal's new address, where the server has to start to listen.
+pub(crate) struct Renamed {
+    pub(crate) portal: Arc<RunningPortal>,
+    pub(crate) listener: TcpListener,
+    pub(crate) address: SocketAddr,
+}
+
+/// Binds a new address of this machine for a portal.
+pub(crate) async fn bind(
+    simulator: &Simulator,
+    http: &HttpRequest,
+) -> Result<Renamed, ControlError> {
+    let mut fields = Fields::posted(http)?;
+    let portal = Arc::clone(fields.portal(simulator)?);
     let listen: Option<SocketAddr> = fields.take("listen")?;
     fields.finish()?;
-    let address = listen.unwrap_or_else(|| SocketAddr::new(arrived.at.ip(), 0));
+    let address = listen.unwrap_or_else(|| SocketAddr::new(http.listener.ip(), 0));
     if !address.ip().is_loopback() {
-        return Err(BadField::new("listen", "must be an address on loopback").into());
+        return Err(FieldError::new("listen", "must be an address on loopback").into());
     }
-    let listener = TcpListener::bind(address).await;
-    let listener = listener.map_err(|error| BadField::new("listen", error))?;
-    let renamed = listening.rename(listener, place);
-    let address = renamed.map_err(|error| BadField::new("listen", error))?;
-    Ok(json!({"portal": place.host, "address": address}))
+    let invalid = |error| FieldError::new("listen", error);
+    let listener = TcpListener::bind(address).await.map_err(invalid)?;
+    let address = listener.local_addr().map_err(invalid)?;
+    Ok(Renamed {
+        portal,
+        listener,
+        address,
+    })
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use sandbox::{
-    AnswerGeneration, BatchReferences, Command, CommandFault, Fault, FaultKind, Intensity, Moment,
-    Portal, SystemError, TokenState, demo,
+    AnswerGeneration, BatchReferences, CommandEntry, CommandFault, Fault, FaultKind, Intensity,
+    Moment, Portal, SystemError, TokenState, demo,
 };
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ async fn each_command_has_its_result_and_time_or_its_error() {
 
     let entry = desk.last_entry();
     assert!(entry.executed && entry.method == BATCH && entry.deliveries.len() == 1);
-    let command = |key: &str, method: &str, error: Option<&str>| Command {
+    let command = |key: &str, method: &str, error: Option<&str>| CommandEntry {
         key: key.to_owned(),
         method: method.to_owned(),
         executed: error.is_none(),

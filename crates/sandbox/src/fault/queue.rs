@@ -1,0 +1,168 @@
+//! The injected faults, waiting for matching requests.
+
+use std::sync::Mutex;
+
+use serde::Serialize;
+
+use super::kind::{CommandFault, Fault, FaultKind, Schedule};
+use crate::request::AUTHORIZATION_SERVER_METHODS;
+use crate::sync::lock;
+
+/// The faults in order of injection. At most one hits a request.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    waiting: Mutex<Vec<Waiting>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    fault: Fault,
+    /// How many matching requests this fault has seen.
+    seen: u32,
+}
+
+/// A waiting fault as the control interface lists it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Listed {
+    fault: &'static str,
+    executes: bool,
+    schedule: Schedule,
+    method: Option<String>,
+    portal: Option<String>,
+    seen: u32,
+}
+
+impl Faults {
+    pub(crate) fn inject(&self, fault: Fault) {
+        lock(&self.waiting).push(Waiting { fault, seen: 0 });
+    }
+
+    pub(crate) fn clear(&self) {
+        lock(&self.waiting).clear();
+    }
+
+    pub(crate) fn list(&self) -> Vec<Listed> {
+        let waiting = lock(&self.waiting);
+        let listed = waiting.iter().map(|waiting| Listed {
+            fault: waiting.fault.kind.name(),
+            executes: waiting.fault.kind.executes(),
+            schedule: waiting.fault.schedule,
+            method: waiting.fault.method.clone(),
+            portal: waiting.fault.portal.clone(),
+            seen: waiting.seen,
+        });
+        listed.collect()
+    }
+
+    /// The fault that hits this request. Every matching fault counts it; the first due one hits.
+    pub(crate) fn draw(&self, portal: &str, method: &str) -> Option<FaultKind> {
+        let of_request = |kind: &FaultKind| kind.of_command().is_none().then(|| kind.clone());
+        self.draw_from(portal, method, of_request)
+    }
+
+    /// The same for a command of a batch.
+    pub(crate) fn draw_command(&self, portal: &str, method: &str) -> Option<CommandFault> {
+        self.draw_from(portal, method, FaultKind::of_command)
+    }
+
+    fn draw_from<T>(
+        &self,
+        portal: &str,
+        method: &str,
+        eligible: impl Fn(&FaultKind) -> Option<T>,
+    ) -> Option<T> {
+        let mut waiting = lock(&self.waiting);
+        let mut drawn = None;
+        for waiting in waiting.iter_mut() {
+            let fault = &mut waiting.fault;
+            // A fault without a method concerns portals, not the authorization server.
+            let of_all = !AUTHORIZATION_SERVER_METHODS.contains(&method);
+            let is_meant = fault
+                .method
+                .as_deref()
+                .map_or(of_all, |only| only == method)
+                && fault
+                    .portal
+                    .as_deref()
+                    .is_none_or(|only| only.eq_ignore_ascii_case(portal));
+            let Some(kind) = eligible(&fault.kind).filter(|_| is_meant) else {
+                continue;
+            };
+            waiting.seen = waiting.seen.saturating_add(1);
+            let is_due = match fault.schedule {
+                Schedule::Next(left) => left > 0,
+                Schedule::Every(nth) => nth > 0 && waiting.seen.is_multiple_of(nth),
+                Schedule::Always => true,
+            };
+            if drawn.is_some() || !is_due {
+                continue;
+            }
+            if let Schedule::Next(left) = &mut fault.schedule {
+                *left -= 1;
+            }
+            drawn = Some(kind);
+        }
+        waiting.retain(|waiting| waiting.fault.schedule != Schedule::Next(0));
+        drawn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::kind::Moment;
+    use super::*;
+
+    const KIND: FaultKind = FaultKind::Close(Moment::Before);
+
+    fn hits(faults: &Faults, method: &str, requests: usize) -> Vec<bool> {
+        (0..requests)
+            .map(|_| faults.draw("portal", method).is_some())
+            .collect()
+    }
+
+    #[test]
+    fn a_fault_hits_as_often_as_its_schedule_says() {
+        for (fault, expected) in [
+            (Fault::once(KIND), [true, false, false, false]),
+            (Fault::next(2, KIND), [true, true, false, false]),
+            (Fault::every(2, KIND), [false, true, false, true]),
+            (Fault::every(0, KIND), [false; 4]),
+            (Fault::always(KIND), [true; 4]),
+        ] {
+            let faults = Faults::default();
+            faults.inject(fault);
+            assert_eq!(hits(&faults, "m", 4), expected);
+        }
+    }
+
+    #[test]
+    fn a_fault_of_one_method_or_portal_spares_the_others() {
+        let faults = Faults::default();
+        faults.inject(Fault::always(KIND).for_method("Only.This"));
+        faults.inject(Fault::always(KIND).for_portal("elsewhere"));
+        assert_eq!(hits(&faults, "other", 1), [false]);
+        assert_eq!(hits(&faults, "only.this", 1), [true]);
+    }
+
+    #[test]
+    fn a_fault_of_commands_waits_for_a_command() {
+        let fault = CommandFault::Omit(Moment::After);
+        let faults = Faults::default();
+        faults.inject(Fault::once(FaultKind::Command(fault)));
+        faults.inject(Fault::once(KIND));
+        assert_eq!(faults.draw("p", "m"), Some(KIND));
+        assert_eq!(faults.draw("p", "m"), None);
+        assert_eq!(faults.draw_command("p", "m"), Some(fault));
+        assert_eq!(faults.draw_command("p", "m"), None);
+    }
+
+    #[test]
+    fn an_earlier_fault_does_not_use_up_a_later_one() {
+        let faults = Faults::default();
+        faults.inject(Fault::once(KIND));
+        faults.inject(Fault::once(FaultKind::expired_token()));
+        assert_eq!(faults.draw("p", "m"), Some(KIND));
+        assert_eq!(faults.draw("p", "m"), Some(FaultKind::expired_token()));
+        assert_eq!(faults.draw("p", "m"), None);
+    }
+}

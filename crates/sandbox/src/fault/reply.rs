@@ -1,0 +1,96 @@
+//! What a fault makes of a response.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::kind::{Damage, FaultKind};
+use crate::error::WireError;
+use crate::response::{HTML, HttpResponse, JsonResponse, Reply};
+use crate::switches::StatusTable;
+
+/// The reply under a fault that does not let the method execute.
+pub(crate) fn instead(fault: &FaultKind, target: &str, table: StatusTable) -> Reply {
+    if let FaultKind::Redirect { origin } = fault {
+        return Reply::Response(HttpResponse::redirect(format!("{origin}{target}")));
+    }
+    if let FaultKind::Refuse { error, status } = fault {
+        let mut error = WireError::system(*error, table);
+        error.status = status.unwrap_or(error.status);
+        return Reply::Response(HttpResponse::json(&JsonResponse::refusal(error)));
+    }
+    without_response(fault).unwrap_or(Reply::Close)
+}
+
+/// The reply under this fault after the method was executed.
+pub(crate) fn after(fault: Option<&FaultKind>, response: &JsonResponse) -> Reply {
+    if let Some(FaultKind::Damage(damage)) = fault {
+        return Reply::Response(damaged(*damage, response));
+    }
+    fault
+        .and_then(without_response)
+        .unwrap_or_else(|| Reply::Response(HttpResponse::json(response)))
+}
+
+/// The reply under a fault that ignores the response. `None` for the other faults.
+fn without_response(fault: &FaultKind) -> Option<Reply> {
+    Some(match fault {
+        FaultKind::Reset(_) => Reply::Reset,
+        FaultKind::Close(_) => Reply::Close,
+        FaultKind::Silence(_) => Reply::Silence,
+        FaultKind::Html(_, status) => Reply::Response(HttpResponse::page(*status)),
+        FaultKind::PlainText(_) => Reply::Response(HttpResponse::new(
+            500,
+            "text/plain",
+            "Internal Server Error",
+        )),
+        FaultKind::Empty(_) => Reply::Response(HttpResponse::new(200, HTML, Bytes::new())),
+        FaultKind::Scripted {
+            status,
+            content_type,
+            body,
+            ..
+        } => {
+            let mut response = HttpResponse::new(*status, content_type, body.clone());
+            response.error = code(body);
+            Reply::Response(response)
+        }
+        FaultKind::Slow(..)
+        | FaultKind::Held(..)
+        | FaultKind::Redirect { .. }
+        | FaultKind::Refuse { .. }
+        | FaultKind::Damage(_)
+        | FaultKind::Command(_) => return None,
+    })
+}
+
+/// The code in `error` of a scripted document, if it has one.
+fn code(body: &str) -> Option<String> {
+    let document: Value = serde_json::from_str(body).ok()?;
+    Some(document.get("error")?.as_str()?.to_owned())
+}
+
+fn damaged(damage: Damage, response: &JsonResponse) -> HttpResponse {
+    let mut damaged = HttpResponse::json(response);
+    let with = |field: &str, value: Option<Value>| {
+        let mut document = response.document.clone();
+        if let Some(fields) = document.as_object_mut() {
+            fields.remove(field);
+            fields.extend(value.map(|value| (field.to_owned(), value)));
+        }
+        Bytes::from(document.to_string())
+    };
+    match damage {
+        Damage::CutOff => damaged.sent = Some(damaged.body.len() / 2),
+        Damage::Truncated => damaged.body.truncate(damaged.body.len() / 2),
+        Damage::Oversized { bytes } => {
+            damaged.body = with("padding", Some(json!("x".repeat(bytes))));
+        }
+        Damage::WrongContentType => HTML.clone_into(&mut damaged.content_type),
+        Damage::InvalidJson => damaged.body = Bytes::from_static(b"{\"result\": tru"),
+        Damage::Null => damaged.body = Bytes::from_static(b"null"),
+        Damage::Array => damaged.body = Bytes::from_static(b"[]"),
+        Damage::NoResult => damaged.body = with("result", None),
+        Damage::NoTime => damaged.body = with("time", None),
+    }
+    damaged
+}

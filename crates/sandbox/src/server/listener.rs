@@ -1,0 +1,189 @@
+//! A listener and its connections.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HOST;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use socket2::{SockRef, Socket};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+use super::body::{Body, Cut, write};
+use super::tls::Identity;
+use crate::request::HttpRequest;
+use crate::response::{HttpResponse, Reply};
+use crate::simulator::{RunningPortal, Simulator};
+use crate::{control, handler};
+
+/// How long accepting pauses when the machine has no more sockets.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Largest request body in bytes, far above that of any client of the three methods.
+const LARGEST_BODY: usize = 64 * 1024 * 1024;
+
+/// Why a connection ended. Only logged.
+type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The client of a connection.
+#[derive(Clone, Debug)]
+struct Peer {
+    /// A second handle to the socket, to turn a clean close into a reset.
+    socket: Arc<Socket>,
+    address: Option<IpAddr>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Listener {
+    pub(crate) simulator: Arc<Simulator>,
+    pub(crate) address: SocketAddr,
+    /// The portal that it serves. `None`: the `Host` header selects one.
+    pub(crate) portal: Option<Arc<RunningPortal>>,
+    /// The certificate for clients that use TLS. Others are served in plain text.
+    pub(crate) identity: Option<Identity>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Listener {
+    /// Accepts connections until the simulator stops.
+    pub(crate) fn start(self, listener: TcpListener) {
+        let (tasks, stop) = (self.tasks.clone(), self.stop.clone());
+        let accepting = async move {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => {
+                        self.tasks.spawn(self.clone().serve(stream));
+                    }
+                    Err(error) => {
+                        warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        };
+        tasks.spawn(stop.run_until_cancelled_owned(accepting));
+    }
+
+    /// Moves a portal to a listener of its own. Other addresses redirect there.
+    pub(crate) fn rename(
+        &self,
+        portal: &Arc<RunningPortal>,
+        listener: TcpListener,
+        address: SocketAddr,
+    ) {
+        let own = Self {
+            address,
+            portal: Some(Arc::clone(portal)),
+            ..self.clone()
+        };
+        own.start(listener);
+        portal.rename(address);
+        info!(%address, host = portal.host, "sandbox portal renamed");
+    }
+
+    /// Serves one connection until the client or a fault ends it, or the simulator stops.
+    async fn serve(self, stream: TcpStream) {
+        let prepared = stream
+            .set_nodelay(true)
+            .and_then(|()| SockRef::from(&stream).try_clone());
+        let Ok(socket) = prepared.map(Arc::new) else {
+            return;
+        };
+        let stop = self.stop.clone();
+        let peer = Peer {
+            socket,
+            address: stream.peer_addr().ok().map(|peer| peer.ip()),
+        };
+        let served = async move {
+            let identity = match &self.identity {
+                Some(identity) if Identity::is_wanted(&stream).await? => Some(identity.clone()),
+                _ => None,
+            };
+            match identity {
+                Some(identity) => self.http(identity.accept(stream).await?, peer, true).await,
+                None => self.http(stream, peer, false).await,
+            }
+        };
+        if let Some(Err(error)) = stop.run_until_cancelled(served).await {
+            debug!(%error, "connection ended");
+        }
+    }
+
+    async fn http<S>(self, stream: S, peer: Peer, secure: bool) -> Result<(), ConnectionError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let service = service_fn(move |request| {
+            let (listener, peer) = (self.clone(), peer.clone());
+            async move { listener.respond(request, &peer, secure).await }
+        });
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        connection.await.map_err(Into::into)
+    }
+
+    async fn respond(
+        &self,
+        request: Request<Incoming>,
+        peer: &Peer,
+        secure: bool,
+    ) -> Result<Response<Body>, Cut> {
+        let (head, body) = request.into_parts();
+        let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
+            return Ok(write(HttpResponse::page(413)));
+        };
+        let http = HttpRequest {
+            method: head.method,
+            uri: head.uri,
+            headers: head.headers,
+            body: body.to_bytes(),
+            listener: self.address,
+            peer: peer.address,
+            secure,
+        };
+        if http.uri.path().starts_with(control::PREFIX) {
+            let (response, renamed) = control::respond(&self.simulator, &http).await;
+            if let Some(renamed) = renamed {
+                self.rename(&renamed.portal, renamed.listener, renamed.address);
+            }
+            return Ok(write(response));
+        }
+        let Some(portal) = self.portal(&http) else {
+            return Ok(write(HttpResponse::page(404)));
+        };
+        // In a task of its own, so that a client that disconnects does not stop the portal's work.
+        let simulator = Arc::clone(&self.simulator);
+        let handled = async move { handler::handle(&simulator, &portal, &http).await };
+        let handled = self
+            .tasks
+            .spawn(self.stop.clone().run_until_cancelled_owned(handled))
+            .await;
+        match handled.ok().flatten().unwrap_or(Reply::Close) {
+            Reply::Response(response) => Ok(write(response)),
+            Reply::Close => Err(Cut),
+            Reply::Reset => {
+                if let Err(error) = peer.socket.set_linger(Some(Duration::ZERO)) {
+                    warn!(%error, "the connection is closed instead of reset");
+                }
+                Err(Cut)
+            }
+            Reply::Silence => std::future::pending().await,
+        }
+    }
+
+    /// The portal of the listener, else that of the `Host` header, else the first.
+    fn portal(&self, http: &HttpRequest) -> Option<Arc<RunningPortal>> {
+        let by_host = || self.simulator.portal(http.header(&HOST)?);
+        let portal = self.portal.as_ref().or_else(by_host);
+        portal.or_else(|| self.simulator.portals().first()).cloned()
+    }
+}
