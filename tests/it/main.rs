@@ -25,6 +25,7 @@ mod moves;
 mod oauth_client;
 mod operating;
 mod operations;
+mod pages;
 mod refresh;
 mod replicas;
 mod secrets;

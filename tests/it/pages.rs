@@ -1,0 +1,207 @@
+//! The pages that people read name settings, metrics, reasons, log messages and places that exist.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The pages that are written by hand.
+const PAGES: &[&str] = &[
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/README.md",
+    "docs/installation.md",
+    "docs/keys.md",
+    "docs/performance.md",
+    "docs/runbook.md",
+    "docs/sandbox.md",
+    "docs/tenants.md",
+    "helm/bitrix24-openlines/README.md",
+];
+const RUNBOOK: &str = "docs/runbook.md";
+/// A method of Bitrix24 that looks like a setting.
+const METHOD: &str = "server.time";
+const CHART: &str = "helm/bitrix24-openlines/README.md";
+
+#[test]
+fn every_setting_that_a_page_or_a_proto_names_exists() {
+    let settings = first_cells(&text("docs/settings.md"), |_| true);
+    // The chart's page has a table of its own values.
+    let values = first_cells(&text(CHART), |_| true);
+    let is_known = |name: &str| {
+        [&settings, &values].into_iter().flatten().any(|known| {
+            let rest = known.strip_prefix(name.trim_end_matches('*').trim_end_matches('.'));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    let sections: BTreeSet<&str> = settings
+        .iter()
+        .filter_map(|name| Some(name.split_once('.')?.0))
+        .collect();
+    let is_setting = |name: &&str| {
+        let section = name.split_once('.').map(|(section, _)| section);
+        section.is_some_and(|section| sections.contains(section))
+            && name
+                .chars()
+                .all(|c| matches!(c, 'a'..='z' | '_' | '.' | '*'))
+            && ![".md", ".yaml", ".rs", ".proto"]
+                .iter()
+                .any(|end| name.ends_with(end))
+    };
+    let mut named = 0;
+    for page in PAGES
+        .iter()
+        .map(PathBuf::from)
+        .chain(files("proto", "proto"))
+    {
+        for code in code_spans(&text(&page)) {
+            let name = code.strip_prefix("settings.").unwrap_or(&code);
+            if is_setting(&name) && name != METHOD {
+                named += 1;
+                assert!(is_known(name), "{}: `{name}`", page.display());
+            }
+        }
+    }
+    assert!(named > 50, "{named}");
+}
+
+#[test]
+fn every_metric_that_a_page_names_exists() {
+    let metrics = first_cells(&text("docs/metrics.md"), |_| true);
+    let is_metric = |name: &&String| {
+        ["openlines_", "rpc_", "http_"]
+            .iter()
+            .any(|start| name.starts_with(start))
+            && name.chars().all(|c| matches!(c, 'a'..='z' | '_'))
+    };
+    let mut named = 0;
+    for page in PAGES {
+        for name in code_spans(&text(page)).iter().filter(is_metric) {
+            named += 1;
+            assert!(metrics.contains(name), "{page}: `{name}`");
+        }
+    }
+    assert!(named > 3, "{named}");
+}
+
+#[test]
+fn every_reason_that_the_runbook_explains_exists() {
+    let errors = text("docs/errors.md");
+    let explained = first_cells(&text(RUNBOOK), |name| {
+        name.chars()
+            .all(|c| matches!(c, 'A'..='Z' | '0'..='9' | '_'))
+    });
+    for name in &explained {
+        let (reason, code) = (format!("`ERROR_REASON_{name}`"), format!("`{name}`"));
+        assert!(errors.contains(&reason) || errors.contains(&code), "{name}");
+    }
+    assert!(explained.len() > 30, "{}", explained.len());
+}
+
+#[test]
+fn every_log_message_that_the_runbook_quotes_is_written() {
+    let sources: String = files("src", "rs").iter().map(text).collect();
+    let is_message = |quoted: &&String| {
+        quoted.starts_with(|c: char| c.is_ascii_lowercase())
+            && quoted.split(' ').count() > 2
+            && !["openlines ", "curl "]
+                .iter()
+                .any(|start| quoted.starts_with(start))
+    };
+    let quoted: Vec<String> = code_spans(&text(RUNBOOK));
+    let messages: Vec<&String> = quoted.iter().filter(is_message).collect();
+    for message in &messages {
+        assert!(sources.contains(message.as_str()), "{message}");
+    }
+    assert!(messages.len() > 8, "{}", messages.len());
+}
+
+#[test]
+fn every_link_between_pages_leads_to_a_place() {
+    for page in PAGES {
+        let content = text(page);
+        let folder = Path::new(page).parent().unwrap();
+        let targets = content
+            .split("](")
+            .skip(1)
+            .map(|rest| rest.split(')').next().unwrap());
+        for target in targets.filter(|target| !target.contains("://")) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let linked = if file.is_empty() {
+                Path::new(page).to_owned()
+            } else {
+                folder.join(file)
+            };
+            assert!(root().join(&linked).exists(), "{page}: {target}");
+            if !anchor.is_empty() {
+                let anchors: Vec<String> = text(&linked).lines().filter_map(anchor_of).collect();
+                assert!(
+                    anchors.iter().any(|known| known == anchor),
+                    "{page}: {target}"
+                );
+            }
+        }
+    }
+}
+
+/// The anchor of a heading, as GitHub makes it.
+fn anchor_of(line: &str) -> Option<String> {
+    let heading = line.strip_prefix('#')?.trim_start_matches('#').trim();
+    let kept = heading.to_lowercase().replace(' ', "-");
+    Some(
+        kept.chars()
+            .filter(|c| c.is_alphanumeric() || "-_".contains(*c))
+            .collect(),
+    )
+}
+
+/// The code in the first cells of a page's tables.
+fn first_cells(page: &str, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let cells = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    cells
+        .flat_map(code_spans)
+        .filter(|name| wanted(name))
+        .collect()
+}
+
+/// What stands in back ticks, outside of blocks of code; what runs over the end of a line in one piece.
+fn code_spans(page: &str) -> Vec<String> {
+    let blocks = page.split("```").step_by(2);
+    blocks
+        .flat_map(|block| block.split('`').skip(1).step_by(2))
+        .map(|span| {
+            span.split_whitespace()
+                .filter(|word| *word != "//")
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect()
+}
+
+/// The files below a folder with an extension.
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(path.to_str().unwrap(), extension)
+            } else {
+                vec![path]
+            }
+        })
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect()
+}
+
+fn text(page: impl AsRef<Path>) -> String {
+    fs::read_to_string(root().join(page)).unwrap()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
