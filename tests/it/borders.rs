@@ -2,6 +2,7 @@
 //! may use which is Cargo's to hold; it is compared here with what is drawn in ARCHITECTURE.md.
 
 mod graph;
+mod page;
 mod paths;
 mod planted;
 mod sources;
@@ -13,19 +14,8 @@ use std::{env, fs};
 
 use serde_json::Value;
 
+use self::page::{drawn_crates, named_files};
 use self::sources::{Source, between_children, rust_files};
-
-/// The crates of this repository, and those of them that each may use.
-const CRATES: [(&str, &[&str]); 5] = [
-    ("bitrix24", &[]),
-    ("pacing", &[]),
-    ("sandbox", &[]),
-    ("store", &["bitrix24"]),
-    (
-        "bitrix24-openlines",
-        &["bitrix24", "pacing", "sandbox", "store"],
-    ),
-];
 
 /// The modules of the root package, from the top down: arrows point down this list only.
 const LAYERS: &[&str] = &["cli", "app"];
@@ -39,7 +29,7 @@ const HOMES: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn a_crate_uses_the_crates_below_it_only() {
+fn the_crates_use_each_other_as_drawn() {
     let output = Command::new(env!("CARGO"))
         .args([
             "metadata",
@@ -53,12 +43,8 @@ fn a_crate_uses_the_crates_below_it_only() {
         .unwrap();
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
-    let names: BTreeSet<&str> = packages.iter().map(name).collect();
-    let drawn: BTreeMap<&str, BTreeSet<&str>> = CRATES
-        .into_iter()
-        .map(|(from, to)| (from, to.iter().copied().collect()))
-        .collect();
-    let found: BTreeMap<&str, BTreeSet<&str>> = packages
+    let names: BTreeSet<String> = packages.iter().map(name).collect();
+    let used: BTreeMap<String, BTreeSet<String>> = packages
         .iter()
         .map(|package| {
             let dependencies = package["dependencies"].as_array().unwrap().iter();
@@ -68,7 +54,18 @@ fn a_crate_uses_the_crates_below_it_only() {
             (name(package), ours.collect())
         })
         .collect();
-    assert_eq!(found, drawn);
+    assert_eq!(used, drawn_crates(&architecture()));
+}
+
+#[test]
+fn every_file_that_the_architecture_names_is_there() {
+    let page = architecture();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let gone: Vec<&str> = named_files(&page)
+        .into_iter()
+        .filter(|name| !root.join(name).exists())
+        .collect();
+    assert!(gone.is_empty(), "{gone:#?}");
 }
 
 #[test]
@@ -99,11 +96,14 @@ fn every_layer_is_a_module() {
 
 #[test]
 fn modules_side_by_side_form_no_circle() {
-    let crates = CRATES.map(|(name, _)| format!("crates/{name}/src"));
-    let folders = crates.iter().map(String::as_str).chain(["src"]);
+    let crates = drawn_crates(&architecture()).into_keys();
+    let folders = crates.map(|name| match name.as_str() {
+        env!("CARGO_PKG_NAME") => "src".to_owned(),
+        name => format!("crates/{name}/src"),
+    });
     let mut circles = Vec::new();
-    for folder in folders.filter(|folder| Path::new(folder).exists()) {
-        let sources = sources::read(folder);
+    for folder in folders {
+        let sources = sources::read(&folder);
         for source in &sources {
             for arrow in between_children(&sources, &source.module).circles() {
                 circles.push(format!("below {}: {arrow}", source.module.join("::")));
@@ -165,6 +165,11 @@ fn within(path: &str, above: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-fn name(package: &Value) -> &str {
-    package["name"].as_str().unwrap()
+fn name(package: &Value) -> String {
+    package["name"].as_str().unwrap().to_owned()
+}
+
+fn architecture() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    fs::read_to_string(page).unwrap()
 }

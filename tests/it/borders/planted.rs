@@ -1,6 +1,7 @@
 //! The readers of borders find what is planted, and nothing else.
 
 use super::away_from_home;
+use super::page::{drawn_crates, named_files};
 use super::paths::named;
 use super::sources::{between_children, resolved, source};
 
@@ -113,4 +114,21 @@ fn a_name_that_a_parent_lends_leads_to_where_it_comes_from() {
     let sources = planted.map(|(file, text)| source(format!("src/{file}"), file, text));
     let circles = between_children(&resolved(sources.into()), &["crate".to_owned()]).circles();
     assert_eq!(circles, ["a -> b: src/a.rs:1", "b -> a: src/b.rs:1"]);
+}
+
+#[test]
+fn crates_are_read_from_their_drawing_only() {
+    let page = "```sh\ncargo test\n```\n```mermaid\nflowchart TD\n  a --> b\n```\n```mermaid\n  b --> a\n```\n";
+    let crates = drawn_crates(page);
+    assert!(crates["a"].contains("b"));
+    assert!(crates["b"].is_empty());
+}
+
+#[test]
+fn files_are_read_from_quotes_and_links() {
+    let page = "See `src/app.rs`, `app.rs` and [one](docs/adr/), not `src/app.rs is`.";
+    assert_eq!(
+        Vec::from_iter(named_files(page)),
+        ["docs/adr/", "src/app.rs"]
+    );
 }
