@@ -4,7 +4,7 @@
 The reference lies beside the checkout, in ../shared/. Where it is absent nothing is compared, and the script says so.
 
 In its sections every token in back ticks that could be a code is one, unless it is listed in NOT_CODES with a group. A new token
-therefore fails the check until somebody says what it is.
+therefore fails the check until it is classified.
 """
 
 from __future__ import annotations

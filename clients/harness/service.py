@@ -48,7 +48,7 @@ class Key:
 
 
 def unused_address() -> str:
-    """An address on which nobody listens."""
+    """An unused address."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{unused.getsockname()[1]}"

@@ -167,7 +167,7 @@ def test_an_undocumented_code_is_passed_through(client: Client, sandbox: Sandbox
     assert error.WhichOneof("documented_code") is None
 
 
-def test_a_portal_that_nobody_serves_may_be_called_again(client: Client) -> None:
+def test_a_call_to_an_unreachable_portal_may_be_retried(client: Client) -> None:
     failure = client.refused("SendCrmMessage", crm_request() | {"tenant_id": UNREACHABLE})
 
     seen(failure, StatusCode.UNAVAILABLE, "PORTAL_UNREACHABLE", "RetryInfo")
