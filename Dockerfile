@@ -5,6 +5,7 @@ WORKDIR /build
 # The dependencies, in a layer that lasts until a Cargo.toml or Cargo.lock changes: empty crates stand in for ours.
 COPY Cargo.toml Cargo.lock ./
 COPY crates/bitrix24/Cargo.toml crates/bitrix24/
+COPY crates/pacing/Cargo.toml crates/pacing/
 COPY crates/sandbox/Cargo.toml crates/sandbox/
 COPY crates/store/Cargo.toml crates/store/
 RUN for package in . crates/*; do mkdir "$package/src" && touch "$package/src/lib.rs" || exit 1; done \

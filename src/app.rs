@@ -250,7 +250,7 @@ fn share(
 ) -> Option<Sharing> {
     let Some((budgets, living)) = store.budgets().zip(replica.living_changes()) else {
         metrics.replicas_counted(0);
-        metrics.sharing_database_away(false);
+        metrics.sharing_isolated(false);
         return None;
     };
     let stop = stopped.clone();

@@ -1,33 +1,24 @@
-//! When and how often a call is sent.
+//! Sends calls: the I/O around [`pacing`].
 //!
-//! A valid [`Call`] waits at its portal until the portal's budgets, its conversation and the calls before it let it go, and then travels
-//! alone or with others in a batch. Who is let go has a permit, which only the state of the portal (`portal.rs`) makes; a flight (`flight.rs`) consumes it.
-//! A call is sent a second time only where it was certainly not executed the first; the [ledger] holds that across attempts of its caller.
+//! A valid [`Call`] is queued at its portal until the portal's limits, its conversation and the calls
+//! before it allow a request, on its own or as a batch with others. Sending requires a permit. Only
+//! the portal's state machine ([`pacing::Portal`]) issues one, and a request in flight
+//! (`in_flight.rs`) consumes it. A call is retried only if it was definitely not executed; the
+//! [ledger] keeps that promise across the attempts of its caller.
 
 mod announced;
-mod breaker;
-mod bucket;
-mod budget;
-mod flight;
+mod call_handle;
+mod driver;
+mod drivers;
+mod in_flight;
 mod job;
 pub mod ledger;
 mod not_admitted;
-mod operating;
-mod pace;
-mod pause;
-mod permit;
-mod place;
-mod portal;
-mod queue;
-mod repeats;
 pub mod replica;
-mod room;
 mod send_error;
+mod services;
 mod settings;
-mod shared;
 pub mod sharing;
-mod taken;
-mod ticket;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,50 +31,52 @@ use tokio_util::task::TaskTracker;
 use tracing::Span;
 
 pub use self::announced::Announced;
-pub use self::bucket::Bucket;
+use self::announced::Announcements;
+use self::call_handle::CallHandle;
+use self::drivers::Drivers;
+use self::job::{CallOutcome, Job, SentFlag, Tries};
 pub use self::job::{Delivered, NoteSent, Spent};
-use self::job::{Ended, Job, Sending, Tries};
 use self::ledger::{Claim, Entered, Fingerprint, Key, Ledger, LedgerError};
 pub use self::not_admitted::{LedgerFailure, NotAdmitted};
-use self::place::count_refusal;
-use self::queue::{CallNumber, Terms};
-use self::room::Room;
 pub use self::send_error::SendError;
+use self::services::Services;
 pub use self::settings::{LedgerSettings, Options};
-use self::shared::{Places, Shared};
 use self::sharing::Sharing;
-pub use self::taken::Taken;
-use self::ticket::Ticket;
-use crate::call::{Arrival, Conversation};
+use crate::call::Arrival;
 use crate::check::{Call, CallParts};
 use crate::metrics::{LedgerResult, Metrics};
 use crate::tenant::PortalAccess;
-use bitrix24::Client;
-use bitrix24::TenantId;
+use bitrix24::{Client, TenantId};
+use pacing::{
+    CallNumber, Conversation, QueueCapacity, RateLimit, Rejection, SchedulingInfo, TenantKey,
+};
 
-/// Decides when calls are sent. Cheap to clone.
+/// Sends calls. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Dispatcher {
-    places: Arc<Places>,
-    shared: Arc<Shared>,
+    drivers: Arc<Drivers>,
+    services: Arc<Services>,
+    announcements: Arc<Announcements>,
+    /// Makes the numbers of calls unique.
+    numbers: Arc<AtomicU64>,
 }
 
-/// What a dispatcher sends calls with.
+/// What a dispatcher needs to send calls.
 #[derive(Clone, Debug)]
 pub struct Means {
-    /// Speaks with portals.
+    /// Sends requests to portals.
     pub client: Client,
-    /// Opens them.
+    /// Opens access to portals.
     pub access: PortalAccess,
     /// Remembers calls with an idempotency key.
     pub ledger: Ledger,
-    /// Shares the portals' budgets with other replicas, if there may be any.
+    /// Set if replicas share the portals' rate limits.
     pub sharing: Option<Sharing>,
-    /// Counts.
+    /// Measures.
     pub metrics: Metrics,
 }
 
-/// Why a call has no good answer.
+/// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DispatchError {
     /// It was not sent.
@@ -94,16 +87,27 @@ pub enum DispatchError {
     Send(#[from] SendError),
 }
 
-/// When a call has to be answered.
+/// How to return the response to a call.
 pub struct Delivery {
-    /// When the caller wants its answer at the latest.
+    /// When the caller wants the response at the latest.
     pub deadline: Instant,
-    /// Told whether the portal may be executing the call from now on.
+    /// Called when the portal may be executing the call, and when it is not after all.
     pub note_sent: NoteSent,
 }
 
+/// When to retry if the process-wide queue is full.
+const WHEN_FULL: Duration = Duration::from_secs(1);
+
+/// How an attempt to send a call ended.
+enum Attempt {
+    Ended(Box<Result<Delivered, DispatchError>>, Spent),
+    /// Another replica runs it, for the same idempotency key.
+    Overtaken(Spent),
+}
+
 impl Dispatcher {
-    /// Makes a dispatcher. Requests on their way are tasks of `tasks`; once `stopped` is cancelled only those go on that stand in the ledger.
+    /// Makes a dispatcher. Requests in flight are tasks of `tasks`; once `stopped` is cancelled, only
+    /// those with a call in the ledger go on.
     pub fn new(
         means: Means,
         options: Options,
@@ -117,32 +121,34 @@ impl Dispatcher {
             sharing,
             metrics,
         } = means;
-        let shared = Arc::new(Shared {
+        let (calls, bytes) = (options.maximum_waiting_calls, options.maximum_waiting_bytes);
+        let services = Arc::new(Services {
             client,
             access,
             ledger,
             sharing,
-            room: Arc::new(Room::new(&options)),
-            options: Arc::new(options),
+            capacity: Arc::new(QueueCapacity::new(calls, bytes)),
+            options,
             metrics,
             tasks: tasks.clone(),
             stopped,
-            announcements: Arc::default(),
-            numbers: AtomicU64::new(0),
         });
         Self {
-            places: Arc::new(Places::new(Arc::clone(&shared))),
-            shared,
+            drivers: Arc::new(Drivers::new(Arc::clone(&services))),
+            services,
+            announcements: Arc::default(),
+            numbers: Arc::default(),
         }
     }
 
     /// The operator's choices.
     pub fn options(&self) -> &Options {
-        &self.shared.options
+        &self.services.options
     }
 
-    /// Announces a call that is about to be sent to these conversations, each named once; none: it waits for no other call. Calls to them that are
-    /// announced later, or arrived later on the same connection, are not sent before it.
+    /// Announces a call that is about to be sent to these conversations, each named once; none: it
+    /// waits for no other call. Calls to them that are announced later, or arrived later on the same
+    /// connection, are not sent before it.
     pub(crate) fn announce(
         &self,
         tenant: TenantId,
@@ -150,16 +156,16 @@ impl Dispatcher {
         arrival: Option<Arrival>,
     ) -> Announced {
         let number = self.number(arrival.as_ref());
-        let announcements = &self.shared.announcements;
-        announcements.announce(number, tenant, conversations, arrival)
+        self.announcements
+            .announce(number, tenant, conversations, arrival)
     }
 
-    /// Sends a call when it is its turn, and says where the time went. A caller that stops waiting before the call was sent takes it
-    /// back; what was sent goes on, and what became of it is recorded.
+    /// Sends a call when it is its turn, and says where the time went. Dropping the future cancels a
+    /// call that was not sent; a call that was sent goes on, and the ledger records its outcome.
     ///
     /// # Errors
     ///
-    /// [`DispatchError`]; it knows whether the call was executed.
+    /// [`DispatchError`], which knows whether the call was executed.
     pub async fn send(
         &self,
         call: Call,
@@ -169,18 +175,18 @@ impl Dispatcher {
         let parts = call.into_parts();
         let Some(idempotency_key) = parts.idempotency_key else {
             return match self.send_once(parts, &announced, &delivery, None).await {
-                Sent::Ended(outcome, spent) => (*outcome, spent),
-                // Nobody can, without a key.
-                Sent::Overtaken(spent) => (Err(SendError::Crashed.into()), spent),
+                Attempt::Ended(outcome, spent) => (*outcome, spent),
+                // Impossible without a key.
+                Attempt::Overtaken(spent) => (Err(SendError::Crashed.into()), spent),
             };
         };
         let key = Key {
             tenant: parts.tenant.id().clone(),
-            request_id: idempotency_key,
+            idempotency_key,
             fingerprint: Fingerprint::of(parts.method, &parts.parameters),
         };
         loop {
-            // The attempt that is waited for has the place in the order.
+            // The earlier attempt keeps the place in the order.
             let on_wait = || announced.leave();
             let claim = match self.enter(&key, delivery.deadline, on_wait).await {
                 Ok(Ok(claim)) => claim,
@@ -190,49 +196,49 @@ impl Dispatcher {
                 }
             };
             let sent = self.send_once(parts.clone(), &announced, &delivery, Some(claim));
-            if let Sent::Ended(outcome, spent) = sent.await {
+            if let Attempt::Ended(outcome, spent) = sent.await {
                 return (*outcome, spent);
             }
         }
     }
 
-    /// Asks the ledger: gives the right to send the call, or the answer to an earlier attempt.
+    /// Asks the ledger for a claim to send the call, or for the response to an earlier attempt.
     async fn enter(
         &self,
         key: &Key,
         deadline: Instant,
         on_wait: impl Fn() + Send,
     ) -> Result<Result<Claim, Delivered>, LedgerFailure> {
-        let metrics = &self.shared.metrics;
-        let ledger = &self.shared.ledger;
+        let metrics = &self.services.metrics;
+        let ledger = &self.services.ledger;
         match ledger.enter(key.clone(), deadline, on_wait).await {
             Ok(Entered::First(claim)) => {
-                metrics.ledger_asked(LedgerResult::First);
+                metrics.key_looked_up(LedgerResult::First);
                 Ok(Ok(claim))
             }
             Ok(Entered::Answered(answer)) => {
-                metrics.ledger_asked(LedgerResult::Replayed);
+                metrics.key_looked_up(LedgerResult::Replayed);
                 Ok(Err(Delivered {
                     answer,
                     is_replayed: true,
                 }))
             }
             Ok(Entered::Unknown) => {
-                metrics.ledger_asked(LedgerResult::Unknown);
+                metrics.key_looked_up(LedgerResult::Unknown);
                 Err(LedgerFailure::Unknown)
             }
             Err(LedgerError::Reused) => {
-                metrics.ledger_asked(LedgerResult::Reused);
+                metrics.key_looked_up(LedgerResult::Reused);
                 Err(LedgerFailure::Reused)
             }
             Err(LedgerError::StillRunning) => {
-                metrics.ledger_asked(LedgerResult::Running);
+                metrics.key_looked_up(LedgerResult::Running);
                 Err(LedgerFailure::StillRunning)
             }
             Err(LedgerError::Unavailable(error)) => {
-                metrics.ledger_asked(LedgerResult::Unavailable);
+                metrics.key_looked_up(LedgerResult::Unavailable);
                 let error = crate::telemetry::chain(&error);
-                tracing::warn!(error, "the ledger cannot be read");
+                tracing::warn!(error, "ledger cannot be read");
                 Err(LedgerFailure::Unavailable)
             }
         }
@@ -244,7 +250,7 @@ impl Dispatcher {
         announced: &Announced,
         delivery: &Delivery,
         claim: Option<Claim>,
-    ) -> Sent {
+    ) -> Attempt {
         let CallParts {
             tenant,
             method,
@@ -255,66 +261,67 @@ impl Dispatcher {
         } = parts;
         let deadline = delivery.deadline;
         if Instant::now() >= deadline {
-            return self.not_sent(NotAdmitted::DeadlinePassed);
+            return self.not_sent(Rejection::DeadlinePassed.into());
         }
-        let opened = match self.shared.access.open(tenant, deadline).await {
+        let opened = match self.services.access.open(tenant, deadline).await {
             Ok(opened) => opened,
             Err(error) => return self.not_sent(error.into()),
         };
-        let Some(seat) = self.shared.room.seat(parameters.as_json().len()) else {
+        let Some(slot) = self.services.capacity.slot(parameters.as_json().len()) else {
             let retry_after = WHEN_FULL;
-            return self.not_sent(NotAdmitted::QueueFull { retry_after });
+            return self.not_sent(Rejection::QueueFull { retry_after }.into());
         };
         let number = announced.number();
-        let sending = Sending::new(Arc::clone(&delivery.note_sent));
-        let (end, mut ended) = oneshot::channel();
+        let sent_flag = SentFlag::new(Arc::clone(&delivery.note_sent));
+        let (outcome, mut received) = oneshot::channel();
         let mut job = Job {
             opened,
+            method,
             parameters,
             command: None,
             claim,
             tries: Tries::default(),
             spent: Spent::default(),
-            seat,
-            sending: sending.clone(),
-            end,
+            slot,
+            sent_flag: sent_flag.clone(),
+            outcome,
             span: Span::current(),
         };
         if let Err(late) = announced.turn(deadline).await {
-            return self.not_sent(late);
+            return self.not_sent(late.into());
         }
         loop {
             let tenant = job.opened.tenant();
-            let plan = tenant.plan().intensity();
-            let place = self.places.of(job.opened.portal(), plan);
-            let terms = Terms {
+            let limit = tenant.plan().rate_limit().map(rate_limit);
+            let driver = self.drivers.of(job.opened.portal(), limit);
+            let info = SchedulingInfo {
                 number,
-                tenant: tenant.id().clone(),
-                method,
+                tenant: TenantKey::from(tenant.id().as_str()),
+                method: method.name(),
                 conversations: announced.conversations().to_vec(),
                 priority,
-                deadline,
-                arrived: Instant::now(),
+                deadline: deadline.into_std(),
+                arrived: Instant::now().into_std(),
                 not_before: None,
                 command_bytes: None,
             };
-            if let Err(refused) = place.submit(terms, job, plan, may_be_batched) {
-                return self.not_sent(refused);
+            if let Err(why) = driver.submit(info, job, limit, may_be_batched) {
+                return self.not_sent(why);
             }
             announced.leave();
-            let ticket = Ticket::new(place, number, ended, sending.clone());
-            match ticket.ended(deadline).await {
-                Ended::Sent(outcome, spent) => {
-                    let outcome = outcome.map_err(DispatchError::from);
-                    return Sent::Ended(Box::new(outcome), spent);
+            let handle = CallHandle::new(driver, number, received, sent_flag.clone());
+            match handle.outcome(deadline).await {
+                CallOutcome::Sent(result, spent) => {
+                    let result = result.map_err(DispatchError::from);
+                    return Attempt::Ended(Box::new(result), spent);
                 }
-                Ended::NotSent(why, spent) => {
-                    return Sent::Ended(Box::new(Err(why.into())), spent);
+                CallOutcome::NotSent(why, spent) => {
+                    return Attempt::Ended(Box::new(Err(why.into())), spent);
                 }
-                Ended::Overtaken(spent) => return Sent::Overtaken(spent),
-                Ended::Moved(moved) => {
+                CallOutcome::Overtaken(spent) => return Attempt::Overtaken(spent),
+                CallOutcome::Moved(moved) => {
                     job = *moved;
-                    (job.end, ended) = oneshot::channel();
+                    (job.outcome, received) = oneshot::channel();
                 }
             }
         }
@@ -322,22 +329,18 @@ impl Dispatcher {
 
     fn number(&self, arrival: Option<&Arrival>) -> CallNumber {
         let arrival = arrival.map_or(0, Arrival::number);
-        let own = self.shared.numbers.fetch_add(1, Ordering::Relaxed);
+        let own = self.numbers.fetch_add(1, Ordering::Relaxed);
         (CallNumber::from(arrival) << 64) | CallNumber::from(own)
     }
 
-    fn not_sent(&self, why: NotAdmitted) -> Sent {
-        count_refusal(&self.shared, &why);
-        Sent::Ended(Box::new(Err(why.into())), Spent::default())
+    fn not_sent(&self, why: NotAdmitted) -> Attempt {
+        self.services.count(&why);
+        Attempt::Ended(Box::new(Err(why.into())), Spent::default())
     }
 }
 
-/// When to try again if the process has as many calls waiting as it may.
-const WHEN_FULL: Duration = Duration::from_secs(1);
-
-/// How an attempt to send a call has ended.
-enum Sent {
-    Ended(Box<Result<Delivered, DispatchError>>, Spent),
-    /// Another replica runs it, for the same idempotency key.
-    Overtaken(Spent),
+/// A portal's rate limit, as its plan names it.
+fn rate_limit(limit: bitrix24::RateLimit) -> RateLimit {
+    let bitrix24::RateLimit { burst, per_second } = limit;
+    RateLimit { burst, per_second }
 }

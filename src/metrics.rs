@@ -17,7 +17,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
 use self::dispatch::DispatchInstruments;
-pub use self::dispatch::{LedgerResult, Limits, Refused, RepeatCause};
+pub use self::dispatch::{LedgerResult, Limits, RetryCause};
 pub use self::table::{METRICS, Metric};
 
 /// Bounds of whole calls, in seconds: a portal answers in tens of milliseconds to a minute.

@@ -6,11 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::not_admitted::NotAdmitted;
-use super::queue::CallNumber;
-use crate::call::Conversation;
 use crate::call::{Arrival, Order};
 use bitrix24::TenantId;
+use pacing::{CallNumber, Conversation, Rejection};
 
 /// A tenant's conversation. The portal is not known yet.
 type Line = (TenantId, Conversation);
@@ -78,7 +76,7 @@ impl Announced {
     /// # Errors
     ///
     /// The deadline passed.
-    pub(super) async fn turn(&self, deadline: Instant) -> Result<(), NotAdmitted> {
+    pub(super) async fn turn(&self, deadline: Instant) -> Result<(), Rejection> {
         if let Some(arrival) = &self.arrival {
             arrival.earlier_are_read().await;
         }
@@ -90,7 +88,7 @@ impl Announced {
                 .and_then(|line| line.turn(self.number));
             if let Some(turn) = turn {
                 let waited = tokio::time::timeout_at(deadline, turn).await;
-                waited.map_err(|_| NotAdmitted::DeadlinePassed)?.ok();
+                waited.map_err(|_| Rejection::DeadlinePassed)?.ok();
             }
         }
         Ok(())
@@ -188,7 +186,7 @@ mod tests {
         let second = site.announce(2, "acme", &[7]);
         let soon = Instant::now() + Duration::from_millis(5);
         let late = second.turn(soon).await.unwrap_err();
-        assert_eq!(late, NotAdmitted::DeadlinePassed);
+        assert_eq!(late, Rejection::DeadlinePassed);
     }
 
     #[tokio::test]

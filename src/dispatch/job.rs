@@ -1,4 +1,4 @@
-//! What a call carries while it waits and flies.
+//! The payload of a queued call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,64 +10,68 @@ use tracing::Span;
 
 use super::ledger::Claim;
 use super::not_admitted::NotAdmitted;
-use super::room::Seat;
 use super::send_error::SendError;
 use crate::tenant::Opened;
-use bitrix24::{Answer, CallError, Command, Parameters};
+use bitrix24::{Answer, CallError, Command, Method, Parameters};
+use pacing::{SchedulingInfo, Slot};
 
-/// A call on its way to its end.
+/// What it takes to send a call and to return its outcome.
 pub(super) struct Job {
     pub(super) opened: Opened,
+    pub(super) method: Method,
     pub(super) parameters: Parameters,
-    /// Its form in a batch, if it may travel in one.
+    /// Its form in a batch, if it may be batched.
     pub(super) command: Option<Command>,
-    /// Its right to run for its idempotency key.
+    /// The claim on its idempotency key.
     pub(super) claim: Option<Claim>,
     pub(super) tries: Tries,
     pub(super) spent: Spent,
-    pub(super) seat: Seat,
-    pub(super) sending: Sending,
-    pub(super) end: oneshot::Sender<Ended>,
+    pub(super) slot: Slot,
+    pub(super) sent_flag: SentFlag,
+    pub(super) outcome: oneshot::Sender<CallOutcome>,
     /// The call's span, for traces.
     pub(super) span: Span,
 }
 
-/// Told whether the portal may be executing a call from now on.
+/// A call with what decides its turn.
+pub(super) type ScheduledJob = (SchedulingInfo, Job);
+
+/// Called when the portal may be executing the call from now on, and when it is not after all.
 pub type NoteSent = Arc<dyn Fn(bool) + Send + Sync>;
 
 /// Whether the portal may be executing a call.
 #[derive(Clone)]
-pub(super) struct Sending {
-    may_be: Arc<AtomicBool>,
+pub(super) struct SentFlag {
+    is_set: Arc<AtomicBool>,
     note: NoteSent,
 }
 
-impl Sending {
-    /// Not yet. `note` is told of each change.
+impl SentFlag {
+    /// Not set. `note` gets each change.
     pub(super) fn new(note: NoteSent) -> Self {
         Self {
-            may_be: Arc::default(),
+            is_set: Arc::default(),
             note,
         }
     }
 
-    pub(super) fn note(&self, may_be: bool) {
-        self.may_be.store(may_be, Ordering::Relaxed);
-        (self.note)(may_be);
+    fn set(&self, sent: bool) {
+        self.is_set.store(sent, Ordering::Relaxed);
+        (self.note)(sent);
     }
 
-    pub(super) fn may_be(&self) -> bool {
-        self.may_be.load(Ordering::Relaxed)
+    pub(super) fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::Relaxed)
     }
 }
 
-impl fmt::Debug for Sending {
+impl fmt::Debug for SentFlag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sending").field(&self.may_be).finish()
+        f.debug_tuple("SentFlag").field(&self.is_set).finish()
     }
 }
 
-/// How often a call was sent and for what it was sent again.
+/// How often a call was retried, by cause.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tries {
     pub(super) unreachable: u32,
@@ -87,75 +91,74 @@ pub struct Spent {
     pub portal: Duration,
 }
 
-/// A call that the portal has answered.
+/// A call with a response of the portal.
 #[derive(Clone, Debug)]
 pub struct Delivered {
-    /// The answer.
+    /// The response.
     pub answer: Answer,
-    /// Whether the answer was given to an earlier attempt.
+    /// Whether it is the response to an earlier attempt.
     pub is_replayed: bool,
 }
 
-/// What becomes of a call.
+/// How a queued call ended.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum CallOutcome {
     /// It was sent.
     Sent(Result<Delivered, SendError>, Spent),
     /// It was not sent.
     NotSent(NotAdmitted, Spent),
-    /// Its portal has moved: it has to be sent there.
+    /// Its portal has moved: it must be sent there.
     Moved(Box<Job>),
     /// Another replica runs it, for the same idempotency key.
     Overtaken(Spent),
 }
 
 impl Job {
-    /// The call is on its way from now on.
-    pub(super) fn leaves(&self) {
-        self.sending.note(true);
+    /// The portal may be executing the call from now on.
+    pub(super) fn note_sent(&self) {
+        self.sent_flag.set(true);
     }
 
-    /// The call was certainly not executed: its idempotency key is free unless it is sent again.
-    pub(super) fn came_back(&self) {
-        self.sending.note(false);
+    /// The call was definitely not executed: its idempotency key is free unless it is retried.
+    pub(super) fn note_not_executed(&self) {
+        self.sent_flag.set(false);
         if let Some(claim) = &self.claim {
-            claim.came_back();
+            claim.note_not_executed();
         }
     }
 
-    /// Whether nobody waits for it any more.
-    pub(super) fn is_abandoned(&self) -> bool {
-        self.end.is_closed()
+    /// Whether the caller has stopped waiting.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.outcome.is_closed()
     }
 
-    /// Tells whoever waits, if somebody does.
-    pub(super) fn sent(self, outcome: Result<Delivered, SendError>) {
-        // Nobody may be waiting any more.
-        drop(self.end.send(Ended::Sent(outcome, self.spent)));
+    /// Returns the result of a call that was sent, if the caller still waits.
+    pub(super) fn sent(self, result: Result<Delivered, SendError>) {
+        drop(self.outcome.send(CallOutcome::Sent(result, self.spent)));
     }
 
     pub(super) fn not_sent(self, why: NotAdmitted) {
-        self.came_back();
-        // What the portal has said says more.
-        let ended = match (self.tries.last, why.retry_after()) {
+        self.note_not_executed();
+        // The portal's own response says more.
+        let outcome = match (self.tries.last, why.retry_after()) {
             (Some(error), Some(retry_after)) => {
-                Ended::Sent(Err(SendError::later(error, retry_after)), self.spent)
+                CallOutcome::Sent(Err(SendError::later(error, retry_after)), self.spent)
             }
-            (Some(error), None) => Ended::Sent(Err(error.into()), self.spent),
-            (None, _) => Ended::NotSent(why, self.spent),
+            (Some(error), None) => CallOutcome::Sent(Err(error.into()), self.spent),
+            (None, _) => CallOutcome::NotSent(why, self.spent),
         };
-        drop(self.end.send(ended));
+        drop(self.outcome.send(outcome));
     }
 
     pub(super) fn overtaken(self) {
-        drop(self.end.send(Ended::Overtaken(self.spent)));
+        drop(self.outcome.send(CallOutcome::Overtaken(self.spent)));
     }
 
-    /// Gives the job to whoever waits for it, to be sent elsewhere.
+    /// Returns the job to the caller, to be sent elsewhere.
     pub(super) fn moved(mut self) {
-        let (end, _nobody) = oneshot::channel();
-        let end = std::mem::replace(&mut self.end, end);
-        drop(end.send(Ended::Moved(Box::new(self))));
+        let (unused, _) = oneshot::channel();
+        let outcome = std::mem::replace(&mut self.outcome, unused);
+        drop(outcome.send(CallOutcome::Moved(Box::new(self))));
     }
 }
 

@@ -53,7 +53,7 @@ pub struct Key {
     /// Whose it is.
     pub tenant: TenantId,
     /// The idempotency key.
-    pub request_id: Uuid,
+    pub idempotency_key: Uuid,
     /// What it asks for.
     pub fingerprint: Fingerprint,
 }
@@ -173,7 +173,7 @@ impl Ledger {
     ) -> Result<Entered, LedgerError> {
         let Key {
             tenant,
-            request_id: request,
+            idempotency_key: request,
             fingerprint,
         } = key;
         let id = Id { tenant, request };
@@ -187,7 +187,7 @@ impl Ledger {
             if !has_waited {
                 has_waited = true;
                 on_wait();
-                self.metrics.ledger_asked(LedgerResult::Waited);
+                self.metrics.key_looked_up(LedgerResult::Waited);
             }
             let told = tokio::time::timeout_at(deadline, told.wait_for(Option::is_some)).await;
             match told {
@@ -244,7 +244,7 @@ impl Ledger {
             if !is_running {
                 is_running = true;
                 on_wait();
-                self.metrics.ledger_asked(LedgerResult::Waited);
+                self.metrics.key_looked_up(LedgerResult::Waited);
             }
             let next = Instant::now() + pause.mul_f64(rand::random_range(0.75..1.25));
             if next >= deadline {

@@ -1,37 +1,37 @@
-//! Why a call that was sent has no good answer.
+//! Why a call that was sent failed.
 
 use std::time::Duration;
 
 use crate::tenant::AccessError;
 use bitrix24::{CallError, Outcome};
 
-/// Why a call that was sent has no good answer.
+/// Why a call that was sent failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The portal, or the way to it.
+    /// The portal, or the connection to it.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The portal refused to execute the call with the credential it had, and there is no other.
+    /// The portal rejected the credential of the call, and there is no other.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// The portal refused to execute the call, and it is known when a repeat makes sense.
+    /// The portal rejected the call, and it is known when to retry.
     #[error("{refusal}")]
     Later {
-        /// The refusal.
+        /// The rejection.
         refusal: CallError,
         /// How long to wait.
         retry_after: Duration,
     },
-    /// A fault of the program. What became of the call is not known.
+    /// A bug. The outcome of the call is unknown.
     #[error("the request crashed")]
     Crashed,
 }
 
-/// The shortest time after which a caller is asked to try again.
+/// The shortest time after which a caller is told to retry.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 impl SendError {
-    /// A refusal after which a repeat makes sense in so long a time: whole seconds, at least one.
+    /// A rejection with the time to retry after: whole seconds, at least one.
     pub(super) fn later(refusal: CallError, retry_after: Duration) -> Self {
         let seconds = retry_after.as_millis().div_ceil(1000);
         let retry_after = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
@@ -41,7 +41,7 @@ impl SendError {
         }
     }
 
-    /// What is known of the call's fate.
+    /// Whether the call was executed.
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Call(error) | Self::Later { refusal: error, .. } => error.outcome(),

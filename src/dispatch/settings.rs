@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bitrix24::PortalAddress;
+use pacing::Limits;
 
 use crate::settings::form::{hours, seconds, whole};
 use crate::settings::table;
@@ -58,6 +59,16 @@ table! {
 }
 
 impl Options {
+    /// The limits of one portal.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            waiting_calls: self.maximum_waiting_calls_per_portal,
+            parallel_requests: self.parallel_requests_per_portal,
+            batch_calls: self.maximum_batch,
+            operating_time: self.operating_limit,
+        }
+    }
+
     /// The limit of a method's operating time on this portal. Bitrix24 documents one for its cloud
     /// only.
     pub(crate) fn operating_limit_of(&self, portal: &PortalAddress) -> Option<Duration> {

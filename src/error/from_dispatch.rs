@@ -7,19 +7,28 @@ use super::from_tenant;
 use crate::api::openlines::v1::ErrorReason as Reason;
 use crate::dispatch::{LedgerFailure, NotAdmitted};
 use bitrix24::Outcome;
+use pacing::Rejection;
 
 pub(super) fn not_admitted(why: NotAdmitted) -> Failure {
     match why {
-        NotAdmitted::DeadlinePassed => Failure::of_facade(
+        NotAdmitted::Rejected(why) => rejected(why),
+        NotAdmitted::Ledger(why) => not_in_ledger(why),
+        NotAdmitted::Access(error) => from_tenant::not_opened(error),
+    }
+}
+
+fn rejected(why: Rejection) -> Failure {
+    match why {
+        Rejection::DeadlinePassed => Failure::of_facade(
             Reason::DeadlineBeforeSend,
             "the deadline passed before the request could be sent; nothing was sent",
         ),
-        NotAdmitted::QueueFull { retry_after } => passing(
+        Rejection::QueueFull { retry_after } => passing(
             Reason::QueueFull,
             "as many calls wait as may, for this portal or in all; nothing was sent".to_owned(),
             retry_after,
         ),
-        NotAdmitted::WaitTooLong {
+        Rejection::WaitTooLong {
             expected,
             retry_after,
         } => passing(
@@ -31,19 +40,17 @@ pub(super) fn not_admitted(why: NotAdmitted) -> Failure {
             ),
             retry_after,
         ),
-        NotAdmitted::OperatingLimit { retry_after } => passing(
+        Rejection::OperatingLimit { retry_after } => passing(
             Reason::OperatingLimit,
             "the method has used up its execution time on the portal, by the portal's own report; nothing was sent"
                 .to_owned(),
             retry_after,
         ),
-        NotAdmitted::PortalDown { retry_after } => passing(
+        Rejection::BreakerOpen { retry_after } => passing(
             Reason::PortalNotAnswering,
             "the portal has not answered the last requests, so nothing was sent".to_owned(),
             retry_after,
         ),
-        NotAdmitted::Ledger(why) => not_in_ledger(why),
-        NotAdmitted::Access(error) => from_tenant::not_opened(error),
     }
 }
 
@@ -97,8 +104,8 @@ mod tests {
     use crate::error::{Error, code_name};
 
     /// Code, reason and outcome in a line, the delay of `RetryInfo`, and the pushback in milliseconds.
-    fn told(why: NotAdmitted) -> (String, Option<Duration>, Option<String>) {
-        let status = Error::from(why).into_status(&CallIdentity::default());
+    fn told(why: impl Into<NotAdmitted>) -> (String, Option<Duration>, Option<String>) {
+        let status = Error::from(why.into()).into_status(&CallIdentity::default());
         let details = status.get_error_details();
         let info = details.error_info().unwrap();
         let pushback = status.metadata().get("grpc-retry-pushback-ms");
@@ -119,22 +126,22 @@ mod tests {
         let retry_after = Duration::from_millis(1500);
         for (why, expected) in [
             (
-                NotAdmitted::QueueFull { retry_after },
+                Rejection::QueueFull { retry_after },
                 "RESOURCE_EXHAUSTED QUEUE_FULL not_executed",
             ),
             (
-                NotAdmitted::WaitTooLong {
+                Rejection::WaitTooLong {
                     expected: Duration::from_secs(40),
                     retry_after,
                 },
                 "RESOURCE_EXHAUSTED WAIT_EXCEEDS_DEADLINE not_executed",
             ),
             (
-                NotAdmitted::OperatingLimit { retry_after },
+                Rejection::OperatingLimit { retry_after },
                 "RESOURCE_EXHAUSTED OPERATING_LIMIT not_executed",
             ),
             (
-                NotAdmitted::PortalDown { retry_after },
+                Rejection::BreakerOpen { retry_after },
                 "UNAVAILABLE PORTAL_NOT_ANSWERING not_executed",
             ),
         ] {
@@ -172,7 +179,7 @@ mod tests {
                 None,
             ),
         ] {
-            let (line, told_delay, _) = told(why.into());
+            let (line, told_delay, _) = told(why);
             assert_eq!((line.as_str(), told_delay), (expected, delay));
         }
     }

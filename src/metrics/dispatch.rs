@@ -6,7 +6,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 
 use super::{Metrics, seconds};
-use crate::call::Priority;
+use pacing::{Priority, Rejection};
 
 /// Bounds of the wait in a queue, in seconds: from the few milliseconds of waiting for company to a deadline.
 const WAIT_SECONDS: [f64; 12] = [
@@ -22,44 +22,28 @@ const COMMANDS: [f64; 7] = [1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0];
 /// Bounds of the execution time that is left, in seconds: the usual limit is 480.
 const REMAINING_SECONDS: [f64; 8] = [0.0, 10.0, 30.0, 60.0, 120.0, 240.0, 360.0, 480.0];
 
-/// Why a call was not sent for want of room or time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// As many calls wait as may.
-    QueueFull,
-    /// It would have to wait beyond its deadline.
-    WaitExceedsDeadline,
-    /// Its method has used up its execution time.
-    OperatingLimit,
-    /// Its portal has not answered the last requests.
-    PortalNotAnswering,
-    /// Its deadline passed while it waited.
-    DeadlineBeforeSend,
-}
+/// The reasons of a [`Rejection`].
+const REJECTIONS: [&str; 5] = [
+    "queue_full",
+    "wait_exceeds_deadline",
+    "operating_limit",
+    "portal_not_answering",
+    "deadline_before_send",
+];
 
-impl Refused {
-    const ALL: [Self; 5] = [
-        Self::QueueFull,
-        Self::WaitExceedsDeadline,
-        Self::OperatingLimit,
-        Self::PortalNotAnswering,
-        Self::DeadlineBeforeSend,
-    ];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::QueueFull => "queue_full",
-            Self::WaitExceedsDeadline => "wait_exceeds_deadline",
-            Self::OperatingLimit => "operating_limit",
-            Self::PortalNotAnswering => "portal_not_answering",
-            Self::DeadlineBeforeSend => "deadline_before_send",
-        }
+fn reason(rejection: Rejection) -> &'static str {
+    match rejection {
+        Rejection::QueueFull { .. } => "queue_full",
+        Rejection::WaitTooLong { .. } => "wait_exceeds_deadline",
+        Rejection::OperatingLimit { .. } => "operating_limit",
+        Rejection::BreakerOpen { .. } => "portal_not_answering",
+        Rejection::DeadlinePassed => "deadline_before_send",
     }
 }
 
 /// Why a call that was certainly not executed is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RepeatCause {
+pub enum RetryCause {
     /// No connection came about.
     Unreachable,
     /// The portal had no room in its budget.
@@ -72,7 +56,7 @@ pub enum RepeatCause {
     BatchRefused,
 }
 
-impl RepeatCause {
+impl RetryCause {
     const ALL: [Self; 5] = [
         Self::Unreachable,
         Self::RateLimited,
@@ -200,11 +184,10 @@ impl DispatchInstruments {
             self.waiting_calls.add(0, &[of_priority(priority)]);
         }
         self.waiting_bytes.add(0, &[]);
-        for why in Refused::ALL {
-            self.refusals
-                .add(0, &[KeyValue::new("reason", why.as_str())]);
+        for reason in REJECTIONS {
+            self.refusals.add(0, &[KeyValue::new("reason", reason)]);
         }
-        for cause in RepeatCause::ALL {
+        for cause in RetryCause::ALL {
             self.repeats
                 .add(0, &[KeyValue::new("cause", cause.as_str())]);
         }
@@ -240,14 +223,14 @@ impl Metrics {
     }
 
     /// Counts a call that begins to wait, with the size of its parameters.
-    pub fn wait_begun(&self, priority: Priority, bytes: usize) {
+    pub fn call_queued(&self, priority: Priority, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.dispatch.waiting_calls.add(1, &[of_priority(priority)]);
         self.dispatch.waiting_bytes.add(bytes, &[]);
     }
 
     /// Counts a call that waits no longer, however its wait has ended.
-    pub fn wait_ended(&self, priority: Priority, bytes: usize) {
+    pub fn call_dequeued(&self, priority: Priority, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.dispatch
             .waiting_calls
@@ -271,15 +254,14 @@ impl Metrics {
         }
     }
 
-    /// Counts a call that is not sent for want of room or time.
-    pub fn call_refused(&self, why: Refused) {
-        self.dispatch
-            .refusals
-            .add(1, &[KeyValue::new("reason", why.as_str())]);
+    /// Counts a call that is rejected.
+    pub fn call_rejected(&self, why: Rejection) {
+        let reason = KeyValue::new("reason", reason(why));
+        self.dispatch.refusals.add(1, &[reason]);
     }
 
     /// Counts a call that is put back to be sent again.
-    pub fn call_repeated(&self, cause: RepeatCause) {
+    pub fn call_retried(&self, cause: RetryCause) {
         self.dispatch
             .repeats
             .add(1, &[KeyValue::new("cause", cause.as_str())]);
@@ -305,7 +287,7 @@ impl Metrics {
     }
 
     /// Counts a call with an idempotency key.
-    pub fn ledger_asked(&self, result: LedgerResult) {
+    pub fn key_looked_up(&self, result: LedgerResult) {
         self.dispatch
             .ledger
             .add(1, &[KeyValue::new("result", result.as_str())]);
@@ -319,7 +301,7 @@ impl Metrics {
     }
 
     /// Notes whether the database that the budgets are shared through does not answer.
-    pub fn sharing_database_away(&self, away: bool) {
+    pub fn sharing_isolated(&self, away: bool) {
         self.dispatch.database_away.record(u64::from(away), &[]);
     }
 }

@@ -57,7 +57,7 @@ impl Claim {
     }
 
     /// Notes that the call was certainly not executed, or not sent at all: it may go again, or be given up.
-    pub(in crate::dispatch) fn came_back(&self) {
+    pub(in crate::dispatch) fn note_not_executed(&self) {
         self.may_be_sent.store(false, Ordering::Relaxed);
     }
 

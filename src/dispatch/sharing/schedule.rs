@@ -2,65 +2,73 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
-use super::{Entry, lock};
+use pacing::sharing::lock;
 
-#[derive(Default)]
-pub(super) struct Schedule {
-    due: Mutex<Due>,
-    /// Told when the first one is another.
+/// The due exchanges of entries `E`.
+pub(super) struct Schedule<E> {
+    due: Mutex<Due<E>>,
+    /// Notified when another one is the first.
     changed: Notify,
 }
 
-#[derive(Default)]
-struct Due {
-    /// The numbers tell apart what is due at the same time.
-    first: BTreeMap<(Instant, u64), Arc<Entry>>,
+struct Due<E> {
+    /// By time; the entries' numbers tell apart those that are due at the same time.
+    first: BTreeMap<(Instant, u64), Arc<E>>,
     of: HashMap<u64, Instant>,
 }
 
-impl Schedule {
-    /// Notes when a portal is due; None: not before it is noted anew.
-    pub(super) fn set(&self, entry: &Arc<Entry>, at: Option<Instant>) {
+impl<E> Default for Schedule<E> {
+    fn default() -> Self {
+        Self {
+            due: Mutex::new(Due {
+                first: BTreeMap::new(),
+                of: HashMap::new(),
+            }),
+            changed: Notify::new(),
+        }
+    }
+}
+
+impl<E> Schedule<E> {
+    /// Sets when an entry is due; `None`: not before it is set again.
+    pub(super) fn set(&self, number: u64, entry: &Arc<E>, at: Option<Instant>) {
         let mut due = lock(&self.due);
-        let known = due.of.get(&entry.number).copied();
+        let known = due.of.get(&number).copied();
         if known == at {
             return;
         }
         if let Some(known) = known {
-            due.first.remove(&(known, entry.number));
-            due.of.remove(&entry.number);
+            due.first.remove(&(known, number));
+            due.of.remove(&number);
         }
         if let Some(at) = at {
-            due.first.insert((at, entry.number), entry.clone());
-            due.of.insert(entry.number, at);
-            let is_first = due
-                .first
-                .first_key_value()
-                .is_some_and(|((first, _), _)| *first == at);
-            if is_first {
+            due.first.insert((at, number), entry.clone());
+            due.of.insert(number, at);
+            let first = due.first.first_key_value();
+            if first.is_some_and(|((first, _), _)| *first == at) {
                 self.changed.notify_one();
             }
         }
     }
 
-    /// Waits until something is due and takes at most so many, in the order of their names.
-    pub(super) async fn next(&self, most: usize) -> Vec<Arc<Entry>> {
+    /// Waits until something is due, and takes at most this many entries.
+    pub(super) async fn next(&self, most: usize) -> Vec<Arc<E>> {
         loop {
-            let mut taken = self.take(Instant::now(), most);
+            let now = tokio::time::Instant::now().into_std();
+            let taken = self.take(now, most);
             if !taken.is_empty() {
-                taken.sort_by(|one, other| one.portal.cmp(&other.portal));
                 return taken;
             }
             match self.first() {
                 None => self.changed.notified().await,
                 Some(at) => {
-                    let wait = tokio::time::timeout_at(at, self.changed.notified());
-                    // Either way it is looked at again.
-                    let _ = wait.await;
+                    let changed = self.changed.notified();
+                    // Either way the loop checks again.
+                    let _ = tokio::time::timeout_at(at.into(), changed).await;
                 }
             }
         }
@@ -71,16 +79,16 @@ impl Schedule {
         due.first.first_key_value().map(|((at, _), _)| *at)
     }
 
-    fn take(&self, now: Instant, most: usize) -> Vec<Arc<Entry>> {
+    fn take(&self, now: Instant, most: usize) -> Vec<Arc<E>> {
         let mut due = lock(&self.due);
         let mut taken = Vec::new();
         while taken.len() < most
             && let Some(first) = due.first.first_entry()
             && first.key().0 <= now
         {
-            let entry = first.remove();
-            due.of.remove(&entry.number);
-            taken.push(entry);
+            let (_, number) = *first.key();
+            taken.push(first.remove());
+            due.of.remove(&number);
         }
         taken
     }

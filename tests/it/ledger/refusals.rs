@@ -14,7 +14,7 @@ async fn an_end_that_the_database_refuses_holds_no_other_up(stores: Stores) {
     let process = Process::start(&stores.open(&keyring()).await);
     let keys: Vec<_> = (0..20).map(|_| new_key()).collect();
     let claims = join_all(keys.iter().map(|key| process.send(key))).await;
-    let refused = keys[7].request_id;
+    let refused = keys[7].idempotency_key;
     let (refuse, allow) = if stores.is_shared() {
         (
             format!(

@@ -80,7 +80,7 @@ async fn a_call_is_sent_again_under_its_own_row(stores: Stores) {
 async fn another_request_with_the_same_key_is_refused(stores: Stores) {
     let process = Process::start(&stores.open(&keyring()).await);
     let key = new_key();
-    let other = key_of(key.request_id, "another text");
+    let other = key_of(key.idempotency_key, "another text");
     let claim = process.send(&key).await;
     assert_reused(process.enter(&other).await);
     process.end(claim, Recorded::Unknown).await;
@@ -92,7 +92,7 @@ async fn another_request_with_the_same_key_is_refused(stores: Stores) {
 async fn the_same_key_of_another_tenant_is_another_call(stores: Stores) {
     let process = Process::start(&stores.open(&keyring()).await);
     let key = new_key();
-    let mut other = key_of(key.request_id, "another text");
+    let mut other = key_of(key.idempotency_key, "another text");
     other.tenant = id("other");
     let claim = process.send(&key).await;
     process.end(claim, Recorded::Answered(answer(1))).await;

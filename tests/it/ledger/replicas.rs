@@ -27,7 +27,7 @@ async fn a_call_that_another_replica_is_sending_is_waited_for() {
     };
     let key = new_key();
     let claim = one.send(&key).await;
-    assert_reused(other.enter(&key_of(key.request_id, "another")).await);
+    assert_reused(other.enter(&key_of(key.idempotency_key, "another")).await);
     assert_still_running(other.enter_within(&key, SHORT).await);
     let waiting = join_all((0..5).map(|_| other.enter(&key)));
     let ending = async {

@@ -149,7 +149,7 @@ async fn pause(random: &mut StdRng) {
 impl Portal {
     fn begin(&self, key: &Key) {
         let mut calls = self.calls.lock().unwrap();
-        let call = calls.entry(key.request_id).or_default();
+        let call = calls.entry(key.idempotency_key).or_default();
         assert_eq!(call.running, 0, "it is sent side by side");
         assert_eq!(call.told, None, "it is sent although its fate is known");
         call.running += 1;
@@ -157,7 +157,7 @@ impl Portal {
 
     fn end(&self, key: &Key, executed: bool) {
         let mut calls = self.calls.lock().unwrap();
-        let call = calls.get_mut(&key.request_id).unwrap();
+        let call = calls.get_mut(&key.idempotency_key).unwrap();
         call.running -= 1;
         call.executed += u32::from(executed);
     }
@@ -165,7 +165,7 @@ impl Portal {
     /// Everybody is told the same, and only what was sent.
     fn told(&self, key: &Key, told: Option<Answer>) {
         let mut calls = self.calls.lock().unwrap();
-        let call = calls.get_mut(&key.request_id).unwrap();
+        let call = calls.get_mut(&key.idempotency_key).unwrap();
         let before = call.told.get_or_insert_with(|| told.clone());
         assert_eq!(*before, told);
     }

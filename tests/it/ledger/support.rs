@@ -110,11 +110,11 @@ pub(super) fn new_key() -> Key {
 }
 
 /// A call with this idempotency key and text.
-pub(super) fn key_of(request_id: Uuid, text: &str) -> Key {
+pub(super) fn key_of(idempotency_key: Uuid, text: &str) -> Key {
     let parameters = Parameters::of(&json!({"MESSAGE": text})).unwrap();
     Key {
         tenant: id("acme"),
-        request_id,
+        idempotency_key,
         fingerprint: Fingerprint::of(Method::AddCrmMessage, &parameters),
     }
 }

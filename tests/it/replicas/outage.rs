@@ -1,10 +1,9 @@
 //! The database goes away and comes back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bitrix24_openlines::dispatch::sharing::State;
+use bitrix24_openlines::dispatch::sharing::SharingState;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::together::{Arrivals, FAST, Together, send_until};
 use crate::support::proxy::{Mode, Proxy};
@@ -27,7 +26,7 @@ async fn without_the_database_every_replica_sends_its_part_and_comes_back_by_its
 
         tokio::time::sleep(Duration::from_secs(3)).await;
         proxy.set(away);
-        let changed = async |wanted: State| {
+        let changed = async |wanted: SharingState| {
             for replica in &together.replicas {
                 let mut state = replica.state();
                 let changed = state.wait_for(|state| *state == wanted);
@@ -35,13 +34,13 @@ async fn without_the_database_every_replica_sends_its_part_and_comes_back_by_its
                 changed.unwrap().unwrap();
             }
         };
-        changed(State::Alone).await;
+        changed(SharingState::Isolated).await;
         let before = arrivals.count(FAST).0;
         tokio::time::sleep(Duration::from_secs(3)).await;
         let alone = arrivals.count(FAST).0 - before;
         proxy.set(Mode::Open);
         let opened = Instant::now();
-        changed(State::Together).await;
+        changed(SharingState::Shared).await;
         // They reckon with two seconds; of more than that, on a busy machine, the portal has to refuse something.
         let is_busy = opened.elapsed() > Duration::from_secs(2);
         sending.join_all().await;

@@ -1,13 +1,11 @@
-//! Together they use the whole budget, and never more.
+//! Together replicas use the whole rate limit, and never more.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bitrix24::{Intensity, Plan};
-use bitrix24_openlines::dispatch::Taken;
-use bitrix24_openlines::dispatch::sharing::Report;
 use bitrix24_openlines::settings::Environment;
+use pacing::sharing::{PortalBucket, Report};
+use pacing::{RateLimit, Taken};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::together::{Arrivals, FAST, PORTAL, Together, send_until};
 use crate::support::stores::{Stores, keyring};
@@ -17,68 +15,70 @@ use crate::support::until;
 /// bar is held too, which a slow machine would miss.
 pub(super) const FIGURES: &str = "OPENLINES_TEST_SHARING";
 
+const STANDARD: RateLimit = RateLimit {
+    burst: 50,
+    per_second: 2.0,
+};
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_together_use_the_whole_budget_and_never_exceed_it() {
     let real = Environment::of_process().get(FIGURES) == Some(Ok("real"));
     for (replicas, with_calls) in [(1, 1), (2, 2), (3, 3), (2, 1), (3, 1)] {
-        // Each with a portal that nobody has called yet.
+        // Each with a portal that was not called yet.
         let Some(stores) = Stores::postgresql().await else {
             return;
         };
-        let (intensity, seconds, bar) = if real {
-            (Plan::Standard.intensity().unwrap(), 60, 0.97)
+        let (limit, seconds, bar) = if real {
+            (STANDARD, 60, 0.97)
         } else {
             (FAST, 6, 0.9)
         };
         let together = Together::start(stores.url(), replicas).await;
-        let (sent, refused) = load(&together, with_calls, intensity, seconds).await;
+        let (sent, rejected) = load(&together, with_calls, limit, seconds).await;
         together.stop().await;
-        let whole = f64::from(intensity.burst) + intensity.per_second * f64::from(seconds);
+        let whole = f64::from(limit.burst) + limit.per_second * f64::from(seconds);
         let share = f64::from(sent) / whole;
-        let told = format!(
+        let context = format!(
             "{replicas} replicas, {with_calls} with calls: {sent} sent, {share:.3} of the budget"
         );
-        println!("{told}");
-        assert_eq!(refused, 0, "{told}");
-        assert!(share >= bar, "{told}");
+        println!("{context}");
+        assert_eq!(rejected, 0, "{context}");
+        assert!(share >= bar, "{context}");
     }
 }
 
 async fn load(
     together: &Together,
     with_calls: usize,
-    intensity: Intensity,
+    limit: RateLimit,
     seconds: u32,
 ) -> (u32, u32) {
     let arrivals = Arrivals::default();
     let end = Instant::now() + Duration::from_secs(seconds.into());
     let sending = together.replicas.iter().take(with_calls);
-    let sending =
-        sending.map(|replica| send_until(end, replica.clone(), intensity, arrivals.clone()));
+    let sending = sending.map(|replica| send_until(end, replica.clone(), limit, arrivals.clone()));
     sending.collect::<JoinSet<()>>().join_all().await;
-    arrivals.count(intensity)
+    arrivals.count(limit)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refusal_of_the_portal_holds_every_replica_back() {
+async fn a_rejection_by_the_portal_holds_every_replica_back() {
     let Some(stores) = Stores::postgresql().await else {
         return;
     };
     let together = Together::start(stores.url(), 2).await;
     // Nothing drains while the test looks.
-    let intensity = Intensity {
+    let limit = RateLimit {
         burst: 50,
         per_second: 0.001,
     };
-    let one = together.replicas[0].bucket(PORTAL, intensity, || {});
-    let other = together.replicas[1].bucket(PORTAL, intensity, || {});
-    let take = |bucket: &bitrix24_openlines::dispatch::sharing::PortalBucket| {
-        bucket.take(Instant::now()) == Taken::Granted
-    };
+    let one = together.replicas[0].bucket(PORTAL, limit, || {});
+    let other = together.replicas[1].bucket(PORTAL, limit, || {});
+    let take = |bucket: &PortalBucket| bucket.take(Instant::now()) == Taken::Granted;
     until("permits", || take(&one)).await;
     until("permits", || take(&other)).await;
-    one.refused(Instant::now());
-    until("the refusal is known", || one.room(Instant::now()) < 1.0).await;
+    one.rejected(Instant::now());
+    until("the rejection is known", || one.room(Instant::now()) < 1.0).await;
     until("what was granted before is used", || !take(&other)).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(!take(&one));
@@ -88,7 +88,7 @@ async fn a_refusal_of_the_portal_holds_every_replica_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn operating_time_that_one_replica_hears_of_is_told_to_the_others() {
+async fn operating_time_is_reported_to_the_other_replicas() {
     let Some(stores) = Stores::postgresql().await else {
         return;
     };
@@ -104,8 +104,8 @@ async fn operating_time_that_one_replica_hears_of_is_told_to_the_others() {
     };
     one.report(Instant::now(), report.clone());
     let read = || {
-        let heard = other.heard(Instant::now(), 0)?;
-        heard.others.first().cloned()
+        let update = other.reports_since(0, Instant::now())?;
+        update.others.first().cloned()
     };
     until("the report", || {
         // It comes with the next exchange.

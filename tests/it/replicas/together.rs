@@ -1,16 +1,15 @@
-//! Replicas, with calls to send, and the portal's account of what has arrived.
+//! Replicas with calls to send, and the portal's count of what arrived.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bitrix24::Intensity;
-use bitrix24_openlines::dispatch::Taken;
-use bitrix24_openlines::dispatch::sharing::{PortalBucket, Sharing};
+use bitrix24_openlines::dispatch::sharing::Sharing;
+use pacing::sharing::PortalBucket;
+use pacing::{RateLimit, Taken};
 use rand::RngExt;
 use store::{Access, Store, StoreUrl};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -20,7 +19,7 @@ use crate::support::stores::keyring;
 pub(crate) const PORTAL: &str = "portal.bitrix24.example";
 
 /// As the standard plan, ten times as fast.
-pub(crate) const FAST: Intensity = Intensity {
+pub(crate) const FAST: RateLimit = RateLimit {
     burst: 50,
     per_second: 20.0,
 };
@@ -33,7 +32,7 @@ pub(crate) struct Together {
 }
 
 impl Together {
-    /// So many replicas on the database of this URL.
+    /// This many replicas on the database of this URL.
     pub(crate) async fn start(url: &str, number: u32) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let mut replicas = Vec::new();
@@ -66,24 +65,24 @@ impl Together {
 pub(crate) struct Arrivals(Arc<Mutex<Vec<Instant>>>);
 
 impl Arrivals {
-    /// How many requests the portal has taken, and how many it has refused.
-    pub(crate) fn count(&self, intensity: Intensity) -> (u32, u32) {
+    /// How many requests the portal accepted, and how many it rejected.
+    pub(crate) fn count(&self, limit: RateLimit) -> (u32, u32) {
         let mut arrivals = self.0.lock().unwrap().clone();
         arrivals.sort();
-        let (mut level, mut taken, mut refused) = (0.0_f64, 0, 0);
+        let (mut level, mut taken, mut rejected) = (0.0_f64, 0, 0);
         let mut before: Option<Instant> = None;
         for at in arrivals {
             let passed = before.map_or(0.0, |before| (at - before).as_secs_f64());
-            level = (level - passed * intensity.per_second).max(0.0);
-            if level + 1.0 <= f64::from(intensity.burst) {
+            level = (level - passed * limit.per_second).max(0.0);
+            if level + 1.0 <= f64::from(limit.burst) {
                 level += 1.0;
                 taken += 1;
             } else {
-                refused += 1;
+                rejected += 1;
             }
             before = Some(at);
         }
-        (taken, refused)
+        (taken, rejected)
     }
 }
 
@@ -91,27 +90,27 @@ impl Arrivals {
 pub(crate) async fn send_until(
     end: Instant,
     sharing: Sharing,
-    intensity: Intensity,
+    limit: RateLimit,
     arrivals: Arrivals,
 ) {
     let woken = Arc::new(Notify::new());
     let wake = woken.clone();
-    let bucket = sharing.bucket(PORTAL, intensity, move || wake.notify_one());
+    let bucket = sharing.bucket(PORTAL, limit, move || wake.notify_one());
     let bucket = Arc::new(bucket);
     let mut requests = JoinSet::new();
     while Instant::now() < end {
         let now = Instant::now();
         match bucket.take(now) {
             Taken::Granted => {
-                requests.spawn(send(bucket.clone(), intensity, arrivals.clone()));
+                requests.spawn(send(bucket.clone(), limit, arrivals.clone()));
             }
             Taken::At(at) => {
                 bucket.want(now, 100);
-                let _ = tokio::time::timeout_at(at.min(end), woken.notified()).await;
+                let _ = tokio::time::timeout_at(at.min(end).into(), woken.notified()).await;
             }
             Taken::Asked => {
                 bucket.want(now, 100);
-                let _ = tokio::time::timeout_at(end, woken.notified()).await;
+                let _ = tokio::time::timeout_at(end.into(), woken.notified()).await;
             }
         }
     }
@@ -119,14 +118,14 @@ pub(crate) async fn send_until(
     requests.join_all().await;
 }
 
-/// Leaves soon and arrives some time later.
-async fn send(bucket: Arc<PortalBucket>, intensity: Intensity, arrivals: Arrivals) {
+/// Sends a request that arrives some time later.
+async fn send(bucket: Arc<PortalBucket>, limit: RateLimit, arrivals: Arrivals) {
     let connecting = Duration::from_micros(rand::rng().random_range(0..3_000));
     tokio::time::sleep(connecting).await;
     let now = Instant::now();
-    bucket.departed(now);
-    // The longest way that is reckoned with for this bucket.
-    let longest = 0.01 * f64::from(intensity.burst) / intensity.per_second;
-    let way = Duration::from_secs_f64(rand::rng().random_range(0.0..longest));
-    arrivals.0.lock().unwrap().push(now + way);
+    bucket.sent(now);
+    // The longest transit that this bucket reckons with.
+    let longest = 0.01 * f64::from(limit.burst) / limit.per_second;
+    let transit = Duration::from_secs_f64(rand::rng().random_range(0.0..longest));
+    arrivals.0.lock().unwrap().push(now + transit);
 }

@@ -1,0 +1,17 @@
+//! The state machine of one portal: what is known of it, and what is sent to it next.
+
+mod admission;
+mod demand;
+mod gathering;
+mod linger;
+mod next;
+mod operating;
+mod packing;
+mod state;
+mod wait;
+
+pub use self::next::Next;
+pub use self::state::{Portal, RequestOutcome};
+
+#[cfg(test)]
+mod tests;

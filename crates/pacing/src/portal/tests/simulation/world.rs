@@ -1,0 +1,375 @@
+//! Callers, the portal under test, and the network.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::time::{Duration, Instant};
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use super::model::Model;
+use crate::samples::{LIMITS, METHOD, STANDARD};
+use crate::{
+    CallNumber, Conversation, Limits, Next, Portal, Priority, RequestOutcome, SchedulingInfo,
+};
+
+/// The most calls that may wait, so that the limit is reached.
+const QUEUE: usize = 3000;
+const PARALLEL: usize = 60;
+
+/// Which calls arrive, and how the portal responds.
+#[derive(Clone, Debug)]
+pub(super) struct Traffic {
+    /// Calls a second, chosen at random every minute.
+    calls_per_second: Vec<f64>,
+    /// How many calls arrive at once in a burst.
+    burst: usize,
+    bulk_percent: u32,
+    /// The part of calls that may not be batched.
+    single_percent: u32,
+    conversations: u32,
+    deadline: std::ops::Range<u64>,
+    /// Requests of another client at the same address, a second.
+    others_per_second: f64,
+    /// The part of requests without a response, in percent.
+    lost_percent: u32,
+}
+
+impl Traffic {
+    /// Quiet minutes, busy minutes, and sudden thousands.
+    pub(super) fn weather() -> Self {
+        Self {
+            calls_per_second: vec![0.05, 0.5, 2.0, 10.0, 60.0],
+            burst: 1500,
+            bulk_percent: 20,
+            single_percent: 2,
+            conversations: 400,
+            deadline: 20..56,
+            others_per_second: 0.0,
+            lost_percent: 1,
+        }
+    }
+
+    /// More than can be sent, always.
+    pub(super) fn overload() -> Self {
+        Self {
+            calls_per_second: vec![150.0],
+            burst: 0,
+            bulk_percent: 50,
+            single_percent: 0,
+            conversations: 4000,
+            deadline: 50..56,
+            others_per_second: 0.0,
+            lost_percent: 0,
+        }
+    }
+
+    /// Another client uses a quarter of the rate limit, unseen.
+    pub(super) fn shared_with_others() -> Self {
+        Self {
+            others_per_second: 0.5,
+            lost_percent: 0,
+            ..Self::weather()
+        }
+    }
+}
+
+/// The outcomes of all calls.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Totals {
+    pub(super) came: usize,
+    pub(super) delivered: usize,
+    pub(super) rejected: usize,
+    pub(super) expired: usize,
+    pub(super) bulk: usize,
+    pub(super) by_tenant: BTreeMap<String, usize>,
+}
+
+type Request = (Vec<(SchedulingInfo, ())>, Vec<Conversation>);
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Minute,
+    Call,
+    Burst,
+    OtherClient,
+    Sent(usize),
+    Arrives(usize),
+    Completes(usize),
+    Deadline(CallNumber),
+    Alarm,
+    End,
+}
+
+pub(super) struct World {
+    pub(super) seed: u64,
+    traffic: Traffic,
+    random: SmallRng,
+    state: Portal<()>,
+    pub(super) portal: Model,
+    pub(super) totals: Totals,
+    start: Instant,
+    now: Duration,
+    events: BinaryHeap<Reverse<(Duration, Event)>>,
+    in_flight: HashMap<usize, (Request, Duration, bool)>,
+    waiting: HashMap<CallNumber, ()>,
+    rate: f64,
+    numbers: CallNumber,
+    over: bool,
+    alarm: Option<Duration>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, traffic: Traffic) -> Self {
+        let limits = Limits {
+            waiting_calls: QUEUE,
+            parallel_requests: PARALLEL,
+            ..LIMITS
+        };
+        let start = Instant::now();
+        Self {
+            seed,
+            traffic,
+            random: SmallRng::seed_from_u64(seed),
+            state: Portal::new(limits, Some(STANDARD), None, start),
+            portal: Model::default(),
+            totals: Totals::default(),
+            start,
+            now: Duration::ZERO,
+            events: BinaryHeap::new(),
+            in_flight: HashMap::new(),
+            waiting: HashMap::new(),
+            rate: 1.0,
+            numbers: 0,
+            over: false,
+            alarm: None,
+        }
+    }
+
+    /// Calls arrive for this span, and then all of them complete.
+    pub(super) fn run(mut self, span: Duration) -> Self {
+        self.at(Duration::ZERO, Event::Minute);
+        self.at(Duration::ZERO, Event::Call);
+        if self.traffic.others_per_second > 0.0 {
+            self.at(Duration::ZERO, Event::OtherClient);
+        }
+        self.at(span, Event::End);
+        while let Some(Reverse((at, event))) = self.events.pop() {
+            assert!(at >= self.now, "time goes on");
+            self.now = at;
+            self.happens(event);
+            self.pump();
+            assert!(self.in_flight.len() <= PARALLEL, "seed {}", self.seed);
+            assert!(self.waiting.len() <= QUEUE, "seed {}", self.seed);
+            if self.traffic.others_per_second == 0.0 {
+                assert_eq!(self.portal.rejected, 0, "seed {} at {at:?}", self.seed);
+            }
+        }
+        assert!(self.waiting.is_empty() && self.in_flight.is_empty());
+        self
+    }
+
+    fn happens(&mut self, event: Event) {
+        match event {
+            Event::End => self.over = true,
+            Event::Minute if !self.over => {
+                let choice = self
+                    .random
+                    .random_range(0..self.traffic.calls_per_second.len());
+                self.rate = self.traffic.calls_per_second[choice];
+                if self.traffic.burst > 0 && self.random.random_range(0..10) == 0 {
+                    self.after(Duration::from_millis(500), Event::Burst);
+                }
+                self.after(Duration::from_secs(60), Event::Minute);
+            }
+            Event::Call if !self.over => {
+                self.call();
+                let wait = self.random.random_range(0.0..2.0) / self.rate;
+                self.after(Duration::from_secs_f64(wait), Event::Call);
+            }
+            Event::Burst if !self.over => {
+                (0..self.traffic.burst).for_each(|_| self.call());
+            }
+            Event::OtherClient if !self.over => {
+                self.portal.other_client(self.now);
+                let wait = self.random.random_range(0.0..2.0) / self.traffic.others_per_second;
+                self.after(Duration::from_secs_f64(wait), Event::OtherClient);
+            }
+            Event::Minute | Event::Call | Event::Burst | Event::OtherClient => {}
+            Event::Sent(request) => {
+                self.state.sent(self.start + self.now);
+                let transit = Duration::from_millis(self.random.random_range(1..100));
+                self.after(transit, Event::Arrives(request));
+            }
+            Event::Arrives(request) => self.arrives(request),
+            Event::Completes(request) => self.completes(request),
+            Event::Deadline(number) => {
+                if self.waiting.remove(&number).is_some() {
+                    assert!(self.state.cancel(number).is_some());
+                    self.totals.expired += 1;
+                }
+            }
+            Event::Alarm => {
+                if self.alarm == Some(self.now) {
+                    self.alarm = None;
+                }
+            }
+        }
+    }
+
+    fn call(&mut self) {
+        self.numbers += 1;
+        self.totals.came += 1;
+        let tenant = ["north", "south", "west"][self.random.random_range(0..3)];
+        // Few conversations have many calls.
+        let spread = self.random.random_range(0.0_f64..1.0).powi(3);
+        let conversation = (spread * f64::from(self.traffic.conversations)).floor();
+        let is_bulk = self.random.random_range(0..100) < self.traffic.bulk_percent;
+        let is_single = self.random.random_range(0..100) < self.traffic.single_percent;
+        let seconds = self.random.random_range(self.traffic.deadline.clone());
+        let now = self.start + self.now;
+        let deadline = self.now + Duration::from_secs(seconds);
+        let info = SchedulingInfo {
+            number: self.numbers,
+            tenant: tenant.into(),
+            method: METHOD,
+            conversations: vec![Conversation::of(&(tenant, conversation.to_bits(), is_bulk))],
+            priority: if is_bulk {
+                Priority::Bulk
+            } else {
+                Priority::Interactive
+            },
+            deadline: self.start + deadline,
+            arrived: now,
+            not_before: None,
+            command_bytes: (!is_single).then_some(300),
+        };
+        let number = info.number;
+        match self.state.submit(info, (), now) {
+            Ok(()) => {
+                self.waiting.insert(number, ());
+                self.at(deadline, Event::Deadline(number));
+            }
+            Err(_rejected) => self.totals.rejected += 1,
+        }
+    }
+
+    fn pump(&mut self) {
+        loop {
+            match self.state.next(self.start + self.now) {
+                Next::Send(permit) => {
+                    let (calls, conversations) = permit.into_parts();
+                    let calls: Vec<_> = calls.into_iter().map(|call| (call.info, ())).collect();
+                    for (info, ()) in &calls {
+                        assert!(self.waiting.remove(&info.number).is_some());
+                    }
+                    let size = u32::try_from(calls.len()).unwrap();
+                    let slowness = self.random.random_range(1..5_u32);
+                    let took =
+                        Duration::from_millis(50) + Duration::from_millis(10) * slowness * size;
+                    let lost = self.random.random_range(0..100) < self.traffic.lost_percent;
+                    let request = self.in_flight.keys().max().map_or(0, |newest| newest + 1);
+                    let request = request.max(self.portal.accepted + self.portal.rejected);
+                    self.in_flight
+                        .insert(request, ((calls, conversations), took, lost));
+                    // Sometimes the connection must be made first.
+                    let sending = if self.random.random_range(0..10) == 0 {
+                        200
+                    } else {
+                        0
+                    };
+                    self.after(Duration::from_millis(sending), Event::Sent(request));
+                }
+                Next::Reject(calls, _why) => {
+                    for call in calls {
+                        assert!(self.waiting.remove(&call.info.number).is_some());
+                        self.totals.rejected += 1;
+                    }
+                }
+                Next::At(moment) => {
+                    let moment = moment - self.start;
+                    assert!(moment > self.now, "seed {}: asks again at once", self.seed);
+                    if self.alarm.is_none_or(|alarm| moment < alarm) {
+                        self.alarm = Some(moment);
+                        self.at(moment, Event::Alarm);
+                    }
+                    return;
+                }
+                Next::Nothing => return,
+            }
+        }
+    }
+
+    fn arrives(&mut self, request: usize) {
+        let ((calls, conversations), took, lost) = self.in_flight.remove(&request).unwrap();
+        if !self.portal.arrives(self.now) {
+            self.end(
+                calls,
+                &conversations,
+                RequestOutcome::RateLimited,
+                Duration::ZERO,
+            );
+            return;
+        }
+        let executed: Vec<_> = calls
+            .iter()
+            .map(|(info, ())| (info.number, info.conversations.clone()))
+            .collect();
+        self.portal.begins(&executed);
+        self.in_flight
+            .insert(request, ((calls, conversations), took, lost));
+        self.after(took, Event::Completes(request));
+    }
+
+    fn completes(&mut self, request: usize) {
+        let ((calls, conversations), took, lost) = self.in_flight.remove(&request).unwrap();
+        self.portal.ends(&conversations);
+        for (info, ()) in &calls {
+            self.totals.delivered += 1;
+            self.totals.bulk += usize::from(info.priority == Priority::Bulk);
+            let tenant = info.tenant.to_string();
+            *self.totals.by_tenant.entry(tenant).or_default() += 1;
+        }
+        let outcome = if lost {
+            RequestOutcome::Lost
+        } else {
+            RequestOutcome::Responded
+        };
+        self.end(calls, &conversations, outcome, took);
+    }
+
+    fn end(
+        &mut self,
+        calls: Vec<(SchedulingInfo, ())>,
+        conversations: &[Conversation],
+        outcome: RequestOutcome,
+        took: Duration,
+    ) {
+        let now = self.start + self.now;
+        let of: Vec<_> = calls
+            .iter()
+            .map(|(info, ())| (info.tenant.clone(), info.method))
+            .collect();
+        self.state.completed(&of, outcome, took, now);
+        let again = if outcome == RequestOutcome::RateLimited {
+            for (info, ()) in &calls {
+                self.waiting.insert(info.number, ());
+                if info.deadline <= now {
+                    self.at(self.now, Event::Deadline(info.number));
+                }
+            }
+            calls
+        } else {
+            Vec::new()
+        };
+        self.state.release(conversations, again);
+    }
+
+    fn after(&mut self, wait: Duration, event: Event) {
+        self.at(self.now + wait, event);
+    }
+
+    fn at(&mut self, at: Duration, event: Event) {
+        self.events.push(Reverse((at, event)));
+    }
+}

@@ -1,0 +1,42 @@
+//! A queued call.
+
+use std::time::Instant;
+
+use crate::{Conversation, Priority, TenantKey};
+
+/// A call's place in the order of arrival, and its unique name.
+pub type CallNumber = u128;
+
+/// What the scheduler knows of a call.
+#[derive(Clone, Debug)]
+pub struct SchedulingInfo {
+    /// Its place in the order of arrival.
+    pub number: CallNumber,
+    /// Whose call it is.
+    pub tenant: TenantKey,
+    /// The method, whose operating time it uses.
+    pub method: &'static str,
+    /// The conversations it writes to, each once.
+    pub conversations: Vec<Conversation>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// When the caller wants the response at the latest.
+    pub deadline: Instant,
+    /// When it arrived.
+    pub arrived: Instant,
+    /// Set on a retry: not before this moment.
+    pub not_before: Option<Instant>,
+    /// Its size in a batch, in bytes; `None` if it may not be batched.
+    pub command_bytes: Option<usize>,
+}
+
+/// A waiting call with its payload.
+#[derive(Debug)]
+pub struct Waiting<J> {
+    /// What decides its turn.
+    pub info: SchedulingInfo,
+    /// The payload.
+    pub job: J,
+    /// Whether it is in a list of ready calls.
+    pub(crate) is_listed: bool,
+}

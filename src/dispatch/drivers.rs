@@ -1,0 +1,61 @@
+//! The portals that calls are made to.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::driver::PortalDriver;
+use super::in_flight;
+use super::services::Services;
+use bitrix24::PortalAddress;
+use pacing::RateLimit;
+
+/// How often idle portals are forgotten.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// The drivers of all portals.
+#[derive(Debug)]
+pub(super) struct Drivers {
+    services: Arc<Services>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    drivers: HashMap<String, Arc<PortalDriver>>,
+    swept: Instant,
+}
+
+impl Drivers {
+    pub(super) fn new(services: Arc<Services>) -> Self {
+        Self {
+            services,
+            known: Mutex::new(Known {
+                drivers: HashMap::new(),
+                swept: Instant::now(),
+            }),
+        }
+    }
+
+    /// The driver of a portal, made for the first call.
+    pub(super) fn of(&self, portal: &PortalAddress, limit: Option<RateLimit>) -> Arc<PortalDriver> {
+        let now = Instant::now();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_duration_since(known.swept) > SWEEP {
+            known.swept = now;
+            known
+                .drivers
+                .retain(|_, driver| Arc::strong_count(driver) > 1 || !driver.is_idle());
+        }
+        let name = portal.authority();
+        if let Some(driver) = known.drivers.get(name) {
+            return Arc::clone(driver);
+        }
+        let services = Arc::clone(&self.services);
+        let driver = PortalDriver::new(name, services, limit, in_flight::start);
+        known.drivers.insert(name.to_owned(), Arc::clone(&driver));
+        driver
+    }
+}

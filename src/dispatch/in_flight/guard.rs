@@ -1,0 +1,73 @@
+//! Reports the end of a request exactly once, even if sending it panics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dispatch::driver::PortalDriver;
+use crate::dispatch::job::ScheduledJob;
+use bitrix24::SendGuard;
+use pacing::{Conversation, RequestOutcome, TenantKey};
+
+/// What a request occupies until its end.
+pub(super) struct Guard {
+    driver: Arc<PortalDriver>,
+    calls: Vec<(TenantKey, &'static str)>,
+    conversations: Vec<Conversation>,
+    send_guard: Option<SendGuard>,
+    is_completed: bool,
+    is_released: bool,
+}
+
+impl Guard {
+    pub(super) fn new(
+        driver: Arc<PortalDriver>,
+        calls: &[ScheduledJob],
+        conversations: Vec<Conversation>,
+    ) -> Self {
+        let calls = calls
+            .iter()
+            .map(|(info, _)| (info.tenant.clone(), info.method));
+        Self {
+            driver,
+            calls: calls.collect(),
+            conversations,
+            send_guard: None,
+            is_completed: false,
+            is_released: false,
+        }
+    }
+
+    /// From now on the request may be sent.
+    pub(super) fn watch(&mut self, send_guard: SendGuard) {
+        self.send_guard = Some(send_guard);
+    }
+
+    /// The request has ended.
+    pub(super) fn complete(&mut self, outcome: RequestOutcome, took: Duration) {
+        self.is_completed = true;
+        self.driver.completed(&self.calls, outcome, took);
+    }
+
+    /// Releases the calls that wait behind this request's, after its retries are queued again.
+    pub(super) fn release(&mut self, retries: Vec<ScheduledJob>) {
+        self.is_released = true;
+        self.driver.release(&self.conversations, retries);
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !self.is_completed {
+            let was_sent = self.send_guard.as_ref().is_some_and(SendGuard::was_sent);
+            let outcome = if was_sent {
+                RequestOutcome::Lost
+            } else {
+                RequestOutcome::Withdrawn
+            };
+            self.complete(outcome, Duration::ZERO);
+        }
+        if !self.is_released {
+            self.release(Vec::new());
+        }
+    }
+}

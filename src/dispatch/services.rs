@@ -1,0 +1,42 @@
+//! What all portals share.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::ledger::Ledger;
+use super::not_admitted::NotAdmitted;
+use super::settings::Options;
+use super::sharing::Sharing;
+use crate::metrics::Metrics;
+use crate::tenant::PortalAccess;
+use bitrix24::Client;
+use pacing::QueueCapacity;
+
+/// What requests are sent with.
+#[derive(Debug)]
+pub(super) struct Services {
+    pub(super) client: Client,
+    pub(super) access: PortalAccess,
+    pub(super) ledger: Ledger,
+    /// Set if replicas share the portals' rate limits.
+    pub(super) sharing: Option<Sharing>,
+    pub(super) options: Options,
+    pub(super) capacity: Arc<QueueCapacity>,
+    pub(super) metrics: Metrics,
+    /// The requests in flight.
+    pub(super) tasks: TaskTracker,
+    /// Cancelled when the service stops and every caller has its response.
+    pub(super) stopped: CancellationToken,
+}
+
+impl Services {
+    /// Counts a call that is not sent, if the dispatcher is the reason.
+    pub(super) fn count(&self, why: &NotAdmitted) {
+        match why {
+            NotAdmitted::Rejected(rejection) => self.metrics.call_rejected(*rejection),
+            NotAdmitted::Access(_) | NotAdmitted::Ledger(_) => {}
+        }
+    }
+}
