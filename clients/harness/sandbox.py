@@ -8,7 +8,7 @@ from typing import Any
 
 from .process import Process
 
-# The demonstration portal: src/sandbox/demo.rs. Its credentials are public and open nothing.
+# The demonstration portal: crates/sandbox/src/portal/demo.rs. Its credentials are public.
 OWNER = 1
 WEBHOOK_SECRET = "sandboxwebhook01"
 ACCESS_TOKEN = "sandbox0access0token0of0the0demo"

@@ -1,6 +1,7 @@
-//! `openlines demo`: the main job on one machine, without an account at Bitrix24.
+//! `openlines demo`: shows the service on one machine, without a Bitrix24 account.
 //!
-//! A sandbox portal and the service run on free loopback ports, and a real gRPC client sends through both.
+//! Starts a sandbox portal and the service on free loopback ports and calls them with a real gRPC
+//! client.
 
 mod display;
 mod scenes;

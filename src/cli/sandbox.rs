@@ -13,11 +13,12 @@ use sandbox::{Identity, Intensity, Limits, Portal, Sandbox, demo};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Where to listen, on loopback: whoever reaches the portal also reaches its controls. Port 0 takes a free one.
+    /// A loopback address to listen on: any client of the portal can use its controls. Port 0 takes a
+    /// free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8024")]
     listen: SocketAddr,
 
-    /// How many requests the demonstration portal takes: standard (50 at once, then 2 a second), enterprise
+    /// The rate limit of the demonstration portal: standard (50 at once, then 2 a second), enterprise
     /// (250, 5) or none.
     #[arg(
         long,
@@ -27,11 +28,11 @@ pub(super) struct Arguments {
     )]
     intensity: String,
 
-    /// A YAML file that defines portals in place of the demonstration portal.
+    /// A YAML file that defines portals instead of the demonstration portal.
     #[arg(long, value_name = "FILE")]
     portals: Option<PathBuf>,
 
-    /// A certificate as PEM: HTTPS is answered too, on the same port.
+    /// A certificate as PEM, to serve HTTPS too, on the same port.
     #[arg(long, value_name = "FILE", requires = "private_key_file")]
     certificate_file: Option<PathBuf>,
 
@@ -40,7 +41,7 @@ pub(super) struct Arguments {
     private_key_file: Option<PathBuf>,
 }
 
-/// The sandbox was to listen where others reach it.
+/// The sandbox must not listen where other machines reach it.
 #[derive(Debug, thiserror::Error)]
 #[error("--listen: give a loopback address, for example 127.0.0.1:8024")]
 pub(super) struct NotLoopback;
@@ -81,7 +82,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     if is_demo {
         write!(
             out,
-            "The credentials are public and open nothing.\n\
+            "The credentials are public and valid nowhere else.\n\
              \n\
              webhook        {origin}/rest/{user}/{secret}/\n\
              access token   {token}\n\

@@ -1,15 +1,15 @@
-//! The control interface below `/sandbox/`, an address that real portals do not use. On loopback only,
+//! The control interface below `/sandbox/`, which real portals do not have. On loopback only,
 //! because any client of the portal can use it.
 //!
 //! | address | methods | body |
 //! |---|---|---|
 //! | `record` | GET, DELETE | |
-//! | `faults` | GET, POST, DELETE | `{"fault": "html_after", "status": 502, "next": 3, "method": "…"}` |
+//! | `faults` | GET, POST, DELETE | `{"fault": "html_after", "status": 502, "next": 3}` |
 //! | `message-rules` | POST, DELETE | `{"message_id": "m1", "text": "…", "error": "…"}` |
 //! | `switches` | GET, POST, DELETE | `{"error_dialect": "old"}`: changes the given ones |
 //! | `clock` | GET, POST | `{"advance_seconds": 604800, "portal": "…"}` |
 //! | `tokens` | POST | `{"token": "…", "state": "expired"}` |
-//! | `limits` | GET, POST, DELETE | `{"portal": "…", "intensity": "standard", "command_latency_ms": 20}`: changes the given ones |
+//! | `limits` | GET, POST, DELETE | `{"portal": "…", "intensity": "standard"}`: changes the given ones |
 //! | `oauth` | GET | |
 //! | `oauth/codes`, `oauth/grants` | POST | `{"client_id": "…", "user_id": 1}` |
 //! | `oauth/revocations` | POST | `{"client_id": "…"}` or `{"token": "…"}` |

@@ -15,12 +15,12 @@
 //!              methods    arguments in the documented order, then the effect, then the result
 //! ```
 //!
-//! Below these are `event` (what portals send), `simulator` (the running portals), `fault`, `state` (a
-//! portal's memory), `request`, `response`, `error`, `record`, `portal` (definitions) and `switches`.
+//! Below these are `event` (what portals send), `simulator` (the running portals), `state` (their
+//! memory), `fault`, `request`, `response`, `record`, `error`, `portal` (definitions) and `switches`.
 //! Modules import only from modules below them.
 //!
-//! A handler runs in a task of its own: as on a real portal, a client that disconnects does not undo
-//! anything. Every request has one [`Entry`] in the [`Record`]; `executed` is the truth about its
+//! A handler runs in a task of its own: as on a real portal, a client that disconnects undoes
+//! nothing. Every request has one [`Entry`] in the [`Record`]; `executed` is the truth about its
 //! effect, whatever the client received.
 //!
 //! # Unknown behaviour

@@ -157,7 +157,7 @@ impl Slot {
     }
 }
 
-/// The number that PHP makes of a key: decimal, without leading zeros. Negative ones are not needed.
+/// The number that PHP makes of a key: decimal, without leading zeros.
 fn whole_number(key: &str) -> Option<i64> {
     key.parse::<i64>()
         .ok()

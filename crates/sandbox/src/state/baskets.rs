@@ -92,9 +92,9 @@ mod tests {
             (599, 0.0, 7.0, 600),
             (600, 0.0, 4.0, 660),
         ] {
-            let told = baskets.charge(1, "m", charged, at(second));
+            let reported = baskets.charge(1, "m", charged, at(second));
             assert_eq!(
-                told,
+                reported,
                 OperatingTime {
                     seconds: sum,
                     reset_at

@@ -1,4 +1,4 @@
-//! Installing and removing applications, and what tests ask of their tokens.
+//! Installing and removing applications, and their tokens.
 
 use std::time::{Duration, Instant};
 
@@ -26,17 +26,17 @@ fn two_portals() -> Vec<Portal> {
 }
 
 impl Desk {
-    /// What the handler of an event would get.
+    /// The form for the handler of an event.
     fn event(&self, host: &str, event: &Event) -> Value {
         let event = event.clone().of(demo::CLIENT_ID);
         Value::Object(decode_form(&self.sandbox.event_form(host, &event).unwrap()))
     }
 
-    async fn app_info(&self, token: &str) -> Result<Answered, reqwest::Error> {
+    async fn app_info(&self, token: &str) -> Result<Response, reqwest::Error> {
         Self::send(self.post_form("/rest/app.info", &format!("auth={token}"))).await
     }
 
-    async fn refresh(&self, token: &str) -> Result<Answered, reqwest::Error> {
+    async fn refresh(&self, token: &str) -> Result<Response, reqwest::Error> {
         let (id, secret) = (demo::CLIENT_ID, demo::CLIENT_SECRET);
         let body = format!(
             "grant_type=refresh_token&client_id={id}&client_secret={secret}&refresh_token={token}"
@@ -121,12 +121,12 @@ async fn a_removal_ends_every_token_of_the_application() {
     let removal = desk.event(demo::HOST, &uninstall().with("data[CLEAN]", Some("0")));
     assert_eq!(removal["data"]["CLEAN"], json!("0"));
     for token in [demo::ACCESS_TOKEN, auth["access_token"].as_str().unwrap()] {
-        let answered = desk.app_info(token).await.unwrap();
-        assert_eq!(answered.status, 401, "{}", answered.body);
+        let response = desk.app_info(token).await.unwrap();
+        assert_eq!(response.status, 401, "{}", response.body);
     }
     for token in [demo::REFRESH_TOKEN, auth["refresh_token"].as_str().unwrap()] {
-        let answered = desk.refresh(token).await.unwrap();
-        assert_eq!(answered.error_code(), "NOT_INSTALLED");
+        let response = desk.refresh(token).await.unwrap();
+        assert_eq!(response.error_code(), "NOT_INSTALLED");
     }
     assert!(desk.sandbox.pairs(demo::HOST, demo::CLIENT_ID).is_empty());
     assert!(
@@ -193,8 +193,8 @@ async fn tokens_of_one_portal_expire_by_its_own_clock() {
     assert_eq!(expired.error_code(), "expired_token");
     assert!(!desk.sandbox.advance_clock_of("nobody.test", Duration::ZERO));
     let body = json!({"advance_seconds": 3601, "portal": demo::HOST});
-    let answered = Desk::send(desk.post_json("/sandbox/clock", &body)).await;
-    assert!(answered.unwrap().json()["now"].is_string());
+    let response = Desk::send(desk.post_json("/sandbox/clock", &body)).await;
+    assert!(response.unwrap().json()["now"].is_string());
     let expired = desk.app_info(&first).await.unwrap();
     assert_eq!(expired.error_code(), "expired_token");
 }
@@ -215,7 +215,7 @@ async fn access_tokens_live_as_long_as_the_switch_says() {
     assert_eq!(expired.error_code(), "expired_token");
 }
 
-/// Every way in which an authorization server can fail, as often as wanted, for both of its addresses.
+/// Every way in which an authorization server can fail, for both of its methods.
 #[tokio::test]
 async fn the_authorization_server_fails_in_every_way_as_often_as_it_is_told() {
     let desk = Desk::open().await;
@@ -238,7 +238,7 @@ async fn the_authorization_server_fails_in_every_way_as_often_as_it_is_told() {
                 .switch(|switches| switches.refresh_grace_seconds = 600);
             desk.sandbox.inject(Fault::next(3, kind).for_method(method));
             for _ in 0..4 {
-                let answered = match method {
+                let response = match method {
                     "app.info" => {
                         let pair = desk.sandbox.current_pair(demo::HOST, demo::CLIENT_ID);
                         desk.app_info(pair.unwrap().access_token.expose_secret())
@@ -246,7 +246,7 @@ async fn the_authorization_server_fails_in_every_way_as_often_as_it_is_told() {
                     }
                     _ => desk.refresh(demo::REFRESH_TOKEN).await,
                 };
-                drop(answered);
+                drop(response);
             }
             let entries = desk.sandbox.record().entries;
             let seen: Vec<_> = entries
@@ -288,12 +288,12 @@ async fn ten_thousand_portals_are_made_and_served_quickly() {
     let desk = Desk::with(portals.collect()).await;
     for number in [0, 5_000, 9_999] {
         for _ in 0..20 {
-            let answered = desk.app_info(&format!("a{number}")).await.unwrap();
-            let member = &answered.result()["install"]["member_id"];
+            let response = desk.app_info(&format!("a{number}")).await.unwrap();
+            let member = &response.result()["install"]["member_id"];
             assert_eq!(*member, json!(format!("{number:032x}")));
         }
-        let answered = desk.refresh(&format!("r{number}")).await.unwrap();
-        assert_eq!(answered.status, 200);
+        let response = desk.refresh(&format!("r{number}")).await.unwrap();
+        assert_eq!(response.status, 200);
     }
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?}");

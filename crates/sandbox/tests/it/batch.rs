@@ -1,4 +1,4 @@
-//! `batch`: order, maps, references, refusals of commands and of the whole, and its entry in the record.
+//! `batch`: order, maps, references, refusals of commands and of the batch, and the record.
 
 use std::time::{Duration, Instant};
 
@@ -46,10 +46,10 @@ async fn each_command_has_its_result_and_time_or_its_error() {
     let desk = Desk::open().await;
     let commands =
         json!({"a good": add("one"), "bad": format!("{CRM}?USER_ID=1"), "none": "im.nothing"});
-    let answered = desk
+    let response = desk
         .as_webhook(BATCH, json!({"halt": 0, "cmd": commands}))
         .await;
-    let result = answered.result();
+    let result = response.result();
     assert!(result["result"]["a good"].is_i64());
     assert_eq!(
         result["result_error"],
@@ -66,7 +66,7 @@ async fn each_command_has_its_result_and_time_or_its_error() {
     assert_eq!(times.keys().collect::<Vec<_>>(), ["a good"]);
     assert!(times["a good"]["operating_reset_at"].is_i64());
     // The commands are charged, not the batch.
-    let time = answered.json()["time"].clone();
+    let time = response.json()["time"].clone();
     assert!(
         time["start"].is_i64() && time.get("operating").is_none(),
         "{time}"
@@ -220,7 +220,7 @@ async fn a_reference_takes_the_result_of_an_earlier_command() {
     let id = first["result"]["a"].clone();
     assert_eq!(texts(&desk), ["one".to_owned(), format!("after {id}")]);
 
-    // Encoded as clients encode user text, it is still a reference, unless the switch says otherwise.
+    // Encoded as clients encode user text it is still a reference, unless the switch differs.
     desk.sandbox.clear_record();
     let commands = || json!({"a": add("one"), "b": add("$result[a]"), "c": add("$result[zz][0]")});
     let second = batch(&desk, commands()).await;
@@ -260,10 +260,10 @@ async fn what_is_wrong_with_the_credential_ends_the_whole_request() {
         portal.tokens[0].state = TokenState::Expired;
         portal.webhooks[0].scopes.clear();
     });
-    let answered = desk.as_application(BATCH, json!({"cmd": [add("x")]})).await;
+    let response = desk.as_application(BATCH, json!({"cmd": [add("x")]})).await;
     let text = "The access token provided has expired";
-    desk.refused_with(&answered, 401, "expired_token", text);
-    // A missing scope is the command's own, told without a text.
+    desk.refused_with(&response, 401, "expired_token", text);
+    // A missing scope concerns the command and has no text.
     let result = batch(&desk, json!({"a": add("x")})).await;
     assert_eq!(
         result["result_error"],

@@ -16,8 +16,8 @@ async fn the_documented_example_gets_the_documented_answer() {
         },
         "chat": {"id": "channel-123", "name": "Support Channel", "url": "https://example.com/chats/123"},
     })]);
-    let answered = desk.as_application(CONNECTOR, call).await;
-    let result = answered.result();
+    let response = desk.as_application(CONNECTOR, call).await;
+    let result = response.result();
     let item = &result["DATA"]["RESULT"][0];
     let (user, session) = (item["user"].clone(), item["session"].clone());
     assert!(
@@ -57,12 +57,12 @@ async fn the_documented_example_gets_the_documented_answer() {
 async fn webhooks_and_browser_sessions_are_refused_before_any_argument() {
     let desk = Desk::open().await;
     let text = "Current authorization type is denied for this method Application context required";
-    let answered = desk.as_webhook(CONNECTOR, json!({})).await;
-    desk.refused_with(&answered, 403, "WRONG_AUTH_TYPE", text);
+    let response = desk.as_webhook(CONNECTOR, json!({})).await;
+    desk.refused_with(&response, 403, "WRONG_AUTH_TYPE", text);
     let session = desk.post_json(&format!("/rest/{CONNECTOR}"), &json!({}));
     let session = session.header("cookie", format!("a=b; PHPSESSID={}", demo::SESSION));
-    let answered = Desk::send(session).await.unwrap();
-    desk.refused_with(&answered, 403, "WRONG_AUTH_TYPE", text);
+    let response = Desk::send(session).await.unwrap();
+    desk.refused_with(&response, 403, "WRONG_AUTH_TYPE", text);
 }
 
 /// Code and text, in the current dialect and in the old one.
@@ -178,8 +178,8 @@ async fn every_argument_is_refused_with_its_documented_error_in_both_dialects() 
                 name,
                 value.clone(),
             );
-            let answered = desk.as_application(CONNECTOR, call).await;
-            desk.refused_with(&answered, 400, code, text);
+            let response = desk.as_application(CONNECTOR, call).await;
+            desk.refused_with(&response, 400, code, text);
         }
     }
     assert_eq!(desk.sandbox.record().deliveries().count(), 0);
@@ -237,10 +237,10 @@ async fn a_connector_that_is_not_activated_on_the_line_finds_it_inactive() {
     desk.sandbox.alter(demo::HOST, |portal| {
         portal.connectors[0].active_lines.clear()
     });
-    let answered = desk
+    let response = desk
         .as_application(CONNECTOR, connector_call(&[message("u", "m", "t")]))
         .await;
-    assert_eq!(answered.error().1, "NOT_ACTIVE_LINE");
+    assert_eq!(response.error().1, "NOT_ACTIVE_LINE");
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ impl Desk {
             .client
             .request(method, self.url(path))
             .body(body.to_string());
-        let answered = Self::send(request).await.unwrap();
-        (answered.status, answered.json())
+        let response = Self::send(request).await.unwrap();
+        (response.status, response.json())
     }
 
     async fn post(&self, path: &str, body: Value) -> (u16, Value) {
@@ -150,8 +150,8 @@ async fn switches_change_one_by_one() {
         (&all["error_dialect"], &all["attach_limit"], &all["ids"]),
         (&json!("old"), &json!(5), &json!("text"))
     );
-    let answered = desk.as_application(CONNECTOR, json!({})).await;
-    assert_eq!(answered.error().1, "CONNECTOR");
+    let response = desk.as_application(CONNECTOR, json!({})).await;
+    assert_eq!(response.error().1, "CONNECTOR");
     desk.delete("/sandbox/switches").await;
     assert_eq!(
         desk.get("/sandbox/switches").await["error_dialect"],

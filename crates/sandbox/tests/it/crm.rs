@@ -50,10 +50,10 @@ async fn each_empty_argument_is_refused_by_name_in_table_order() {
         for empty in [json!(null), json!(""), json!("0"), json!(0), json!([])] {
             for dialect in [ErrorDialect::Current, ErrorDialect::Old] {
                 desk.sandbox.set_dialect(dialect);
-                let answered = desk
+                let response = desk
                     .as_webhook(CRM, with(call.clone(), name, empty.clone()))
                     .await;
-                desk.refused_with(&answered, 400, "ERROR_ARGUMENT", &text);
+                desk.refused_with(&response, 400, "ERROR_ARGUMENT", &text);
             }
         }
         call = with(call, name, crm_call()[name].clone());
@@ -67,9 +67,9 @@ async fn an_id_that_is_no_integer_has_an_invalid_type() {
     let desk = Desk::open().await;
     for name in ["CRM_ENTITY", "USER_ID", "CHAT_ID"] {
         for value in [json!("abc"), json!([1]), json!(1.5)] {
-            let answered = desk.as_webhook(CRM, with(crm_call(), name, value)).await;
+            let response = desk.as_webhook(CRM, with(crm_call(), name, value)).await;
             let text = format!("The value of an argument '{name}' has an invalid type");
-            desk.refused_with(&answered, 400, "ERROR_ARGUMENT", &text);
+            desk.refused_with(&response, 400, "ERROR_ARGUMENT", &text);
         }
     }
 }
@@ -79,15 +79,15 @@ async fn a_caller_without_access_is_told_about_itself_and_a_sender_about_the_use
     let desk = Desk::open().await;
     for user in [demo::NO_CRM, 999] {
         let call = with(crm_call(), "USER_ID", json!(user));
-        let answered = desk.as_webhook(CRM, call).await;
+        let response = desk.as_webhook(CRM, call).await;
         let text = "Access denied! User dont have access to this entity";
-        desk.refused_with(&answered, 403, "ACCESS_DENIED", text);
+        desk.refused_with(&response, 403, "ACCESS_DENIED", text);
     }
     desk.sandbox
         .alter(demo::HOST, |portal| portal.users[0].crm_access = false);
-    let answered = desk.as_webhook(CRM, crm_call()).await;
+    let response = desk.as_webhook(CRM, crm_call()).await;
     let text = "Access denied! You dont have access to this action";
-    desk.refused_with(&answered, 403, "ACCESS_DENIED", text);
+    desk.refused_with(&response, 403, "ACCESS_DENIED", text);
 }
 
 #[tokio::test]
@@ -98,9 +98,9 @@ async fn a_chat_that_is_not_linked_to_the_item_is_refused() {
         ("CRM_ENTITY", json!(1196)),
         ("CRM_ENTITY_TYPE", json!("deal")),
     ] {
-        let answered = desk.as_webhook(CRM, with(crm_call(), name, value)).await;
+        let response = desk.as_webhook(CRM, with(crm_call(), name, value)).await;
         let text = "Chat does not belong to the CRM entity being checked";
-        desk.refused_with(&answered, 400, "CHAT_NOT_IN_CRM", text);
+        desk.refused_with(&response, 400, "CHAT_NOT_IN_CRM", text);
     }
 }
 
@@ -124,15 +124,15 @@ async fn an_unknown_type_of_item_gets_what_the_switch_says() {
 async fn a_sender_outside_the_chat_gets_what_the_switch_says() {
     let desk = Desk::open().await;
     let call = || with(crm_call(), "USER_ID", json!(demo::OUTSIDER));
-    let answered = desk.as_webhook(CRM, call()).await;
+    let response = desk.as_webhook(CRM, call()).await;
     desk.refused_with(
-        &answered,
+        &response,
         400,
         "CANCELED",
         "You cannot send messages to the specified chat",
     );
     desk.sandbox
         .switch(|switches| switches.sender_outside_chat = SenderOutsideChat::MessageAddError);
-    let answered = desk.as_webhook(CRM, call()).await;
-    desk.refused_with(&answered, 400, "MESSAGE_ADD_ERROR", "Message isn't added");
+    let response = desk.as_webhook(CRM, call()).await;
+    desk.refused_with(&response, 400, "MESSAGE_ADD_ERROR", "Message isn't added");
 }

@@ -1,4 +1,4 @@
-//! Portals that a YAML file defines.
+//! Portals defined in YAML.
 
 use sandbox::Portal;
 use serde_json::json;
@@ -26,12 +26,12 @@ async fn each_portal_is_as_the_file_says() {
     assert_eq!(desk.as_webhook(CRM, crm_call()).await.status, 503);
     let call = json!({"CRM_ENTITY_TYPE": "deal", "CRM_ENTITY": 6, "USER_ID": 7, "CHAT_ID": 5, "MESSAGE": "x"});
     let request = desk.post_json(&format!("/rest/7/s2/{CRM}"), &call);
-    let answered = Desk::send(request.header("host", "two.bitrix24.test"))
+    let response = Desk::send(request.header("host", "two.bitrix24.test"))
         .await
         .unwrap();
-    answered.result();
+    response.result();
     assert!(
-        answered.json()["time"]["date_start"]
+        response.json()["time"]["date_start"]
             .as_str()
             .unwrap()
             .ends_with("-05:00")

@@ -14,16 +14,16 @@ pub(crate) struct Desk {
     pub(crate) client: reqwest::Client,
 }
 
-/// An answer that arrived in full.
+/// A response that arrived in full.
 #[derive(Debug)]
-pub(crate) struct Answered {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) content_type: String,
     pub(crate) location: Option<String>,
     pub(crate) body: String,
 }
 
-impl Answered {
+impl Response {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
@@ -86,7 +86,7 @@ impl Desk {
         format!("http://{}{path}", self.sandbox.address())
     }
 
-    pub(crate) async fn send(request: reqwest::RequestBuilder) -> Result<Answered, reqwest::Error> {
+    pub(crate) async fn send(request: reqwest::RequestBuilder) -> Result<Response, reqwest::Error> {
         let response = request.send().await?;
         let header = |name: &str| Some(response.headers().get(name)?.to_str().unwrap().to_owned());
         let (content_type, location) = (
@@ -94,7 +94,7 @@ impl Desk {
             header("location"),
         );
         let status = response.status().as_u16();
-        Ok(Answered {
+        Ok(Response {
             status,
             content_type,
             location,
@@ -117,24 +117,24 @@ impl Desk {
     }
 
     /// Calls as the demonstration application.
-    pub(crate) async fn as_application(&self, method: &str, mut parameters: Value) -> Answered {
+    pub(crate) async fn as_application(&self, method: &str, mut parameters: Value) -> Response {
         parameters["auth"] = json!(demo::ACCESS_TOKEN);
         Self::send(self.post_json(&format!("/rest/{method}"), &parameters))
             .await
             .unwrap()
     }
 
-    /// Calls as the demonstration webhook; the answer may fail to arrive.
+    /// Calls as the demonstration webhook; the response may be lost.
     pub(crate) async fn try_webhook(
         &self,
         method: &str,
         parameters: &Value,
-    ) -> Result<Answered, reqwest::Error> {
+    ) -> Result<Response, reqwest::Error> {
         Self::send(self.post_json(&webhook(method), parameters)).await
     }
 
     /// Calls as the demonstration webhook.
-    pub(crate) async fn as_webhook(&self, method: &str, parameters: Value) -> Answered {
+    pub(crate) async fn as_webhook(&self, method: &str, parameters: Value) -> Response {
         self.try_webhook(method, &parameters).await.unwrap()
     }
 
@@ -147,17 +147,17 @@ impl Desk {
             .expect("a request was recorded")
     }
 
-    /// The last request, and the only one since the last look, was not executed and ended in this.
+    /// The last request was not executed and got this error.
     #[track_caller]
     pub(crate) fn refused_with(
         &self,
-        answered: &Answered,
+        response: &Response,
         status: u16,
         code: &str,
         description: &str,
     ) {
         assert_eq!(
-            answered.error(),
+            response.error(),
             (status, code.to_owned(), description.to_owned())
         );
         let entry = self.last_entry();
@@ -203,7 +203,7 @@ pub(crate) fn connector_call(messages: &[Value]) -> Value {
     json!({"CONNECTOR": demo::CONNECTOR, "LINE": demo::LINE, "MESSAGES": messages})
 }
 
-/// The call with one parameter replaced, or taken out for `null`.
+/// The call with one parameter replaced, or removed for `null`.
 pub(crate) fn with(mut call: Value, name: &str, value: Value) -> Value {
     let fields = call.as_object_mut().unwrap();
     if value.is_null() {

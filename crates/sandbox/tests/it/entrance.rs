@@ -52,9 +52,9 @@ async fn a_call_is_understood_in_every_encoding_and_address() {
 async fn what_is_no_method_address_gets_a_page_of_the_web_server() {
     let desk = Desk::open().await;
     for path in ["/", "/rest/", "/rest/1/only-two", "/oauth/authorize/"] {
-        let answered = Desk::send(desk.post_json(path, &json!({}))).await.unwrap();
+        let response = Desk::send(desk.post_json(path, &json!({}))).await.unwrap();
         assert_eq!(
-            (answered.status, answered.content_type.as_str()),
+            (response.status, response.content_type.as_str()),
             (404, "text/html; charset=utf-8")
         );
         assert_eq!(desk.last_entry().method, "");
@@ -64,11 +64,11 @@ async fn what_is_no_method_address_gets_a_page_of_the_web_server() {
 #[tokio::test]
 async fn an_unknown_method_is_refused_before_the_credentials_are_looked_at() {
     let desk = Desk::open().await;
-    let answered = Desk::send(desk.post_json("/rest/im.nothing", &json!({})))
+    let response = Desk::send(desk.post_json("/rest/im.nothing", &json!({})))
         .await
         .unwrap();
     desk.refused_with(
-        &answered,
+        &response,
         404,
         "ERROR_METHOD_NOT_FOUND",
         "Method not found!",
@@ -80,15 +80,15 @@ async fn each_failure_of_authentication_has_its_own_code() {
     let desk = Desk::open().await;
     let call = |token: &str| desk.post_json(&format!("/rest/{CRM}?auth={token}"), &crm_call());
 
-    let answered = Desk::send(desk.post_json(&format!("/rest/{CRM}"), &crm_call()))
+    let response = Desk::send(desk.post_json(&format!("/rest/{CRM}"), &crm_call()))
         .await
         .unwrap();
-    desk.refused_with(&answered, 401, "NO_AUTH_FOUND", "Wrong authorization data");
+    desk.refused_with(&response, 401, "NO_AUTH_FOUND", "Wrong authorization data");
     assert_eq!(desk.last_entry().auth, AuthKind::None);
 
-    let answered = Desk::send(call("unknown")).await.unwrap();
+    let response = Desk::send(call("unknown")).await.unwrap();
     desk.refused_with(
-        &answered,
+        &response,
         401,
         "invalid_token",
         "Unable to get application by token",
@@ -96,9 +96,9 @@ async fn each_failure_of_authentication_has_its_own_code() {
     assert_eq!(desk.last_entry().auth, AuthKind::Application);
 
     assert!(desk.sandbox.expire_token(demo::ACCESS_TOKEN) && !desk.sandbox.expire_token("unknown"));
-    let answered = Desk::send(call(demo::ACCESS_TOKEN)).await.unwrap();
+    let response = Desk::send(call(demo::ACCESS_TOKEN)).await.unwrap();
     desk.refused_with(
-        &answered,
+        &response,
         401,
         "expired_token",
         "The access token provided has expired",
@@ -107,28 +107,28 @@ async fn each_failure_of_authentication_has_its_own_code() {
     desk.sandbox.alter(demo::HOST, |portal| {
         portal.tokens[0].state = TokenState::UserNotAllowed
     });
-    let answered = Desk::send(call(demo::ACCESS_TOKEN)).await.unwrap();
+    let response = Desk::send(call(demo::ACCESS_TOKEN)).await.unwrap();
     let text = "The user does not have access to the application";
-    desk.refused_with(&answered, 403, "user_access_error", text);
+    desk.refused_with(&response, 403, "user_access_error", text);
 
     desk.sandbox.alter(demo::HOST, |portal| {
         portal.tokens[0].state = TokenState::Valid;
         portal.tokens[0].user_id = demo::DISMISSED;
     });
-    let answered = Desk::send(call(demo::ACCESS_TOKEN)).await.unwrap();
+    let response = Desk::send(call(demo::ACCESS_TOKEN)).await.unwrap();
     desk.refused_with(
-        &answered,
+        &response,
         401,
         "authorization_error",
         "Unable to authorize user",
     );
 
     for path in ["/rest/1/wrong", "/rest/2/sandboxwebhook01"] {
-        let answered = Desk::send(desk.post_json(&format!("{path}/{CRM}"), &crm_call()))
+        let response = Desk::send(desk.post_json(&format!("{path}/{CRM}"), &crm_call()))
             .await
             .unwrap();
         desk.refused_with(
-            &answered,
+            &response,
             401,
             "INVALID_CREDENTIALS",
             "Invalid request credentials",
@@ -148,10 +148,10 @@ async fn a_missing_scope_is_named_after_the_kind_of_credential() {
     let text =
         |kind| format!("The request requires higher privileges than provided by the {kind} token");
     for method in [CONNECTOR, CRM, NETWORK] {
-        let answered = desk.as_webhook(method, json!({})).await;
-        desk.refused_with(&answered, 401, "insufficient_scope", &text("webhook"));
-        let answered = desk.as_application(method, json!({})).await;
-        desk.refused_with(&answered, 401, "insufficient_scope", &text("access"));
+        let response = desk.as_webhook(method, json!({})).await;
+        desk.refused_with(&response, 401, "insufficient_scope", &text("webhook"));
+        let response = desk.as_application(method, json!({})).await;
+        desk.refused_with(&response, 401, "insufficient_scope", &text("access"));
     }
 }
 
@@ -161,11 +161,11 @@ async fn statuses_follow_the_documented_table_when_asked() {
     desk.sandbox
         .switch(|switches| switches.status_table = StatusTable::Documented);
     let path = format!("/rest/1/wrong/{CRM}");
-    let answered = Desk::send(desk.post_json(&path, &crm_call()))
+    let response = Desk::send(desk.post_json(&path, &crm_call()))
         .await
         .unwrap();
     desk.refused_with(
-        &answered,
+        &response,
         403,
         "INVALID_CREDENTIALS",
         "Invalid request credentials",
@@ -177,8 +177,8 @@ async fn plain_http_is_refused_when_https_is_required() {
     let desk = Desk::open().await;
     desk.sandbox
         .switch(|switches| switches.https_required = true);
-    let answered = desk.as_webhook(CRM, crm_call()).await;
-    desk.refused_with(&answered, 400, "INVALID_REQUEST", "Https required");
+    let response = desk.as_webhook(CRM, crm_call()).await;
+    desk.refused_with(&response, 400, "INVALID_REQUEST", "Https required");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::desk::*;
 
-/// A handler that takes one request and answers with this status. Gives its address and what it read.
+/// A handler for one request, which gets this status. Returns its address and what it reads.
 async fn handler(status: u16) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/install?x=1", listener.local_addr().unwrap());
@@ -131,9 +131,9 @@ async fn the_control_sends_an_event_with_other_values_and_tells_what_became_of_i
             "client_id",
         ),
     ] {
-        let answered = post(body).await;
+        let response = post(body).await;
         assert_eq!(
-            (answered.status, answered.json()["field"].as_str()),
+            (response.status, response.json()["field"].as_str()),
             (400, Some(field))
         );
     }

@@ -1,4 +1,4 @@
-//! One test per kind of fault: what the client sees, and what the record says happened.
+//! One test per kind of fault: what the client receives, and what the record says happened.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -11,7 +11,7 @@ use crate::desk::*;
 const BOTH: [Moment; 2] = [Moment::Before, Moment::After];
 
 /// Calls under the fault, checks the record against the truth that the fault names, calls again.
-async fn under(desk: &Desk, kind: FaultKind) -> Result<Answered, reqwest::Error> {
+async fn under(desk: &Desk, kind: FaultKind) -> Result<Response, reqwest::Error> {
     let (name, executes) = (kind.name(), kind.executes());
     desk.sandbox.clear_record();
     desk.sandbox.inject(Fault::once(kind));
@@ -23,7 +23,7 @@ async fn under(desk: &Desk, kind: FaultKind) -> Result<Answered, reqwest::Error>
         (executes, usize::from(executes)),
         "{name}"
     );
-    let status = outcome.as_ref().ok().map(|answered| answered.status);
+    let status = outcome.as_ref().ok().map(|response| response.status);
     if entry.status != Some(200) || status.is_some() {
         assert_eq!(entry.status, status, "{name}");
     }
@@ -32,7 +32,7 @@ async fn under(desk: &Desk, kind: FaultKind) -> Result<Answered, reqwest::Error>
     outcome
 }
 
-/// What the operating system said of a failed request.
+/// The operating system's error of a failed request.
 fn io_kind(error: &reqwest::Error) -> Option<ErrorKind> {
     let mut source = error.source();
     while let Some(error) = source {
@@ -119,12 +119,12 @@ async fn pages_of_the_web_server_are_html_with_their_status() {
     let desk = Desk::open().await;
     for moment in BOTH {
         for status in [200, 403, 404, 500, 502, 504] {
-            let answered = under(&desk, FaultKind::Html(moment, status)).await.unwrap();
+            let response = under(&desk, FaultKind::Html(moment, status)).await.unwrap();
             assert_eq!(
-                (answered.status, answered.content_type.as_str()),
+                (response.status, response.content_type.as_str()),
                 (status, "text/html; charset=utf-8")
             );
-            assert!(answered.body.starts_with("<html>"));
+            assert!(response.body.starts_with("<html>"));
         }
     }
 }
@@ -133,13 +133,13 @@ async fn pages_of_the_web_server_are_html_with_their_status() {
 async fn a_crash_is_plain_text_and_an_empty_body_is_empty() {
     let desk = Desk::open().await;
     for moment in BOTH {
-        let answered = under(&desk, FaultKind::PlainText(moment)).await.unwrap();
+        let response = under(&desk, FaultKind::PlainText(moment)).await.unwrap();
         assert_eq!(
-            (answered.status, answered.body.as_str()),
+            (response.status, response.body.as_str()),
             (500, "Internal Server Error")
         );
-        let answered = under(&desk, FaultKind::Empty(moment)).await.unwrap();
-        assert_eq!((answered.status, answered.body.as_str()), (200, ""));
+        let response = under(&desk, FaultKind::Empty(moment)).await.unwrap();
+        assert_eq!((response.status, response.body.as_str()), (200, ""));
     }
 }
 
@@ -149,10 +149,10 @@ async fn a_renamed_portal_points_to_the_same_path_of_the_new_host() {
     let kind = FaultKind::Redirect {
         origin: "https://new.bitrix24.test".to_owned(),
     };
-    let answered = under(&desk, kind).await.unwrap();
-    assert_eq!((answered.status, answered.body.as_str()), (302, ""));
+    let response = under(&desk, kind).await.unwrap();
+    assert_eq!((response.status, response.body.as_str()), (302, ""));
     assert_eq!(
-        answered.location,
+        response.location,
         Some(format!("https://new.bitrix24.test{}", webhook(CRM)))
     );
 }
@@ -168,11 +168,11 @@ async fn every_system_error_can_be_answered_with_either_status_or_as_200() {
         ] {
             desk.sandbox
                 .switch(|switches| switches.status_table = table);
-            let answered = under(&desk, FaultKind::Refuse { error, status })
+            let response = under(&desk, FaultKind::Refuse { error, status })
                 .await
                 .unwrap();
             let (code, text) = (error.code.to_owned(), error.description.to_owned());
-            assert_eq!(answered.error(), (expected, code, text));
+            assert_eq!(response.error(), (expected, code, text));
         }
     }
 }
@@ -180,9 +180,9 @@ async fn every_system_error_can_be_answered_with_either_status_or_as_200() {
 #[tokio::test]
 async fn an_expired_token_can_be_claimed_without_expiring_it() {
     let desk = Desk::open().await;
-    let answered = under(&desk, FaultKind::expired_token()).await.unwrap();
+    let response = under(&desk, FaultKind::expired_token()).await.unwrap();
     assert_eq!(
-        (answered.status, answered.error().1.as_str()),
+        (response.status, response.error().1.as_str()),
         (401, "expired_token")
     );
 }
@@ -210,44 +210,44 @@ async fn an_answer_cut_off_below_its_promised_length_does_not_arrive_in_full() {
 #[tokio::test]
 async fn a_truncated_document_arrives_well_framed() {
     let desk = Desk::open().await;
-    let answered = under(&desk, FaultKind::Damage(Damage::Truncated))
+    let response = under(&desk, FaultKind::Damage(Damage::Truncated))
         .await
         .unwrap();
     assert!(
-        answered.body.starts_with("{\"result\""),
+        response.body.starts_with("{\"result\""),
         "{}",
-        answered.body
+        response.body
     );
-    assert!(serde_json::from_str::<serde_json::Value>(&answered.body).is_err());
+    assert!(serde_json::from_str::<serde_json::Value>(&response.body).is_err());
 }
 
 #[tokio::test]
 async fn an_oversized_document_is_valid_and_large() {
     let desk = Desk::open().await;
     let bytes = 16 * 1024 * 1024;
-    let answered = under(&desk, FaultKind::Damage(Damage::Oversized { bytes }))
+    let response = under(&desk, FaultKind::Damage(Damage::Oversized { bytes }))
         .await
         .unwrap();
-    assert!(answered.body.len() > bytes && answered.result().is_i64());
+    assert!(response.body.len() > bytes && response.result().is_i64());
 }
 
 #[tokio::test]
 async fn a_wrong_content_type_hides_a_right_document() {
     let desk = Desk::open().await;
-    let answered = under(&desk, FaultKind::Damage(Damage::WrongContentType))
+    let response = under(&desk, FaultKind::Damage(Damage::WrongContentType))
         .await
         .unwrap();
-    assert_eq!(answered.content_type, "text/html; charset=utf-8");
-    assert!(answered.json()["result"].is_i64());
+    assert_eq!(response.content_type, "text/html; charset=utf-8");
+    assert!(response.json()["result"].is_i64());
 }
 
 #[tokio::test]
 async fn documents_of_the_wrong_shape_are_answered() {
     let desk = Desk::open().await;
-    let answered = under(&desk, FaultKind::Damage(Damage::InvalidJson))
+    let response = under(&desk, FaultKind::Damage(Damage::InvalidJson))
         .await
         .unwrap();
-    assert!(serde_json::from_str::<serde_json::Value>(&answered.body).is_err());
+    assert!(serde_json::from_str::<serde_json::Value>(&response.body).is_err());
     for (damage, expected) in [(Damage::Null, "null"), (Damage::Array, "[]")] {
         assert_eq!(
             under(&desk, FaultKind::Damage(damage)).await.unwrap().body,
@@ -280,9 +280,9 @@ async fn a_scripted_answer_arrives_exactly_as_written() {
             body: body.to_owned(),
             executed,
         };
-        let answered = under(&desk, kind).await.unwrap();
-        assert_eq!((answered.status, answered.body.as_str()), (400, body));
-        assert_eq!(answered.content_type, "application/json");
+        let response = under(&desk, kind).await.unwrap();
+        assert_eq!((response.status, response.body.as_str()), (400, body));
+        assert_eq!(response.content_type, "application/json");
         let record = desk.sandbox.record();
         assert_eq!(
             record.entries[0].error.as_deref(),
@@ -315,7 +315,7 @@ async fn losses_and_duplicates_can_be_counted() {
             "MESSAGE",
             serde_json::json!(format!("text {number}")),
         );
-        // A client that repeats whatever failed.
+        // A client that retries every failure.
         while desk.try_webhook(CRM, &call).await.is_err() {}
     }
     let record = desk.sandbox.record();

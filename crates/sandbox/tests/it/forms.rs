@@ -1,4 +1,4 @@
-//! The forms of success answers that the switches choose.
+//! The forms of successful responses that the switches select.
 
 use sandbox::{
     AnswerGeneration, ConnectorResult, DateForm, ExtraForm, IdForm, ResultForm, SuccessForm,
@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 
 use crate::desk::*;
 
-/// The whole answer and its only item, under one changed switch.
+/// The whole response and its only item, under one changed switch.
 async fn answer(change: impl FnOnce(&mut Switches)) -> (Value, Value) {
     let desk = Desk::open().await;
     desk.sandbox.switch(change);
     let mut sent = message("u", "m", "t");
     sent["message"]["disable_crm"] = json!("Y");
-    let answered = desk
+    let response = desk
         .as_application(CONNECTOR, connector_call(&[sent]))
         .await;
     assert!(desk.last_entry().executed);
-    let json = answered.json();
+    let json = response.json();
     let item = json["result"]["DATA"]["RESULT"][0].clone();
     (json, item)
 }
@@ -89,10 +89,10 @@ async fn an_empty_extra_can_be_written_as_php_writes_an_empty_map() {
     let desk = Desk::open().await;
     desk.sandbox
         .switch(|switches| switches.extra = ExtraForm::EmptyArray);
-    let answered = desk
+    let response = desk
         .as_application(CONNECTOR, connector_call(&[message("u", "m", "t")]))
         .await;
-    assert_eq!(answered.result()["DATA"]["RESULT"][0]["extra"], json!([]));
+    assert_eq!(response.result()["DATA"]["RESULT"][0]["extra"], json!([]));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The limits of intensity and of operating time.
+//! The rate limit and the limit of operating time.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::desk::*;
 
-/// A portal that takes so many requests at once, and none after them.
+/// A portal that admits this many requests and none after them.
 async fn desk_with_burst(burst: u32) -> Desk {
     let desk = Desk::open().await;
     desk.sandbox.limit(|limits| {
@@ -24,8 +24,8 @@ async fn a_full_bucket_refuses_before_anything_is_looked_at() {
     let desk = desk_with_burst(2).await;
     desk.as_webhook(CRM, crm_call()).await.result();
     desk.as_webhook("im.nothing", json!({})).await;
-    let answered = desk.as_webhook(CRM, crm_call()).await;
-    desk.refused_with(&answered, 503, "QUERY_LIMIT_EXCEEDED", "Too many requests");
+    let response = desk.as_webhook(CRM, crm_call()).await;
+    desk.refused_with(&response, 503, "QUERY_LIMIT_EXCEEDED", "Too many requests");
     let record = desk.sandbox.record();
     assert_eq!(record.refused_with("QUERY_LIMIT_EXCEEDED"), 1);
     assert_eq!(record.executed(), 1);
@@ -42,7 +42,7 @@ async fn the_bucket_drains_by_the_portals_clock() {
             accepted += 1;
         }
     }
-    // Two a second drain while the requests come.
+    // Two a second drain while the requests arrive.
     assert!((50..=54).contains(&accepted), "{accepted}");
     desk.sandbox.advance_clock(Duration::from_secs(5));
     for _ in 0..10 {
@@ -91,7 +91,7 @@ async fn portals_do_not_share_a_bucket_and_callers_only_when_told_so() {
     }
 }
 
-/// A portal on which a method may work ten seconds, and every call counts as six.
+/// A portal with ten seconds of operating time, on which every call counts as six.
 async fn desk_with_operating_limit() -> Desk {
     let desk = Desk::open().await;
     desk.sandbox.limit(|limits| {
@@ -109,16 +109,16 @@ fn operating(answer: &Value) -> f64 {
 async fn the_call_that_crosses_the_line_completes_and_the_next_is_refused() {
     let desk = desk_with_operating_limit().await;
     for used in [6.0, 12.0] {
-        let answered = desk.as_webhook(CRM, crm_call()).await.json();
-        assert_eq!(operating(&answered["time"]), used);
-        let reset_at = answered["time"]["operating_reset_at"].as_i64().unwrap();
-        let start = answered["time"]["start"].as_i64().unwrap();
+        let response = desk.as_webhook(CRM, crm_call()).await.json();
+        assert_eq!(operating(&response["time"]), used);
+        let reset_at = response["time"]["operating_reset_at"].as_i64().unwrap();
+        let start = response["time"]["start"].as_i64().unwrap();
         assert!((599..=600).contains(&(reset_at - start)));
     }
-    let answered = desk.as_webhook(CRM, crm_call()).await;
+    let response = desk.as_webhook(CRM, crm_call()).await;
     let text = "Method is blocked due to operation time limit.";
-    desk.refused_with(&answered, 429, "OPERATION_TIME_LIMIT", text);
-    // Only this method, only for this caller, and only for ten minutes.
+    desk.refused_with(&response, 429, "OPERATION_TIME_LIMIT", text);
+    // Only this method, for this caller, for ten minutes.
     desk.as_webhook(NETWORK, network_call()).await.result();
     desk.as_application(CRM, crm_call()).await.result();
     desk.sandbox.advance_clock(Duration::from_secs(601));
@@ -153,12 +153,12 @@ async fn by_the_other_model_the_batch_is_charged_with_everything() {
     let desk = desk_with_operating_limit().await;
     desk.sandbox
         .switch(|switches| switches.batch_charging = BatchCharging::Batch);
-    let answered = desk.as_webhook("batch", commands()).await;
-    let result = answered.result();
+    let response = desk.as_webhook("batch", commands()).await;
+    let result = response.result();
     for key in ["a", "b", "c"] {
         assert_eq!(operating(&result["result_time"][key]), 18.0);
     }
-    assert_eq!(operating(&answered.json()["time"]), 18.0);
+    assert_eq!(operating(&response.json()["time"]), 18.0);
     assert_eq!(desk.as_webhook("batch", commands()).await.error().0, 429);
     // The method by itself has read nothing of it.
     let single = desk.as_webhook(CRM, crm_call()).await.json();
@@ -198,9 +198,9 @@ async fn limits_are_read_and_set_through_the_controls() {
         (json!({"portal": "nowhere"}), "portal"),
         (json!({"speed": 1}), "speed"),
     ] {
-        let answered = call(body).await;
+        let response = call(body).await;
         assert_eq!(
-            (answered.status, answered.json()["field"].as_str()),
+            (response.status, response.json()["field"].as_str()),
             (400, Some(field))
         );
     }

@@ -72,9 +72,9 @@ async fn a_browser_session_is_refused() {
     let desk = Desk::open().await;
     let request = desk.post_json(&format!("/rest/{NETWORK}"), &network_call());
     let request = request.header("cookie", format!("PHPSESSID={}", demo::SESSION));
-    let answered = Desk::send(request).await.unwrap();
+    let response = Desk::send(request).await.unwrap();
     let text = "Access for this method not allowed by session authorization";
-    desk.refused_with(&answered, 403, "WRONG_AUTH_TYPE", text);
+    desk.refused_with(&response, 403, "WRONG_AUTH_TYPE", text);
 }
 
 #[tokio::test]
@@ -124,10 +124,10 @@ async fn every_argument_is_refused_with_its_documented_error_in_both_dialects() 
             .zip(faces)
         {
             desk.sandbox.set_dialect(dialect);
-            let answered = desk
+            let response = desk
                 .as_webhook(NETWORK, with(network_call(), name, value.clone()))
                 .await;
-            desk.refused_with(&answered, 400, code, text);
+            desk.refused_with(&response, 400, code, text);
         }
     }
 }
@@ -159,9 +159,9 @@ async fn without_the_module_for_bots_nothing_is_sent() {
     let desk = Desk::open().await;
     desk.sandbox
         .alter(demo::HOST, |portal| portal.imbot_installed = false);
-    let answered = desk.as_webhook(NETWORK, network_call()).await;
+    let response = desk.as_webhook(NETWORK, network_call()).await;
     desk.refused_with(
-        &answered,
+        &response,
         400,
         "IMBOT_ERROR",
         "Module IMBOT is not installed",
@@ -189,9 +189,9 @@ async fn sizes_are_limited_and_the_limits_can_be_set() {
 
     let buttons = vec![json!({"TEXT": "x".repeat(1000), "LINK": "/x"}); 31];
     let keyboard = with(network_call(), "KEYBOARD", json!(buttons));
-    let answered = desk.as_webhook(NETWORK, keyboard.clone()).await;
+    let response = desk.as_webhook(NETWORK, keyboard.clone()).await;
     desk.refused_with(
-        &answered,
+        &response,
         400,
         "KEYBOARD_ERROR",
         "Incorrect keyboard params",

@@ -1,4 +1,4 @@
-//! The authorization server: grants, rotation, errors, faults, and what its tokens open.
+//! The authorization server: grants, rotation, errors, faults, and the use of its tokens.
 
 use std::time::Duration;
 
@@ -30,13 +30,13 @@ fn form(fields: &[(&str, String)]) -> String {
 }
 
 impl Desk {
-    async fn tokens(&self, fields: &[(&str, String)]) -> Answered {
+    async fn tokens(&self, fields: &[(&str, String)]) -> Response {
         Self::send(self.post_form(TOKENS, &form(fields)))
             .await
             .unwrap()
     }
 
-    async fn call_with(&self, token: &str) -> Answered {
+    async fn call_with(&self, token: &str) -> Response {
         let path = format!("/rest/{CRM}?auth={token}");
         Self::send(self.post_json(&path, &crm_call()))
             .await
@@ -51,9 +51,9 @@ fn text(document: &Value, field: &str) -> String {
 #[tokio::test]
 async fn a_refresh_gives_a_new_pair_that_opens_the_portal_for_an_hour() {
     let desk = Desk::open().await;
-    let answered = desk.tokens(&refresh_with(demo::REFRESH_TOKEN)).await;
-    assert_eq!(answered.status, 200);
-    let pair = answered.json();
+    let response = desk.tokens(&refresh_with(demo::REFRESH_TOKEN)).await;
+    assert_eq!(response.status, 200);
+    let pair = response.json();
     let address = desk.sandbox.address();
     let endpoint = format!("http://{address}/rest/");
     assert_eq!(
@@ -130,8 +130,8 @@ async fn a_used_refresh_token_works_again_within_the_grace() {
     desk.sandbox
         .switch(|switches| switches.refresh_grace_seconds = 30);
     for _ in 0..2 {
-        let answered = desk.tokens(&refresh_with(demo::REFRESH_TOKEN)).await;
-        assert!(answered.json()["access_token"].is_string());
+        let response = desk.tokens(&refresh_with(demo::REFRESH_TOKEN)).await;
+        assert!(response.json()["access_token"].is_string());
     }
     desk.sandbox.advance_clock(Duration::from_secs(31));
     let late = desk.tokens(&refresh_with(demo::REFRESH_TOKEN)).await;
@@ -220,9 +220,9 @@ async fn each_wrong_request_has_its_own_error() {
         ("client_secret", None, 400, without("client_secret")),
         ("refresh_token", None, 400, without("refresh_token")),
     ] {
-        let answered = desk.tokens(&changed(name, value)).await;
+        let response = desk.tokens(&changed(name, value)).await;
         assert_eq!(
-            (answered.status, answered.json()),
+            (response.status, response.json()),
             (status, document),
             "{name} {value:?}"
         );
@@ -231,9 +231,9 @@ async fn each_wrong_request_has_its_own_error() {
     desk.sandbox.alter(demo::HOST, |portal| {
         portal.applications[0].installed = false
     });
-    let answered = desk.tokens(&good).await;
-    assert_eq!(answered.status, 401);
-    assert_eq!(text(&answered.json(), "error"), "NOT_INSTALLED");
+    let response = desk.tokens(&good).await;
+    assert_eq!(response.status, 401);
+    assert_eq!(text(&response.json(), "error"), "NOT_INSTALLED");
     assert_eq!(
         desk.call_with(demo::ACCESS_TOKEN).await.error().1,
         "ERROR_OAUTH"
@@ -248,9 +248,9 @@ async fn faults_hit_the_authorization_server_only_when_they_name_it() {
     for error in OAuthError::ALL {
         let fault = Fault::once(FaultKind::oauth_error(*error)).for_oauth();
         desk.sandbox.inject(fault);
-        let answered = desk.tokens(&refresh_with(demo::REFRESH_TOKEN)).await;
+        let response = desk.tokens(&refresh_with(demo::REFRESH_TOKEN)).await;
         assert_eq!(
-            (answered.status, text(&answered.json(), "error")),
+            (response.status, text(&response.json(), "error")),
             (error.status, error.code.to_owned())
         );
         assert_eq!(desk.last_entry().error.as_deref(), Some(error.code));
@@ -263,7 +263,7 @@ async fn faults_hit_the_authorization_server_only_when_they_name_it() {
     );
     assert_eq!(desk.sandbox.record().refreshes(), 0);
 
-    // The answer is lost, the rotation is not undone.
+    // The response is lost, the rotation is not undone.
     let lost = Fault::once(FaultKind::Close(Moment::After)).for_oauth();
     desk.sandbox.inject(lost);
     let request = desk.post_form(TOKENS, &form(&refresh_with(demo::REFRESH_TOKEN)));
@@ -380,9 +380,9 @@ async fn the_controls_make_codes_and_pairs_and_take_them_back() {
         ),
         ("/revocations", json!({}), "token"),
     ] {
-        let answered = post(path, body).await;
+        let response = post(path, body).await;
         assert_eq!(
-            (answered.status, text(&answered.json(), "field")),
+            (response.status, text(&response.json(), "field")),
             (400, field.to_owned())
         );
     }
@@ -393,8 +393,8 @@ async fn the_header_bearer_can_be_switched_off() {
     let desk = Desk::open().await;
     desk.sandbox.switch(|switches| switches.bearer = false);
     let request = desk.post_json(&format!("/rest/{CRM}"), &crm_call());
-    let answered = Desk::send(request.bearer_auth(demo::ACCESS_TOKEN))
+    let response = Desk::send(request.bearer_auth(demo::ACCESS_TOKEN))
         .await
         .unwrap();
-    assert_eq!(answered.error().1, "NO_AUTH_FOUND");
+    assert_eq!(response.error().1, "NO_AUTH_FOUND");
 }

@@ -12,7 +12,7 @@ async fn listener() -> TcpListener {
 
 impl Desk {
     /// Calls the CRM method at another address of the sandbox.
-    async fn call_at(&self, address: &str) -> Answered {
+    async fn call_at(&self, address: &str) -> Response {
         let url = format!("http://{address}{}", webhook(CRM));
         let request = self.client.post(url).body(crm_call().to_string());
         Self::send(request.header("content-type", "application/json"))
@@ -102,7 +102,7 @@ async fn renaming_one_portal_leaves_the_others_where_they_are() {
     desk.call_at(&own.to_string()).await.result();
 }
 
-/// The attack: the old address points to a portal that is another one.
+/// The attack: the old address redirects to a foreign portal.
 #[tokio::test]
 async fn a_redirect_can_lead_to_another_portal_while_the_authorization_server_tells_the_truth() {
     let other = Portal {
@@ -154,9 +154,9 @@ async fn the_control_renames_a_portal_to_a_free_or_a_given_address() {
         (json!({"portal": "nobody.test"}), "portal"),
         (json!({"more": 1}), "more"),
     ] {
-        let answered = rename(body).await;
+        let response = rename(body).await;
         assert_eq!(
-            (answered.status, answered.json()["field"].as_str()),
+            (response.status, response.json()["field"].as_str()),
             (400, Some(field))
         );
     }

@@ -1,4 +1,4 @@
-//! What nobody knows about real portals, and the switches that choose it.
+//! Unknown behaviour of real portals, which switches select.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use crate::desk::*;
 
 async fn send(desk: &Desk, messages: &[Value]) -> Vec<Value> {
-    let answered = desk
+    let response = desk
         .as_application(CONNECTOR, connector_call(messages))
         .await;
-    let results = answered.result()["DATA"]["RESULT"].clone();
+    let results = response.result()["DATA"]["RESULT"].clone();
     results.as_array().unwrap().clone()
 }
 
@@ -44,11 +44,11 @@ async fn too_many_messages_are_refused_and_long_texts_cut_when_told_so() {
         switches.text_limit = Some(3);
     });
     let messages = ["abc", "абвг", "x"].map(|text| message("u", text, text));
-    let answered = desk
+    let response = desk
         .as_application(CONNECTOR, connector_call(&messages))
         .await;
     desk.refused_with(
-        &answered,
+        &response,
         400,
         "ERROR_ARGUMENT",
         "Argument 'MESSAGES' is too long",
@@ -84,9 +84,9 @@ async fn canceled_has_the_status_of_the_switch() {
     desk.sandbox
         .switch(|switches| switches.canceled_status = 403);
     let call = with(crm_call(), "USER_ID", json!(demo::OUTSIDER));
-    let answered = desk.as_webhook(CRM, call).await;
+    let response = desk.as_webhook(CRM, call).await;
     let text = "You cannot send messages to the specified chat";
-    desk.refused_with(&answered, 403, "CANCELED", text);
+    desk.refused_with(&response, 403, "CANCELED", text);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Methods that client libraries call to connect. They describe the simulated portal in the documented
-//! fields only.
+//! Methods that client libraries call to connect. They describe the simulated portal, in the
+//! documented fields only.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `imconnector.send.messages`: messages of an external system into an open line, each with a result.
+//! `imconnector.send.messages`: messages of an external system, each with its own result.
 
 mod message;
 mod results;

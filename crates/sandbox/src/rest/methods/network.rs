@@ -114,7 +114,7 @@ fn recipient(call: &Call<'_>) -> Result<i64, Refusal> {
         .ok_or(Refusal::NO_RECIPIENT)
 }
 
-/// A structured parameter, possibly as JSON text. `Some(None)`: missing or empty. `None`: incorrect.
+/// A structured parameter, possibly as JSON text. `None`: incorrect. `Some(None)`: not given.
 fn structure(value: Option<&Value>, is_correct: fn(&Value) -> bool) -> Option<Option<Value>> {
     let value = match value {
         None => return Some(None),
