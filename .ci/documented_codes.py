@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Compares the error codes that the Bitrix24 reference documents with those that src/error/code.rs maps.
+"""Compares the error codes of the Bitrix24 reference with crates/bitrix24/src/error_code.rs.
 
-The reference lies beside the checkout, in ../shared/. Where it is absent nothing is compared, and the script says so.
+The reference is beside the checkout, in ../shared/. Without it nothing is compared, and the script
+says so.
 
-In its sections every token in back ticks that could be a code is one, unless it is listed in NOT_CODES with a group. A new token
-therefore fails the check until it is classified.
+In its sections every token in back ticks that could be a code counts as one, unless NOT_CODES lists
+it. A new token therefore fails the check until it is added to one of the two.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TABLE = ROOT / "src/error/code.rs"
+TABLE = ROOT / "crates/bitrix24/src/error_code.rs"
 REFERENCE = ROOT.parent / "shared/bitrix24/reference.md"
 
 SECTIONS = ("2.5", "4", "5.1", "5.2", "5.3", "6.1", "6.2", "6.3", "7.1")
 
 # Codes are compared without regard to case: `invalid_scope` and `INVALID_SCOPE` are one.
-# Tokens of those sections that are no codes, lower or upper case alike.
+# Tokens of those sections that are not codes, in any case.
 NOT_CODES = {
     "methods that may not travel in a batch": "batch download upload",
     "parameters of methods": """
@@ -68,7 +69,7 @@ def documented() -> set[str]:
 
 
 def mapped() -> set[str]:
-    rows = re.findall(r'^    "(\w*)" \w+ => \w+', TABLE.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r'^    \w+ "(\w*)" \w+;', TABLE.read_text(encoding="utf-8"), re.MULTILINE)
     return {code.lower() for code in rows}
 
 
@@ -89,12 +90,12 @@ def main() -> int:
     tokens = documented()
     known = {token for group in NOT_CODES.values() for token in group.split()}
     faults = {
-        "documented and not mapped in src/error/code.rs (or no code: then list it in this script)": tokens
+        "documented and not in error_code.rs (or not a code: then list it in this script)": tokens
         - codes
         - known,
-        "mapped in src/error/code.rs and not documented": codes - tokens,
-        "listed as no code and mapped all the same": codes & known,
-        "listed as no code and not in the reference": known - tokens,
+        "in error_code.rs and not documented": codes - tokens,
+        "listed as not a code and in error_code.rs": codes & known,
+        "listed as not a code and not in the reference": known - tokens,
     }
     for what, found in faults.items():
         if found:

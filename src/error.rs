@@ -1,8 +1,9 @@
-//! What a caller can be told, and the only maker of `tonic::Status`.
+//! Every failure that a caller can get, and the only place that makes a `tonic::Status`.
 //!
-//! Each part of the service has its own error type. [`Error`] gathers them at the edge; [`Error::into_failure`] gives each a reason from
-//! the [table of reasons](reason), and Bitrix24's own codes one from the [table of codes](code). A [`Failure`] becomes a
-//! status with all its details, or one result among others.
+//! Each part of the service has its own error type. [`Error`] collects them, and
+//! [`Error::into_failure`] gives each a reason from the [table of reasons](reason); Bitrix24's codes
+//! have theirs in the [table of codes](code). A [`Failure`] becomes the status of a call with all
+//! details, or that of one message of a call.
 
 mod administration;
 pub mod code;
@@ -54,7 +55,7 @@ pub enum Error {
     /// The call to the portal failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The call to the portal was refused, and it is known when a repeat makes sense.
+    /// Bitrix24 refused the call, and the time of a useful retry is known.
     #[error("{refusal}")]
     Later {
         /// The refusal.
@@ -62,28 +63,28 @@ pub enum Error {
         /// How long to wait.
         retry_after: Duration,
     },
-    /// Bitrix24 refused one message among others.
+    /// Bitrix24 refused one message of the call.
     #[error("Bitrix24 refused the message")]
     MessageRejected {
-        /// The HTTP status of the answer.
+        /// The HTTP status of the response.
         http_status: u16,
         /// Bitrix24's texts.
         texts: Vec<String>,
     },
-    /// Bitrix24's answer does not say what became of one message among others.
-    #[error("Bitrix24's answer does not say what became of the message")]
+    /// Bitrix24's response has no result for one message of the call.
+    #[error("Bitrix24's response has no result for the message")]
     ResultMissing,
-    /// Bitrix24 reported success without the promised result.
-    #[error("Bitrix24 reported success without the result that its documentation promises")]
+    /// Bitrix24 reported success without the documented result.
+    #[error("Bitrix24 reported success without the documented result")]
     AnswerNotUnderstood,
     /// The service itself failed.
     #[error("the service failed")]
     Internal {
-        /// What is known of the call's fate.
+        /// What is known of the call's outcome.
         outcome: Outcome,
     },
-    /// The service has as many calls in hand as it may have.
-    #[error("too many calls in hand")]
+    /// Too many calls are in progress, or their requests are too large together.
+    #[error("too many calls in progress")]
     Overloaded,
     /// The service is stopping.
     #[error("the service is stopping")]
@@ -94,7 +95,7 @@ pub enum Error {
     /// Managing tenants failed.
     #[error(transparent)]
     Administration(#[from] Administration),
-    /// The authorization server did not say whose an access token is.
+    /// The authorization server did not describe an access token.
     #[error(transparent)]
     Authorization(#[from] OAuthError),
 }
@@ -105,7 +106,7 @@ impl Error {
         self.into_failure(call).into_status(call)
     }
 
-    /// The failure that a caller is told of.
+    /// The failure as reported to the caller.
     pub fn into_failure(self, call: &CallIdentity) -> Failure {
         match self {
             Self::InvalidRequest(violations) => invalid_request(violations),
@@ -137,7 +138,7 @@ impl Error {
                 from_call::message_rejected(http_status, &texts, call.method)
             }
             Self::ResultMissing => from_call::outcome_unknown(
-                "Bitrix24's answer does not say what became of the message",
+                "Bitrix24's response has no result for it",
             ),
             Self::AnswerNotUnderstood => from_call::answer_not_understood(),
             Self::Internal { outcome } => Failure {
@@ -149,11 +150,11 @@ impl Error {
             },
             Self::Overloaded => Failure::of_facade(
                 Reason::Overloaded,
-                "the service has as many calls in hand as it may have; nothing was sent",
+                "too many calls in progress, or their requests are too large together; nothing was sent",
             ),
             Self::ShuttingDown => Failure::of_facade(
                 Reason::ShuttingDown,
-                "this instance is stopping; nothing was sent",
+                "this instance is shutting down; nothing was sent",
             ),
             Self::OperationNotServed => {
                 Failure::of_facade(Reason::OperationNotServed, "there is no such operation")
@@ -213,11 +214,10 @@ fn invalid_request(violations: Violations) -> Failure {
     }
 }
 
-/// Translates a status that the gRPC library made itself, so that it carries our details like any other. `None` if the
-/// status is not a failure of that kind.
+/// The error behind a status that the gRPC library made, if it is one of these kinds.
 ///
-/// The library answers messages that are too large with `OUT_OF_RANGE` or `RESOURCE_EXHAUSTED` and messages that cannot
-/// be decoded with `INTERNAL`: all three are the caller's to mend.
+/// The library reports messages that are too large as `OUT_OF_RANGE` or `RESOURCE_EXHAUSTED` and
+/// messages that it cannot decode as `INTERNAL`; the caller must fix all three.
 pub fn translate(status: &Status, maximum_request_bytes: usize) -> Option<Error> {
     use tonic::Code;
     let violation = |rule, description: String| {
@@ -229,13 +229,13 @@ pub fn translate(status: &Status, maximum_request_bytes: usize) -> Option<Error>
     if matches!(code, Code::OutOfRange | Code::ResourceExhausted) {
         return violation(
             "REQUEST_TOO_LARGE",
-            format!("the request is larger than {maximum_request_bytes} bytes; send less at once"),
+            format!("the request is larger than {maximum_request_bytes} bytes; split it"),
         );
     }
     if matches!(code, Code::Internal | Code::InvalidArgument) {
         return violation(
             "REQUEST_NOT_DECODABLE",
-            "the request is no message of the operation's type; check the version of your stubs"
+            "cannot decode the request as this operation's message type; check that your stubs are current"
                 .to_owned(),
         );
     }
@@ -245,7 +245,7 @@ pub fn translate(status: &Status, maximum_request_bytes: usize) -> Option<Error>
     if status.message().contains("compressed") {
         return violation(
             "COMPRESSION_NOT_ACCEPTED",
-            "compressed requests are not accepted; send it uncompressed".to_owned(),
+            "compressed requests are not accepted; send the request uncompressed".to_owned(),
         );
     }
     Some(Error::OperationNotServed)

@@ -1,4 +1,4 @@
-//! What can go wrong when tenants are managed, and what the caller is told of it.
+//! The failures of managing tenants, as reported to the caller.
 
 use thiserror::Error;
 
@@ -6,34 +6,29 @@ use super::failure::Failure;
 use crate::api::openlines::v1::ErrorReason as Reason;
 use bitrix24::Outcome;
 
-/// Why a call of the tenant service fails, besides what any call can fail for.
+/// Why a call of the tenant service fails, apart from the reasons of every call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Administration {
-    /// The caller may not manage tenants.
     #[error("the caller may not manage tenants")]
     NotPermitted,
-    /// There is no such tenant.
-    #[error("there is no such tenant")]
+    #[error("the tenant does not exist")]
     NotFound,
-    /// There is a tenant with this id.
-    #[error("there is a tenant with this id")]
+    #[error("a tenant with this id exists already")]
     AlreadyExists,
-    /// The tenant is another version than the etag says.
-    #[error("the tenant was changed since the etag was given out")]
+    /// The etag is outdated.
+    #[error("the tenant was changed since the etag was returned")]
     Changed,
-    /// The store did not answer.
-    #[error("the service's database did not answer")]
+    #[error("the service's database did not respond")]
     StoreUnavailable {
-        /// What is known of the change, if the call was to make one.
+        /// What is known of the change, if the call makes one.
         outcome: Outcome,
     },
-    /// The tenant's secrets are sealed with a key that the service does not have.
     #[error("the tenant's secrets are sealed with a key that the service does not have")]
     Sealed,
-    /// The time was over, or the service stopped, while a change was being made.
+    /// The call ended while a change was being made.
     #[error("the change may or may not have been made")]
     ChangeUnknown {
-        /// Whether it was the time that was over.
+        /// Whether its deadline passed; otherwise the service stopped.
         timed_out: bool,
     },
 }
@@ -45,24 +40,24 @@ pub(super) fn failure(error: Administration) -> Failure {
             "the caller may not manage tenants",
         ),
         Administration::NotFound => {
-            Failure::of_facade(Reason::TenantNotFound, "there is no such tenant")
+            Failure::of_facade(Reason::TenantNotFound, "the tenant does not exist")
         }
         Administration::AlreadyExists => Failure::of_facade(
             Reason::TenantAlreadyExists,
-            "there is a tenant with this id already",
+            "a tenant with this id exists already",
         ),
         Administration::Changed => Failure::of_facade(
             Reason::TenantChanged,
-            "the tenant was changed since the etag was given out; nothing was changed now",
+            "the tenant was changed since the etag was returned; this change was not made",
         ),
         Administration::StoreUnavailable { outcome } => Failure {
             outcome,
             ..Failure::of_facade(
                 Reason::StoreUnavailable,
                 match outcome {
-                    Outcome::NotExecuted => "the service's database did not answer",
+                    Outcome::NotExecuted => "the service's database did not respond",
                     Outcome::Executed | Outcome::Unknown => {
-                        "the service's database did not answer; the change may have been made all the same"
+                        "the service's database did not respond; the change may have been made"
                     }
                 },
             )
@@ -76,7 +71,7 @@ pub(super) fn failure(error: Administration) -> Failure {
             timed_out,
             ..Failure::of_facade(
                 Reason::OutcomeUnknown,
-                "the call ended before the database answered: the change may or may not have been made",
+                "the call ended before the database responded: the change may have been made",
             )
         },
     }

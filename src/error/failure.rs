@@ -1,4 +1,4 @@
-//! A failure with everything that a caller is told of it, and its form on the wire.
+//! A failure with everything reported to the caller, and its form on the wire.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use bitrix24::Outcome;
 /// The domain of every `ErrorInfo` of this service.
 pub const DOMAIN: &str = "openlines.bitrix24";
 
-/// The metadata that tells gRPC clients how long to wait before they repeat (gRFC A6), in milliseconds.
+/// The metadata that tells gRPC clients how long to wait before a retry (gRFC A6), in milliseconds.
 const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// Who decided that the call fails.
@@ -28,7 +28,7 @@ pub(super) enum Source {
     Bitrix24,
 }
 
-/// A failure, ready to be told.
+/// A failure, ready to be reported.
 #[derive(Clone, Debug)]
 pub struct Failure {
     pub(super) reason: Reason,
@@ -38,7 +38,7 @@ pub struct Failure {
     pub(super) timed_out: bool,
     pub(super) bitrix24: Option<Bitrix24Error>,
     pub(super) violations: Violations,
-    /// How long to wait before a repeat, where it is known better than for the reason in general.
+    /// How long to wait before a retry, if known better than for the reason in general.
     pub(super) retry_delay: Option<Duration>,
 }
 
@@ -66,12 +66,12 @@ impl Failure {
         &self.message
     }
 
-    /// The same failure in other words.
+    /// The same failure with another message.
     pub fn with_message(self, message: String) -> Self {
         Self { message, ..self }
     }
 
-    /// What is known of the call's fate.
+    /// What is known of the call's outcome.
     pub fn outcome(&self) -> Outcome {
         self.outcome
     }
@@ -90,7 +90,7 @@ impl Failure {
         );
     }
 
-    /// How long to wait before a repeat, if it passes with time.
+    /// How long to wait before a retry, if the cause passes with time.
     fn retry_delay(&self) -> Option<Duration> {
         self.retry_delay.or_else(|| retry::delay(self.reason))
     }
@@ -118,7 +118,7 @@ impl Failure {
         Status::with_details_and_metadata(code, self.message, details.into(), metadata)
     }
 
-    /// The same as a message, for one result among others.
+    /// The status of one message of a call.
     pub fn to_rpc_status(&self, call: &CallIdentity) -> pb::Status {
         pb::Status {
             code: self.code().into(),
@@ -221,7 +221,7 @@ impl Failure {
         }
     }
 
-    /// The detail that follows from the status: what has to be put right, or which quota is used up.
+    /// The detail that follows from the status: the violated precondition, or the exceeded quota.
     fn by_status(&self, row: &ReasonRow, call: &CallIdentity) -> Option<Any> {
         let tenant = tenant_name(call);
         let kind = self
@@ -265,7 +265,7 @@ fn any<M: Message + TypeName>(message: &M) -> Any {
     }
 }
 
-/// The full name of a detail's type. The generated types of google.rpc do not carry theirs.
+/// The full name of a detail's type: the generated types of google.rpc lack it.
 trait TypeName {
     const TYPE_NAME: &'static str;
 }

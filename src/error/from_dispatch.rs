@@ -1,4 +1,4 @@
-//! What a caller is told when its call may not be sent now.
+//! The failure of a call that is not sent now, as reported to the caller.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn rejected(why: Rejection) -> Failure {
         ),
         Rejection::QueueFull { retry_after } => passing(
             Reason::QueueFull,
-            "as many calls wait as may, for this portal or in all; nothing was sent".to_owned(),
+            "the queue is full, for this portal or overall; nothing was sent".to_owned(),
             retry_after,
         ),
         Rejection::WaitTooLong {
@@ -34,21 +34,21 @@ fn rejected(why: Rejection) -> Failure {
         } => passing(
             Reason::WaitExceedsDeadline,
             format!(
-                "the call would have to wait about {} s for the portal's budget of requests, and its deadline is earlier; \
-                 nothing was sent",
+                "the portal's rate limit would delay the call about {} s, past its deadline; nothing was \
+                 sent",
                 whole_seconds(expected)
             ),
             retry_after,
         ),
         Rejection::OperatingLimit { retry_after } => passing(
             Reason::OperatingLimit,
-            "the method has used up its execution time on the portal, by the portal's own report; nothing was sent"
+            "the method has used up its operating time on the portal, as the portal reports; nothing was sent"
                 .to_owned(),
             retry_after,
         ),
         Rejection::BreakerOpen { retry_after } => passing(
             Reason::PortalNotAnswering,
-            "the portal has not answered the last requests, so nothing was sent".to_owned(),
+            "the circuit breaker is open: the portal did not respond to the last requests; nothing was sent".to_owned(),
             retry_after,
         ),
     }
@@ -59,14 +59,14 @@ fn not_in_ledger(why: LedgerFailure) -> Failure {
         LedgerFailure::Unavailable => from_tenant::store_unavailable(),
         LedgerFailure::Reused => Failure::of_facade(
             Reason::RequestIdReused,
-            "request_id was used for another request of this tenant; nothing was sent",
+            "request_id was used for a different request of this tenant; nothing was sent",
         ),
         LedgerFailure::StillRunning => Failure {
             outcome: Outcome::Unknown,
             timed_out: true,
             ..Failure::of_facade(
                 Reason::OutcomeUnknown,
-                "an earlier attempt with the same request_id was still running at the deadline; this one was not sent",
+                "an earlier attempt with the same request_id was still in progress at the deadline; this one was not sent",
             )
         },
         LedgerFailure::Unknown => Failure {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_found_no_room_learns_when_there_is_some() {
+    fn a_call_that_is_not_admitted_learns_when_to_retry() {
         let retry_after = Duration::from_millis(1500);
         for (why, expected) in [
             (
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_the_ledger_is_refused_by_what_is_known_of_it() {
+    fn a_refused_idempotency_key_says_what_is_known_of_it() {
         let second = Some(Duration::from_secs(1));
         for (why, expected, delay) in [
             (

@@ -26,16 +26,15 @@ pub(super) fn not_opened(error: AccessError) -> Failure {
         AccessError::ReauthorizationRequired { cause } => reauthorization_required(&cause),
         AccessError::NotRefreshable => Failure::of_facade(
             Reason::ReauthorizationRequired,
-            "the tenant's access token has expired, and there is no refresh token and application to refresh it with; \
-             nothing was sent",
+            "the tenant's access token has expired, and there is no refresh token or application to \
+             refresh it with; nothing was sent",
         ),
         AccessError::AuthorizationServerUnavailable { failure } => Failure {
             source: Source::Bitrix24,
             ..Failure::of_facade(
                 Reason::AuthorizationServerUnavailable,
                 format!(
-                    "Bitrix24's authorization server has to be asked before the portal, and did not help: {failure}; \
-                     nothing was executed"
+                    "could not refresh or confirm the portal access: {failure}; nothing was executed"
                 ),
             )
         },
@@ -44,13 +43,13 @@ pub(super) fn not_opened(error: AccessError) -> Failure {
         AccessError::Unusable(unusable) => unusable_tenant(unusable),
         AccessError::DeadlinePassed => Failure::of_facade(
             Reason::DeadlineBeforeSend,
-            "the deadline passed while the tenant's portal was being opened; nothing was executed",
+            "the deadline passed before the tenant's portal access was ready; nothing was executed",
         ),
         AccessError::Crashed => Failure {
             outcome: Outcome::NotExecuted,
             ..Failure::of_facade(
                 Reason::Internal,
-                "the refresh of the tenant's access token failed; the service's log has the cause",
+                "the service failed to refresh the tenant's access token; its log has the cause",
             )
         },
         error @ AccessError::MoveRefused { .. } => Failure {
@@ -70,7 +69,8 @@ fn reauthorization_required(cause: &str) -> Failure {
         .and_then(|code| code::in_scope(Scope::System, code))
         .map(|meaning| meaning.documented);
     let message = format!(
-        "the tenant's access was not refreshed ({cause}), so a person has to authorize the service anew; nothing was sent"
+        "could not refresh the tenant's access token ({cause}); someone must reauthorize the service; \
+         nothing was sent"
     );
     let is_our_own_word = documented.is_none() && OUR_WORDS.contains(&cause);
     let bitrix24 = (!is_our_own_word).then(|| Bitrix24Error {
@@ -103,6 +103,6 @@ fn unusable_tenant(unusable: Unusable) -> Failure {
 pub(super) fn store_unavailable() -> Failure {
     Failure::of_facade(
         Reason::StoreUnavailable,
-        "the service's database did not answer; nothing was sent",
+        "the service's database did not respond; nothing was sent",
     )
 }

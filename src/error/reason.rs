@@ -1,6 +1,7 @@
-//! The table of reasons: for each, the status, who has to act, whether a repeat is safe, and what to do.
+//! The table of reasons: for each, its status, who must act, whether a retry is safe, and the remedy.
 //!
-//! What a reason means stands in error_reason.proto. docs/errors.md is made from both, and a test keeps the three equal.
+//! error_reason.proto says what a reason means. docs/errors.md is generated from both, and a test
+//! keeps the three consistent.
 
 use tonic::Code;
 
@@ -9,58 +10,58 @@ use crate::api::openlines::v1::ErrorReason as Reason;
 /// Who can remove the cause of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// Whoever writes the program that made the call.
+    /// The developer of the program that made the call.
     CallerDeveloper,
-    /// Whoever runs this service.
+    /// The operator of this service.
     Operator,
     /// An administrator of the tenant's portal.
     PortalAdministrator,
-    /// The support of Bitrix24.
+    /// Bitrix24's support.
     Bitrix24Support,
-    /// Nobody: it passes with time.
-    Nobody,
+    /// The cause passes with time.
+    Time,
     /// The developers of this service.
     ServiceDeveloper,
 }
 
 impl Actor {
-    /// The words for it in docs/errors.md.
+    /// As docs/errors.md has it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CallerDeveloper => "developer of the caller",
             Self::Operator => "operator of this service",
             Self::PortalAdministrator => "administrator of the portal",
             Self::Bitrix24Support => "Bitrix24's support",
-            Self::Nobody => "nobody, it passes",
+            Self::Time => "no action; it passes with time",
             Self::ServiceDeveloper => "developers of this service",
         }
     }
 }
 
-/// Whether the same call may be made again.
+/// Whether the call may be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
-    /// Safe at once or after a short wait; it may well succeed.
+pub enum Retry {
+    /// Safe immediately or after a short wait, and may succeed.
     Safe,
-    /// Safe after the time that `RetryInfo` names.
+    /// Safe after the time in `RetryInfo`.
     AfterWait,
-    /// Safe, and useless until the cause is removed.
+    /// Safe, but fails until the cause is removed.
     AfterFix,
-    /// Safe if the outcome in the metadata is `not_executed`, and only then.
+    /// Safe only if the outcome in the metadata is `not_executed`.
     SeeOutcome,
-    /// It may deliver the message a second time.
+    /// May deliver the message twice without the same `request_id`.
     MayDuplicate,
 }
 
-impl Repeat {
-    /// The words for it in docs/errors.md.
+impl Retry {
+    /// As docs/errors.md has it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Safe => "yes",
             Self::AfterWait => "yes, after the time in RetryInfo",
-            Self::AfterFix => "yes, but useless until the cause is removed",
+            Self::AfterFix => "yes, but it fails until the cause is removed",
             Self::SeeOutcome => "only if `outcome` is `not_executed`",
-            Self::MayDuplicate => "no: the message may arrive twice",
+            Self::MayDuplicate => "only with the same `request_id`; otherwise the message may be delivered twice",
         }
     }
 }
@@ -68,17 +69,16 @@ impl Repeat {
 /// One reason.
 #[derive(Clone, Copy, Debug)]
 pub struct ReasonRow {
-    /// The reason.
     pub reason: Reason,
     /// The status of a call that fails for it.
     pub code: Code,
-    /// Who has to act.
+    /// Who must act.
     pub actor: Actor,
-    /// Whether a repeat is safe.
-    pub repeat: Repeat,
+    /// Whether a retry is safe.
+    pub retry: Retry,
     /// What to do, one sentence.
     pub remedy: &'static str,
-    /// The page of Bitrix24's documentation that helps.
+    /// A helpful page of Bitrix24's documentation.
     pub help: Option<&'static str>,
 }
 
@@ -88,8 +88,8 @@ pub fn row(reason: Reason) -> &'static ReasonRow {
         reason: Reason::Unspecified,
         code: Code::Internal,
         actor: Actor::ServiceDeveloper,
-        repeat: Repeat::SeeOutcome,
-        remedy: "Report the failure with its request id.",
+        retry: Retry::SeeOutcome,
+        remedy: "Report the failure with its call id.",
         help: None,
     };
     REASONS
@@ -108,12 +108,12 @@ const SCOPES: Option<&str> =
     Some("https://apidocs.bitrix24.com/api-reference/scopes/permissions.html");
 
 macro_rules! reasons {
-    ($($reason:ident $code:ident $actor:ident $repeat:ident $help:expr, $remedy:literal;)*) => {
+    ($($reason:ident $code:ident $actor:ident $retry:ident $help:expr, $remedy:literal;)*) => {
         &[$(ReasonRow {
             reason: Reason::$reason,
             code: Code::$code,
             actor: Actor::$actor,
-            repeat: Repeat::$repeat,
+            retry: Retry::$retry,
             remedy: $remedy,
             help: $help,
         }),*]
@@ -127,55 +127,55 @@ pub const REASONS: &[ReasonRow] = reasons! {
     CredentialsMissing Unauthenticated CallerDeveloper AfterFix None,
         "Send the metadata `authorization: Bearer <API key>`.";
     CredentialsInvalid Unauthenticated CallerDeveloper AfterFix None,
-        "Send one API key that the operator of this service has entered in its settings.";
+        "Send one API key that the operator of this service has configured.";
     TenantNotPermitted PermissionDenied Operator AfterFix None,
-        "Check the tenant's name, or grant the caller this tenant in the service's settings.";
+        "Check the tenant's id, or grant the caller this tenant in the service's settings.";
     WrongAuthorizationType FailedPrecondition Operator AfterFix AUTHORIZATION,
         "Give the tenant application (OAuth) credentials.";
     DeadlineBeforeSend DeadlineExceeded CallerDeveloper Safe None,
-        "Repeat with a later deadline.";
+        "Retry with a later deadline.";
     Overloaded Unavailable Operator AfterWait None,
-        "Repeat after a moment; if it lasts, add replicas or raise server.maximum_concurrent_calls.";
-    ShuttingDown Unavailable Nobody Safe None,
-        "Repeat: another instance will take the call.";
+        "Retry after the time in RetryInfo. If it lasts, add replicas or raise server.maximum_concurrent_calls.";
+    ShuttingDown Unavailable Time Safe None,
+        "Retry: another instance will take the call.";
     Internal Internal ServiceDeveloper SeeOutcome None,
-        "Report the failure with its request id; see the outcome before you repeat.";
+        "Report the failure with its call id. Check the outcome before you retry.";
     OperationNotServed Unimplemented CallerDeveloper AfterFix None,
         "Call an operation of openlines.v1.OpenLinesService.";
     PortalUnreachable Unavailable Operator Safe None,
-        "Repeat after a moment; if it lasts, check the portal's address and the network.";
+        "Retry after a moment. If it lasts, check the portal's address and the network.";
     PortalAddressForbidden FailedPrecondition Operator AfterFix None,
         "Correct the tenant's portal, or add its host to portals.self_hosted.";
     PortalMoved FailedPrecondition Operator AfterFix None,
-        "Enter the portal's new address, if it is the same portal's.";
+        "Set the tenant's portal to the new address, if it is the same portal.";
     PortalNotFound FailedPrecondition Operator AfterFix None,
         "Check the tenant's portal address.";
     OutcomeUnknown Unknown CallerDeveloper MayDuplicate None,
-        "Do not repeat blindly: look into the portal's chat, or accept a possible second message. A repeat with the same request_id delivers nothing twice, and says the same.";
+        "Retry with the same request_id: you get the response if the service has it by then, otherwise OUTCOME_UNKNOWN again. Nothing is delivered twice. Without a request_id a retry may deliver the message twice: look into the portal's chat first.";
     AnswerNotUnderstood Unknown ServiceDeveloper MayDuplicate None,
-        "Do not repeat: Bitrix24 took the message. Report the failure with its request id.";
+        "Do not retry: Bitrix24 accepted the message. Report the failure with its call id.";
     UndocumentedCode Unknown ServiceDeveloper SeeOutcome None,
-        "See Bitrix24Error for the code; report it, so that it can be given a meaning.";
-    PortalRateLimited ResourceExhausted Nobody AfterWait LIMITS,
-        "Wait as long as RetryInfo says.";
-    OperatingLimit ResourceExhausted Nobody AfterWait LIMITS,
-        "Wait as long as RetryInfo says; other methods of the portal still work.";
-    RecipientWeeklyLimit ResourceExhausted Nobody AfterFix None,
-        "Send this user no further network message in this week.";
+        "See the code in Bitrix24Error, and report it so that it gets a meaning.";
+    PortalRateLimited ResourceExhausted Time AfterWait LIMITS,
+        "Retry after the time in RetryInfo.";
+    OperatingLimit ResourceExhausted Time AfterWait LIMITS,
+        "Retry after the time in RetryInfo. Other methods of the portal still work.";
+    RecipientWeeklyLimit ResourceExhausted Time AfterFix None,
+        "Send this user no other network message this week.";
     PortalBlocked FailedPrecondition Bitrix24Support AfterFix LIMITS,
         "Ask Bitrix24's support to lift the block.";
     ReauthorizationRequired FailedPrecondition PortalAdministrator AfterFix OAUTH,
-        "Install the application again, or make a new webhook, and enter the new credentials.";
+        "Install the application again or create a new webhook, and enter the new credentials.";
     MissingScope PermissionDenied PortalAdministrator AfterFix SCOPES,
         "Give the application or webhook the scopes imopenlines and imconnector.";
     PortalAccessDenied PermissionDenied PortalAdministrator AfterFix None,
-        "Give the user concerned the rights, or the portal the plan, that Bitrix24's description names.";
+        "Give the user the rights, or the portal the plan, that Bitrix24's description names.";
     MethodNotConfirmed PermissionDenied PortalAdministrator AfterFix None,
         "Allow the method for the application on the portal.";
     PortalNotOperational FailedPrecondition PortalAdministrator AfterFix None,
-        "Bring the portal's licence and payment in order.";
+        "Check the portal's licence and payment.";
     PortalRequiresHttps FailedPrecondition Operator AfterFix None,
-        "Enter the portal by its host name, so that it is called through HTTPS.";
+        "Enter the portal by its host name: it is then called over HTTPS.";
     PortalModuleMissing FailedPrecondition PortalAdministrator AfterFix None,
         "Install the module that Bitrix24's description names.";
     MethodNotAvailable Unimplemented PortalAdministrator AfterFix None,
@@ -185,7 +185,7 @@ pub const REASONS: &[ReasonRow] = reasons! {
     LineNotFound NotFound PortalAdministrator AfterFix None,
         "Join the open channel on the portal with imopenlines.network.join, or correct line_code.";
     LineNotActive FailedPrecondition PortalAdministrator AfterFix None,
-        "Activate the open channel on the portal, or correct the request's line.";
+        "Activate the open channel on the portal, or correct the line in the request.";
     ConnectorNotAvailable FailedPrecondition PortalAdministrator AfterFix CONNECTORS,
         "Register the connector with the tenant's application and activate it on the line.";
     ExternalUserNotCreated FailedPrecondition PortalAdministrator AfterFix None,
@@ -197,31 +197,31 @@ pub const REASONS: &[ReasonRow] = reasons! {
     PortalObjectNotFound NotFound CallerDeveloper AfterFix None,
         "Check the ids in the request.";
     MessageNotAdded FailedPrecondition PortalAdministrator AfterFix None,
-        "Check the chat, the recipient and the portal's settings; Bitrix24's description may say more.";
+        "Check the chat, the recipient and the portal's settings. Bitrix24's description may say more.";
     MessageRejected FailedPrecondition CallerDeveloper AfterFix None,
         "Correct the message as Bitrix24's texts say.";
     TenantDisabled FailedPrecondition Operator AfterFix None,
         "Enable the tenant with the tenant service.";
     StoreUnavailable Unavailable Operator Safe None,
-        "Repeat after a moment; if it lasts, check the service's database.";
-    AuthorizationServerUnavailable Unavailable Nobody Safe OAUTH,
-        "Repeat after a moment; if it lasts, check the way to Bitrix24's authorization server.";
+        "Retry after a moment. If it lasts, check the service's database.";
+    AuthorizationServerUnavailable Unavailable Time Safe OAUTH,
+        "Retry after a moment. If it lasts, check the network to Bitrix24's authorization server.";
     TenantSealed FailedPrecondition Operator AfterFix None,
-        "Put the key that sealed the tenant's secrets back into the keyring, or enter the secrets anew.";
+        "Put the key that sealed the tenant's secrets back into the keyring, or enter the secrets again.";
     AdministrationNotPermitted PermissionDenied Operator AfterFix None,
         "Set manages_tenants for the caller in the service's settings.";
     TenantNotFound NotFound CallerDeveloper AfterFix None,
         "Check the tenant's name.";
     TenantAlreadyExists AlreadyExists CallerDeveloper AfterFix None,
-        "Choose another id, or update the tenant that exists.";
+        "Choose another id, or update the existing tenant.";
     TenantChanged Aborted CallerDeveloper AfterFix None,
-        "Read the tenant again, and repeat the change with its new etag.";
+        "Read the tenant again, and retry the change with the new etag.";
     QueueFull ResourceExhausted Operator AfterWait LIMITS,
-        "Wait as long as RetryInfo says; if it lasts, send less, or raise dispatch.maximum_waiting_calls and its neighbours.";
+        "Retry after the time in RetryInfo. If it lasts, send less, or raise dispatch.maximum_waiting_calls and its neighbours.";
     WaitExceedsDeadline ResourceExhausted CallerDeveloper AfterWait LIMITS,
-        "Wait as long as RetryInfo says, or give the call more time; give what nobody waits for CALL_PRIORITY_BULK.";
+        "Retry after the time in RetryInfo, or use a longer deadline. Send background traffic as CALL_PRIORITY_BULK.";
     PortalNotAnswering Unavailable PortalAdministrator AfterWait None,
-        "Wait as long as RetryInfo says; if it lasts, see whether the portal works.";
+        "Retry after the time in RetryInfo. If it lasts, check whether the portal works.";
     RequestIdReused AlreadyExists CallerDeveloper AfterFix None,
-        "Draw a new request_id for each call, and keep it for the attempts at this call only.";
+        "Generate a new request_id for each call, and reuse it only for retries of that call.";
 };

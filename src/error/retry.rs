@@ -1,10 +1,10 @@
-//! How long to wait before a repeat.
+//! How long to wait before a retry.
 
 use std::time::Duration;
 
 use crate::api::openlines::v1::ErrorReason as Reason;
 
-/// The wait that a status recommends, for reasons that pass with time.
+/// The recommended wait, for reasons that pass with time.
 pub(super) fn delay(reason: Reason) -> Option<Duration> {
     REASONS_THAT_PASS
         .iter()
@@ -21,12 +21,12 @@ const REASONS_THAT_PASS: [(Reason, Duration); 10] = [
         Reason::AuthorizationServerUnavailable,
         Duration::from_secs(1),
     ),
-    // These three are told with a time of their own; this is for one that nobody knows.
+    // These three usually have a time of their own.
     (Reason::QueueFull, Duration::from_secs(1)),
     (Reason::WaitExceedsDeadline, Duration::from_secs(1)),
     (Reason::PortalNotAnswering, Duration::from_secs(1)),
     // The portal's counter falls by 2 or 5 each second (page "limits").
     (Reason::PortalRateLimited, Duration::from_secs(1)),
-    // The refusal does not say when the oldest minute expires; it does within ten minutes (page "limits").
+    // The refusal does not say when the oldest minute expires: within ten minutes (page "limits").
     (Reason::OperatingLimit, Duration::from_secs(600)),
 ];

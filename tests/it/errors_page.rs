@@ -1,6 +1,6 @@
-//! docs/errors.md is made from the code and the .proto, so that the three cannot drift apart.
+//! docs/errors.md is generated from the code and the .proto, so that they cannot diverge.
 //!
-//! `UPDATE_EXPECT=1 cargo test` writes the page anew.
+//! `UPDATE_EXPECT=1 cargo test` rewrites the page.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -94,7 +94,7 @@ fn file(name: &str) -> FileDescriptorProto {
 }
 
 fn reasons() -> String {
-    let mut table = "## Reasons\n\n| reason | status | meaning | who acts | safe to repeat | what to do |\n|---|---|---|---|---|---|\n".to_owned();
+    let mut table = "## Reasons\n\n| reason | status | meaning | who acts | safe to retry | what to do |\n|---|---|---|---|---|---|\n".to_owned();
     for (row, (name, comment)) in REASONS.iter().zip(documented_reasons().iter().skip(1)) {
         let (_, meaning) = comment.split_once(": ").unwrap_or(("", comment));
         writeln!(
@@ -102,7 +102,7 @@ fn reasons() -> String {
             "| `{name}` | {} | {meaning} | {} | {} | {} |",
             code_name(row.code),
             row.actor.as_str(),
-            row.repeat.as_str(),
+            row.retry.as_str(),
             row.remedy
         )
         .unwrap();
@@ -111,7 +111,7 @@ fn reasons() -> String {
 }
 
 fn codes() -> String {
-    let mut page = "## Bitrix24's codes\n\nCodes are compared without regard to case. A method's own codes come before those of the system. A refusal with a 5xx status has the reason `ERROR_REASON_OUTCOME_UNKNOWN`, except for `QUERY_LIMIT_EXCEEDED`, `OVERLOAD_LIMIT` and `PORTAL_DELETED`.\n".to_owned();
+    let mut page = "## Bitrix24's codes\n\nCodes are compared case-insensitively. A method's own codes take precedence over those of the system. A refusal with a 5xx status has the reason `ERROR_REASON_OUTCOME_UNKNOWN`, except for `QUERY_LIMIT_EXCEEDED`, `OVERLOAD_LIMIT` and `PORTAL_DELETED`.\n".to_owned();
     for (title, scope) in SCOPES {
         writeln!(page, "\n### {title}\n\n| code | reason |\n|---|---|").unwrap();
         for code in documented_codes(scope) {

@@ -1,7 +1,8 @@
-//! What a caller is told of each answer of a portal, in files that people can read.
+//! The caller's status or response for each response of a portal, in readable files.
 //!
-//! A file begins with the portal's answer. The test plays it through the sandbox, over real HTTP, and compares the whole status or
-//! response with the rest of the file. `UPDATE_EXPECT=1 cargo test` writes that rest anew.
+//! A file begins with the portal's response. The test plays it through the sandbox, over real HTTP,
+//! and compares the caller's result with the rest of the file. `UPDATE_EXPECT=1 cargo test` rewrites
+//! that rest.
 
 mod answer;
 mod codes;
@@ -20,10 +21,10 @@ use tonic::{Response, Status};
 use crate::support::{APPLICATION, World, requests};
 use answer::PlayedAnswer;
 
-/// What is compared instead of ids and times that differ from run to run.
+/// The call id in golden files.
 const REQUEST_ID: &str = "golden";
 
-/// How many files are compared side by side.
+/// How many files are compared concurrently.
 const AT_ONCE: usize = 8;
 
 #[tokio::test]
@@ -40,13 +41,14 @@ async fn every_answer_becomes_what_its_golden_file_says() {
         .await;
 }
 
-/// Compares one file, in a world of its own: what an answer does to the portal's conversations, breaker and pauses ends with it.
+/// Compares one file, in a world of its own: its effects on conversations, circuit breaker and
+/// backoff end with it.
 async fn check(path: PathBuf) {
     let text = fs::read_to_string(&path).unwrap();
     let (answer, head) = PlayedAnswer::read(&text).unwrap_or_else(|why| panic!("{path:?}: {why}"));
     let world = World::with_settings(&[
         ("PORTALS_MAXIMUM_RESPONSE_BYTES", "65536"),
-        // For the one answer that never comes, and those that are asked for again.
+        // For the response that never comes, and for retries.
         ("SERVER_DEFAULT_DEADLINE_SECONDS", "6"),
     ])
     .await;

@@ -3,7 +3,7 @@
 use crate::api::openlines::tenants::v1::verify_tenant_response::Verdict;
 use crate::api::openlines::tenants::v1::{Finding, VerifyTenantResponse};
 use crate::call::CallIdentity;
-use crate::error::reason::{Repeat, row};
+use crate::error::reason::{Retry, row};
 use crate::error::{Error, Failure};
 use bitrix24::CallError;
 
@@ -52,9 +52,9 @@ impl Report {
             failure = failure.with_message(unanswered);
             remedy = "A trial has no effect: try again.";
         }
-        let (verdict, what) = match row.repeat {
-            Repeat::AfterFix => (Verdict::Refused, "did not accept the credentials"),
-            Repeat::Safe | Repeat::AfterWait | Repeat::SeeOutcome | Repeat::MayDuplicate => {
+        let (verdict, what) = match row.retry {
+            Retry::AfterFix => (Verdict::Refused, "did not accept the credentials"),
+            Retry::Safe | Retry::AfterWait | Retry::SeeOutcome | Retry::MayDuplicate => {
                 (Verdict::Unanswered, "gave no answer about the credentials")
             }
         };

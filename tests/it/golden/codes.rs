@@ -1,4 +1,4 @@
-//! Every documented code of Bitrix24 has a golden file, and every golden file of a code has a row in the table.
+//! Every documented code of Bitrix24 has a golden file, and every golden file of a code is mapped.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -29,7 +29,7 @@ fn every_documented_code_is_mapped_and_has_a_golden_file() {
         .map(|path| path.with_extension("").to_str().unwrap().to_owned())
         .collect();
 
-    // Past the capture of the test runner: CI compares the figure with the reference.
+    // Written past the test runner's capture: CI compares the figure with the reference.
     let line = format!(
         "documented Bitrix24 codes: {} mapped, {} golden-tested\n",
         mapped.len(),
@@ -40,6 +40,5 @@ fn every_documented_code_is_mapped_and_has_a_golden_file() {
 }
 
 fn file_name(code: &str) -> &str {
-    // `with_extension` would take a dot in a name for an extension; no code has one.
     if code.is_empty() { "EMPTY_CODE" } else { code }
 }
