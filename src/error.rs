@@ -6,22 +6,24 @@
 //! details, or that of one message of a call.
 
 mod administration;
-pub mod code;
+mod code;
 mod failure;
 mod from_authorization;
 mod from_call;
 mod from_dispatch;
 mod from_tenant;
 mod interrupted;
-pub mod reason;
+#[cfg(test)]
+mod page;
+pub(crate) mod reason;
 mod retry;
 
 use std::time::Duration;
 
 use tonic::Status;
 
-pub use self::administration::Administration;
-pub use self::failure::{DOMAIN, Failure};
+pub(crate) use self::administration::Administration;
+pub(crate) use self::failure::Failure;
 pub(crate) use self::interrupted::Interruption;
 use crate::api::openlines::v1::ErrorReason as Reason;
 use crate::auth::Rejected;
@@ -33,7 +35,7 @@ use bitrix24::{CallError, OAuthError, Outcome};
 
 /// Why a call, or one message of a call, fails.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The request breaks rules.
     #[error("the request breaks {} rules", .0.found())]
     InvalidRequest(Violations),
@@ -101,13 +103,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The status of a call that fails for this.
-    pub fn into_status(self, call: &CallIdentity) -> Status {
-        self.into_failure(call).into_status(call)
-    }
-
     /// The failure as reported to the caller.
-    pub fn into_failure(self, call: &CallIdentity) -> Failure {
+    pub(crate) fn into_failure(self, call: &CallIdentity) -> Failure {
         match self {
             Self::InvalidRequest(violations) => invalid_request(violations),
             Self::Caller(rejected) => {
@@ -218,7 +215,7 @@ fn invalid_request(violations: Violations) -> Failure {
 ///
 /// The library reports messages that are too large as `OUT_OF_RANGE` or `RESOURCE_EXHAUSTED` and
 /// messages that it cannot decode as `INTERNAL`; the caller must fix all three.
-pub fn translate(status: &Status, maximum_request_bytes: usize) -> Option<Error> {
+pub(crate) fn translate(status: &Status, maximum_request_bytes: usize) -> Option<Error> {
     use tonic::Code;
     let violation = |rule, description: String| {
         let mut violations = Violations::default();
@@ -252,7 +249,7 @@ pub fn translate(status: &Status, maximum_request_bytes: usize) -> Option<Error>
 }
 
 /// Reads a status that the gRPC library has already put into response headers.
-pub fn status_in_headers(headers: &http::HeaderMap) -> Option<Status> {
+pub(crate) fn status_in_headers(headers: &http::HeaderMap) -> Option<Status> {
     Status::from_header_map(headers).filter(|status| status.code() != tonic::Code::Ok)
 }
 

@@ -8,7 +8,7 @@ use bitrix24::Outcome;
 
 /// Why a call of the tenant service fails, apart from the reasons of every call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Administration {
+pub(crate) enum Administration {
     #[error("the caller may not manage tenants")]
     NotPermitted,
     #[error("the tenant does not exist")]

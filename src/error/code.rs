@@ -11,7 +11,7 @@ use crate::api::openlines::v1::{
 
 /// Whose documentation has a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// `imconnector.send.messages` and its neighbours.
     Connector,
     /// `imopenlines.crm.message.add`
@@ -35,14 +35,14 @@ impl Scope {
 
 /// What a code means in one scope.
 #[derive(Clone, Copy, Debug)]
-pub struct Meaning {
+pub(crate) struct Meaning {
     scope: Scope,
     /// The code in the API.
-    pub documented: DocumentedCode,
+    pub(crate) documented: DocumentedCode,
     /// Why a call that gets this code failed.
-    pub reason: Reason,
+    pub(crate) reason: Reason,
     /// The request field that the code is about, if that is certain.
-    pub field: Option<&'static str>,
+    pub(crate) field: Option<&'static str>,
 }
 
 /// The meaning of `code` in a response to `method`: the method's own comes before that of the
@@ -52,7 +52,7 @@ pub(super) fn find(method: Method, code: ErrorCode) -> Option<&'static Meaning> 
 }
 
 /// The meaning of `code` in a scope that documents it.
-pub fn in_scope(scope: Scope, code: ErrorCode) -> Option<&'static Meaning> {
+pub(crate) fn in_scope(scope: Scope, code: ErrorCode) -> Option<&'static Meaning> {
     meanings(code).iter().find(|meaning| meaning.scope == scope)
 }
 

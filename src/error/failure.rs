@@ -16,7 +16,7 @@ use crate::check::Violations;
 use bitrix24::Outcome;
 
 /// The domain of every `ErrorInfo` of this service.
-pub const DOMAIN: &str = "openlines.bitrix24";
+const DOMAIN: &str = "openlines.bitrix24";
 
 /// The metadata that tells gRPC clients how long to wait before a retry (gRFC A6), in milliseconds.
 const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
@@ -30,7 +30,7 @@ pub(super) enum Source {
 
 /// A failure, ready to be reported.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     pub(super) reason: Reason,
     pub(super) source: Source,
     pub(super) outcome: Outcome,
@@ -57,27 +57,22 @@ impl Failure {
     }
 
     /// Why the call failed.
-    pub fn reason(&self) -> Reason {
+    pub(crate) fn reason(&self) -> Reason {
         self.reason
     }
 
     /// What happened, in a sentence.
-    pub fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
     /// The same failure with another message.
-    pub fn with_message(self, message: String) -> Self {
+    pub(crate) fn with_message(self, message: String) -> Self {
         Self { message, ..self }
     }
 
-    /// What is known of the call's outcome.
-    pub fn outcome(&self) -> Outcome {
-        self.outcome
-    }
-
     /// Bitrix24's code as received, if it refused.
-    pub fn bitrix24_code(&self) -> Option<&str> {
+    pub(crate) fn bitrix24_code(&self) -> Option<&str> {
         self.bitrix24.as_ref().map(|error| error.code.as_str())
     }
 
@@ -104,7 +99,7 @@ impl Failure {
     }
 
     /// The status of a call that failed.
-    pub fn into_status(self, call: &CallIdentity) -> Status {
+    pub(crate) fn into_status(self, call: &CallIdentity) -> Status {
         let code = self.code();
         let pushback = matches!(code, Code::ResourceExhausted | Code::Unavailable)
             .then(|| self.retry_delay())
@@ -119,7 +114,7 @@ impl Failure {
     }
 
     /// The status of one message of a call.
-    pub fn to_rpc_status(&self, call: &CallIdentity) -> pb::Status {
+    pub(crate) fn to_rpc_status(&self, call: &CallIdentity) -> pb::Status {
         pb::Status {
             code: self.code().into(),
             message: self.message.clone(),

@@ -105,7 +105,9 @@ mod tests {
 
     /// Code, reason and outcome in a line, the delay of `RetryInfo`, and the pushback in milliseconds.
     fn told(why: impl Into<NotAdmitted>) -> (String, Option<Duration>, Option<String>) {
-        let status = Error::from(why.into()).into_status(&CallIdentity::default());
+        let status = Error::from(why.into())
+            .into_failure(&CallIdentity::default())
+            .into_status(&CallIdentity::default());
         let details = status.get_error_details();
         let info = details.error_info().unwrap();
         let pushback = status.metadata().get("grpc-retry-pushback-ms");

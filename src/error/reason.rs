@@ -9,7 +9,7 @@ use crate::api::openlines::v1::ErrorReason as Reason;
 
 /// Who can remove the cause of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Actor {
+pub(crate) enum Actor {
     /// The developer of the program that made the call.
     CallerDeveloper,
     /// The operator of this service.
@@ -24,23 +24,9 @@ pub enum Actor {
     ServiceDeveloper,
 }
 
-impl Actor {
-    /// As docs/errors.md has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::CallerDeveloper => "developer of the caller",
-            Self::Operator => "operator of this service",
-            Self::PortalAdministrator => "administrator of the portal",
-            Self::Bitrix24Support => "Bitrix24's support",
-            Self::Time => "no action; it passes with time",
-            Self::ServiceDeveloper => "developers of this service",
-        }
-    }
-}
-
 /// Whether the call may be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
+pub(crate) enum Retry {
     /// Safe immediately or after a short wait, and may succeed.
     Safe,
     /// Safe after the time in `RetryInfo`.
@@ -53,37 +39,31 @@ pub enum Retry {
     MayDuplicate,
 }
 
-impl Retry {
-    /// As docs/errors.md has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Safe => "yes",
-            Self::AfterWait => "yes, after the time in RetryInfo",
-            Self::AfterFix => "yes, but it fails until the cause is removed",
-            Self::SeeOutcome => "only if `outcome` is `not_executed`",
-            Self::MayDuplicate => "only with the same `request_id`; otherwise the message may be delivered twice",
-        }
-    }
-}
-
 /// One reason.
 #[derive(Clone, Copy, Debug)]
-pub struct ReasonRow {
-    pub reason: Reason,
+pub(crate) struct ReasonRow {
+    pub(crate) reason: Reason,
     /// The status of a call that fails for it.
-    pub code: Code,
+    pub(crate) code: Code,
     /// Who must act.
-    pub actor: Actor,
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "only docs/errors.md, which a test writes, names the actor"
+        )
+    )]
+    pub(crate) actor: Actor,
     /// Whether a retry is safe.
-    pub retry: Retry,
+    pub(crate) retry: Retry,
     /// What to do, one sentence.
-    pub remedy: &'static str,
+    pub(crate) remedy: &'static str,
     /// A helpful page of Bitrix24's documentation.
-    pub help: Option<&'static str>,
+    pub(crate) help: Option<&'static str>,
 }
 
 /// The row of a reason.
-pub fn row(reason: Reason) -> &'static ReasonRow {
+pub(crate) fn row(reason: Reason) -> &'static ReasonRow {
     const UNSPECIFIED: &ReasonRow = &ReasonRow {
         reason: Reason::Unspecified,
         code: Code::Internal,
@@ -121,7 +101,7 @@ macro_rules! reasons {
 }
 
 /// Every reason, in the order of error_reason.proto.
-pub const REASONS: &[ReasonRow] = reasons! {
+pub(crate) const REASONS: &[ReasonRow] = reasons! {
     InvalidRequest InvalidArgument CallerDeveloper AfterFix None,
         "Correct the fields that BadRequest names.";
     CredentialsMissing Unauthenticated CallerDeveloper AfterFix None,

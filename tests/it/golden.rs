@@ -5,7 +5,6 @@
 //! that rest.
 
 mod answer;
-mod codes;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -14,7 +14,6 @@ mod callers;
 mod cli;
 mod cut;
 mod directory;
-mod errors_page;
 mod faults;
 mod golden;
 mod idempotency;

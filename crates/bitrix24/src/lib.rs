@@ -48,7 +48,7 @@ pub use method::Method;
 pub use oauth::{ApplicationInfo, Consequence, OAuthError, OAuthRefusal, Tokens, token_life};
 pub use outcome::Outcome;
 pub use parameters::{NotAnObject, Parameters};
-pub use plan::{Intensity, InvalidRateLimit, Plan, RateLimit};
+pub use plan::{InvalidRateLimit, Plan, RateLimit};
 pub use portal::{InvalidPortal, Policy, PortalAddress};
 pub use refusal::Refusal;
 pub use send_guard::{Deadlines, SendGuard};

@@ -1,7 +1,5 @@
 //! The rate limit of a tenant's portal.
 
-use std::time::Duration;
-
 use thiserror::Error;
 
 use crate::PortalAddress;
@@ -29,21 +27,6 @@ pub struct RateLimit {
     /// Requests that drain each second, above 0 and at most 1,000.
     pub per_second: f64,
 }
-
-/// Longest time returned: the smallest drain would give times beyond every use.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-
-impl RateLimit {
-    /// How long `requests` take to drain, at most a day.
-    pub fn time_for(self, requests: f64) -> Duration {
-        let time = Duration::try_from_secs_f64(requests / self.per_second);
-        time.map_or(LONGEST, |time| time.min(LONGEST))
-    }
-}
-
-/// The name that the dispatch still uses.
-#[doc(hidden)]
-pub type Intensity = RateLimit;
 
 /// Why a limit is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -84,12 +67,6 @@ impl Plan {
     pub fn name(self) -> Option<&'static str> {
         let found = NAMED.iter().find(|(_, plan)| *plan == self);
         found.map(|(name, _)| *name)
-    }
-
-    /// The name that the dispatch still uses.
-    #[doc(hidden)]
-    pub fn intensity(self) -> Option<RateLimit> {
-        self.rate_limit()
     }
 
     /// The limit, if there is one.

@@ -2,17 +2,19 @@
 //!
 //! `UPDATE_EXPECT=1 cargo test` rewrites the page.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
 use bitrix24::ErrorCode;
-use bitrix24_openlines::api::DESCRIPTORS;
-use bitrix24_openlines::api::openlines::v1::bitrix24_error::DocumentedCode;
-use bitrix24_openlines::error::code::{Scope, in_scope};
-use bitrix24_openlines::error::code_name;
-use bitrix24_openlines::error::reason::REASONS;
 use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
+
+use super::code::{Scope, in_scope};
+use super::code_name;
+use super::reason::{Actor, REASONS, Retry};
+use crate::api::DESCRIPTORS;
+use crate::api::openlines::v1::bitrix24_error::DocumentedCode;
 
 /// The number of the field `enum_type` in a file's descriptor, and of `value` in an enum's.
 const ENUM_TYPE: i32 = 5;
@@ -21,7 +23,7 @@ const VALUE: i32 = 2;
 #[test]
 fn the_page_of_errors_says_what_code_and_proto_say() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
-    let head = include_str!("errors_page/head.md");
+    let head = include_str!("page/head.md");
     expect_test::expect_file![page].assert_eq(&format!("{head}\n{}\n{}", reasons(), codes()));
 }
 
@@ -55,6 +57,33 @@ fn every_code_leads_to_a_reason_in_some_scope() {
         }
     }
     assert!(ErrorCode::ALL.iter().all(|code| mapped.contains(code)));
+}
+
+#[test]
+fn every_documented_code_has_a_golden_file() {
+    let names = |scope| {
+        documented_codes(scope).into_iter().map(|code| match code {
+            ErrorCode::EmptyCode => "EMPTY_CODE",
+            code => code.as_str(),
+        })
+    };
+    for (folder, scope) in [
+        ("imconnector.send.messages", Scope::Connector),
+        ("imopenlines.crm.message.add", Scope::Crm),
+        ("imopenlines.network.message.add", Scope::Network),
+        ("system", Scope::System),
+    ] {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/golden/codes")
+            .join(folder);
+        let golden: BTreeSet<String> = std::fs::read_dir(golden)
+            .unwrap()
+            .map(|file| file.unwrap().path().with_extension(""))
+            .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        let documented: BTreeSet<String> = names(scope).map(str::to_owned).collect();
+        assert_eq!(documented, golden, "{folder}");
+    }
 }
 
 /// Every value of `ErrorReason` with its comment in the .proto.
@@ -101,13 +130,36 @@ fn reasons() -> String {
             table,
             "| `{name}` | {} | {meaning} | {} | {} | {} |",
             code_name(row.code),
-            row.actor.as_str(),
-            row.retry.as_str(),
+            actor(row.actor),
+            retry(row.retry),
             row.remedy
         )
         .unwrap();
     }
     table
+}
+
+fn actor(actor: Actor) -> &'static str {
+    match actor {
+        Actor::CallerDeveloper => "developer of the caller",
+        Actor::Operator => "operator of this service",
+        Actor::PortalAdministrator => "administrator of the portal",
+        Actor::Bitrix24Support => "Bitrix24's support",
+        Actor::Time => "no action; it passes with time",
+        Actor::ServiceDeveloper => "developers of this service",
+    }
+}
+
+fn retry(retry: Retry) -> &'static str {
+    match retry {
+        Retry::Safe => "yes",
+        Retry::AfterWait => "yes, after the time in RetryInfo",
+        Retry::AfterFix => "yes, but it fails until the cause is removed",
+        Retry::SeeOutcome => "only if `outcome` is `not_executed`",
+        Retry::MayDuplicate => {
+            "only with the same `request_id`; otherwise the message may be delivered twice"
+        }
+    }
 }
 
 fn codes() -> String {
