@@ -1,9 +1,9 @@
 //! Every failure that a caller can get, and the only place that makes a `tonic::Status`.
 //!
 //! Each part of the service has its own error type. [`Error`] collects them, and
-//! [`Error::into_failure`] gives each a reason from the [table of reasons](reason); Bitrix24's codes
-//! have theirs in the [table of codes](code). A [`Failure`] becomes the status of a call with all
-//! details, or that of one message of a call.
+//! [`Error::into_failure`] gives each a reason from the [table of reasons](reason); Bitrix24's
+//! codes have theirs in the [table of codes](code). A [`Failure`] becomes the status of a call with
+//! all details, or that of one message of a call.
 
 mod administration;
 mod code;

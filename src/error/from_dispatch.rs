@@ -103,7 +103,7 @@ mod tests {
     use crate::call::CallIdentity;
     use crate::error::{Error, code_name};
 
-    /// Code, reason and outcome in a line, the delay of `RetryInfo`, and the pushback in milliseconds.
+    /// Code, reason and outcome in a line, the delay of `RetryInfo`, the pushback in milliseconds.
     fn told(why: impl Into<NotAdmitted>) -> (String, Option<Duration>, Option<String>) {
         let status = Error::from(why.into())
             .into_failure(&CallIdentity::default())

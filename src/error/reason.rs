@@ -1,4 +1,5 @@
-//! The table of reasons: for each, its status, who must act, whether a retry is safe, and the remedy.
+//! The table of reasons: for each, its status, who must act, whether a retry is safe, and what to
+//! do.
 //!
 //! error_reason.proto says what a reason means. docs/errors.md is generated from both, and a test
 //! keeps the three consistent.

@@ -1,5 +1,5 @@
-//! The connection to a portal is cut at every byte of the request and of the answer. What callers are told is compared with the
-//! portal's books.
+//! Cuts the connection to a portal at every byte of the request and of the response, and compares
+//! the callers' results with the portal's record.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::support::cutter::{Cut, Cutter, Manner};
 use crate::support::requests::crm_message;
 use crate::support::{Fate, Service, until};
 
-/// Portals that are used side by side. Each has the positions of its own number, and then every so many.
+/// Concurrent portals. Portal `n` has the positions `n`, `n + LANES`, and so on.
 const LANES: usize = 12;
 
-/// A request or an answer may be longer than another one by so many bytes, because numbers in it differ. The last positions may
-/// therefore have been cut in some lanes and not in others.
+/// The lengths of requests and responses may differ by so many bytes, because of the numbers in
+/// them. The last positions may therefore have been cut in some lanes only.
 const TAIL: usize = 40;
 
-/// How long a portal works on the call behind which others gather.
+/// How long a portal works on the call behind which others queue.
 const GATHERING: Duration = Duration::from_millis(40);
 
 /// A portal of its own behind a cutter.
@@ -39,12 +39,12 @@ struct Course {
     lanes: Vec<Lane>,
 }
 
-/// What a lane brings home.
+/// The results of a lane.
 #[derive(Default)]
 struct Found {
     /// Positions at which a connection was cut.
     cut: BTreeSet<usize>,
-    /// What was told of each text.
+    /// The result of each text.
     told: Vec<(String, Fate)>,
 }
 
@@ -78,7 +78,8 @@ impl Course {
         }
     }
 
-    /// Drives all lanes, then holds what was told against the books. Gives what was told of the calls that were to be cut.
+    /// Drives all lanes and compares the results with the records. Returns those of the calls that
+    /// were to be cut.
     async fn drive(
         &self,
         drive: impl AsyncFn(&Service, &Lane) -> Found,
@@ -111,8 +112,8 @@ impl Lane {
         Fate::of(&client.send_crm_message(service.request(message)).await)
     }
 
-    /// Every position of the lane until the connection is not cut any more, because nothing is sent so far out. `cut` cuts at a
-    /// position; it gives what was told of the calls, and whether it has cut.
+    /// Every position of the lane until the message is too short to be cut there. `cut` cuts at a
+    /// position and returns the results of the calls, and whether it has cut.
     async fn positions(&self, cut: impl AsyncFn(usize, &mut Found) -> bool) -> Found {
         let mut found = Found::default();
         let mut position = self.number;
@@ -124,7 +125,7 @@ impl Lane {
     }
 
     async fn hold_against_the_books(&self, told: &[(String, Fate)]) {
-        // What has come through may still be at work.
+        // The portal may still be working on requests that arrived.
         let is_done = || {
             let entries = self.sandbox.record().entries;
             entries.iter().all(|entry| entry.status.is_some())
@@ -163,7 +164,7 @@ async fn used(service: &Service, lane: &Lane, cut: fn(usize) -> Cut) -> Found {
 /// One call on a connection of its own.
 async fn fresh(service: &Service, lane: &Lane, cut: fn(usize) -> Cut) -> Found {
     let step = async |position: usize, found: &mut Found| {
-        // So that the portal is not given up after a number of failures in a row.
+        // Keeps the circuit breaker closed.
         if (position / LANES).is_multiple_of(3) {
             let text = format!("answered before {position}");
             let fate = lane.send(service, &text).await;
@@ -194,12 +195,12 @@ async fn single(
     has_cut
 }
 
-/// Two calls in one batch: they come while the first of their conversation is on its way.
+/// Two calls in one batch: they are queued while another call is in flight.
 async fn batched(service: &Service, lane: &Lane, cut: fn(usize) -> Cut) -> Found {
     let step = async |position: usize, found: &mut Found| {
         for attempt in 0..10 {
             let (has_cut, request) = batch(service, lane, cut(position), attempt, found).await;
-            // On a busy machine they may come too late for a batch.
+            // On a busy machine they may be too late for a batch.
             if !has_cut || request.is_some_and(|request| is_batch(&request)) {
                 return has_cut;
             }
@@ -246,14 +247,14 @@ fn position_of(cut: Cut) -> usize {
     }
 }
 
-/// Whether the request is a batch, as far as can be seen.
+/// Whether the request is a batch, by the part that arrived.
 fn is_batch(request: &[u8]) -> bool {
     let head = String::from_utf8_lossy(request);
     let line = head.lines().next().unwrap_or_default();
     line.contains("/batch ") || !line.ends_with("HTTP/1.1")
 }
 
-/// Once the whole request is through, the portal has executed it: only a whole answer tells.
+/// The portal executes every request that arrived whole: only a whole response shows it.
 fn assert_answers_count_when_whole(cut: &BTreeSet<usize>, fates: &[Fate]) {
     assert!(cut.len() > 300, "{} positions of an answer", cut.len());
     let unknown = fates.iter().filter(|fate| **fate == Fate::Unknown);

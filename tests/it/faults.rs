@@ -1,4 +1,4 @@
-//! Every fault of a portal and of the way to it: what the caller is told is compared with the portal's own record.
+//! Every fault of a portal and of the network: compares the caller's status with the portal's record.
 
 mod lost;
 mod unreachable;
@@ -19,7 +19,7 @@ use crate::support::{Fate, Told, World};
 
 const BOTH: [Moment; 2] = [Moment::Before, Moment::After];
 
-/// How often a call is sent again that met a full bucket.
+/// How often a call is retried that met a full bucket.
 const AGAIN: u32 = 3;
 
 fn scripted(status: u16, body: &str, executed: bool) -> FaultKind {
@@ -31,7 +31,7 @@ fn scripted(status: u16, body: &str, executed: bool) -> FaultKind {
     }
 }
 
-/// Every fault of the portal but the refusals with a code, and what exactly has to be told under it.
+/// Every fault of the portal except refusals with a code, with the exact status for it.
 fn faults() -> Vec<(FaultKind, Fate)> {
     let mut faults = vec![
         (
@@ -95,7 +95,7 @@ fn faults() -> Vec<(FaultKind, Fate)> {
     faults
 }
 
-/// Short deadlines for the faults under which no answer ever comes, and a conversation for each call.
+/// Short deadlines for faults without a response, and a conversation for each call.
 async fn world() -> World {
     let world = World::with_settings(&[
         ("SERVER_DEFAULT_DEADLINE_SECONDS", "2"),
@@ -109,7 +109,7 @@ async fn world() -> World {
     world
 }
 
-/// A call that is answered, so that the portal is not given up after a number of failures in a row.
+/// A successful call, which keeps the circuit breaker closed.
 async fn be_answered(world: &World, text: &str) {
     let text = format!("after {text}");
     let request = world.request(crm_message(&text));
@@ -142,7 +142,7 @@ async fn what_is_told_of_a_crm_message_is_true_under_every_fault() {
 async fn what_is_told_of_a_network_message_is_true_under_every_fault() {
     let world = world().await;
     let mut client = world.client().await;
-    // Documented is `true`; an id is taken for it, and nothing else.
+    // Documented is `true`; an id is accepted too, and nothing else.
     let is_true = scripted(200, r#"{"result":true}"#, true);
     for (number, (kind, expected)) in (0..).zip(faults()) {
         let expected = if kind == is_true { Fate::Ok } else { expected };
@@ -171,7 +171,7 @@ async fn what_is_told_of_connector_messages_is_true_under_every_fault() {
         error: "Not all the required data was provided".to_owned(),
     });
     for (number, (kind, expected)) in (0..).zip(faults()) {
-        // The scripted answers are those of other methods.
+        // The scripted responses are those of other methods.
         if matches!(kind, FaultKind::Scripted { .. }) {
             continue;
         }
@@ -238,7 +238,7 @@ async fn a_refusal_with_a_system_code_says_that_nothing_was_executed_unless_the_
             .sandbox
             .switch(|switches| switches.status_table = table);
         for error in SystemError::ALL.iter().copied() {
-            // A full bucket is the only one of them that passes so soon that the call is sent again by itself.
+            // Only a full bucket passes soon enough for the service to retry the call.
             let is_sent_again = error == SystemError::QUERY_LIMIT_EXCEEDED;
             let times = if is_sent_again { 1 + AGAIN } else { 1 };
             sent += times;
@@ -280,8 +280,8 @@ async fn a_refusal_with_a_system_code_says_that_nothing_was_executed_unless_the_
     );
 }
 
-/// The one place where what is told can be wrong. A page with a 4xx status is taken for a web server that refused the
-/// request in front of Bitrix24; one that looked at the *answer* and then refused would make it a lie.
+/// The one place where the status can be wrong. A page with a 4xx status counts as a web server's
+/// refusal in front of Bitrix24, but a server that inspects *responses* may refuse later.
 #[tokio::test]
 async fn a_page_with_a_client_error_is_taken_for_a_refusal_in_front_of_bitrix24() {
     let world = world().await;

@@ -1,8 +1,8 @@
 //! The caller's status or response for each response of a portal, in readable files.
 //!
 //! A file begins with the portal's response. The test plays it through the sandbox, over real HTTP,
-//! and compares the caller's result with the rest of the file. `UPDATE_EXPECT=1 cargo test` rewrites
-//! that rest.
+//! and compares the caller's result with the rest of the file. `UPDATE_EXPECT=1 cargo test`
+//! rewrites that rest.
 
 mod answer;
 

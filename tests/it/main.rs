@@ -8,7 +8,6 @@
     reason = "helpers of tests stop the test, which clippy grants to test functions only"
 )]
 
-mod batches;
 mod borders;
 mod callers;
 mod cli;
@@ -21,7 +20,6 @@ mod installation;
 mod ledger;
 mod metrics;
 mod moves;
-mod oauth_client;
 mod operating;
 mod operations;
 mod pages;

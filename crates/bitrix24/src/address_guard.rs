@@ -1,8 +1,8 @@
 //! Which IP addresses a portal's name may resolve to.
 //!
-//! A portal's name is tenant data, and the owner of a name decides what it resolves to. Without this
-//! guard a tenant could make the service call the cloud's metadata service or a neighbour in the
-//! cluster.
+//! A portal's name is tenant data, and the owner of a name decides what it resolves to. Without
+//! this guard a tenant could make the service call the cloud's metadata service or a neighbour in
+//! the cluster.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

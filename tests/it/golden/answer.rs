@@ -1,19 +1,19 @@
-//! The head of a golden file: the answer that the portal gives.
+//! The head of a golden file: the portal's response.
 
 use sandbox::{Damage, Fault, FaultKind, Moment};
 
 const ANSWERED: &str = " is answered with\n";
 const TOLD: &str = "\n\n# The caller is told\n";
 
-/// A portal's answer, to be played by the sandbox.
+/// A portal's response, played by the sandbox.
 pub(crate) struct PlayedAnswer {
-    /// The REST method that is answered.
+    /// The REST method.
     pub(crate) method: String,
     kind: FaultKind,
 }
 
 impl PlayedAnswer {
-    /// Reads the head of a golden file, and returns it with the heading that follows it.
+    /// Reads the head of a golden file, and returns it with the text up to the result.
     pub(crate) fn read(text: &str) -> Result<(Self, String), String> {
         let text = text
             .strip_prefix("# ")
@@ -39,7 +39,7 @@ impl PlayedAnswer {
         ))
     }
 
-    /// The fault that makes the sandbox answer so, also when it is asked again.
+    /// The fault that makes the sandbox respond so, to retries too.
     pub(crate) fn fault(&self) -> Fault {
         Fault::always(self.kind.clone())
     }

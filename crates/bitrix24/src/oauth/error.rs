@@ -56,8 +56,8 @@ impl OAuthError {
 }
 
 impl OAuthRefusal {
-    /// What the refusal means for the grant. An undocumented code needs reauthorization: retrying it
-    /// could go on for ever.
+    /// What the refusal means for the grant. An undocumented code needs reauthorization, because
+    /// retries could go on for ever.
     ///
     /// Source: page "error codes" of OAuth, system errors and limits.
     pub fn consequence(&self) -> Consequence {

@@ -1,4 +1,4 @@
-//! A command says the same as the call by itself.
+//! A command means the same as the call sent alone.
 
 use bitrix24::{CallError, Command, Method};
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ fn a_command_decodes_to_the_parameters_it_was_made_of() {
         };
         let (method, query) = command.as_str().split_once('?').unwrap();
         prop_assert_eq!(method, "imopenlines.crm.message.add");
-        // The list of all parameters is a map, whatever its keys.
+        // The top level is always a map.
         let mut expected = as_decoded(&json!({"all": parameters}))["all"].take();
         if let Value::Array(items) = expected {
             let items = items.into_iter().enumerate();
@@ -60,7 +60,7 @@ fn calls() -> impl Strategy<Value = (Method, Value)> {
     ]
 }
 
-/// What a portal made of a call: what it delivered, and what it answered.
+/// A portal's deliveries for a call, and its response.
 async fn told(sandbox: &Sandbox, answer: Result<Value, CallError>) -> (Vec<Value>, String) {
     let record = sandbox.record();
     let deliveries = record.deliveries().map(|delivery: &Delivery| {

@@ -1,9 +1,9 @@
-//! Commands in a batch, against the sandbox over HTTP, against portals that answer what the test says, and against PHP itself.
+//! Batches and when requests are sent, against the sandbox, scripted portals and PHP itself.
 
-mod departures;
 mod encoding;
 mod failures;
 mod php;
+mod sending;
 mod values;
 
 use std::collections::HashSet;
@@ -19,10 +19,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-/// Long enough for anything that is meant to be answered.
+/// Long enough for every response.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A client and a portal that takes what it sends.
+/// A client and its portal.
 struct Counter {
     client: Client,
     portal: PortalAddress,
@@ -91,7 +91,7 @@ async fn sandbox() -> Sandbox {
     Sandbox::start(listener, vec![Portal::demo()]).unwrap()
 }
 
-/// The call as a command, if it may travel in a batch.
+/// The call as a command, if it may be sent in a batch.
 fn possible_command(method: Method, parameters: &Value) -> Option<Command> {
     Parameters::of(parameters).unwrap().to_command(method)
 }

@@ -1,4 +1,4 @@
-//! Refreshes and token checks, against the sandbox over HTTP and against servers that answer what the test says.
+//! Refreshes and token checks, against the sandbox and against servers with scripted responses.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -12,13 +12,13 @@ use sandbox::{Fault, FaultKind, Moment, OAuthError as Refusal, Portal, Sandbox, 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
-use crate::support::portal::ScriptedPortal;
+use crate::portal::ScriptedPortal;
 
-/// Stands for every secret of a test whose server is scripted.
+/// The value of every secret sent to a scripted server.
 const CANARY: &str = "s3cr3tcanary";
-/// Long enough for anything that is meant to be answered.
+/// Long enough for every response.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Short, for what is never answered.
+/// Short, for responses that never come.
 const IMPATIENCE: Duration = Duration::from_millis(300);
 
 fn client() -> Client {
@@ -69,7 +69,7 @@ async fn refresh_demo(
     .await
 }
 
-/// Refreshes at a scripted server with secrets that must show nowhere.
+/// Refreshes at a scripted server with secrets that must appear nowhere.
 async fn refresh_canary(address: SocketAddr, patience: Duration) -> Result<Tokens, OAuthError> {
     let secret = SecretString::from(CANARY);
     refresh(address, "local.1a.1", &secret, &secret, patience).await
@@ -108,7 +108,7 @@ async fn info(
     answer
 }
 
-/// No secret stands in any form in which an outcome could reach a log.
+/// No secret appears in a form of the result that could reach a log.
 fn shows_no_secret<T: std::fmt::Debug>(answer: &Result<T, OAuthError>, secrets: &[&SecretString]) {
     let mut shown = format!("{answer:?}");
     if let Err(error) = answer {
@@ -135,7 +135,7 @@ async fn a_refresh_gives_the_pair_that_the_server_granted() {
     assert_eq!(tokens.scopes, ["imopenlines", "imconnector", "im", "crm"]);
     assert_eq!(tokens.member_id.unwrap().as_str(), Portal::demo().member_id);
     assert_eq!(sandbox.record().refreshes(), 1);
-    // The new pair is alive, the old one is not.
+    // The new pair is valid, the old one is not.
     let (access, refresh) = (tokens.access_token, tokens.refresh_token);
     assert!(
         info(sandbox.address(), access.expose_secret(), PATIENCE)
@@ -154,7 +154,7 @@ async fn a_refresh_gives_the_pair_that_the_server_granted() {
 }
 
 #[tokio::test]
-async fn a_token_is_told_to_be_of_its_application_and_portal() {
+async fn a_token_belongs_to_its_application_and_portal() {
     let sandbox = sandbox().await;
     let info = info(sandbox.address(), demo::ACCESS_TOKEN, PATIENCE)
         .await
@@ -234,9 +234,9 @@ async fn wrong_client_data_are_refused_by_the_sandbox_itself() {
     );
 }
 
-/// What the client is told under a fault of the server, and whether the server had granted the pair all the same.
+/// The client's error under a fault of the server, and whether the server granted the pair.
 #[tokio::test]
-async fn faults_of_the_server_leave_the_outcome_open_and_name_their_kind() {
+async fn faults_of_the_server_leave_the_outcome_unknown_and_name_their_kind() {
     let lost = Unanswered::ConnectionLost;
     let page = |http_status| Unanswered::NotJson { http_status };
     let mut faults = vec![(
@@ -277,7 +277,7 @@ async fn faults_of_the_server_leave_the_outcome_open_and_name_their_kind() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_given_up_at_the_deadline() {
+async fn a_request_to_a_hanging_server_ends_at_the_deadline() {
     for moment in [Moment::Before, Moment::After] {
         let sandbox = sandbox().await;
         sandbox.inject(Fault::always(FaultKind::Silence(moment)).for_oauth());
@@ -306,7 +306,7 @@ async fn a_deadline_before_there_is_a_connection_leaves_the_token_unused() {
 }
 
 #[tokio::test]
-async fn a_server_that_nobody_runs_is_unreachable() {
+async fn a_server_that_does_not_listen_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -314,7 +314,7 @@ async fn a_server_that_nobody_runs_is_unreachable() {
     assert_eq!(told, OAuthError::NotSent(NotSent::Unreachable));
 }
 
-/// A document of the token address with one field replaced, or taken out for an empty value.
+/// A document of the token address with one field replaced, or removed for an empty value.
 fn document(field: &str, value: &str) -> String {
     let mut document = serde_json::json!({
         "access_token": "a", "refresh_token": "r", "expires_in": 3600, "member_id": "b1",
@@ -330,7 +330,7 @@ fn document(field: &str, value: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_answer_is_read_as_it_comes_and_judged_by_nobody_here() {
+async fn a_response_is_read_without_checking_its_portal() {
     let answered = async |field: &str, value: &str| {
         let portal = ScriptedPortal::answering(&document(field, value)).await;
         refresh_canary(portal.address, PATIENCE).await
@@ -346,7 +346,7 @@ async fn an_answer_is_read_as_it_comes_and_judged_by_nobody_here() {
     assert_eq!(tokens.member_id.unwrap().as_str(), "b1");
     let tokens = answered("expires_in", "").await.unwrap();
     assert_eq!(tokens.expires_in, Duration::from_secs(3600));
-    // A foreign portal, and one that is none, are for the caller to refuse.
+    // The caller checks for foreign and invalid portals.
     let tokens = answered("member_id", r#""foreign""#).await.unwrap();
     assert_eq!(tokens.member_id.unwrap().as_str(), "foreign");
     let tokens = answered("client_endpoint", r#""https://evil.example/rest/""#)
@@ -424,7 +424,7 @@ async fn only_json_with_an_error_below_500_is_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_takes_no_secret_along() {
+async fn a_redirect_is_not_followed_and_no_secret_is_sent_to_it() {
     let target = ScriptedPortal::answering(&document("", "")).await;
     let location = format!("location: http://{}/oauth/token/\r\n", target.address);
     for status in [301, 302, 303, 307, 308] {
@@ -439,7 +439,7 @@ async fn a_redirect_is_not_followed_and_takes_no_secret_along() {
 }
 
 #[tokio::test]
-async fn secrets_travel_in_the_body_only() {
+async fn secrets_are_sent_in_the_body_only() {
     let portal = ScriptedPortal::answering(&document("", "")).await;
     refresh_canary(portal.address, PATIENCE).await.unwrap();
     let request = portal.only_request();
@@ -484,7 +484,7 @@ async fn a_secret_that_the_server_echoes_is_taken_out_of_the_refusal() {
 }
 
 #[tokio::test]
-async fn what_a_token_is_of_may_be_told_in_part() {
+async fn a_description_of_a_token_may_be_partial() {
     for (body, portal) in [
         (
             r#"{"result":{"install":{"domain":"Acme.bitrix24.com"}}}"#,

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// Names and texts as people write them, as encodings fear them, and as they come.
+/// Ordinary names and texts, ones that are hard to encode, and arbitrary ones.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -15,7 +15,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Mostly what Bitrix24 uses; the others must travel alone or mean the same.
+/// Mostly keys that Bitrix24 uses; the others must be sent alone or mean the same.
 fn key() -> impl Strategy<Value = String> {
     prop_oneof![
         8 => "[A-Za-z_][A-Za-z0-9_-]{0,6}",
@@ -30,7 +30,7 @@ fn scalar() -> impl Strategy<Value = Value> {
         6 => text().prop_map(Value::from),
         2 => any::<i64>().prop_map(Value::from),
         1 => any::<bool>().prop_map(Value::from),
-        // Halves are the same text everywhere.
+        // Every language prints halves alike.
         1 => (-100_000_i32..100_000).prop_map(|number| json!(f64::from(number) + 0.5)),
     ]
 }
@@ -49,7 +49,7 @@ pub(super) fn parameters() -> impl Strategy<Value = Value> {
     prop::collection::btree_map(key(), value(), 0..5).prop_map(of_entries)
 }
 
-/// One or more messages of a connector, with everything that a text can stand in.
+/// One or more messages of a connector, with texts in every field.
 pub(super) fn messages() -> impl Strategy<Value = Value> {
     let message = (text(), text(), text(), text(), any::<bool>()).prop_map(
         |(id, name, text, chat, has_file)| {
@@ -76,7 +76,8 @@ fn of_entries(entries: impl IntoIterator<Item = (String, Value)>) -> Value {
     Value::Object(entries.into_iter().collect())
 }
 
-/// The parameters as PHP has them after decoding a query: texts, and lists wherever the keys are 0, 1, 2… in this order.
+/// The parameters as PHP decodes them from a query: texts, and lists where the keys are 0, 1, 2…
+/// in order.
 pub(super) fn as_decoded(value: &Value) -> Value {
     match value {
         Value::Bool(on) => json!(if *on { "1" } else { "0" }),

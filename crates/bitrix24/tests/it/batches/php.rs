@@ -1,10 +1,9 @@
-//! Commands read and written by PHP, in which Bitrix24 is written.
+//! Commands decoded and encoded by PHP, the language of Bitrix24.
 
 use std::io::Write;
 use std::process::{Command as Process, Stdio};
 
 use bitrix24::Method;
-use bitrix24_openlines::settings::Environment;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::json;
@@ -12,12 +11,12 @@ use serde_json::json;
 use super::possible_command;
 use super::values::parameters;
 
-/// How many parameters PHP is asked about.
+/// How many parameters PHP checks.
 const CASES: usize = 3000;
 
-/// Reads lines of JSON, `[parameters as JSON text, query]`. For each it decodes the query and compares it with the
-/// parameters, as texts; and writes the query itself and compares it byte by byte. At the end it prints the first
-/// differences, and how many lines it has read.
+/// Reads lines of JSON, `[parameters as JSON text, query]`. For each line it decodes the query and
+/// compares it with the parameters, as texts; then it encodes the query itself and compares the
+/// bytes. At the end it prints the first differences and the number of lines.
 const PROGRAM: &str = r#"
 function as_texts($value) {
     if (is_array($value)) return array_map('as_texts', $value);
@@ -64,7 +63,7 @@ fn php_reads_and_writes_commands_as_they_are() {
     let (told, errors) = (text(output.stdout), text(output.stderr));
     assert_eq!(told, format!("{asked}\n"), "{errors}");
     assert!(output.status.success(), "{errors}");
-    // Most parameters can travel in a batch; the test would be empty otherwise.
+    // Most parameters can be sent in a batch; otherwise the test would be empty.
     assert!(asked > CASES / 4, "{asked}");
 }
 
@@ -72,7 +71,7 @@ fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// A running PHP. `None` without one: then a line on standard error says so, and in CI the test fails.
+/// A running PHP. `None` without one: a line on standard error says so, and in CI the test fails.
 fn start() -> Option<std::process::Child> {
     let started = Process::new("php")
         .args(["-n", "-d", "display_errors=stderr", "-r", PROGRAM])
@@ -83,8 +82,8 @@ fn start() -> Option<std::process::Child> {
     match started {
         Ok(php) => Some(php),
         Err(error) => {
-            let environment = Environment::of_process();
-            let in_ci = environment.get("CI") == Some(Ok("true"));
+            #[expect(clippy::disallowed_methods, reason = "no setting of the service")]
+            let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
             assert!(!in_ci, "php is needed (Debian's package php-cli): {error}");
             let thread = std::thread::current();
             let test = thread.name().unwrap_or("a test");

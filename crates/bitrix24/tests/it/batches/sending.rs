@@ -1,4 +1,4 @@
-//! When a request leaves, and how long its answer is waited for.
+//! When a request is sent, and how long its response is awaited.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{Counter, PATIENCE, application, crm, sandbox, within};
 
-/// What is waited for while nothing comes.
+/// A deadline for responses that never come.
 const SOON: Duration = Duration::from_millis(150);
 
 /// A guard, and how often its hook has run.
@@ -27,7 +27,11 @@ fn watched() -> (SendGuard, Arc<AtomicUsize>) {
     (guard, count)
 }
 
-async fn call(counter: &Counter, times: Deadlines, guard: &SendGuard) -> Result<Answer, CallError> {
+async fn call(
+    counter: &Counter,
+    deadlines: Deadlines,
+    guard: &SendGuard,
+) -> Result<Answer, CallError> {
     let parameters = Parameters::of(&crm("Hello")).unwrap();
     counter
         .client
@@ -36,14 +40,14 @@ async fn call(counter: &Counter, times: Deadlines, guard: &SendGuard) -> Result<
             &application(),
             Method::AddCrmMessage,
             &parameters,
-            times,
+            deadlines,
             guard,
         )
         .await
 }
 
 #[tokio::test]
-async fn a_request_that_is_sent_leaves_once() {
+async fn a_request_is_sent_once() {
     let sandbox = sandbox().await;
     let (guard, count) = watched();
     let counter = Counter::at(sandbox.address());
@@ -53,27 +57,27 @@ async fn a_request_that_is_sent_leaves_once() {
 }
 
 #[tokio::test]
-async fn a_request_that_has_left_in_time_is_waited_for_although_it_could_not_leave_any_more() {
+async fn a_request_sent_in_time_is_awaited_past_its_send_deadline() {
     let sandbox = sandbox().await;
     let counter = Counter::at(sandbox.address());
-    // From now on there is a connection, so that it leaves soon, also on a busy machine.
+    // Opens the connection, so that the next request is sent soon even on a busy machine.
     call(&counter, within(PATIENCE), &SendGuard::unwatched())
         .await
         .unwrap();
     let slow = FaultKind::Slow(Moment::After, Duration::from_millis(1500));
     sandbox.inject(Fault::once(slow));
     let now = Instant::now();
-    let times = Deadlines {
+    let deadlines = Deadlines {
         send_by: now + Duration::from_secs(1),
         answer_by: now + PATIENCE,
     };
-    call(&counter, times, &SendGuard::unwatched())
+    call(&counter, deadlines, &SendGuard::unwatched())
         .await
         .unwrap();
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_in_time_leaves_the_outcome_unknown() {
+async fn a_response_that_does_not_come_in_time_leaves_the_outcome_unknown() {
     let sandbox = sandbox().await;
     sandbox.inject(Fault::once(FaultKind::Silence(Moment::After)));
     let (guard, _) = watched();
@@ -84,16 +88,16 @@ async fn an_answer_that_does_not_come_in_time_leaves_the_outcome_unknown() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_too_late_does_not_leave() {
+async fn a_request_that_is_too_late_is_not_sent() {
     let sandbox = sandbox().await;
     let (guard, count) = watched();
     let now = Instant::now();
-    let times = Deadlines {
+    let deadlines = Deadlines {
         send_by: now,
         answer_by: now + PATIENCE,
     };
     let counter = Counter::at(sandbox.address());
-    let answer = call(&counter, times, &guard).await;
+    let answer = call(&counter, deadlines, &guard).await;
     assert_eq!(answer, Err(NotSent::DeadlinePassed.into()));
     assert!(!guard.was_sent());
     assert_eq!(count.load(Ordering::SeqCst), 0);
@@ -101,7 +105,7 @@ async fn a_request_that_is_too_late_does_not_leave() {
 }
 
 #[tokio::test]
-async fn a_request_to_nobody_does_not_leave() {
+async fn a_request_to_a_closed_port_is_not_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let counter = Counter::at(listener.local_addr().unwrap());
     drop(listener);
@@ -111,12 +115,12 @@ async fn a_request_to_nobody_does_not_leave() {
     assert!(!guard.was_sent());
 }
 
-/// Given up at every stage of its way, a request has left or it never reaches the portal.
+/// Dropped at any stage, a request was sent or never reaches the portal.
 #[tokio::test]
-async fn a_call_that_is_dropped_has_left_or_never_does() {
+async fn a_dropped_call_was_sent_or_never_is() {
     let sandbox = sandbox().await;
     let counter = Counter::at(sandbox.address());
-    let (mut left, mut stayed) = (0, 0);
+    let (mut sent, mut cancelled) = (0, 0);
     for polls in 0..40 {
         sandbox.clear_record();
         let (guard, _) = watched();
@@ -131,7 +135,7 @@ async fn a_call_that_is_dropped_has_left_or_never_does() {
             }
         }
         let was_sent = guard.was_sent();
-        // What was on its way arrives meanwhile.
+        // A request in flight arrives meanwhile.
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!(guard.was_sent(), was_sent);
         assert!(
@@ -139,10 +143,13 @@ async fn a_call_that_is_dropped_has_left_or_never_does() {
             "{polls}"
         );
         if was_sent {
-            left += 1;
+            sent += 1;
         } else {
-            stayed += 1;
+            cancelled += 1;
         }
     }
-    assert!(left > 0 && stayed > 0, "{left} left and {stayed} stayed");
+    assert!(
+        sent > 0 && cancelled > 0,
+        "{sent} sent and {cancelled} cancelled"
+    );
 }

@@ -1,4 +1,4 @@
-//! What becomes of the commands when some of them fail, or the batch as a whole.
+//! The outcome of commands when some of them fail, or the batch as a whole.
 
 use bitrix24::{CallError, Command, ErrorCode, Method, Outcome, Unanswered};
 use sandbox::{
@@ -8,7 +8,7 @@ use sandbox::{
 use serde_json::json;
 
 use super::{Counter, command, crm, crm_command, sandbox};
-use crate::support::portal::ScriptedPortal;
+use crate::portal::ScriptedPortal;
 
 const BATCH: &str = "batch";
 
@@ -87,7 +87,7 @@ async fn an_operating_limit_is_told_by_the_command_or_by_the_batch() {
         };
         assert!(refusal.is(ErrorCode::OperationTimeLimit));
         assert_eq!(error.concerns_the_batch_alone(), whole);
-        // The method itself may go on where the batch is charged.
+        // If the batch is charged, the method itself may continue.
         let alone = counter.call(Method::AddCrmMessage, &crm("third")).await;
         assert_eq!(alone.is_ok(), whole);
     }

@@ -1,0 +1,13 @@
+//! The client against the sandbox over HTTP, against servers with scripted responses, and against PHP.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test, which clippy grants to test functions only"
+)]
+
+mod authorization_server;
+mod batches;
+#[path = "../../../../tests/it/support/portal.rs"]
+mod portal;
