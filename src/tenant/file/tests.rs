@@ -146,11 +146,11 @@ fn an_application_that_could_never_work_is_a_fault_that_says_what_is_missing() {
         ),
         (
             "access_token: {inline: a}, client_id: 'a b'",
-            "is no client id",
+            "is not a client id",
         ),
         (
             "access_token: {inline: a}, member_id: 'a b'",
-            "is no member id",
+            "is not a member id",
         ),
         (
             "access_token: {inline: a}, authorization_server: oauth.evil.example",
