@@ -8,9 +8,11 @@ mod fate;
 pub(crate) mod log;
 pub(crate) mod portal;
 pub(crate) mod process;
+#[path = "../../crates/store/tests/it/support/proxy.rs"]
 pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod requests;
+#[path = "../../crates/store/tests/it/support/stores.rs"]
 pub(crate) mod stores;
 mod told;
 

@@ -105,9 +105,7 @@ async fn eight_replicas_start_together_on_an_empty_database() {
     }
     let applied = "SELECT description FROM _sqlx_migrations";
     let applied = stores.texts(applied).await.len();
-    let versions = std::fs::read_dir("crates/store/migrations/postgresql")
-        .unwrap()
-        .count();
+    let versions = std::fs::read_dir("migrations/postgresql").unwrap().count();
     assert_eq!(applied, versions);
 }
 

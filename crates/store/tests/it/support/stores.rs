@@ -21,7 +21,6 @@ use std::time::{Duration, Instant};
 
 use bitrix24::{ClientId, MemberId};
 use bitrix24::{Plan, RateLimit, TenantId};
-use bitrix24_openlines::settings::Environment;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -90,19 +89,17 @@ impl Stores {
     /// A PostgreSQL database of its own, without tables. None if there is no server: then a line on standard error says
     /// which test did not run, and in CI the test fails.
     pub(crate) async fn postgresql() -> Option<Self> {
-        let environment = Environment::of_process();
-        let Some(server) = environment.get(SERVER) else {
-            let in_ci = environment.get("CI") == Some(Ok("true"));
+        let Some(server) = variable(SERVER) else {
+            let in_ci = variable("CI").is_some_and(|value| value == "true");
             assert!(
                 !in_ci,
                 "{SERVER} is not set: run the tests with .ci/postgres"
             );
-            tell_that_it_did_not_run();
+            report_skipped();
             return None;
         };
-        let server = server.unwrap();
         let name = format!("openlines_test_{}", Uuid::new_v4().simple());
-        let mut connection = PgConnection::connect(server).await.unwrap();
+        let mut connection = PgConnection::connect(&server).await.unwrap();
         let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
         sqlx::query(create).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
@@ -196,8 +193,16 @@ impl Stores {
     }
 }
 
-/// The harness captures what `eprintln!` writes; this line is for whoever thinks that everything was tested.
-fn tell_that_it_did_not_run() {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the variables are for the tests; the store itself reads none"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Written past the test harness, which would capture `eprintln!`.
+fn report_skipped() {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
     let line = format!("{test} did NOT run: it needs PostgreSQL; run .ci/postgres cargo test\n");
@@ -301,22 +306,4 @@ pub(crate) async fn change(
         Ok::<_, Infallible>(())
     };
     store.modify(&id(name), modify).await.unwrap()
-}
-
-/// All of a tenant, secrets too, to compare two with each other.
-pub(crate) fn everything(tenant: &StoredTenant) -> String {
-    let exposed = |secret: &Option<SecretString>| {
-        let secret = secret.as_ref().map(ExposeSecret::expose_secret);
-        secret.map(str::to_owned)
-    };
-    let secrets = match &tenant.credentials {
-        StoredCredentials::Webhook { secret, .. } => vec![exposed(&Some(secret.clone()))],
-        StoredCredentials::Application(application) => vec![
-            exposed(&application.client_secret),
-            exposed(&application.application_token),
-            exposed(&application.access_token),
-            exposed(&application.refresh_token),
-        ],
-    };
-    format!("{tenant:?} {secrets:?}")
 }

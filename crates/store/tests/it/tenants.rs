@@ -7,8 +7,9 @@ use store::{
     Counts, CreateError, DeleteError, ModifyError, Origin, StoredCredentials, StoredTenant,
 };
 
+use crate::support::everything;
 use crate::support::stores::{
-    Stores, application, application_of, change, everything, id, keyring, on_both_stores, webhook,
+    Stores, application, application_of, change, id, keyring, on_both_stores, webhook,
 };
 
 on_both_stores!(

@@ -13,10 +13,8 @@ on_both_stores!(
     a_database_of_before_plans_keeps_its_tenants,
 );
 
-const FIRST_ON_SQLITE: &str =
-    include_str!("../../../crates/store/migrations/sqlite/0001_tenants.sql");
-const FIRST_ON_POSTGRESQL: &str =
-    include_str!("../../../crates/store/migrations/postgresql/0001_tenants.sql");
+const FIRST_ON_SQLITE: &str = include_str!("../../migrations/sqlite/0001_tenants.sql");
+const FIRST_ON_POSTGRESQL: &str = include_str!("../../migrations/postgresql/0001_tenants.sql");
 
 async fn every_plan_is_read_as_it_was_stored(stores: Stores) {
     let store = stores.open(&keyring()).await;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use store::sealing::{DoesNotOpen, Key};
 use store::{Access, OpenError, StoreError};
 
+use crate::support::everything;
 use crate::support::stores::{
-    Stores, application, application_of, change, everything, id, keyring, keyring_of,
-    on_both_stores, webhook,
+    Stores, application, application_of, change, id, keyring, keyring_of, on_both_stores, webhook,
 };
 
 on_both_stores!(

@@ -6,8 +6,9 @@ use futures_util::future::join_all;
 use store::Lease;
 use uuid::Uuid;
 
+use crate::support::everything;
 use crate::support::stores::{
-    Stores, application, application_of, change, everything, id, keyring, on_both_stores, webhook,
+    Stores, application, application_of, change, id, keyring, on_both_stores, webhook,
 };
 
 on_both_stores!(

@@ -1,0 +1,18 @@
+//! The store on SQLite and on PostgreSQL: every test is written once and runs on both.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test, which clippy grants to test functions only"
+)]
+
+mod changes;
+mod leases;
+mod opening;
+mod outage;
+mod plans;
+mod secrets;
+mod support;
+mod tenants;
+mod writers;

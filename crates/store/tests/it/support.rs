@@ -1,0 +1,25 @@
+//! What the tests of this crate share. The service's own tests include `stores.rs` and `proxy.rs` too.
+
+pub(crate) mod proxy;
+pub(crate) mod stores;
+
+use secrecy::{ExposeSecret, SecretString};
+use store::{StoredCredentials, StoredTenant};
+
+/// All of a tenant including its secrets, to compare two tenants.
+pub(crate) fn everything(tenant: &StoredTenant) -> String {
+    let exposed = |secret: &Option<SecretString>| {
+        let secret = secret.as_ref().map(ExposeSecret::expose_secret);
+        secret.map(str::to_owned)
+    };
+    let secrets = match &tenant.credentials {
+        StoredCredentials::Webhook { secret, .. } => vec![exposed(&Some(secret.clone()))],
+        StoredCredentials::Application(application) => vec![
+            exposed(&application.client_secret),
+            exposed(&application.application_token),
+            exposed(&application.access_token),
+            exposed(&application.refresh_token),
+        ],
+    };
+    format!("{tenant:?} {secrets:?}")
+}
