@@ -7,20 +7,20 @@ mod caller;
 mod caller_name;
 mod grants;
 mod key_entry;
-mod key_id;
 mod rejected;
 mod settings;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use api_key::{ApiKey, MalformedKey, NewKey};
+use api_key::ApiKey;
+pub use api_key::NewKey;
 pub use caller::Caller;
 use caller::Identity;
 pub use caller_name::{CallerName, InvalidCallerName};
 pub use grants::{GrantedTo, Grants, InvalidGrant};
 pub use key_entry::{InvalidKeyEntry, KeyEntry, KeyHash};
-pub use key_id::KeyId;
+pub use store::key_text::KeyId;
 
 pub use rejected::Rejected;
 pub use settings::{Auth, ConfiguredCaller};
@@ -74,7 +74,7 @@ impl Callers {
             return Err(Rejected::DuplicateHeader);
         }
         let text = std::str::from_utf8(value.as_ref()).map_err(|_| Rejected::Malformed)?;
-        let key = ApiKey::parse(bearer(text)?).map_err(|_| Rejected::Malformed)?;
+        let key = ApiKey::parse(bearer(text)?).ok_or(Rejected::Malformed)?;
         match registered.get(key.id()) {
             Some(found) if found.hash.matches(&key) => {
                 Ok(Caller::prove(Arc::clone(&found.identity)))

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::caller_name::ANONYMOUS;
 use super::grants::Grants;
-use super::key_id::KeyId;
 use bitrix24::TenantId;
+use store::key_text::KeyId;
 
 /// Proof that the call comes from this caller. Only [`Callers`](super::Callers) makes one. Cheap to
 /// clone.

@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 use super::api_key::ApiKey;
-use super::key_id::KeyId;
+use store::key_text::KeyId;
 
 /// Length of a SHA-256 sum, in bytes.
 const HASH_BYTES: usize = 32;
@@ -85,7 +85,7 @@ impl KeyEntry {
     ///
     /// Says whether it is a key instead of a hash, or something else.
     pub fn parse(text: &str) -> Result<Self, InvalidKeyEntry> {
-        if ApiKey::parse(text).is_ok() {
+        if ApiKey::parse(text).is_some() {
             return Err(InvalidKeyEntry::ClearKey);
         }
         let (id, hash) = text.split_once(':').ok_or(InvalidKeyEntry::Form)?;

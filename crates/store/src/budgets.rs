@@ -1,48 +1,51 @@
-//! The rows in which replicas share the budgets of portals.
+//! Rate limits that replicas share: the table `portal_budgets`.
 
 use std::time::Duration;
 
 use sqlx::{Connection, Executor, PgConnection, Postgres};
 use tokio::sync::SemaphorePermit;
 
-use super::Store;
-use super::error::StoreError;
-use super::pool::{Lent, Pool, Postgresql, in_time};
+use crate::error::StoreError;
+use crate::open::Store;
+use crate::pool::{Lent, Pool, Postgresql, in_time, milliseconds};
 
-/// The budgets of portals in a database that several processes share. Cheap to clone.
+/// The portals' budgets in a database that several processes share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Budgets {
     postgresql: Postgresql,
 }
 
-/// What is stored of one portal.
+/// The stored budget of a portal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredBudget {
-    /// Which portal.
+    /// The portal.
     pub portal: String,
-    /// Requests in its bucket at the time of `updated_at`.
+    /// Requests in the portal's bucket at `updated_at`.
     pub level: f64,
-    /// When the row was written, in milliseconds since 1970 by the database's clock.
+    /// When the row was written, by the database's clock, in milliseconds since 1970.
     pub updated_at: i64,
-    /// Who holds permits, in JSON.
+    /// The holders of permits, in JSON.
     pub leases: String,
-    /// The newest reports of methods' operating time, in JSON.
+    /// The newest reports of methods' operating times, in JSON.
     pub operating: String,
 }
+
+/// The longest time without a write. Far above any sensible value, so that sums cannot overflow.
+const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// The columns of [`LOCK`].
 type Locked = (String, f64, i64, String, String, i64);
 
-/// The last moments of the budgets may be lost in a crash: they need no flush of the log, and so hold their rows for a
-/// shorter time.
+/// A crash may lose the last changes of budgets. Not waiting for the flush releases the row locks
+/// sooner.
 const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit TO off";
 
-/// In the order of their names, so that no two transactions wait for each other.
+/// Ordered by name, so that two transactions cannot deadlock.
 const CREATE: &str = "INSERT INTO portal_budgets (portal, level, updated_at, leases, operating) \
      SELECT portal, 0, now_milliseconds, '{}', '{}' FROM UNNEST($1::TEXT[]) AS asked (portal), clock \
      ORDER BY portal COLLATE \"C\" ON CONFLICT (portal) DO NOTHING";
 
-/// The time may be that before the wait for the locks, and so earlier than what another exchange has written meanwhile.
+/// The time may be from before the wait for the locks, and so earlier than `updated_at`.
 const LOCK: &str = "SELECT portal, level, updated_at, leases, operating, now_milliseconds \
      FROM portal_budgets, clock WHERE portal = ANY($1) ORDER BY portal FOR UPDATE OF portal_budgets";
 
@@ -57,7 +60,7 @@ const FORGET: &str = "DELETE FROM portal_budgets \
      WHERE updated_at < (SELECT now_milliseconds FROM clock) - $1";
 
 impl Store {
-    /// The shared budgets. None in an SQLite file, which one process has for itself.
+    /// The shared budgets; `None` for SQLite, which one process uses alone.
     pub fn budgets(&self) -> Option<Budgets> {
         match &self.pool {
             Pool::Sqlite(_) => None,
@@ -69,15 +72,11 @@ impl Store {
 }
 
 impl Budgets {
-    /// Changes the rows of these portals, all different, each locked until all are written, and makes those that are missing.
-    /// `change` also gets the time of the database's clock, in milliseconds since 1970; it may be somewhat earlier than that
-    /// of the row.
+    /// Changes the rows of these distinct portals in one transaction. Creates missing rows first.
+    /// `change` also gets the time of the database's clock, in milliseconds since 1970, which may
+    /// be slightly earlier than the row's time.
     ///
-    /// If this future is dropped, either all of it was done or nothing, and a later exchange sees which.
-    ///
-    /// # Errors
-    ///
-    /// The database.
+    /// If this future is dropped, all changes were made or none; a later exchange sees which.
     pub async fn exchange(
         &self,
         portals: &[String],
@@ -92,7 +91,7 @@ impl Budgets {
         in_time(exchange).await
     }
 
-    /// Whether the database answers.
+    /// Checks that the database responds.
     ///
     /// # Errors
     ///
@@ -108,13 +107,9 @@ impl Budgets {
         in_time(probe).await
     }
 
-    /// Deletes the rows that nobody has written for this long, and says how many they were.
-    ///
-    /// # Errors
-    ///
-    /// The database.
+    /// Deletes the rows that were not written for this long and returns their number.
     pub async fn forget(&self, unused_for: Duration) -> Result<u64, StoreError> {
-        let unused_for = i64::try_from(unused_for.as_millis()).unwrap_or(i64::MAX / 2);
+        let unused_for = milliseconds(unused_for, LONGEST);
         let forget = async {
             let (_turn, mut lent) = self.lend().await?;
             let forget = sqlx::query(FORGET).bind(unused_for);
@@ -125,9 +120,9 @@ impl Budgets {
         in_time(forget).await
     }
 
-    /// As `with_connection!` does it, for the one kind of database that has this.
+    /// Like `with_connection!`, for PostgreSQL only.
     async fn lend(&self) -> Result<(Option<SemaphorePermit<'_>>, Lent<Postgres>), StoreError> {
-        // Nobody closes the semaphore.
+        // The semaphore is never closed.
         let turn = self.postgresql.turns.acquire().await.ok();
         let connection = self.postgresql.pool.acquire().await?;
         Ok((turn, Lent::new(connection)))
@@ -162,7 +157,7 @@ async fn exchange(
             transaction.commit().await?;
             return Ok(());
         }
-        // Not while we hold locks: somebody else may be about to create the same ones.
+        // Without locks, because another replica may be creating the same rows.
         transaction.rollback().await?;
         let create = sqlx::query(CREATE).bind(portals);
         create.execute(&mut *connection).await?;

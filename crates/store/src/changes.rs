@@ -1,22 +1,23 @@
-//! What has changed since, for replicas that keep copies.
+//! The feed of tenant changes, for replicas that cache tenants.
 
-use super::Store;
-use super::error::StoreError;
-use super::pool::with_connection;
 use bitrix24::TenantId;
 
-/// What has changed since some change.
+use crate::error::StoreError;
+use crate::open::Store;
+use crate::pool::with_connection;
+
+/// A page of changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
-    /// The last change among these; where to ask from next time.
+    /// The number of the last change on this page; pass it to the next [`Store::changes_since`].
     pub up_to: i64,
-    /// Tenants that were created, changed or deleted, in the order of their last change, each once.
+    /// Tenants that were created, changed or deleted, ordered by their last change, each once.
     pub ids: Vec<TenantId>,
 }
 
-/// Takes the next number. The row stays locked until the end of the transaction, so that a number is visible only when
-/// all lower ones are.
-pub(super) const NEXT: &str =
+/// Takes the next change number. The row stays locked until the transaction ends, so a number
+/// becomes visible only after all lower ones.
+pub(crate) const NEXT: &str =
     "UPDATE change_counter SET last_change = last_change + 1 RETURNING last_change";
 
 const SINCE: &str = "SELECT id, change_number FROM tenants WHERE change_number > $1 \
@@ -24,11 +25,7 @@ const SINCE: &str = "SELECT id, change_number FROM tenants WHERE change_number >
      ORDER BY change_number LIMIT $2";
 
 impl Store {
-    /// The number of the last change; 0 if there was none.
-    ///
-    /// # Errors
-    ///
-    /// The database.
+    /// Returns the number of the last change; 0 if there was none.
     pub async fn last_change(&self) -> Result<i64, StoreError> {
         let last = with_connection!(&self.pool, reading, connection => {
             let query = sqlx::query_scalar("SELECT last_change FROM change_counter");
@@ -37,11 +34,7 @@ impl Store {
         last.await
     }
 
-    /// The next changes behind `change`, at most `limit`.
-    ///
-    /// # Errors
-    ///
-    /// The database.
+    /// Returns at most `limit` changes after the change with this number.
     pub async fn changes_since(&self, change: i64, limit: u32) -> Result<Changes, StoreError> {
         let rows = with_connection!(&self.pool, reading, connection => {
             let query = sqlx::query_as(SINCE).bind(change).bind(i64::from(limit));
@@ -49,9 +42,13 @@ impl Store {
         });
         let rows: Vec<(String, i64)> = rows.await?;
         let up_to = rows.last().map_or(change, |(_, number)| *number);
-        let ids = rows.iter().map(|(id, _)| TenantId::parse(id));
-        let ids = ids.collect::<Result<_, _>>();
-        let ids = ids.map_err(|_| StoreError::Corrupt("the id of a tenant".to_owned()))?;
+        let ids = rows.iter().map(|(id, _)| tenant_id(id));
+        let ids = ids.collect::<Result<_, _>>()?;
         Ok(Changes { up_to, ids })
     }
+}
+
+/// Parses a tenant id of a row.
+pub(crate) fn tenant_id(text: &str) -> Result<TenantId, StoreError> {
+    TenantId::parse(text).map_err(|_| StoreError::Corrupt("the id of a tenant".to_owned()))
 }

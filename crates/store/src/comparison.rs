@@ -1,11 +1,11 @@
-//! What a change changes.
+//! Compares two states of a tenant.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::stored::{StoredApplication, StoredCredentials, StoredTenant};
 
-/// Whether two states of a tenant are the same in all that a caller may change.
-pub(super) fn same(one: &StoredTenant, other: &StoredTenant) -> bool {
+/// Whether all fields that a caller may change are equal.
+pub(crate) fn same(one: &StoredTenant, other: &StoredTenant) -> bool {
     let StoredTenant {
         id: _,
         display_name,
@@ -32,8 +32,8 @@ pub(super) fn same(one: &StoredTenant, other: &StoredTenant) -> bool {
         && same_credentials(credentials, &other.credentials)
 }
 
-/// Whether two states of a tenant have the same pair of tokens.
-pub(super) fn same_tokens(one: &StoredTenant, other: &StoredTenant) -> bool {
+/// Whether both states have the same token pair.
+pub(crate) fn same_tokens(one: &StoredTenant, other: &StoredTenant) -> bool {
     tokens(one) == tokens(other)
 }
 

@@ -1,116 +1,121 @@
-//! What goes wrong with the store.
+//! Errors of the store.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::sealing::{DoesNotOpen, DoesNotSeal, KeyId};
 use bitrix24::TenantId;
 
-/// The store did not do what it was asked for.
+use crate::key_text::KeyId;
+use crate::sealing::{DoesNotOpen, DoesNotSeal};
+
+/// Why a method of the store failed.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// The database is away, overloaded, or refuses. Asking again later may help.
+    /// The database is unreachable, overloaded, or refuses. A retry may succeed.
     #[error("the store is not available")]
     Unavailable(#[source] Unavailable),
-    /// A tenant's secrets do not open.
-    #[error("the {field} of tenant {tenant} does not open")]
+    /// A secret of a tenant does not open.
+    #[error("cannot open the {field} of tenant {tenant}")]
     Sealed {
-        /// Whose.
+        /// The tenant.
         tenant: TenantId,
-        /// Which, by the name of its column.
+        /// The secret's column.
         field: &'static str,
-        /// Why not.
+        /// The cause.
         source: DoesNotOpen,
     },
-    /// What is stored is not what this service writes.
-    #[error("the store holds something that this service did not write: {0}")]
+    /// A stored value is not one that this service writes.
+    #[error("the store has a value that this service did not write: {0}")]
     Corrupt(String),
 }
 
-/// Why the database did not answer as it should. Holds neither its address nor a password.
+/// Why the database is unavailable. Holds neither its address nor a password.
 #[derive(Debug, Error)]
 pub enum Unavailable {
-    /// It did not do it in time, or gave no connection in time.
-    #[error("the database did not answer in time")]
+    /// The statement or the connection took too long.
+    #[error("the database did not respond in time")]
     Timeout,
     /// The connection was refused or broke.
     #[error("the connection to the database failed: {0}")]
     Connection(std::io::ErrorKind),
-    /// No secure connection was agreed on.
-    #[error("no secure connection to the database was agreed on")]
+    /// The TLS handshake failed.
+    #[error("the TLS handshake with the database failed")]
     Tls,
-    /// It answered with an error.
+    /// The database returned an error.
     #[error("the database refused (code {code}): {message}")]
     Refused {
-        /// Its code: SQLSTATE for PostgreSQL.
+        /// The code: SQLSTATE for PostgreSQL.
         code: String,
-        /// Its words.
+        /// The database's message.
         message: String,
     },
-    /// Nothing was sent, because the operating system had no random numbers.
+    /// A secret could not be sealed. No statement was executed.
     #[error("nothing was stored")]
     NotSealed(#[from] DoesNotSeal),
-    /// Something else between the service and the database.
-    #[error("the database was not understood: {0}")]
+    /// Another failure between the service and the database.
+    #[error("the connection to the database failed: {0}")]
     Other(&'static str),
 }
 
-/// A tenant that is stored and cannot be read. The others can.
+/// A stored tenant that cannot be read.
 #[derive(Debug, Error)]
 #[error("tenant {id} cannot be read")]
 pub struct UnreadableTenant {
-    /// Which.
+    /// The tenant.
     pub id: TenantId,
-    /// Why: never [`StoreError::Unavailable`].
+    /// The cause; never [`StoreError::Unavailable`].
     pub source: StoreError,
 }
 
-/// Why a store was not opened.
+/// Why a store cannot be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The SQLite file or the lock file beside it cannot be created or opened.
-    #[error("the file {} cannot be opened for writing; is its folder there, and may this user write to it?", .path.display())]
+    #[error(
+        "cannot open {} for writing; check that its folder exists and that this user may write to it",
+        .path.display()
+    )]
     File {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// There is no such file, and a command beside the service creates none.
+    /// The file does not exist, and a command does not create it.
     #[error("there is no store in {}; `openlines serve` creates it", .0.display())]
     NoFile(PathBuf),
-    /// Another service has the SQLite file.
+    /// Another service holds the SQLite file.
     #[error(
-        "another openlines process serves from {}: an SQLite file is for one process; use PostgreSQL for several replicas",
+        "another openlines process uses {}; an SQLite file is for one process: use PostgreSQL for several replicas",
         .0.display()
     )]
     Taken(PathBuf),
-    /// A newer version of this program has migrated the database.
+    /// A newer version of this program migrated the database.
     #[error(
-        "the tables of the store are of version {found}, this program knows up to {known}; run the newer version of openlines"
+        "the tables of the store have version {found}, this program supports up to {known}; run the newer version of openlines"
     )]
     Newer {
         /// The version of the tables.
         found: i64,
-        /// The newest version that is known here.
+        /// The newest version that this program supports.
         known: i64,
     },
-    /// The tables are missing or of an older version, and a command beside the service changes none.
+    /// The tables are missing or older, and a command does not migrate them.
     #[error(
-        "the tables of the store are not of this program's version; start `openlines serve` of this version once"
+        "the tables of the store do not have this program's version; start `openlines serve` of this version once"
     )]
     NotMigrated,
-    /// The tables could not be brought to this version.
-    #[error("the tables of the store could not be brought to this version: {0}")]
+    /// The migration failed.
+    #[error("cannot migrate the tables of the store: {0}")]
     Migration(&'static str),
-    /// Secrets are sealed with keys that the keyring does not hold.
+    /// The keyring lacks keys that seal secrets in the store.
     #[error(
-        "the keyring lacks {}, with which secrets in the store are sealed; add the old key behind the first one",
+        "the keyring lacks {}, which seals secrets in the store; add the old key after the first one",
         names(.0)
     )]
     MissingKeys(Vec<KeyId>),
-    /// The database itself.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -118,10 +123,10 @@ pub enum OpenError {
 /// Why a tenant was not created.
 #[derive(Debug, Error)]
 pub enum CreateError {
-    /// A tenant of this id is there.
-    #[error("a tenant of this id exists")]
+    /// A tenant with this id exists.
+    #[error("a tenant with this id exists")]
     AlreadyExists,
-    /// The database itself.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -129,13 +134,13 @@ pub enum CreateError {
 /// Why a tenant was not changed.
 #[derive(Debug, Error)]
 pub enum ModifyError<E> {
-    /// There is no such tenant.
+    /// The tenant does not exist.
     #[error("there is no such tenant")]
     NotFound,
-    /// The caller's own objection.
+    /// The caller's own refusal.
     #[error("the change was refused")]
     Refused(E),
-    /// The database itself.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -143,32 +148,31 @@ pub enum ModifyError<E> {
 /// Why a tenant was not deleted.
 #[derive(Debug, Error)]
 pub enum DeleteError {
-    /// There is no such tenant.
+    /// The tenant does not exist.
     #[error("there is no such tenant")]
     NotFound,
-    /// It is of another revision than the caller thinks.
+    /// The tenant has another revision than the one given.
     #[error("the tenant was changed meanwhile")]
     Changed,
-    /// The database itself.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl StoreError {
-    /// The database did not do in time what was asked of it.
-    pub fn timeout() -> Self {
+    pub(crate) fn timeout() -> Self {
         Self::Unavailable(Unavailable::Timeout)
     }
 }
 
-/// Keeps of the library's error what holds no secret: its own texts may quote the URL's parts, and its `Debug` form the
-/// values of a row.
+/// Keeps only the parts without secrets: sqlx's texts may quote parts of the URL, and its `Debug`
+/// form may show values of a row.
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error;
         #[expect(
             clippy::wildcard_enum_match_arm,
-            reason = "the library may add more, and the rest is told in one way"
+            reason = "sqlx may add variants, and the rest get one text"
         )]
         let unavailable = match error {
             Error::PoolTimedOut => Unavailable::Timeout,
@@ -180,15 +184,15 @@ impl From<sqlx::Error> for StoreError {
             },
             Error::RowNotFound => return Self::Corrupt("a row is missing".to_owned()),
             Error::ColumnDecode { index, .. } => {
-                return Self::Corrupt(format!("column {index} is of another type"));
+                return Self::Corrupt(format!("column {index} has another type"));
             }
             Error::ColumnNotFound(_) | Error::TypeNotFound { .. } | Error::Decode(_) => {
-                return Self::Corrupt("a column is of another type".to_owned());
+                return Self::Corrupt("a column has another type".to_owned());
             }
-            Error::Protocol(_) => Unavailable::Other("a message broke the protocol"),
+            Error::Protocol(_) => Unavailable::Other("a message violates the protocol"),
             Error::PoolClosed => Unavailable::Other("the connections were closed"),
             Error::WorkerCrashed => Unavailable::Other("a worker ended"),
-            _ => Unavailable::Other("an error of the database library"),
+            _ => Unavailable::Other("an error of sqlx"),
         };
         Self::Unavailable(unavailable)
     }
@@ -201,11 +205,7 @@ impl From<DoesNotSeal> for StoreError {
 }
 
 fn names(ids: &[KeyId]) -> String {
-    let noun = if ids.len() == 1 {
-        "the key"
-    } else {
-        "the keys"
-    };
+    let noun = if ids.len() == 1 { "key" } else { "keys" };
     let ids: Vec<&str> = ids.iter().map(KeyId::as_str).collect();
-    format!("{noun} {}", ids.join(", "))
+    format!("the {noun} {}", ids.join(", "))
 }

@@ -1,9 +1,10 @@
-//! What became of the calls with an idempotency key, as the store keeps it: the table `ledger`.
+//! The ledger: stored idempotency records, in the table `ledger`.
 //!
-//! A row belongs to the replica that wrote it (`owner`), and to one attempt of that replica. Attempts are numbered upwards, so that a
-//! statement that comes late, from an attempt that was given up, changes nothing that a later one wrote.
+//! A row belongs to the replica that wrote it (`owner`) and to one attempt of that replica. Attempt
+//! numbers grow, so a late statement of an abandoned attempt cannot change the row of a later one.
 //!
-//! Nothing here takes the counter of changes: the ledger is written with every call, and no replica keeps a copy of it.
+//! The ledger does not use the change counter: it is written with every call, and no replica caches
+//! it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,15 +12,16 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::Store;
-use super::error::{StoreError, Unavailable};
-use super::pool::{with_connection, with_ledger_transaction};
 use bitrix24::TenantId;
 
-/// Which call.
+use crate::error::{StoreError, Unavailable};
+use crate::open::Store;
+use crate::pool::{milliseconds, with_connection, with_ledger_transaction};
+
+/// Identifies a call.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id {
-    /// For which tenant.
+    /// The tenant.
     pub tenant: TenantId,
     /// The idempotency key.
     pub request: Uuid,
@@ -28,79 +30,80 @@ pub struct Id {
 /// A call that is about to be sent.
 #[derive(Clone, Debug)]
 pub struct Start {
-    /// Which.
+    /// The call.
     pub id: Id,
-    /// SHA-256 of what is asked for.
+    /// SHA-256 of the request.
     pub fingerprint: [u8; 32],
-    /// Which attempt of this replica.
+    /// The number of this replica's attempt.
     pub attempt: i64,
 }
 
-/// A call that was sent, or was about to be.
+/// The end of an attempt.
 #[derive(Clone, Debug)]
 pub struct End {
-    /// Which.
+    /// The call.
     pub id: Id,
-    /// Which attempt of this replica.
+    /// The number of this replica's attempt.
     pub attempt: i64,
-    /// What became of it.
-    pub fate: Fate,
+    /// The outcome of the attempt.
+    pub outcome: Outcome,
 }
 
-/// What became of a call.
+/// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// The portal answered: the answer in JSON.
+pub enum Outcome {
+    /// The portal's response, in JSON.
     Answered(String),
-    /// It left and nobody knows.
+    /// It was sent, and its outcome is unknown.
     Unknown,
-    /// It was not executed: the row counts as deleted.
+    /// It was not executed. The row expires at once.
     NotExecuted,
 }
 
-/// A call as the ledger has it.
+/// The ledger's record of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// SHA-256 of what was asked for.
+    /// SHA-256 of the request.
     pub fingerprint: [u8; 32],
-    /// What is known of it.
+    /// The state of the call.
     pub state: State,
 }
 
-/// What is known of a call.
+/// The state of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It may be on its way.
+    /// It may be in flight.
     Started {
         /// The replica that sends it.
         owner: Uuid,
-        /// How long that replica has given no sign of life.
+        /// Time since that replica's last heartbeat.
         silent_for: Duration,
     },
-    /// The portal answered: the answer in JSON.
+    /// The portal's response, in JSON.
     Answered(String),
-    /// It left and nobody knows.
+    /// It was sent, and its outcome is unknown.
     Unknown,
 }
 
-/// Numbers of rows that a statement takes. It is filled up with empty ones, so that there are few statements to prepare.
+/// The numbers of rows per statement. Statements are padded with empty rows, so that few are
+/// prepared.
 const WIDTHS: [usize; 5] = [1, 4, 16, 64, WIDEST];
 
 const WIDEST: usize = 256;
 
-/// How often a transaction is repeated that waited in a circle with another replica's.
-const REPEATS: u32 = 3;
+/// How often a transaction is retried after a deadlock.
+const RETRIES: u32 = 3;
 
-/// The longest lifetime in milliseconds: ten years, above anything that makes sense, so that no sum overflows.
-const LONGEST: i64 = 315_360_000_000;
+/// The longest lifetime: ten years. Far above any sensible value, so that sums cannot overflow.
+const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
 const READ: &str = "SELECT fingerprint, state, answer, owner, now_milliseconds - COALESCE(\
      (SELECT seen_at FROM replicas WHERE id = ledger.owner AND seen_at > ledger.started_at), started_at) \
      FROM ledger, clock WHERE tenant_id = $1 AND request_id = $2 AND expires_at > now_milliseconds";
 
-/// Writes rows that are not there, or have expired, or are this replica's own from an attempt that did not get to the portal. The
-/// `WHERE` leaves out the filling, and what is certainly somebody else's: a conflict would lock their row, and two replicas that lock
-/// each other's rows wait in a circle.
+/// Writes rows that do not exist, have expired, or are this replica's own from an unfinished
+/// attempt. The `WHERE` skips the padding and other replicas' rows: a conflict would lock such a
+/// row, and two replicas that lock each other's rows are in a deadlock.
 const START: (&str, &str) = (
     "INSERT INTO ledger (tenant_id, request_id, fingerprint, state, owner, attempt, started_at, expires_at) \
      SELECT asked.column1, asked.column2, asked.column3, 'started', $1, asked.column4, \
@@ -116,7 +119,7 @@ const START: (&str, &str) = (
      RETURNING attempt",
 );
 
-/// A row that others have given up meanwhile is written all the same: now it is known.
+/// Also writes rows that another replica abandoned meanwhile, because now the outcome is known.
 const END: (&str, &str) = (
     "UPDATE ledger SET state = ended.column4, answer = ended.column5, \
      expires_at = COALESCE(ended.column6, ledger.expires_at) FROM (VALUES ",
@@ -134,7 +137,7 @@ const CLEAN: &str = "DELETE FROM ledger WHERE (tenant_id, request_id) IN \
      (SELECT tenant_id, request_id FROM ledger WHERE expires_at <= (SELECT now_milliseconds FROM clock) \
      ORDER BY expires_at LIMIT $1)";
 
-/// Runs [`START`] for some calls, and adds the attempts whose rows were written to `started`.
+/// Runs [`START`] for some calls and adds the attempts whose rows were written to `started`.
 macro_rules! start {
     ($connection:expr, $owner:expr, $lifetime:expr, $starts:expr, $started:expr) => {
         for some in $starts.chunks(WIDEST) {
@@ -172,7 +175,7 @@ macro_rules! end {
                 .chain(std::iter::repeat(None))
                 .take(width)
             {
-                let columns = end.map(|end| end.fate.columns());
+                let columns = end.map(|end| end.outcome.columns());
                 query = query
                     .bind(end.map(|end| end.id.tenant.as_str()))
                     .bind(end.map(|end| end.id.request.to_string()))
@@ -187,11 +190,7 @@ macro_rules! end {
 }
 
 impl Store {
-    /// What the ledger has of a call; none if it has nothing, or nothing any more.
-    ///
-    /// # Errors
-    ///
-    /// The database.
+    /// Reads the record of a call; `None` if it does not exist or has expired.
     pub async fn ledger_row(&self, id: &Id) -> Result<Option<Row>, StoreError> {
         let read = with_connection!(&self.pool, reading, connection => {
             let query = sqlx::query_as(READ).bind(id.tenant.as_str()).bind(id.request.to_string());
@@ -201,12 +200,13 @@ impl Store {
         row.map(Row::read).transpose()
     }
 
-    /// Writes what `owner` is about to send, for this lifetime, and what became of what it sent: all of it or nothing. Returns the
-    /// attempts that may be sent: the others' calls are somebody else's.
+    /// Records calls that `owner` is about to send, for this lifetime, and outcomes of its
+    /// attempts, all or nothing. Returns the attempts that may be sent; other replicas own the
+    /// rest.
     ///
     /// # Errors
     ///
-    /// The database. Whether something was written is not known then; to write it again does no harm.
+    /// The database failed and may have written the rows. Retrying is safe.
     pub async fn write_ledger(
         &self,
         owner: Uuid,
@@ -215,11 +215,11 @@ impl Store {
         ends: &[&End],
     ) -> Result<HashSet<i64>, StoreError> {
         let starts = in_order(starts);
-        let mut repeats = 0;
+        let mut retries = 0;
         loop {
             let written = self.write(owner, lifetime, &starts, ends).await;
             match written {
-                Err(error) if repeats < REPEATS && is_circle(&error) => repeats += 1,
+                Err(error) if retries < RETRIES && is_deadlock(&error) => retries += 1,
                 Ok(_) | Err(_) => return written,
             }
         }
@@ -233,11 +233,11 @@ impl Store {
         ends: &[&End],
     ) -> Result<HashSet<i64>, StoreError> {
         let owner = &owner.to_string();
-        let lifetime = milliseconds(lifetime);
+        let lifetime = milliseconds(lifetime, LONGEST);
         let is_one_statement = (starts.is_empty() && ends.len() <= WIDEST)
             || (ends.is_empty() && starts.len() <= WIDEST);
         if is_one_statement {
-            // Its own transaction, without the two ways to the database and back that a declared one costs.
+            // One statement is a transaction, without the two round trips of BEGIN and COMMIT.
             let written = with_connection!(&self.pool, writing, connection => {
                 let mut started = HashSet::new();
                 start!(connection, owner, lifetime, starts, started);
@@ -256,11 +256,8 @@ impl Store {
         written.await
     }
 
-    /// Gives up a call whose owner has given no sign of life for this long. False if it is otherwise by now.
-    ///
-    /// # Errors
-    ///
-    /// The database.
+    /// Sets a call to unknown if its owner had no heartbeat for this long. Returns false if the row
+    /// has changed or the owner lives.
     pub async fn abandon(
         &self,
         id: &Id,
@@ -269,17 +266,13 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let abandoned = with_connection!(&self.pool, writing, connection => {
             let query = sqlx::query(ABANDON).bind(id.tenant.as_str()).bind(id.request.to_string());
-            let query = query.bind(owner.to_string()).bind(milliseconds(silence));
+            let query = query.bind(owner.to_string()).bind(milliseconds(silence, LONGEST));
             Ok(query.execute(connection).await?.rows_affected())
         });
         Ok(abandoned.await? > 0)
     }
 
-    /// Deletes rows that have expired, at most this many, and returns how many there were.
-    ///
-    /// # Errors
-    ///
-    /// The database.
+    /// Deletes at most this many expired rows and returns their number.
     pub async fn clean_ledger(&self, most: u32) -> Result<u64, StoreError> {
         let cleaned = with_connection!(&self.pool, writing, connection => {
             Ok(sqlx::query(CLEAN).bind(i64::from(most)).execute(connection).await?.rows_affected())
@@ -288,7 +281,7 @@ impl Store {
     }
 }
 
-/// What [`READ`] selects.
+/// The columns of [`READ`].
 type Columns = (Vec<u8>, String, Option<String>, String, i64);
 
 impl Row {
@@ -298,7 +291,7 @@ impl Row {
         let state = match (state.as_str(), answer) {
             ("started", _) => State::Started {
                 owner: Uuid::parse_str(&owner).map_err(|_| corrupt("owner"))?,
-                // A clock that was set back has seen the owner in the future.
+                // Negative if the clock was set back.
                 silent_for: Duration::from_millis(silent_for.try_into().unwrap_or(0)),
             },
             ("answered", Some(answer)) => State::Answered(answer),
@@ -309,8 +302,8 @@ impl Row {
     }
 }
 
-impl Fate {
-    /// State, answer, and the time of expiry if it changes.
+impl Outcome {
+    /// State, response, and the expiry if it changes.
     fn columns(&self) -> (&'static str, Option<&str>, Option<i64>) {
         match self {
             Self::Answered(answer) => ("answered", Some(answer), None),
@@ -320,15 +313,16 @@ impl Fate {
     }
 }
 
-/// Whether PostgreSQL has ended a transaction because it and another one waited for each other.
-fn is_circle(error: &StoreError) -> bool {
+/// Whether PostgreSQL aborted the transaction because of a deadlock.
+fn is_deadlock(error: &StoreError) -> bool {
     match error {
         StoreError::Unavailable(Unavailable::Refused { code, .. }) => code == "40P01",
         StoreError::Unavailable(_) | StoreError::Sealed { .. } | StoreError::Corrupt(_) => false,
     }
 }
 
-/// In the order in which all replicas lock rows, and each call once: PostgreSQL refuses to write a row twice in one statement.
+/// Sorts calls into the order in which all replicas lock rows, and removes duplicates: PostgreSQL
+/// refuses to write a row twice in one statement.
 fn in_order(mut starts: Vec<Start>) -> Vec<Start> {
     starts.sort_by(|one, other| {
         let attempts = other.attempt.cmp(&one.attempt);
@@ -338,7 +332,7 @@ fn in_order(mut starts: Vec<Start>) -> Vec<Start> {
     starts
 }
 
-/// The number of rows of the statement that takes this many.
+/// The width of the statement for this many rows.
 fn width(rows: usize) -> usize {
     let widths = WIDTHS.into_iter();
     widths
@@ -347,7 +341,7 @@ fn width(rows: usize) -> usize {
         .unwrap_or(WIDEST)
 }
 
-/// A statement with this many rows of parameters, which are numbered from `first`.
+/// A statement with this many rows of parameters, numbered from `first`.
 fn statement((before, behind): (&str, &str), first: usize, rows: usize, columns: usize) -> String {
     let row = |row: usize| {
         let start = first + row * columns;
@@ -358,8 +352,4 @@ fn statement((before, behind): (&str, &str), first: usize, rows: usize, columns:
     };
     let rows: Vec<String> = (0..rows).map(row).collect();
     format!("{before}{}{behind}", rows.join(", "))
-}
-
-fn milliseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).map_or(LONGEST, |duration| duration.min(LONGEST))
 }

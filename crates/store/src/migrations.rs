@@ -1,11 +1,12 @@
-//! The versions of the tables. A new version is a new file in both folders; a file that was released never changes.
+//! Migrations of the tables. A new version is a new file in both folders of `migrations/`; released
+//! files never change.
 
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 
-use super::error::{OpenError, StoreError};
+use crate::error::{OpenError, StoreError};
 
-/// Number and name of a version, with its statements for SQLite and for PostgreSQL.
+/// The number and name of each version, with its statements for SQLite and for PostgreSQL.
 const VERSIONS: [(i64, &str, &str, &str); 4] = [
     (
         1,
@@ -33,13 +34,11 @@ const VERSIONS: [(i64, &str, &str, &str); 4] = [
     ),
 ];
 
-/// The versions for SQLite.
-pub(super) fn sqlite() -> Migrator {
+pub(crate) fn sqlite() -> Migrator {
     migrator(|(number, name, sqlite, _)| (number, name, sqlite))
 }
 
-/// The versions for PostgreSQL.
-pub(super) fn postgresql() -> Migrator {
+pub(crate) fn postgresql() -> Migrator {
     migrator(|(number, name, _, postgresql)| (number, name, postgresql))
 }
 
@@ -54,39 +53,39 @@ fn migrator(of_kind: fn(Version) -> (i64, &'static str, &'static str)) -> Migrat
     Migrator::with_migrations(migrations.collect())
 }
 
-/// Brings the tables to the newest version. Whoever comes at the same time waits.
+/// Migrates the tables to the newest version. Concurrent migrations wait for each other.
 ///
 /// # Errors
 ///
-/// The tables are of a newer version, or were changed by somebody else.
-pub(super) async fn migrate<C: Migrate>(
+/// The tables are of a newer version, or a version was applied with other statements.
+pub(crate) async fn migrate<C: Migrate>(
     migrator: &Migrator,
     connection: &mut C,
 ) -> Result<(), OpenError> {
     let run = migrator.run_direct(None, connection, false).await;
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "the library may add more, and the rest is told in one way"
+        reason = "sqlx may add variants, and the rest get one text"
     )]
     run.map_err(|error| match error {
         MigrateError::VersionMissing(found) => newer(found),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             StoreError::from(error).into()
         }
-        MigrateError::VersionMismatch(_) => {
-            OpenError::Migration("a version was applied with other statements than this program's")
-        }
-        MigrateError::Dirty(_) => OpenError::Migration("a version was applied in part only"),
-        _ => OpenError::Migration("an error of the database library"),
+        MigrateError::VersionMismatch(_) => OpenError::Migration(
+            "a version was applied with other statements than this program has",
+        ),
+        MigrateError::Dirty(_) => OpenError::Migration("a version was applied only in part"),
+        _ => OpenError::Migration("an error of sqlx"),
     })
 }
 
-/// Checks that the tables are of exactly this program's version.
+/// Checks that the tables have exactly this program's version.
 ///
 /// # Errors
 ///
 /// They are older, newer, or missing.
-pub(super) async fn check<C: Migrate>(connection: &mut C) -> Result<(), OpenError> {
+pub(crate) async fn check<C: Migrate>(connection: &mut C) -> Result<(), OpenError> {
     let applied = connection.list_applied_migrations(TABLE).await;
     let Ok(applied) = applied else {
         return Err(OpenError::NotMigrated);
@@ -98,7 +97,7 @@ pub(super) async fn check<C: Migrate>(connection: &mut C) -> Result<(), OpenErro
     }
 }
 
-/// Where the library notes which versions were applied.
+/// The table in which sqlx records applied versions.
 const TABLE: &str = "_sqlx_migrations";
 
 fn known() -> i64 {

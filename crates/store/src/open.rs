@@ -1,41 +1,77 @@
-//! Opening the store.
+//! The store and how it is opened.
 
 use std::sync::Arc;
 
-use super::error::OpenError;
-use super::pool::Pool;
-use super::{Access, Store, StoreUrl, postgresql, sqlite};
-use crate::sealing::{KeyId, Keyring};
+use crate::error::OpenError;
+use crate::key_text::KeyId;
+use crate::pool::Pool;
+use crate::sealing::Keyring;
+use crate::url::StoreUrl;
+use crate::{postgresql, sqlite};
+
+/// The store. Cheap to clone.
+///
+/// Every method fails if the database fails. Each has a time limit, and fails with
+/// [`StoreError::Unavailable`] when it is exceeded; the database may have executed it then.
+///
+/// [`StoreError::Unavailable`]: crate::StoreError::Unavailable
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) pool: Pool,
+    pub(crate) keyring: Keyring,
+    /// The lock that makes this the only service on an SQLite file; held until the last clone
+    /// drops.
+    _lock: Option<Arc<std::fs::File>>,
+}
+
+/// Who opens the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The service: creates and migrates the tables, locks an SQLite file, and needs every sealing
+    /// key that is in use.
+    Service,
+    /// An operator's command beside a running service: changes no table and takes no lock.
+    Maintenance,
+}
 
 impl Store {
-    /// Opens the store, and as the service creates it first if need be.
+    /// Opens the store. The service creates it first if it does not exist.
     ///
     /// # Errors
     ///
-    /// The database cannot be reached or used, another service has the SQLite file, the tables are newer than this
-    /// program, or, for the service, a key is missing that seals something in the store.
+    /// The database cannot be reached or used, another service holds the SQLite file, or the tables
+    /// are newer than this program. For the service also: the keyring lacks a key that seals
+    /// secrets in the store.
     pub async fn open(url: &StoreUrl, keyring: Keyring, access: Access) -> Result<Self, OpenError> {
-        let (pool, only) = match (url, access) {
+        let (pool, lock) = match (url, access) {
             (StoreUrl::Sqlite(path), Access::Service) => {
-                let (sqlite, only) = sqlite::serve(path).await?;
-                (Pool::Sqlite(sqlite), Some(Arc::new(only)))
+                let (sqlite, lock) = sqlite::serve(path).await?;
+                (Pool::Sqlite(sqlite), Some(Arc::new(lock)))
             }
             (StoreUrl::Sqlite(path), Access::Maintenance) => {
                 (Pool::Sqlite(sqlite::maintain(path).await?), None)
             }
-            (StoreUrl::Postgresql(url), access) => {
-                (Pool::Postgresql(postgresql::open(url, access).await?), None)
+            (StoreUrl::Postgresql(url), Access::Service) => {
+                (Pool::Postgresql(postgresql::serve(url).await?), None)
+            }
+            (StoreUrl::Postgresql(url), Access::Maintenance) => {
+                (Pool::Postgresql(postgresql::maintain(url).await?), None)
             }
         };
         let store = Self {
             pool,
             keyring,
-            _only: only,
+            _lock: lock,
         };
         if access == Access::Service {
             store.check_keys().await?;
         }
         Ok(store)
+    }
+
+    /// Whether several processes may use the store at once.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.pool, Pool::Postgresql(_))
     }
 
     async fn check_keys(&self) -> Result<(), OpenError> {

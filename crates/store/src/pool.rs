@@ -1,7 +1,7 @@
-//! Connections to the database, and how one text serves both kinds of it.
+//! Connections to the database, and the macros that let one method serve both databases.
 //!
-//! A method of the store is written once: [`with_connection!`] and [`with_transaction!`] repeat its statements for each
-//! kind, because the database library has a type of connection for each.
+//! [`with_connection!`] and [`with_transaction!`] expand a method's statements once for each
+//! database, because sqlx has a connection type for each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,59 +10,58 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Database, PgPool, SqlitePool};
 use tokio::sync::Semaphore;
 
-use super::error::StoreError;
+use crate::error::StoreError;
 
-/// How long one method may take, with the wait for a connection. Above the statement and lock limits of the server, so
-/// that its own, better error comes first.
+/// Time limit of a method, including the wait for a connection. Above the server's statement and
+/// lock timeouts, because the server's own error says more.
 const OPERATION: Duration = Duration::from_secs(10);
 
 /// The connections to one database.
 #[derive(Clone, Debug)]
-pub(super) enum Pool {
+pub(crate) enum Pool {
     Sqlite(Sqlite),
     Postgresql(Postgresql),
 }
 
-/// An SQLite file has one writer at a time: whoever waits for it waits here, in order, and not in the file's lock.
+/// An SQLite file has one writer at a time. Writers queue here in order, not at the file's lock.
 #[derive(Clone, Debug)]
-pub(super) struct Sqlite {
-    pub(super) writing: SqlitePool,
-    pub(super) reading: SqlitePool,
+pub(crate) struct Sqlite {
+    pub(crate) writing: SqlitePool,
+    pub(crate) reading: SqlitePool,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Postgresql {
-    pub(super) pool: PgPool,
-    /// As many as there are connections. Whoever waits for its turn waits here, so that the pool's own limit is one for
-    /// connecting only.
-    pub(super) turns: Arc<Semaphore>,
-    /// One. All writing transactions hold the counter of changes, so a second one of this process would only wait in the
-    /// server, where the order is not that of coming.
-    pub(super) writing: Arc<Semaphore>,
-    /// One, for the ledger's transactions, which the counter does not concern.
-    pub(super) ledger: Arc<Semaphore>,
+pub(crate) struct Postgresql {
+    pub(crate) pool: PgPool,
+    /// One permit per connection. Methods queue here, so the pool's timeout covers connecting only.
+    pub(crate) turns: Arc<Semaphore>,
+    /// One permit. Writing transactions lock the change counter, so a second one would only wait in
+    /// the server, which does not keep the order of arrival.
+    pub(crate) writing: Arc<Semaphore>,
+    /// One permit for the ledger's transactions, which do not touch the change counter.
+    pub(crate) ledger: Arc<Semaphore>,
 }
 
-/// A connection that goes back into the pool if what it was taken for came to its end, and is closed if that was left in
-/// the middle: the other side may be silent, and the pool would wait for it without limit.
-pub(super) struct Lent<DB: Database> {
+/// A connection that returns to the pool when its statements are done. If they are cancelled, it is
+/// closed instead: the server may be silent, and the pool would wait for it without limit.
+pub(crate) struct Lent<DB: Database> {
     connection: PoolConnection<DB>,
     ended: bool,
 }
 
 impl<DB: Database> Lent<DB> {
-    pub(super) fn new(connection: PoolConnection<DB>) -> Self {
+    pub(crate) fn new(connection: PoolConnection<DB>) -> Self {
         Self {
             connection,
             ended: false,
         }
     }
 
-    pub(super) fn connection(&mut self) -> &mut DB::Connection {
+    pub(crate) fn connection(&mut self) -> &mut DB::Connection {
         &mut self.connection
     }
 
-    pub(super) fn give_back(mut self) {
+    pub(crate) fn give_back(mut self) {
         self.ended = true;
     }
 }
@@ -75,11 +74,11 @@ impl<DB: Database> Drop for Lent<DB> {
     }
 }
 
-/// Limits one method in time.
-pub(super) fn in_time<T>(
+/// Applies the time limit to a method.
+pub(crate) fn in_time<T>(
     method: impl Future<Output = Result<T, StoreError>>,
 ) -> impl Future<Output = Result<T, StoreError>> {
-    // Both kinds' statements make it large, too large to be part of every caller's future.
+    // Boxed, because the statements for both databases make a large future.
     let method = Box::pin(method);
     async {
         tokio::time::timeout(OPERATION, method)
@@ -88,7 +87,7 @@ pub(super) fn in_time<T>(
     }
 }
 
-/// `with_connection!(pool, reading, connection => { statements })`: runs statements that end in a
+/// `with_connection!(pool, reading, connection => { statements })` runs statements that end in a
 /// `Result<_, StoreError>` on a connection for `reading` or `writing`.
 macro_rules! with_connection {
     ($pool:expr, $purpose:ident, $connection:ident => $statements:block) => {
@@ -103,7 +102,7 @@ macro_rules! with_connection {
                     done
                 }
                 Pool::Postgresql(postgresql) => {
-                    // Nobody closes the semaphore. Without a turn the pool itself would make us wait.
+                    // The semaphore is never closed.
                     let _turn = postgresql.turns.acquire().await;
                     let mut lent = Lent::new(postgresql.pool.acquire().await?);
                     let $connection = lent.connection();
@@ -116,22 +115,22 @@ macro_rules! with_connection {
     };
 }
 
-/// `with_transaction!(pool, transaction => { statements })`: the same in a writing transaction, which the statements
-/// commit; otherwise nothing was changed. It is for what holds the counter of changes.
+/// `with_transaction!(pool, transaction => { statements })` does the same in a writing transaction,
+/// which the statements commit. For transactions that lock the change counter.
 macro_rules! with_transaction {
     ($pool:expr, $transaction:ident => $statements:block) => {
         $crate::pool::in_transaction!($pool, writing, $transaction => $statements)
     };
 }
 
-/// The same for the ledger, which holds nothing that others wait for.
+/// The same for the ledger, whose transactions lock nothing that other writers wait for.
 macro_rules! with_ledger_transaction {
     ($pool:expr, $transaction:ident => $statements:block) => {
         $crate::pool::in_transaction!($pool, ledger, $transaction => $statements)
     };
 }
 
-/// A transaction on PostgreSQL waits for a permit of `$queue` first, beside its turn.
+/// On PostgreSQL, waits for a permit of `$queue` before waiting for a connection.
 macro_rules! in_transaction {
     ($pool:expr, $queue:ident, $transaction:ident => $statements:block) => {
         $crate::pool::in_time(async {
@@ -141,7 +140,7 @@ macro_rules! in_transaction {
                 Pool::Sqlite(sqlite) => {
                     let mut lent = Lent::new(sqlite.writing.acquire().await?);
                     let done = async {
-                        // Takes the right to write at once: an upgrade in the middle fails without waiting.
+                        // Locks for writing at once: a later upgrade would fail without waiting.
                         let connection = lent.connection();
                         let mut $transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
                         $statements
@@ -168,7 +167,12 @@ macro_rules! in_transaction {
     };
 }
 
-pub(super) use in_transaction;
-pub(super) use with_connection;
-pub(super) use with_ledger_transaction;
-pub(super) use with_transaction;
+/// A duration in the database's unit, at most `longest`, so that sums cannot overflow.
+pub(crate) fn milliseconds(duration: Duration, longest: Duration) -> i64 {
+    i64::try_from(duration.min(longest).as_millis()).unwrap_or(i64::MAX)
+}
+
+pub(crate) use in_transaction;
+pub(crate) use with_connection;
+pub(crate) use with_ledger_transaction;
+pub(crate) use with_transaction;

@@ -1,4 +1,4 @@
-//! A PostgreSQL database as the store.
+//! Opens a PostgreSQL database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,47 +7,65 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
 use tokio::sync::Semaphore;
 
-use super::error::{OpenError, StoreError};
-use super::pool::Postgresql;
-use super::url::PostgresqlUrl;
-use super::{Access, migrations};
+use crate::error::{OpenError, StoreError};
+use crate::migrations;
+use crate::pool::Postgresql;
+use crate::url::PostgresqlUrl;
 
-/// Connections of one process. The store is asked seldom; more would only wait for each other.
+/// Connections per process. Few, because writers wait for each other anyway.
 const CONNECTIONS: u32 = 10;
 const TURNS: usize = 10;
 
-/// How long to try for a connection: a server that restarts is back in about that time.
+/// Timeout for connecting: about the time that a server needs to restart.
 const CONNECTING: Duration = Duration::from_secs(3);
 
-/// How long to try a connection that has lain idle. A new one is made instead of one that does not answer.
+/// Timeout for testing an idle connection. A connection that does not respond is replaced.
 const PING: Duration = Duration::from_millis(500);
 
-/// How long a replica waits at its start for another one that migrates.
+/// How long a starting replica waits for another replica that migrates.
 const MIGRATING: Duration = Duration::from_secs(60);
 
-/// The server's own limits for what a method does, below the limit of the method: no statement of ours takes long, and no
-/// transaction holds its locks while it waits for us.
+/// The server's timeouts, below the time limit of a method. They also end transactions whose client
+/// does not continue.
 const LIMITS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '10s'; \
      SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'";
 
-/// Opens the database, and as the service creates the tables.
-pub(super) async fn open(url: &PostgresqlUrl, access: Access) -> Result<Postgresql, OpenError> {
+/// Migrates the tables and opens the database.
+pub(crate) async fn serve(url: &PostgresqlUrl) -> Result<Postgresql, OpenError> {
     let options = options(url);
-    let first = async {
+    let migrate = async {
         let mut connection = connect(&options).await?;
-        match access {
-            Access::Service => {
-                migrations::migrate(&migrations::postgresql(), &mut connection).await?;
-            }
-            Access::Maintenance => migrations::check(&mut connection).await?,
-        }
-        connection.close().await.map_err(StoreError::from)?;
-        Ok::<_, OpenError>(())
+        migrations::migrate(&migrations::postgresql(), &mut connection).await?;
+        close(connection).await
     };
-    tokio::time::timeout(MIGRATING, first)
+    in_time(migrate).await?;
+    Ok(pool(options))
+}
+
+/// Opens the database beside a running service.
+pub(crate) async fn maintain(url: &PostgresqlUrl) -> Result<Postgresql, OpenError> {
+    let options = options(url);
+    let check = async {
+        let mut connection = connect(&options).await?;
+        migrations::check(&mut connection).await?;
+        close(connection).await
+    };
+    in_time(check).await?;
+    Ok(pool(options))
+}
+
+async fn in_time(opening: impl Future<Output = Result<(), OpenError>>) -> Result<(), OpenError> {
+    tokio::time::timeout(MIGRATING, opening)
         .await
-        .unwrap_or_else(|_| Err(StoreError::timeout().into()))?;
+        .unwrap_or_else(|_| Err(StoreError::timeout().into()))
+}
+
+async fn close(connection: PgConnection) -> Result<(), OpenError> {
+    Ok(connection.close().await.map_err(StoreError::from)?)
+}
+
+fn pool(options: PgConnectOptions) -> Postgresql {
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(CONNECTING)
@@ -57,15 +75,15 @@ pub(super) async fn open(url: &PostgresqlUrl, access: Access) -> Result<Postgres
             Box::pin(async move { connection.execute(LIMITS).await.map(drop) })
         })
         .connect_lazy_with(options);
-    Ok(Postgresql {
+    Postgresql {
         pool,
         turns: Arc::new(Semaphore::new(TURNS)),
         writing: Arc::new(Semaphore::new(1)),
         ledger: Arc::new(Semaphore::new(1)),
-    })
+    }
 }
 
-/// Whether the server still answers on a connection. The library's own test would wait for a silent one without limit.
+/// Whether the server responds on a connection. sqlx's own test has no timeout.
 async fn answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let ping = tokio::time::timeout(PING, connection.ping()).await;
     ping.map_err(|_| sqlx::Error::PoolTimedOut)?.map(|()| true)

@@ -1,15 +1,15 @@
-//! Which processes serve from the same database: the table `replicas`.
+//! Heartbeats of the processes that share a database: the table `replicas`.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::Store;
-use super::error::StoreError;
-use super::pool::with_connection;
+use crate::error::StoreError;
+use crate::open::Store;
+use crate::pool::{milliseconds, with_connection};
 
-/// How long the row of a replica stays that is silent, in milliseconds: a day, longer than anybody asks for.
-const FORGET: i64 = 86_400_000;
+/// How long the row of a replica without heartbeats is kept: a day, longer than any timeout.
+const FORGET: Duration = Duration::from_hours(24);
 
 const BEAT: &str = "INSERT INTO replicas (id, seen_at) SELECT $1, now_milliseconds FROM clock WHERE TRUE \
      ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at";
@@ -20,16 +20,7 @@ const DEPART: &str =
     "DELETE FROM replicas WHERE id = $1 OR seen_at <= (SELECT now_milliseconds FROM clock) - $2";
 
 impl Store {
-    /// Whether several processes may use the store at once.
-    pub fn is_shared(&self) -> bool {
-        matches!(self.pool, super::Pool::Postgresql(_))
-    }
-
-    /// Gives a sign of life.
-    ///
-    /// # Errors
-    ///
-    /// The database.
+    /// Records a heartbeat.
     pub async fn beat(&self, replica: Uuid) -> Result<(), StoreError> {
         let beaten = with_connection!(&self.pool, writing, connection => {
             sqlx::query(BEAT).bind(replica.to_string()).execute(connection).await?;
@@ -38,28 +29,21 @@ impl Store {
         beaten.await
     }
 
-    /// How many replicas have given a sign of life within this time, by the database's clock.
-    ///
-    /// # Errors
-    ///
-    /// The database.
+    /// Counts the replicas with a heartbeat within this time, by the database's clock.
     pub async fn living_replicas(&self, within: Duration) -> Result<u32, StoreError> {
-        let within = i64::try_from(within.as_millis()).unwrap_or(FORGET);
+        let within = milliseconds(within, FORGET);
         let counted = with_connection!(&self.pool, reading, connection => {
-            Ok(sqlx::query_scalar(LIVING).bind(within.min(FORGET)).fetch_one(connection).await?)
+            Ok(sqlx::query_scalar(LIVING).bind(within).fetch_one(connection).await?)
         });
         let living: i64 = counted.await?;
         Ok(u32::try_from(living).unwrap_or(u32::MAX))
     }
 
-    /// Takes a replica out, and those that have been silent for a day.
-    ///
-    /// # Errors
-    ///
-    /// The database.
+    /// Deregisters a replica, and deletes replicas without a heartbeat for a day.
     pub async fn depart(&self, replica: Uuid) -> Result<(), StoreError> {
+        let forget = milliseconds(FORGET, FORGET);
         let departed = with_connection!(&self.pool, writing, connection => {
-            let query = sqlx::query(DEPART).bind(replica.to_string()).bind(FORGET);
+            let query = sqlx::query(DEPART).bind(replica.to_string()).bind(forget);
             query.execute(connection).await?;
             Ok(())
         });

@@ -1,8 +1,8 @@
-//! Sealing: how secrets lie in the store.
+//! Sealing: secrets are encrypted and bound to their tenant and field.
 //!
-//! A sealed value is, byte by byte: version 1, the key's id (12 characters), a random nonce of 24 bytes, and the secret
-//! encrypted and authenticated with XChaCha20-Poly1305. Tenant and field are authenticated with it, so that a value
-//! that was copied to another place does not open there.
+//! A sealed value consists of: version 1 (a byte), the key's id (12 characters), a random nonce
+//! (24 bytes), and the secret encrypted and authenticated with XChaCha20-Poly1305. Tenant and field
+//! are authenticated data, so a value that was copied to another row or column does not open.
 
 mod key;
 mod keyring;
@@ -15,49 +15,46 @@ use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use bitrix24::TenantId;
-pub use key::{Key, KeyId, MalformedKey};
+
+use crate::key_text::ID_CHARACTERS;
+
+pub use crate::key_text::KeyId;
+pub use key::{Key, MalformedKey};
 pub use keyring::{InvalidKeyring, Keyring};
 
-/// The form that is described above.
+/// The format above.
 const VERSION: u8 = 1;
 
-/// Length of the nonce, in bytes: so many that random ones never meet.
+/// Length of the nonce, in bytes: long enough that random nonces do not repeat.
 const NONCE_LENGTH: usize = 24;
 
-/// What every value is bound to beside its place, so that no other product's value opens here.
+/// Bound to every value, so values of another product do not open.
 const PURPOSE: &str = "bitrix24-openlines sealed secret";
 
-/// Where a secret belongs.
+/// The tenant and field that a sealed value is bound to.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// Whose it is.
-    pub tenant: &'a TenantId,
-    /// Which of the tenant's secrets it is.
-    pub field: Field,
+pub(crate) struct Binding<'a> {
+    pub(crate) tenant: &'a TenantId,
+    pub(crate) field: Field,
 }
 
-/// The secrets that a tenant may have.
+/// The secrets of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// The secret part of a webhook.
+pub(crate) enum Field {
     WebhookSecret,
-    /// An application's secret.
     ClientSecret,
-    /// What proves the origin of the portal's events.
     ApplicationToken,
-    /// What opens the portal for an hour.
     AccessToken,
-    /// What buys the next pair of tokens.
     RefreshToken,
 }
 
 /// Why a secret was not sealed.
 #[derive(Clone, Copy, Debug, Error)]
 pub enum DoesNotSeal {
-    /// The operating system has no random numbers to give.
-    #[error("the operating system gave no random numbers")]
+    /// The operating system has no random numbers.
+    #[error("the operating system has no random numbers")]
     Random(#[from] SysError),
-    /// It is longer than the cipher takes: 256 GiB.
+    /// The secret is longer than the cipher's limit of 256 GiB.
     #[error("it is too long")]
     TooLong,
 }
@@ -65,31 +62,31 @@ pub enum DoesNotSeal {
 /// Why a sealed value does not open. Shows nothing of the value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DoesNotOpen {
-    /// It was sealed with a key that the keyring does not hold.
+    /// The keyring does not hold the key that sealed it.
     #[error("it was sealed with the key {0}, which is not in the keyring")]
     NoKey(KeyId),
     /// It was changed, or it belongs to another tenant or field.
-    #[error("it was changed, or belongs to another place")]
+    #[error("it was changed, or belongs to another tenant or field")]
     Forged,
-    /// It is not of a form that this version knows.
-    #[error("it is not of the form that this version knows")]
+    /// Its format is unknown to this version.
+    #[error("its format is unknown to this version")]
     Unknown,
 }
 
 impl Keyring {
     /// Seals a secret with the first key.
-    ///
-    /// # Errors
-    ///
-    /// The operating system has no random numbers to give, above all.
-    pub fn seal(&self, secret: &SecretString, place: Place<'_>) -> Result<Vec<u8>, DoesNotSeal> {
+    pub(crate) fn seal(
+        &self,
+        secret: &SecretString,
+        binding: Binding<'_>,
+    ) -> Result<Vec<u8>, DoesNotSeal> {
         let keys = self.keys();
         let key = keys.first();
         let mut nonce = [0_u8; NONCE_LENGTH];
         SysRng.try_fill_bytes(&mut nonce)?;
         let mut sealed = vec![VERSION];
         sealed.extend_from_slice(key.id().as_str().as_bytes());
-        let bound = place.bound_with(&sealed);
+        let bound = binding.bytes(&sealed);
         sealed.extend_from_slice(&nonce);
         let payload = Payload {
             msg: secret.expose_secret().as_bytes(),
@@ -104,11 +101,11 @@ impl Keyring {
     }
 
     /// Opens a sealed value.
-    ///
-    /// # Errors
-    ///
-    /// The key is missing, or the value is not what was sealed for this place.
-    pub fn open(&self, sealed: &[u8], place: Place<'_>) -> Result<SecretString, DoesNotOpen> {
+    pub(crate) fn open(
+        &self,
+        sealed: &[u8],
+        binding: Binding<'_>,
+    ) -> Result<SecretString, DoesNotOpen> {
         let parts = Parts::of(sealed).ok_or(DoesNotOpen::Unknown)?;
         let keys = self.keys();
         let Some(key) = keys.by_id(&parts.key) else {
@@ -116,7 +113,7 @@ impl Keyring {
         };
         let payload = Payload {
             msg: parts.encrypted,
-            aad: &place.bound_with(parts.header),
+            aad: &binding.bytes(parts.header),
         };
         let opened = key
             .cipher()
@@ -131,13 +128,12 @@ impl Keyring {
         self.keys().first().id().clone()
     }
 
-    /// Whether the keyring holds a key.
-    pub fn holds(&self, id: &KeyId) -> bool {
+    pub(crate) fn holds(&self, id: &KeyId) -> bool {
         self.keys().by_id(id).is_some()
     }
 }
 
-/// A sealed value, taken apart.
+/// The parts of a sealed value.
 struct Parts<'a> {
     header: &'a [u8],
     key: KeyId,
@@ -147,7 +143,7 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn of(sealed: &'a [u8]) -> Option<Self> {
-        let (header, rest) = sealed.split_at_checked(1 + KeyId::LENGTH)?;
+        let (header, rest) = sealed.split_at_checked(1 + ID_CHARACTERS)?;
         let (version, key) = header.split_first()?;
         let (nonce, encrypted) = rest.split_first_chunk::<NONCE_LENGTH>()?;
         (*version == VERSION).then_some(())?;
@@ -160,9 +156,9 @@ impl<'a> Parts<'a> {
     }
 }
 
-impl Place<'_> {
-    /// What is authenticated with a value: each part behind its length, so that no two places give the same bytes.
-    fn bound_with(&self, header: &[u8]) -> Vec<u8> {
+impl Binding<'_> {
+    /// The authenticated data: each part after its length, so different parts give different bytes.
+    fn bytes(&self, header: &[u8]) -> Vec<u8> {
         let mut bound = Vec::new();
         for part in [
             PURPOSE.as_bytes(),
@@ -170,7 +166,7 @@ impl Place<'_> {
             self.tenant.as_str().as_bytes(),
             self.field.as_str().as_bytes(),
         ] {
-            // Lengths are far below 2^64; a usize that does not fit would not be a memory's.
+            // No length in memory exceeds a u64.
             let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
             bound.extend_from_slice(&length.to_be_bytes());
             bound.extend_from_slice(part);
@@ -180,8 +176,8 @@ impl Place<'_> {
 }
 
 impl Field {
-    /// The name, which is that of the column too. It is bound into every sealed value: it must never change.
-    pub fn as_str(self) -> &'static str {
+    /// The name of the column. It is bound into every sealed value and must never change.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::WebhookSecret => "webhook_secret",
             Self::ClientSecret => "client_secret",

@@ -1,4 +1,4 @@
-//! An SQLite file as the store.
+//! Opens an SQLite file.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -9,26 +9,26 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
-use super::error::{OpenError, StoreError};
-use super::migrations;
-use super::pool::Sqlite;
+use crate::error::{OpenError, StoreError};
+use crate::migrations;
+use crate::pool::Sqlite;
 
 /// How long a statement waits for another process, such as `openlines keys` or a backup.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// How long a method waits for its turn.
-const TURN: Duration = Duration::from_secs(10);
+/// How long a method waits for a connection.
+const ACQUIRE: Duration = Duration::from_secs(10);
 
-/// Connections for reading: reading is not what a file is asked for often.
+/// Connections for reading. Few, because reads are rare.
 const READERS: u32 = 4;
 
-/// For its owner only.
+/// Only the owner may read and write the file.
 const MODE: u32 = 0o600;
 
-/// Takes the right to be the only service on the file, creates the file and its tables, and forgets the leases of the
-/// process before.
-pub(super) async fn serve(path: &Path) -> Result<(Sqlite, File), OpenError> {
-    let only = lock(path)?;
+/// Locks the file for this service, creates the file and its tables, and deletes the leases of the
+/// previous process.
+pub(crate) async fn serve(path: &Path) -> Result<(Sqlite, File), OpenError> {
+    let lock = lock(path)?;
     let refused = |source| OpenError::File {
         path: path.to_owned(),
         source,
@@ -46,11 +46,11 @@ pub(super) async fn serve(path: &Path) -> Result<(Sqlite, File), OpenError> {
         .map_err(StoreError::from)?;
     transaction.commit().await.map_err(StoreError::from)?;
     connection.close().await.map_err(StoreError::from)?;
-    Ok((pools(path), only))
+    Ok((pools(path), lock))
 }
 
-/// Opens a file beside the service that may run on it.
-pub(super) async fn maintain(path: &Path) -> Result<Sqlite, OpenError> {
+/// Opens a file beside a running service.
+pub(crate) async fn maintain(path: &Path) -> Result<Sqlite, OpenError> {
     if !path.is_file() {
         return Err(OpenError::NoFile(path.to_owned()));
     }
@@ -64,8 +64,8 @@ fn pools(path: &Path) -> Sqlite {
     let pool = |connections| {
         SqlitePoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(TURN)
-            // A file does not go away, and opening it anew costs more than the memory.
+            .acquire_timeout(ACQUIRE)
+            // A file does not go away, and reopening it costs more than the memory of a connection.
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
@@ -80,21 +80,21 @@ fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
-        // A pair of tokens that was reported as stored must survive a power cut.
+        // A token pair that was reported as stored must survive a power cut.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY)
         .disable_statement_logging()
 }
 
-/// Creates the file before the database library does, for the sake of its mode. The library's other files follow it.
+/// Creates the file before sqlx does, to set its mode. SQLite copies the mode to its other files.
 fn create(path: &Path) -> io::Result<()> {
     let mut open = OpenOptions::new();
     open.read(true).write(true).create(true).mode(MODE);
     open.open(path).map(drop)
 }
 
-/// The operating system frees the lock with the process, however that ends.
+/// The operating system releases the lock when the process ends, even after a crash.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");

@@ -1,52 +1,51 @@
-//! A tenant as the store keeps it, with its secrets opened.
+//! A stored tenant with its secrets opened.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use bitrix24::Plan;
-use bitrix24::TenantId;
-use bitrix24::{ClientId, MemberId};
+use bitrix24::{ClientId, MemberId, Plan, TenantId};
 
-/// A tenant as the store keeps it. Its `Debug` form shows no secret.
+/// A stored tenant. Its `Debug` form shows no secret.
 ///
-/// Addresses are texts here: whether they may be called is judged by the operator's settings of today, when the tenant
-/// is taken into the directory.
+/// Addresses are unchecked texts: the directory checks them against the operator's current settings
+/// when it loads the tenant.
 #[derive(Clone, Debug)]
 pub struct StoredTenant {
     /// The tenant's id, which never changes.
     pub id: TenantId,
-    /// What people call it; may be empty. At most 200 characters.
+    /// The name for people; may be empty. At most 200 characters.
     pub display_name: String,
     /// The portal's address: a host name, or `http://127.0.0.1:PORT` for the sandbox.
     pub portal: String,
     /// The portal's own id, once it is known.
     pub member_id: Option<MemberId>,
-    /// How many requests the portal takes, if somebody has said it; otherwise it is [`Plan::usual`].
+    /// The rate limit of the portal, if one was given; otherwise [`Plan::usual`] applies.
     pub plan: Option<Plan>,
-    /// What opens the portal.
+    /// The credentials for the portal.
     pub credentials: StoredCredentials,
     /// Whether calls for the tenant are refused.
     pub disabled: bool,
-    /// That and why a person has to authorize the service anew.
+    /// Set while the tenant needs reauthorization.
     pub reauthorization: Option<Reauthorization>,
-    /// Who entered the tenant.
+    /// Who created the tenant.
     pub origin: Origin,
-    /// SHA-256 of the entry in the tenants file that was last taken over; none if it never came from there.
+    /// Fingerprint of the tenants file's entry that was last applied; `None` if there never was
+    /// one.
     pub file_fingerprint: Option<[u8; 32]>,
-    /// Grows with every change of the tenant, from 1. What changes are compared with.
+    /// Starts at 1 and grows with every change of the tenant.
     pub revision: i64,
-    /// When it was created.
+    /// When the tenant was created.
     pub created_at: Timestamp,
-    /// When it was last changed, by a person or by a refresh.
+    /// When the tenant was last changed, by a person or by a refresh.
     pub updated_at: Timestamp,
 }
 
-/// What opens a portal, as it is stored.
+/// Stored credentials of a portal.
 #[derive(Clone, Debug)]
 pub enum StoredCredentials {
     /// An incoming webhook.
     Webhook {
-        /// The portal's user in whose name the webhook acts, 1 or more.
+        /// The portal's user that the webhook acts for, 1 or more.
         user_id: u64,
         /// ASCII letters and digits.
         secret: SecretString,
@@ -58,37 +57,37 @@ pub enum StoredCredentials {
 /// An application's credentials for one portal.
 #[derive(Clone, Debug, Default)]
 pub struct StoredApplication {
-    /// Which application; without it nothing can be refreshed.
+    /// The application's id; without it tokens cannot be refreshed.
     pub client_id: Option<ClientId>,
-    /// Its secret, if this tenant has an application of its own. Otherwise it stands in the settings, below
-    /// `applications`.
+    /// The application's secret, if the tenant has its own application. Otherwise the settings have
+    /// it in `applications`.
     pub client_secret: Option<SecretString>,
-    /// The host that grants tokens; without it, `authorization.default_server`.
+    /// The host that issues tokens; without it, `authorization.default_server`.
     pub authorization_server: Option<String>,
-    /// What proves the origin of the portal's events.
+    /// Proves the origin of the portal's events.
     pub application_token: Option<SecretString>,
-    /// The permissions that were granted, as far as they are known.
+    /// The granted permissions, as far as known.
     pub scopes: Vec<String>,
-    /// Which pair of tokens this is: grows by one with every new pair, from 1.
+    /// The number of this token pair: starts at 1 and grows by one with every new pair.
     pub generation: i64,
-    /// What opens the portal for an hour; none before the first refresh.
+    /// The access token, valid for an hour; `None` before the first refresh.
     pub access_token: Option<SecretString>,
-    /// When the access token expires, by this machine's clock; none if nobody said.
+    /// When the access token expires, by this machine's clock; `None` if unknown.
     pub access_token_expires_at: Option<Timestamp>,
-    /// What buys the next pair, once.
+    /// The refresh token. Single-use: each refresh returns a new pair.
     pub refresh_token: Option<SecretString>,
 }
 
-/// Why a person has to act before the tenant works again.
+/// Why the tenant needs reauthorization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reauthorization {
-    /// The authorization server's code, or our own word for it, at most 100 characters. No secret.
+    /// The authorization server's code or our own, at most 100 characters. Not secret.
     pub cause: String,
-    /// Since when.
+    /// Since when the tenant needs it.
     pub since: Timestamp,
 }
 
-/// Who entered a tenant.
+/// Who created a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The tenants file.
@@ -100,7 +99,7 @@ pub enum Origin {
 }
 
 impl StoredTenant {
-    /// The application's credentials, if the tenant has such.
+    /// The application's credentials; `None` for a webhook.
     pub fn application(&self) -> Option<&StoredApplication> {
         match &self.credentials {
             StoredCredentials::Application(application) => Some(application),

@@ -1,29 +1,29 @@
-//! Reading and changing tenants.
+//! Reads and changes tenants.
 
 use jiff::Timestamp;
 
-use super::Store;
-use super::changes::NEXT;
-use super::comparison::{same, same_tokens};
-use super::error::{CreateError, DeleteError, ModifyError, StoreError, UnreadableTenant};
-use super::pool::{with_connection, with_transaction};
-use super::row::{Row, Version, bound, columns, origin_name, values};
-use crate::stored::{Origin, StoredTenant};
-use bitrix24::TenantId;
-use bitrix24::{ClientId, MemberId};
+use bitrix24::{ClientId, MemberId, TenantId};
 
-/// How many tenants there are.
+use crate::changes::{NEXT, tenant_id};
+use crate::comparison::{same, same_tokens};
+use crate::error::{CreateError, DeleteError, ModifyError, StoreError, UnreadableTenant};
+use crate::open::Store;
+use crate::pool::{with_connection, with_transaction};
+use crate::row::{Row, Version, columns, origin_name, values};
+use crate::stored::{Origin, StoredTenant};
+
+/// Numbers of tenants by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All of them.
+    /// All tenants.
     pub tenants: u64,
-    /// Those for which calls are refused by order.
+    /// Disabled tenants.
     pub disabled: u64,
-    /// Those that wait for a person to authorize the service anew.
+    /// Tenants that need reauthorization.
     pub reauthorization_required: u64,
 }
 
-pub(super) const SELECT_ONE: &str = concat!("SELECT ", columns!(), " FROM tenants WHERE id = $1");
+pub(crate) const SELECT_ONE: &str = concat!("SELECT ", columns!(), " FROM tenants WHERE id = $1");
 
 const SELECT_PAGE: &str = concat!(
     "SELECT ",
@@ -57,11 +57,11 @@ const COUNT: &str = "SELECT COUNT(*), COUNT(*) FILTER (WHERE disabled), \
      COUNT(*) FILTER (WHERE reauthorization_since IS NOT NULL) FROM tenants";
 
 impl Store {
-    /// A tenant with its secrets opened, if there is one of this id.
+    /// Reads a tenant and opens its secrets.
     ///
     /// # Errors
     ///
-    /// The database, or secrets that do not open.
+    /// The database failed, or the secrets do not open.
     pub async fn tenant(&self, id: &TenantId) -> Result<Option<StoredTenant>, StoreError> {
         let row = with_connection!(&self.pool, reading, connection => {
             let query = sqlx::query_as::<_, Row>(SELECT_ONE).bind(id.as_str());
@@ -71,18 +71,14 @@ impl Store {
         row.map(|row| row.open(&self.keyring)).transpose()
     }
 
-    /// The first tenants behind `after` in the order of their ids, at most `limit`. One that cannot be read does not hide
-    /// the others.
-    ///
-    /// # Errors
-    ///
-    /// The database.
+    /// Reads at most `limit` tenants after the id `after`, ordered by id. A tenant that cannot be
+    /// read is an error of its own and does not hide the others.
     pub async fn tenants(
         &self,
         after: Option<&TenantId>,
         limit: u32,
     ) -> Result<Vec<Result<StoredTenant, UnreadableTenant>>, StoreError> {
-        // Every id is behind the empty text.
+        // Every id sorts after the empty text.
         let after = after.map_or("", TenantId::as_str);
         let rows = with_connection!(&self.pool, reading, connection => {
             let query = sqlx::query_as::<_, Row>(SELECT_PAGE);
@@ -99,30 +95,21 @@ impl Store {
             .collect()
     }
 
-    /// The ids of all tenants that somebody entered.
-    ///
-    /// # Errors
-    ///
-    /// The database.
+    /// Returns the ids of all tenants of this origin.
     pub async fn ids_of(&self, origin: Origin) -> Result<Vec<TenantId>, StoreError> {
         let ids = with_connection!(&self.pool, reading, connection => {
             let query = sqlx::query_scalar("SELECT id FROM tenants WHERE origin = $1 ORDER BY id");
             Ok(query.bind(origin_name(origin)).fetch_all(connection).await?)
         });
         let ids: Vec<String> = ids.await?;
-        ids.iter()
-            .map(|id| {
-                TenantId::parse(id)
-                    .map_err(|_| StoreError::Corrupt("the id of a tenant".to_owned()))
-            })
-            .collect()
+        ids.iter().map(|id| tenant_id(id)).collect()
     }
 
-    /// The tenant of an application on a portal. If several are, the one that was created first.
+    /// Finds the tenant of an application on a portal; the oldest, if there are several.
     ///
     /// # Errors
     ///
-    /// The database, or secrets that do not open.
+    /// The database failed, or the secrets do not open.
     pub async fn of_member(
         &self,
         client_id: &ClientId,
@@ -137,13 +124,15 @@ impl Store {
         row.map(|row| row.open(&self.keyring)).transpose()
     }
 
-    /// Enters a tenant, and returns it as it is stored: revision, generation and both times are the store's.
+    /// Creates a tenant and returns the stored tenant. The store sets revision, generation and
+    /// times.
     ///
-    /// An id that was deleted before counts on where it ended, so that nobody takes the new tenant for the old one.
+    /// For an id that was deleted before, revision and generation continue from their last values,
+    /// so the new tenant cannot be mistaken for the old one.
     ///
     /// # Errors
     ///
-    /// [`CreateError::AlreadyExists`], or the database.
+    /// [`CreateError::AlreadyExists`], or the database failed.
     pub async fn create(&self, tenant: &StoredTenant) -> Result<StoredTenant, CreateError> {
         let now = Timestamp::now().as_millisecond();
         let id = tenant.id.as_str();
@@ -161,7 +150,7 @@ impl Store {
             };
             let row = Row::seal(tenant, version, &self.keyring)?;
             let stored = row.open(&self.keyring)?;
-            let inserted = bound!(INSERT, row).execute(&mut *transaction).await?;
+            let inserted = row.bind(sqlx::query(INSERT)).execute(&mut *transaction).await?;
             if inserted.rows_affected() == 0 {
                 return Ok(None);
             }
@@ -171,23 +160,22 @@ impl Store {
         created.await?.ok_or(CreateError::AlreadyExists)
     }
 
-    /// Changes a tenant, and returns it as it is stored then.
+    /// Changes a tenant in one transaction and returns the stored tenant.
     ///
-    /// The change sees the newest state, and nobody else's change comes between. Id, revision and both times are the
-    /// store's, whatever the change does to them; so is the generation, which grows if another pair of tokens is stored.
-    /// A change that changes nothing writes nothing.
+    /// The store keeps id, revision, times and generation whatever `change` does to them; the
+    /// generation grows with a new token pair. Without a difference, nothing is written.
     ///
     /// # Errors
     ///
-    /// [`ModifyError::NotFound`], the objection that the change returned, or the database.
+    /// [`ModifyError::NotFound`], the error of `change`, or the database failed.
     pub async fn modify<E>(
         &self,
         id: &TenantId,
         mut change: impl FnMut(&mut StoredTenant) -> Result<(), E>,
     ) -> Result<StoredTenant, ModifyError<E>> {
         let modified = with_transaction!(&self.pool, transaction => {
-            // Held until the end of the transaction: all writers stand in one line, so that what is read here is still
-            // true when it is written.
+            // Locks the counter until the transaction ends, so no other writer changes the row
+            // meanwhile.
             let change_number = sqlx::query_scalar(NEXT).fetch_one(&mut *transaction).await?;
             let row = sqlx::query_as::<_, Row>(SELECT_ONE).bind(id.as_str());
             let Some(row) = row.fetch_optional(&mut *transaction).await? else {
@@ -195,8 +183,8 @@ impl Store {
             };
             let before = row.open(&self.keyring)?;
             let mut after = before.clone();
-            if let Err(objection) = change(&mut after) {
-                return Ok(Err(ModifyError::Refused(objection)));
+            if let Err(refusal) = change(&mut after) {
+                return Ok(Err(ModifyError::Refused(refusal)));
             }
             if same(&before, &after) {
                 return Ok(Ok(before));
@@ -212,18 +200,18 @@ impl Store {
             };
             let row = Row::seal(&after, version, &self.keyring)?;
             let stored = row.open(&self.keyring)?;
-            bound!(UPDATE, row).execute(&mut *transaction).await?;
+            row.bind(sqlx::query(UPDATE)).execute(&mut *transaction).await?;
             transaction.commit().await?;
             Ok(Ok(stored))
         });
         modified.await?
     }
 
-    /// Deletes a tenant; with a revision, only if it is still of that one.
+    /// Deletes a tenant; with a revision, only if the tenant still has that revision.
     ///
     /// # Errors
     ///
-    /// [`DeleteError::NotFound`], [`DeleteError::Changed`], or the database.
+    /// [`DeleteError::NotFound`], [`DeleteError::Changed`], or the database failed.
     pub async fn delete(&self, id: &TenantId, revision: Option<i64>) -> Result<(), DeleteError> {
         let now = Timestamp::now().as_millisecond();
         let id = id.as_str();
@@ -250,11 +238,7 @@ impl Store {
         deleted.await?
     }
 
-    /// How many tenants there are, and in which states.
-    ///
-    /// # Errors
-    ///
-    /// The database.
+    /// Counts tenants by state.
     pub async fn count(&self) -> Result<Counts, StoreError> {
         let counted = with_connection!(&self.pool, reading, connection => {
             Ok(sqlx::query_as(COUNT).fetch_one(connection).await?)

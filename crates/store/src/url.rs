@@ -1,4 +1,4 @@
-//! Where the store is.
+//! The URL of the store.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 
-/// The parameters of a PostgreSQL URL that mean something here.
+/// The known parameters of a PostgreSQL URL.
 const PARAMETERS: [&str; 11] = [
     "application_name",
     "dbname",
@@ -22,44 +22,44 @@ const PARAMETERS: [&str; 11] = [
     "user",
 ];
 
-/// Where the store is. Neither `Debug` nor `Display` shows a password.
+/// The URL of the store. Neither `Debug` nor `Display` shows a password.
 #[derive(Clone)]
 pub enum StoreUrl {
-    /// A file, for one process: `sqlite:PATH`.
+    /// A file for one process: `sqlite:PATH`.
     Sqlite(PathBuf),
-    /// A server, for any number of processes: `postgresql://…`.
+    /// A server for any number of processes: `postgresql://…`.
     Postgresql(PostgresqlUrl),
 }
 
-/// How to reach a PostgreSQL server.
+/// The connection options of a PostgreSQL server.
 #[derive(Clone)]
 pub struct PostgresqlUrl(Box<PgConnectOptions>);
 
-/// What is wrong with the text of a URL. Never quotes it.
+/// Why a URL is invalid. Never quotes the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidStoreUrl {
-    /// It begins with neither `sqlite:` nor `postgresql:`.
-    #[error("is no URL of a store; give sqlite:PATH or postgresql://USER:PASSWORD@HOST/DATABASE")]
+    /// It starts with neither `sqlite:` nor `postgresql:`.
+    #[error("is not a store URL; give sqlite:PATH or postgresql://USER:PASSWORD@HOST/DATABASE")]
     Scheme,
-    /// The path of the file is missing, or something else than a path follows.
-    #[error("names no file; give sqlite:PATH, without parameters")]
+    /// The path is missing, or it has parameters.
+    #[error("has no path to a file; give sqlite:PATH, without parameters")]
     Path,
-    /// It begins with `postgresql:` and is no such URL.
+    /// It starts with `postgresql:` and is not a valid URL.
     #[error(
-        "is no sound URL of a PostgreSQL database; give postgresql://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full"
+        "is not a valid PostgreSQL URL; give postgresql://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full"
     )]
     Postgresql,
-    /// A parameter behind the `?` is not known.
-    #[error("has a parameter that means nothing here; known are {}", PARAMETERS.join(", "))]
+    /// A parameter after the `?` is unknown.
+    #[error("has an unknown parameter; known parameters: {}", PARAMETERS.join(", "))]
     Parameter,
 }
 
 impl StoreUrl {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
     ///
-    /// Says what is wrong, without the text.
+    /// Names the problem without quoting the text.
     pub fn parse(text: &str) -> Result<Self, InvalidStoreUrl> {
         match text.split_once(':') {
             Some(("sqlite", rest)) => {
@@ -84,7 +84,7 @@ impl StoreUrl {
 
 impl PostgresqlUrl {
     fn parse(text: &str) -> Result<Self, InvalidStoreUrl> {
-        // The database library would only log an unknown parameter, with its value.
+        // sqlx would only log an unknown parameter, with its value.
         let parameters = text
             .split_once('?')
             .map_or("", |(_, parameters)| parameters);
@@ -97,7 +97,7 @@ impl PostgresqlUrl {
         Ok(Self(Box::new(options)))
     }
 
-    pub(super) fn options(&self) -> &PgConnectOptions {
+    pub(crate) fn options(&self) -> &PgConnectOptions {
         &self.0
     }
 }

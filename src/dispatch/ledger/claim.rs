@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::Recorded;
 use super::running::{Hold, Told};
 use super::writer::{Ending, Job};
-use store::ledger::{End, Fate, Start};
+use store::ledger::{End, Outcome, Start};
 
 /// Proof that this process alone may send the call. Only [`super::Ledger::enter`] makes one.
 ///
@@ -64,33 +64,33 @@ impl Claim {
     /// What is left to be written, now that it is known what became of the call. Who waits in this process learns it at once.
     pub(super) fn end(mut self, recorded: Recorded) -> Option<Ending> {
         let hold = self.hold.take()?;
-        let fate = match recorded {
+        let outcome = match recorded {
             Recorded::Answered(answer) => match serde_json::to_string(&answer) {
                 Ok(json) => {
                     hold.tell(Told::Answered(answer));
-                    Fate::Answered(json)
+                    Outcome::Answered(json)
                 }
                 // An answer is JSON, so this cannot be; and if it is, this is the truth for those who come later.
-                Err(_) => Fate::Unknown,
+                Err(_) => Outcome::Unknown,
             },
             Recorded::Unknown => {
                 hold.tell(Told::Unknown);
-                Fate::Unknown
+                Outcome::Unknown
             }
             Recorded::NotExecuted => {
                 let is_written = self.is_written.load(Ordering::Relaxed);
-                return is_written.then(|| self.ending(Some(hold), Fate::NotExecuted));
+                return is_written.then(|| self.ending(Some(hold), Outcome::NotExecuted));
             }
         };
-        Some(self.ending(Some(hold), fate))
+        Some(self.ending(Some(hold), outcome))
     }
 
-    fn ending(&self, hold: Option<Hold>, fate: Fate) -> Ending {
+    fn ending(&self, hold: Option<Hold>, outcome: Outcome) -> Ending {
         let Start { id, attempt, .. } = &self.start;
         let end = End {
             id: id.clone(),
             attempt: *attempt,
-            fate,
+            outcome,
         };
         Ending { _hold: hold, end }
     }
@@ -103,10 +103,10 @@ impl Drop for Claim {
         };
         let ending = if self.may_be_sent.load(Ordering::Relaxed) {
             hold.tell(Told::Unknown);
-            self.ending(Some(hold), Fate::Unknown)
+            self.ending(Some(hold), Outcome::Unknown)
         } else if self.is_written.load(Ordering::Relaxed) {
             // The call is let go of: a later attempt does not mind this row.
-            self.ending(None, Fate::NotExecuted)
+            self.ending(None, Outcome::NotExecuted)
         } else {
             return;
         };

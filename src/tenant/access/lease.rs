@@ -1,4 +1,4 @@
-//! The right to refresh a tenant's access, of which there is one among all replicas.
+//! The lease on refreshing a tenant's tokens, which one replica holds at a time.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -7,68 +7,70 @@ use rand::RngExt;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use bitrix24::TenantId;
+use store::{RefreshLease, StoreError, StoredTenant};
+
 use super::Parts;
 use super::error::AccessError;
 use crate::telemetry::chain;
 use crate::tenant::record::Unusable;
-use bitrix24::TenantId;
-use store::StoredTenant;
-use store::{Lease, StoreError};
 
-/// How long a lease lasts without a sign of life: how long a tenant waits whose replica was killed during a refresh.
+/// How long a lease lasts without renewal: the delay for a tenant whose replica was killed during a
+/// refresh.
 const LEASE: Duration = Duration::from_secs(6);
-/// How often its holder gives a sign of life.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
-/// How long to wait between looks at a lease that another replica holds: at first, and at most.
-const LOOK: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(320));
-/// How long to wait for another replica's refresh: two answers of an authorization server at their slowest, and a takeover.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How long giving the lease back may take: calls wait for it that could go on.
+/// How often the owner renews the lease.
+const RENEW: Duration = Duration::from_secs(2);
+/// The first and the longest wait between attempts to acquire a lease that another replica holds.
+const RETRY: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(320));
+/// How long to wait for another replica's refresh: two slow responses of an authorization server,
+/// and an expired lease.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Timeout for releasing a lease, because calls wait for it.
 const RELEASE: Duration = Duration::from_secs(1);
-/// How long to wait for the store.
-const STORE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to retry while the store is unavailable.
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What came of the wish to refresh.
+/// The result of [`acquire`].
 #[derive(Debug)]
-pub(super) enum Leased {
-    /// The right is ours; this is the tenant as it stands now.
-    Mine {
+pub(super) enum Acquired {
+    /// This refresh holds the lease.
+    Lease {
         tenant: Box<StoredTenant>,
-        /// The owner before has fallen silent, and may still store a pair that it has bought.
-        is_abandoned: bool,
+        /// The previous owner's lease expired, and it may still store a token pair.
+        previous_expired: bool,
     },
-    /// Another pair of tokens is there already.
+    /// Another token pair is stored already.
     Newer(Box<StoredTenant>),
 }
 
-/// Takes the lease, or waits until another replica's refresh has ended.
-pub(super) async fn take(
+/// Acquires the lease, or waits until another replica's refresh has ended.
+pub(super) async fn acquire(
     parts: &Parts,
     id: &TenantId,
     stale: i64,
     owner: Uuid,
-) -> Result<Leased, AccessError> {
-    let mut look = LOOK.0;
+) -> Result<Acquired, AccessError> {
+    let mut wait = RETRY.0;
     let begun = Instant::now();
     loop {
-        let asked = parts.store.lease_refresh(id, stale, owner, LEASE).await;
-        match asked {
-            Ok(Lease::Taken(tenant)) => {
-                return Ok(Leased::Mine {
+        let lease = parts
+            .store
+            .acquire_refresh_lease(id, stale, owner, LEASE)
+            .await;
+        match lease {
+            Ok(RefreshLease::Acquired {
+                tenant,
+                previous_expired,
+            }) => {
+                return Ok(Acquired::Lease {
                     tenant,
-                    is_abandoned: false,
+                    previous_expired,
                 });
             }
-            Ok(Lease::TakenOver(tenant)) => {
-                return Ok(Leased::Mine {
-                    tenant,
-                    is_abandoned: true,
-                });
-            }
-            Ok(Lease::Superseded(tenant)) => return Ok(Leased::Newer(tenant)),
-            Ok(Lease::Gone) => return Err(AccessError::Gone),
-            Ok(Lease::Held) if begun.elapsed() < PATIENCE => {}
-            Ok(Lease::Held) => {
+            Ok(RefreshLease::Superseded(tenant)) => return Ok(Acquired::Newer(tenant)),
+            Ok(RefreshLease::Gone) => return Err(AccessError::Gone),
+            Ok(RefreshLease::Held) if begun.elapsed() < TIMEOUT => {}
+            Ok(RefreshLease::Held) => {
                 return Err(AccessError::AuthorizationServerUnavailable {
                     failure: "another replica has been refreshing the token for a minute"
                         .to_owned(),
@@ -77,30 +79,34 @@ pub(super) async fn take(
             Err(StoreError::Sealed { .. }) => {
                 return Err(AccessError::Unusable(Unusable::Sealed));
             }
-            Err(error) if begun.elapsed() >= STORE_PATIENCE => {
-                tracing::warn!(tenant = %id, error = chain(&error), "no refresh: the store does not answer");
+            Err(error) if begun.elapsed() >= STORE_TIMEOUT => {
+                tracing::warn!(
+                    tenant = %id,
+                    error = chain(&error),
+                    "cannot refresh: the store is unavailable"
+                );
                 return Err(AccessError::StoreUnavailable);
             }
             Err(_) => {}
         }
-        // Drawn at random, so that replicas do not ask in step.
-        let wait = look.mul_f64(rand::rng().random_range(0.7..1.3));
-        tokio::time::sleep(wait).await;
-        look = (look * 2).min(LOOK.1);
+        // Jitter, so that replicas do not retry in step.
+        let jittered = wait.mul_f64(rand::rng().random_range(0.7..1.3));
+        tokio::time::sleep(jittered).await;
+        wait = (wait * 2).min(RETRY.1);
     }
 }
 
-/// Keeps the lease for as long as it is polled.
-pub(super) async fn keep(parts: &Parts, id: &TenantId, owner: Uuid) -> Infallible {
+/// Renews the lease for as long as it is polled.
+pub(super) async fn renew(parts: &Parts, id: &TenantId, owner: Uuid) -> Infallible {
     loop {
-        tokio::time::sleep(SIGN_OF_LIFE).await;
-        // A lease that is lost does no harm: the new pair is stored only where nobody else has stored one.
-        let _ = parts.store.renew_lease(id, owner, LEASE).await;
+        tokio::time::sleep(RENEW).await;
+        // A lost lease is harmless: a new pair is stored only if no other one was stored meanwhile.
+        let _ = parts.store.renew_refresh_lease(id, owner, LEASE).await;
     }
 }
 
-/// Gives the lease back. If that fails, it ends by itself.
+/// Releases the lease. If that fails, the lease expires.
 pub(super) async fn release(parts: &Parts, id: &TenantId, owner: Uuid) {
-    let released = parts.store.release_lease(id, owner);
+    let released = parts.store.release_refresh_lease(id, owner);
     let _ = tokio::time::timeout(RELEASE, released).await;
 }

@@ -1,4 +1,4 @@
-//! One refresh of a tenant's access token.
+//! A refresh of a tenant's access token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::error::AccessError;
-use super::lease::{self, Leased};
+use super::lease::{self, Acquired};
 use super::{Insistence, Parts};
 use crate::audit::{self, Action, Actor};
 use crate::metrics::RefreshEnd;
@@ -20,30 +20,30 @@ use bitrix24::{AuthorizationServer, ClientId, Consequence, OAuthError, OAuthRefu
 use store::{ModifyError, StoreError};
 use store::{Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
 
-/// The cause of a mark: an answer of the authorization server was lost, and with it the new pair.
+/// Cause: a response of the authorization server was lost, and the new pair with it.
 pub(super) const ANSWER_LOST: &str = "answer_lost";
-/// The cause of a mark: the new pair is for another portal.
+/// Cause: the new pair is for another portal.
 pub(super) const OTHER_PORTAL: &str = "other_portal";
 
 /// The longest cause, in characters.
 const CAUSE: usize = 100;
 
-/// The waits between attempts to store a new pair: the first, and the longest.
+/// The first and the longest wait between attempts to store a new pair.
 const STORE_AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
 
-/// One refresh, to be run in a task of its own.
+/// A refresh, to be run in its own task.
 #[derive(Debug)]
 pub(super) struct Refresh {
     parts: Arc<Parts>,
     id: TenantId,
-    /// The pair of tokens to be replaced.
+    /// The generation of the token pair to be replaced.
     stale: i64,
     insistence: Insistence,
-    /// The owner of the lease: of this refresh alone, so that what an earlier one does late does not touch it.
+    /// The owner of the lease. Random per refresh, so a late earlier refresh cannot affect this one.
     owner: Uuid,
 }
 
-/// What a refresh needs of the tenant.
+/// The parts of the tenant that a refresh sends.
 struct Needed {
     server: AuthorizationServer,
     client_id: ClientId,
@@ -51,22 +51,22 @@ struct Needed {
     refresh_token: SecretString,
 }
 
-/// Under which circumstances the authorization server refused.
+/// The circumstances of a refused refresh.
 struct Circumstances<'a> {
     /// The tenant as it was leased.
     tenant: &'a StoredTenant,
-    /// An answer was lost before.
+    /// A response was lost before.
     was_lost: bool,
-    /// Another replica had the lease before and fell silent: it may have used the refresh token.
-    is_abandoned: bool,
+    /// Another replica's lease expired: it may have used the refresh token.
+    previous_expired: bool,
 }
 
-/// How long a replica that has fallen silent may take to store a pair, from the moment at which its lease was taken over.
-const SILENCE: Duration = Duration::from_secs(5);
+/// How long a replica whose lease expired may still take to store a pair.
+const LATE_STORE: Duration = Duration::from_secs(5);
 
 type Refreshed = Result<(RefreshEnd, Arc<Record>), AccessError>;
 
-/// The stored pair is not the one that was to be replaced.
+/// The stored token pair is not the one to be replaced.
 struct Superseded;
 
 impl Refresh {
@@ -85,7 +85,7 @@ impl Refresh {
         }
     }
 
-    /// Refreshes, or takes over what another replica has refreshed.
+    /// Refreshes, or adopts the pair that another replica stored.
     pub(super) async fn run(self) -> Result<Arc<Record>, AccessError> {
         let begun = Instant::now();
         let refreshed = self.lease_and_refresh().await;
@@ -112,35 +112,35 @@ impl Refresh {
     }
 
     async fn lease_and_refresh(&self) -> Refreshed {
-        let leased = lease::take(&self.parts, &self.id, self.stale, self.owner).await?;
-        let (tenant, is_abandoned) = match leased {
-            Leased::Mine {
+        let acquired = lease::acquire(&self.parts, &self.id, self.stale, self.owner).await?;
+        let (tenant, previous_expired) = match acquired {
+            Acquired::Lease {
                 tenant,
-                is_abandoned,
-            } => (tenant, is_abandoned),
-            Leased::Newer(tenant) => return self.adopt(&tenant).await,
+                previous_expired,
+            } => (tenant, previous_expired),
+            Acquired::Newer(tenant) => return self.adopt(&tenant).await,
         };
         let refreshed = tokio::select! {
-            refreshed = Box::pin(self.refresh(&tenant, is_abandoned)) => refreshed,
-            never = lease::keep(&self.parts, &self.id, self.owner) => match never {},
+            refreshed = Box::pin(self.refresh(&tenant, previous_expired)) => refreshed,
+            never = lease::renew(&self.parts, &self.id, self.owner) => match never {},
         };
         lease::release(&self.parts, &self.id, self.owner).await;
         refreshed
     }
 
-    async fn refresh(&self, tenant: &StoredTenant, is_abandoned: bool) -> Refreshed {
+    async fn refresh(&self, tenant: &StoredTenant, previous_expired: bool) -> Refreshed {
         let after = |was_lost| Circumstances {
             tenant,
             was_lost,
-            is_abandoned,
+            previous_expired,
         };
         if self.insistence == Insistence::None
-            && let Some(mark) = tenant
+            && let Some(needed) = tenant
                 .reauthorization
                 .as_ref()
-                .filter(|mark| super::stands(mark))
+                .filter(|needed| super::stands(needed))
         {
-            let cause = mark.cause.clone();
+            let cause = needed.cause.clone();
             return Err(AccessError::ReauthorizationRequired { cause });
         }
         let needed = self.needed(tenant)?;
@@ -148,10 +148,10 @@ impl Refresh {
             Ok(tokens) => self.keep(tenant, &tokens, RefreshEnd::Refreshed).await,
             Err(OAuthError::Refused(refusal)) => self.refused(&refusal, &after(false)).await,
             Err(OAuthError::NotSent(not_sent)) => Err(unavailable(&not_sent.to_string())),
-            // The pair may have been granted. Whether the refresh token still works, only another attempt can tell.
+            // The server may have issued a pair. Only a retry shows if the refresh token still works.
             Err(OAuthError::Unanswered(lost)) => {
                 self.parts.metrics.token_answer_lost();
-                tracing::warn!(tenant = %self.id, error = %lost, "an answer of the authorization server was lost");
+                tracing::warn!(tenant = %self.id, error = %lost, "lost a response of the authorization server");
                 match self.exchange(&needed).await {
                     Ok(tokens) => self.keep(tenant, &tokens, RefreshEnd::Recovered).await,
                     Err(OAuthError::Refused(refusal)) => self.refused(&refusal, &after(true)).await,
@@ -200,13 +200,13 @@ impl Refresh {
             .await
     }
 
-    /// Stores the new pair. Nobody sees it before it is stored, and nothing but the end of the process keeps it from being
-    /// stored: the refresh token that bought it works no more.
+    /// Stores the new pair before anyone uses it. Retries until it is stored or the process ends,
+    /// because the old refresh token is used up.
     async fn keep(&self, tenant: &StoredTenant, tokens: &Tokens, end: RefreshEnd) -> Refreshed {
         if let (Some(known), Some(told)) = (&tenant.member_id, &tokens.member_id)
             && known != told
         {
-            return self.mark(OTHER_PORTAL, None).await;
+            return self.require_reauthorization(OTHER_PORTAL, None).await;
         }
         let policy = &self.parts.directory.judgement().policy;
         let next_server = tokens
@@ -233,10 +233,10 @@ impl Refresh {
                     if !tokens.scopes.is_empty() {
                         application.scopes.clone_from(&tokens.scopes);
                     }
-                    // A portal that has removed the application meanwhile stays marked: its next call tells.
+                    // If the application was removed from the portal meanwhile, that stays.
                     tenant
                         .reauthorization
-                        .take_if(|mark| mark.cause != super::UNINSTALLED);
+                        .take_if(|needed| needed.cause != super::UNINSTALLED);
                     if tenant.member_id.is_none() {
                         tenant.member_id.clone_from(&tokens.member_id);
                     }
@@ -246,10 +246,10 @@ impl Refresh {
             match stored {
                 Ok(stored) => return Ok((end, self.parts.directory.put(&stored).await?)),
                 Err(ModifyError::NotFound) => return Err(AccessError::Gone),
-                Err(ModifyError::Refused(Superseded)) => return self.adopt_what_is_stored().await,
+                Err(ModifyError::Refused(Superseded)) => return self.adopt_stored().await,
                 Err(ModifyError::Store(error)) => {
                     let error = chain(&error);
-                    tracing::error!(tenant = %self.id, error, "a new pair of tokens is not stored yet; trying again");
+                    tracing::error!(tenant = %self.id, error, "cannot store a new token pair; retrying");
                     self.parts.metrics.token_not_stored();
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(STORE_AGAIN.1);
@@ -266,23 +266,22 @@ impl Refresh {
         let Circumstances {
             tenant,
             was_lost,
-            is_abandoned,
+            previous_expired,
         } = *circumstances;
-        // Another replica, or an administrator, may have been faster. Whoever has fallen silent with the lease gets a while to
-        // store what it may have bought.
-        let silent_until = Instant::now()
-            + if is_abandoned {
-                SILENCE
+        // Another replica or an administrator may have been faster. A replica whose lease expired gets
+        // some time to store the pair that it may have received.
+        let give_up = Instant::now()
+            + if previous_expired {
+                LATE_STORE
             } else {
                 Duration::ZERO
             };
         loop {
-            match self.adopt_what_is_stored().await {
+            match self.adopt_stored().await {
                 Err(AccessError::NotRefreshable) => {}
                 decided => return decided,
             }
-            if refusal.consequence() != Consequence::GrantInvalid || Instant::now() >= silent_until
-            {
+            if refusal.consequence() != Consequence::GrantInvalid || Instant::now() >= give_up {
                 break;
             }
             tokio::time::sleep(STORE_AGAIN.1).await;
@@ -290,41 +289,46 @@ impl Refresh {
         let cause: String = refusal.code.chars().take(CAUSE).collect();
         match refusal.consequence() {
             Consequence::RetryLater => Err(unavailable(&refusal.code)),
-            Consequence::GrantInvalid if was_lost => self.mark(ANSWER_LOST, None).await,
-            Consequence::GrantInvalid => self.mark(&cause, None).await,
-            // It may be about a client secret that was corrected meanwhile.
-            Consequence::NeedsReauthorization => self.mark(&cause, Some(tenant.revision)).await,
+            Consequence::GrantInvalid if was_lost => {
+                self.require_reauthorization(ANSWER_LOST, None).await
+            }
+            Consequence::GrantInvalid => self.require_reauthorization(&cause, None).await,
+            // The client secret may have been corrected meanwhile.
+            Consequence::NeedsReauthorization => {
+                self.require_reauthorization(&cause, Some(tenant.revision))
+                    .await
+            }
         }
     }
 
-    /// Marks the tenant: a person has to act. With a revision, only if nothing was changed since.
-    async fn mark(&self, cause: &str, revision: Option<i64>) -> Refreshed {
+    /// Stores that the tenant needs reauthorization; with a revision, only if the tenant still has it.
+    async fn require_reauthorization(&self, cause: &str, revision: Option<i64>) -> Refreshed {
         let mut is_new = false;
-        let marked = self.parts.store.modify(&self.id, |tenant| {
+        let stored = self.parts.store.modify(&self.id, |tenant| {
             if revision.is_some_and(|revision| revision != tenant.revision) {
                 return Err(Superseded);
             }
             current(tenant, self.stale)?;
-            let mark = tenant.reauthorization.as_ref();
-            is_new = mark.is_none_or(|mark| mark.cause != cause);
+            let known = tenant.reauthorization.as_ref();
+            is_new = known.is_none_or(|known| known.cause != cause);
             tenant.reauthorization = Some(Reauthorization {
                 cause: cause.to_owned(),
                 since: Timestamp::now(),
             });
             Ok(())
         });
-        match marked.await {
+        match stored.await {
             Ok(stored) => {
                 if is_new {
                     let action = Action::ReauthorizationRequired;
                     audit::record(Actor::Service, action, &self.id, cause);
                 }
-                // The tenant may have become unusable for another reason, which the next call tells.
+                // If the tenant became unusable for another reason, the next call reports it.
                 let _ = self.parts.directory.put(&stored).await;
             }
             Err(ModifyError::NotFound) => return Err(AccessError::Gone),
             Err(ModifyError::Refused(Superseded)) => {
-                return match self.adopt_what_is_stored().await {
+                return match self.adopt_stored().await {
                     Err(AccessError::NotRefreshable) => {
                         Err(unavailable("the tenant was changed meanwhile"))
                     }
@@ -332,15 +336,15 @@ impl Refresh {
                 };
             }
             Err(ModifyError::Store(error)) => {
-                tracing::warn!(tenant = %self.id, error = chain(&error), "a mark is not stored");
+                tracing::warn!(tenant = %self.id, error = chain(&error), "cannot store that the tenant needs reauthorization");
             }
         }
         let cause = cause.to_owned();
         Err(AccessError::ReauthorizationRequired { cause })
     }
 
-    /// Takes over the stored pair if it is another one; [`AccessError::NotRefreshable`] if it is still the same.
-    async fn adopt_what_is_stored(&self) -> Refreshed {
+    /// Adopts the stored pair; [`AccessError::NotRefreshable`] if it is still the same.
+    async fn adopt_stored(&self) -> Refreshed {
         match self.parts.store.tenant(&self.id).await {
             Ok(Some(tenant)) => {
                 let application = tenant.application();
@@ -363,7 +367,7 @@ impl Refresh {
     }
 }
 
-/// The application whose pair of tokens is still the one to be replaced.
+/// The application, if its token pair is still the one to be replaced.
 fn current(tenant: &mut StoredTenant, stale: i64) -> Result<&mut StoredApplication, Superseded> {
     match &mut tenant.credentials {
         StoredCredentials::Application(application) if application.generation == stale => {

@@ -1,4 +1,4 @@
-//! Work that many callers wait for and that is done once.
+//! Singleflight: many callers wait for work that runs once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,17 +11,18 @@ use bitrix24::TenantId;
 
 type Running<Outcome> = HashMap<TenantId, watch::Receiver<Option<Outcome>>>;
 
-/// Work that runs at most once at a time for each tenant, in tasks of its own: a caller that gives up breaks nothing.
+/// Runs work at most once at a time per tenant, in its own task, so cancelling a call does not cancel
+/// the work.
 #[derive(Debug)]
 pub(super) struct Singleflight<Outcome> {
     running: Arc<Mutex<Running<Outcome>>>,
     tasks: TaskTracker,
 }
 
-/// Why a caller did not learn the outcome.
+/// Why a caller got no outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoOutcome {
-    /// Its deadline passed. The work goes on.
+    /// Its deadline passed. The work continues.
     DeadlinePassed,
     /// The work panicked.
     Crashed,
@@ -35,7 +36,7 @@ impl<Outcome: Clone + Send + Sync + 'static> Singleflight<Outcome> {
         }
     }
 
-    /// Waits for the tenant's running work, or starts it.
+    /// Waits for the tenant's running work, or starts `work`.
     pub(super) async fn join<Work>(
         &self,
         id: &TenantId,
@@ -50,7 +51,7 @@ impl<Outcome: Clone + Send + Sync + 'static> Singleflight<Outcome> {
             match running.get(id) {
                 Some(outcome) => outcome.clone(),
                 None => {
-                    let (landed, outcome) = watch::channel(None);
+                    let (done, outcome) = watch::channel(None);
                     running.insert(id.clone(), outcome.clone());
                     let entry = Entry {
                         id: id.clone(),
@@ -59,16 +60,16 @@ impl<Outcome: Clone + Send + Sync + 'static> Singleflight<Outcome> {
                     let work = work();
                     self.tasks.spawn(async move {
                         let outcome = work.await;
-                        // Before the outcome is told, so that whoever comes after it starts anew.
+                        // First, so that a caller after this outcome starts new work.
                         drop(entry);
-                        landed.send_replace(Some(outcome));
+                        done.send_replace(Some(outcome));
                     });
                     outcome
                 }
             }
         };
-        let landed = tokio::time::timeout_at(deadline, outcome.wait_for(Option::is_some)).await;
-        match landed {
+        let waited = tokio::time::timeout_at(deadline, outcome.wait_for(Option::is_some)).await;
+        match waited {
             Err(_elapsed) => Err(NoOutcome::DeadlinePassed),
             Ok(Err(_gone)) => Err(NoOutcome::Crashed),
             Ok(Ok(outcome)) => outcome.clone().ok_or(NoOutcome::Crashed),
@@ -76,7 +77,7 @@ impl<Outcome: Clone + Send + Sync + 'static> Singleflight<Outcome> {
     }
 }
 
-/// A place among the running; given back even if the work panics.
+/// An entry in `running`; removed even if the work panics.
 struct Entry<Outcome> {
     id: TenantId,
     running: Arc<Mutex<Running<Outcome>>>,

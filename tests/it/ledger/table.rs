@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bitrix24_openlines::dispatch::ledger::Recorded;
 use bitrix24_openlines::dispatch::replica::Pace;
-use store::ledger::{End, Fate, Id, Row, Start, State};
+use store::ledger::{End, Id, Outcome, Row, Start, State};
 use uuid::Uuid;
 
 use super::support::{DAY, LONG, Process, answer, assert_answered, new_key};
@@ -33,11 +33,11 @@ fn start(id: &Id, attempt: i64) -> Start {
     }
 }
 
-fn end(id: &Id, attempt: i64, fate: Fate) -> End {
+fn end(id: &Id, attempt: i64, outcome: Outcome) -> End {
     End {
         id: id.clone(),
         attempt,
-        fate,
+        outcome,
     }
 }
 
@@ -46,7 +46,7 @@ async fn what_has_expired_counts_as_deleted_and_is_deleted(stores: Stores) {
     let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
     let short = Duration::from_millis(500);
     let (expiring, staying) = (new_id(), new_id());
-    let answered = end(&expiring, 1, Fate::Answered("{}".to_owned()));
+    let answered = end(&expiring, 1, Outcome::Answered("{}".to_owned()));
     let starts = vec![start(&expiring, 1)];
     store
         .write_ledger(one, short, starts, &[&answered])
@@ -103,18 +103,18 @@ async fn what_comes_late_from_an_earlier_attempt_changes_nothing(stores: Stores)
     assert!(write(vec![start(&id, 1)], &[]).await.contains(&1));
     assert!(write(vec![start(&id, 2)], &[]).await.contains(&2));
     assert!(write(vec![start(&id, 1)], &[]).await.is_empty());
-    write(Vec::new(), &[&end(&id, 1, Fate::NotExecuted)]).await;
+    write(Vec::new(), &[&end(&id, 1, Outcome::NotExecuted)]).await;
     assert!(matches!(state().await, Some(State::Started { .. })));
     // All in one statement: only the latest counts.
     let started = write(vec![start(&id, 3), start(&id, 5), start(&id, 4)], &[]).await;
     assert_eq!(started.into_iter().collect::<Vec<_>>(), [5]);
-    let answered = Fate::Answered("1".to_owned());
+    let answered = Outcome::Answered("1".to_owned());
     for _ in 0..2 {
         write(Vec::new(), &[&end(&id, 5, answered.clone())]).await;
         assert_eq!(state().await, Some(State::Answered("1".to_owned())));
     }
     assert!(write(vec![start(&id, 6)], &[]).await.is_empty());
-    write(Vec::new(), &[&end(&id, 5, Fate::NotExecuted)]).await;
+    write(Vec::new(), &[&end(&id, 5, Outcome::NotExecuted)]).await;
     assert_eq!(state().await, None);
 }
 
@@ -132,13 +132,13 @@ async fn hundreds_of_rows_are_written_at_once(stores: Stores) {
             .await
             .unwrap();
         assert_eq!(started.len(), ids.len());
-        let fate = |number: i64| match number % 2 {
-            0 => Fate::Unknown,
-            _ => Fate::Answered(number.to_string()),
+        let outcome = |number: i64| match number % 2 {
+            0 => Outcome::Unknown,
+            _ => Outcome::Answered(number.to_string()),
         };
         let ends: Vec<End> = (1..)
             .zip(&ids)
-            .map(|(number, id)| end(id, number, fate(number)))
+            .map(|(number, id)| end(id, number, outcome(number)))
             .collect();
         let ends: Vec<&End> = ends.iter().collect();
         store
@@ -146,9 +146,9 @@ async fn hundreds_of_rows_are_written_at_once(stores: Stores) {
             .await
             .unwrap();
         for (number, id) in (1..).zip(&ids).step_by(count.div_ceil(5)) {
-            let state = match fate(number) {
-                Fate::Answered(answer) => State::Answered(answer),
-                Fate::Unknown | Fate::NotExecuted => State::Unknown,
+            let state = match outcome(number) {
+                Outcome::Answered(answer) => State::Answered(answer),
+                Outcome::Unknown | Outcome::NotExecuted => State::Unknown,
             };
             let fingerprint = [7; 32];
             let row = store.ledger_row(id).await.unwrap();

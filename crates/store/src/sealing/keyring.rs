@@ -1,4 +1,4 @@
-//! The keys that the operator gave.
+//! The operator's sealing keys.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,49 +6,51 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use thiserror::Error;
 
-use super::key::{Key, KeyId, MalformedKey};
+use super::key::{Key, MalformedKey};
+use crate::key_text::KeyId;
 
-/// The sealing keys: the first one seals, all of them open. Cheap to clone; clones are one and the same keyring. Its
-/// `Debug` form shows ids only.
+/// The sealing keys: the first key seals, all keys open. Cheap to clone; all clones share the same
+/// keys. Its `Debug` form shows ids only.
 #[derive(Clone)]
 pub struct Keyring(Arc<ArcSwap<Keys>>);
 
-/// At least one key, no id twice.
+/// At least one key, with distinct ids.
 pub(super) struct Keys {
     first: Key,
     others: Vec<Key>,
 }
 
-/// What is wrong with the text of a keyring. Never quotes it.
+/// Why the text of a keyring is invalid. Never quotes the text.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InvalidKeyring {
-    /// There is no key in it.
-    #[error("it holds no key; `openlines keys new-sealing-key` makes one")]
+    /// The text has no key.
+    #[error("it has no key; generate one with `openlines keys new-sealing-key`")]
     Empty,
-    /// An entry is no key.
-    #[error("entry {entry} is no sealing key")]
+    /// An entry is not a key.
+    #[error("entry {entry} is not a sealing key")]
     Entry {
-        /// Which, from 1.
+        /// The number of the entry, from 1.
         entry: usize,
-        /// What a key looks like.
+        /// Describes the form of a key.
         source: MalformedKey,
     },
     /// Two entries have the same id.
-    #[error("entry {entry} has the same id as an entry before it: {id}")]
+    #[error("entry {entry} repeats the key id {id}")]
     Twice {
-        /// Which, from 1.
+        /// The number of the entry, from 1.
         entry: usize,
-        /// The id.
+        /// The repeated id.
         id: KeyId,
     },
 }
 
 impl Keyring {
-    /// Reads keys that are separated by white space or commas. A `#` begins a comment that goes to the end of the line.
+    /// Parses keys that are separated by white space or commas. A `#` starts a comment that ends
+    /// with the line.
     ///
     /// # Errors
     ///
-    /// Names the first entry that is wrong by its number.
+    /// Gives the number of the first invalid entry.
     pub fn parse(text: &str) -> Result<Self, InvalidKeyring> {
         let mut keys: Vec<Key> = Vec::new();
         let lines = text.lines().map(|line| match line.split_once('#') {
@@ -74,22 +76,21 @@ impl Keyring {
         }))
     }
 
-    /// Takes over the keys of another keyring, in this one and all its clones: the key file was changed.
+    /// Replaces the keys of this keyring and all its clones, after the key file was changed.
     pub fn replace(&self, other: Keyring) {
         self.0.store(other.0.load_full());
     }
 
-    /// The ids, the first one's first.
+    /// The ids in order; the first key seals.
     pub fn ids(&self) -> Vec<KeyId> {
         self.keys().iter().map(|key| key.id().clone()).collect()
     }
 
-    /// A keyring of its own with the keys of this moment, for what must be sealed with one key throughout.
-    pub fn of_this_moment(&self) -> Self {
+    /// A copy that later replacements do not change, to seal several values with the same key.
+    pub(crate) fn snapshot(&self) -> Self {
         Self(Arc::new(ArcSwap::new(self.keys())))
     }
 
-    /// The keys of this moment.
     pub(super) fn keys(&self) -> Arc<Keys> {
         self.0.load_full()
     }
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_stand_in_lines_or_behind_commas_with_comments_between() {
+    fn keys_are_separated_by_lines_or_commas_with_comments_between() {
         let keys: Vec<Key> = (0..4).map(|_| Key::generate().unwrap()).collect();
         let written = format!(
             "# ours, 2026\n{} # seals\n\n  {},{} ,\t{}\r\n#{}\n",
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_with_a_fault_is_refused_by_the_number_of_its_entry_and_never_quoted() {
+    fn an_invalid_entry_is_named_by_its_number_and_never_quoted() {
         let key = Key::generate().unwrap();
         for nothing in ["", " \n", "# no key\n", ",,\n"] {
             let refused = Keyring::parse(nothing).unwrap_err();
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn clones_of_a_keyring_take_over_new_keys_together() {
+    fn clones_of_a_keyring_get_new_keys_together() {
         let old = Key::generate().unwrap();
         let keyring = Keyring::from(old);
         let clone = keyring.clone();

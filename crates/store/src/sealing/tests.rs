@@ -1,9 +1,9 @@
-//! What opens, and what does not.
+//! Sealed values that open, and those that do not.
 
 use proptest::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{DoesNotOpen, Field, Key, Keyring, Place};
+use super::{Binding, DoesNotOpen, Field, Key, Keyring};
 use bitrix24::TenantId;
 
 const FIELDS: [Field; 5] = [
@@ -34,14 +34,14 @@ fn secret(text: &str) -> SecretString {
     SecretString::from(text)
 }
 
-fn opened(keyring: &Keyring, sealed: &[u8], place: Place<'_>) -> Result<String, DoesNotOpen> {
-    let opened = keyring.open(sealed, place)?;
+fn opened(keyring: &Keyring, sealed: &[u8], binding: Binding<'_>) -> Result<String, DoesNotOpen> {
+    let opened = keyring.open(sealed, binding)?;
     Ok(opened.expose_secret().to_owned())
 }
 
 proptest! {
     #[test]
-    fn what_was_sealed_opens_in_its_place_only(
+    fn what_was_sealed_opens_for_its_tenant_and_field_only(
         text in any::<String>(),
         id in "[a-z0-9][a-z0-9._-]{0,62}",
         other in "[a-z0-9][a-z0-9._-]{0,62}",
@@ -49,11 +49,11 @@ proptest! {
         other_field in 0_usize..5,
     ) {
         let keyring = Keyring::from(key());
-        let place = Place { tenant: &tenant(&id), field: FIELDS[field] };
-        let sealed = keyring.seal(&secret(&text), place).unwrap();
-        prop_assert_eq!(opened(&keyring, &sealed, place), Ok(text));
+        let binding = Binding { tenant: &tenant(&id), field: FIELDS[field] };
+        let sealed = keyring.seal(&secret(&text), binding).unwrap();
+        prop_assert_eq!(opened(&keyring, &sealed, binding), Ok(text));
 
-        let there = Place { tenant: &tenant(&other), field: FIELDS[other_field] };
+        let there = Binding { tenant: &tenant(&other), field: FIELDS[other_field] };
         if id != other || field != other_field {
             prop_assert_eq!(opened(&keyring, &sealed, there), Err(DoesNotOpen::Forged));
         }
@@ -66,61 +66,61 @@ proptest! {
         bit in 0_u32..8,
     ) {
         let keyring = Keyring::from(key());
-        let place = Place { tenant: &tenant("acme"), field: Field::RefreshToken };
-        let sealed = keyring.seal(&secret(&text), place).unwrap();
+        let binding = Binding { tenant: &tenant("acme"), field: Field::RefreshToken };
+        let sealed = keyring.seal(&secret(&text), binding).unwrap();
 
         let mut flipped = sealed.clone();
         flipped[position.index(sealed.len())] ^= 1 << bit;
-        prop_assert!(keyring.open(&flipped, place).is_err());
-        prop_assert!(keyring.open(&sealed[..position.index(sealed.len())], place).is_err());
+        prop_assert!(keyring.open(&flipped, binding).is_err());
+        prop_assert!(keyring.open(&sealed[..position.index(sealed.len())], binding).is_err());
         let mut longer = sealed;
         longer.push(0);
-        prop_assert!(keyring.open(&longer, place).is_err());
+        prop_assert!(keyring.open(&longer, binding).is_err());
     }
 }
 
 #[test]
 fn every_byte_of_a_sealed_value_counts() {
     let keyring = Keyring::from(key());
-    let place = Place {
+    let binding = Binding {
         tenant: &tenant("acme"),
         field: Field::AccessToken,
     };
-    let sealed = keyring.seal(&secret("s3cr3tcanary"), place).unwrap();
+    let sealed = keyring.seal(&secret("s3cr3tcanary"), binding).unwrap();
     for position in 0..sealed.len() {
         let mut flipped = sealed.clone();
         flipped[position] ^= 1;
-        assert!(keyring.open(&flipped, place).is_err(), "{position}");
+        assert!(keyring.open(&flipped, binding).is_err(), "{position}");
     }
 }
 
 #[test]
 fn tenant_and_field_do_not_run_into_each_other() {
     let keyring = Keyring::from(key());
-    let place = Place {
+    let binding = Binding {
         tenant: &tenant("a"),
         field: Field::ClientSecret,
     };
-    let longer = Place {
+    let longer = Binding {
         tenant: &tenant("aclient_secret"),
         field: Field::ClientSecret,
     };
-    assert_ne!(place.bound_with(b""), longer.bound_with(b""));
-    let sealed = keyring.seal(&secret("x"), place).unwrap();
+    assert_ne!(binding.bytes(b""), longer.bytes(b""));
+    let sealed = keyring.seal(&secret("x"), binding).unwrap();
     assert_eq!(opened(&keyring, &sealed, longer), Err(DoesNotOpen::Forged));
 }
 
 #[test]
 fn the_same_secret_never_looks_the_same() {
     let keyring = Keyring::from(key());
-    let place = Place {
+    let binding = Binding {
         tenant: &tenant("acme"),
         field: Field::AccessToken,
     };
-    let sealed = keyring.seal(&secret("s3cr3tcanary"), place).unwrap();
+    let sealed = keyring.seal(&secret("s3cr3tcanary"), binding).unwrap();
     assert_ne!(
         sealed,
-        keyring.seal(&secret("s3cr3tcanary"), place).unwrap()
+        keyring.seal(&secret("s3cr3tcanary"), binding).unwrap()
     );
     let shown = String::from_utf8_lossy(&sealed).into_owned();
     assert!(!shown.contains("s3cr3tcanary"), "{shown}");
@@ -129,23 +129,23 @@ fn the_same_secret_never_looks_the_same() {
 #[test]
 fn a_value_opens_with_its_key_wherever_that_stands_and_names_the_key_that_is_missing() {
     let (old, new) = (key(), key());
-    let place = Place {
+    let binding = Binding {
         tenant: &tenant("acme"),
         field: Field::AccessToken,
     };
     let sealed = Keyring::from(old.clone())
-        .seal(&secret("token"), place)
+        .seal(&secret("token"), binding)
         .unwrap();
 
     let both = keyring(&[&new, &old]);
-    assert_eq!(opened(&both, &sealed, place), Ok("token".to_owned()));
-    let missing = opened(&Keyring::from(new.clone()), &sealed, place);
+    assert_eq!(opened(&both, &sealed, binding), Ok("token".to_owned()));
+    let missing = opened(&Keyring::from(new.clone()), &sealed, binding);
     assert_eq!(missing, Err(DoesNotOpen::NoKey(old.id().clone())));
 
-    let again = both.open(&sealed, place).unwrap();
-    let resealed = both.seal(&again, place).unwrap();
+    let again = both.open(&sealed, binding).unwrap();
+    let resealed = both.seal(&again, binding).unwrap();
     assert_eq!(
-        opened(&Keyring::from(new), &resealed, place),
+        opened(&Keyring::from(new), &resealed, binding),
         Ok("token".to_owned())
     );
 }
@@ -156,13 +156,13 @@ fn a_key_with_the_id_of_another_opens_nothing() {
     let text = real.expose();
     let (start, _) = text.expose_secret().rsplit_once('_').unwrap();
     let impostor = Key::parse(&format!("{start}_{}", "a".repeat(52))).unwrap();
-    let place = Place {
+    let binding = Binding {
         tenant: &tenant("acme"),
         field: Field::AccessToken,
     };
-    let sealed = Keyring::from(real).seal(&secret("token"), place).unwrap();
+    let sealed = Keyring::from(real).seal(&secret("token"), binding).unwrap();
     assert_eq!(
-        opened(&Keyring::from(impostor), &sealed, place),
+        opened(&Keyring::from(impostor), &sealed, binding),
         Err(DoesNotOpen::Forged)
     );
 }
@@ -170,7 +170,7 @@ fn a_key_with_the_id_of_another_opens_nothing() {
 #[test]
 fn what_was_never_sealed_is_of_no_known_form() {
     let keyring = Keyring::from(key());
-    let place = Place {
+    let binding = Binding {
         tenant: &tenant("acme"),
         field: Field::AccessToken,
     };
@@ -179,6 +179,6 @@ fn what_was_never_sealed_is_of_no_known_form() {
         b"\x01",
         b"token in clear text, long enough to be a value",
     ] {
-        assert_eq!(opened(&keyring, sealed, place), Err(DoesNotOpen::Unknown));
+        assert_eq!(opened(&keyring, sealed, binding), Err(DoesNotOpen::Unknown));
     }
 }

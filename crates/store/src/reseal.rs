@@ -1,25 +1,25 @@
-//! Which keys seal the store, and how it gets under another one.
+//! Re-sealing: which keys are in use, and replacing one.
 
-use super::Store;
-use super::error::{StoreError, UnreadableTenant};
-use super::pool::{with_connection, with_transaction};
-use super::row::{Row, columns};
-use crate::sealing::KeyId;
+use crate::error::{StoreError, UnreadableTenant};
+use crate::key_text::KeyId;
+use crate::open::Store;
+use crate::pool::{with_connection, with_transaction};
+use crate::row::{Row, columns};
 
-/// What [`Store::reseal`] has done.
+/// The result of [`Store::reseal`].
 #[derive(Debug, Default)]
 pub struct Resealed {
-    /// Tenants whose secrets were sealed anew.
+    /// Tenants that were re-sealed.
     pub tenants: u64,
-    /// Secrets that were sealed anew.
+    /// Secrets that were re-sealed.
     pub values: u64,
-    /// Tenants that somebody else changed at the same moment; what they wrote counts, so ask again.
+    /// Tenants that a service changed concurrently and that were skipped; call again.
     pub changed_meanwhile: u64,
-    /// Tenants that cannot be read. They stay under the key that they are under.
+    /// Tenants that cannot be read. They stay unchanged.
     pub unreadable: Vec<UnreadableTenant>,
 }
 
-/// Tenants that are sealed anew at once.
+/// Tenants per transaction.
 const PAGE: i64 = 100;
 
 const SELECT_SEALED_OTHERWISE: &str = concat!(
@@ -28,7 +28,7 @@ const SELECT_SEALED_OTHERWISE: &str = concat!(
     " FROM tenants WHERE sealing_key <> $1 AND id > $2 ORDER BY id LIMIT $3"
 );
 
-/// Nothing but the seals changes: no replica needs to hear of it.
+/// Only the seals change, so this is not a change that replicas must learn of.
 const RESEAL: &str = "UPDATE tenants SET (webhook_secret, client_secret, application_token, access_token, refresh_token, \
      sealing_key) = ($3, $4, $5, $6, $7, $8) WHERE id = $1 AND revision = $2";
 
@@ -36,11 +36,7 @@ const KEY_USE: &str = "SELECT sealing_key, CAST(SUM(sealed_values) AS BIGINT) FR
      WHERE sealing_key IS NOT NULL GROUP BY sealing_key ORDER BY sealing_key";
 
 impl Store {
-    /// The keys that seal something, and how many secrets each.
-    ///
-    /// # Errors
-    ///
-    /// The database.
+    /// Returns the keys in use with the number of secrets that each one seals.
     pub async fn key_use(&self) -> Result<Vec<(KeyId, u64)>, StoreError> {
         let rows = with_connection!(&self.pool, reading, connection => {
             Ok(sqlx::query_as(KEY_USE).fetch_all(connection).await?)
@@ -52,13 +48,14 @@ impl Store {
             .ok_or_else(|| StoreError::Corrupt("the id of a sealing key".to_owned()))
     }
 
-    /// Seals with the keyring's first key what is sealed with another one, beside running services.
+    /// Re-seals secrets that older keys sealed with the keyring's first key. Safe beside running
+    /// services.
     ///
     /// # Errors
     ///
-    /// The database. What was done until then is done.
+    /// The database failed. Tenants that were re-sealed before stay so.
     pub async fn reseal(&self) -> Result<Resealed, StoreError> {
-        let keyring = self.keyring.of_this_moment();
+        let keyring = self.keyring.snapshot();
         let first = keyring.first();
         let mut done = Resealed::default();
         let mut after = String::new();
@@ -91,7 +88,7 @@ impl Store {
         rows.await
     }
 
-    /// A page in one transaction: each has its price, and a service on the same file waits for each.
+    /// One transaction per page, because a service on the same file waits for every transaction.
     async fn replace_seals(&self, rows: &[Row], done: &mut Resealed) -> Result<(), StoreError> {
         let replaced = with_transaction!(&self.pool, transaction => {
             let mut replaced = Vec::new();
