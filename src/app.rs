@@ -21,7 +21,7 @@ use crate::dispatch::ledger::Ledger;
 use crate::dispatch::replica::{Pace, Replica};
 use crate::dispatch::sharing::{self, Sharing};
 use crate::dispatch::{Dispatcher, Means};
-use crate::install::{self, InstallationEnds, Patience};
+use crate::install::{self, InstallationEndpoint, Retries};
 use crate::metrics::{Limits, Metrics};
 use crate::openlines::OpenLines;
 use crate::server::{self, ServeError, Services, admin};
@@ -123,18 +123,18 @@ pub async fn run(
     .await?;
     if let Some(address) = installation.listen {
         let listener = listen("installation.listen", address).await?;
-        let ends = InstallationEnds {
+        let endpoint = InstallationEndpoint {
             applications: directory.judgement().applications.clone(),
             store: store.clone(),
             client: client.clone(),
             policy: directory.judgement().policy.clone(),
             metrics: metrics.clone(),
             timeout: authorization_timeout,
-            patience: Patience::default(),
+            retries: Retries::default(),
         };
         tasks.spawn(install::serve(
             listener,
-            ends,
+            endpoint,
             stopped.clone().cancelled_owned(),
         ));
     }

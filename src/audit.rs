@@ -1,4 +1,4 @@
-//! The trail of changes to tenants: who did what, and when. One log line each, never with a secret.
+//! The audit trail: one log line per change of a tenant, never with a secret.
 
 use std::fmt;
 
@@ -13,32 +13,24 @@ pub enum Actor<'a> {
     Caller(&'a str),
     /// The tenants file.
     TenantsFile,
-    /// The portal's administrator, who installed or removed this application.
+    /// The portal's administrator, through this application.
     Portal(&'a str),
-    /// The service itself, because Bitrix24 told it so.
+    /// The service itself, after a response of Bitrix24.
     Service,
 }
 
-/// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// A tenant was created.
     Created,
-    /// A tenant's fields or credentials were changed.
     Updated,
-    /// A tenant was switched off.
     Disabled,
-    /// A tenant was switched on again.
     Enabled,
-    /// A tenant was deleted.
     Deleted,
-    /// The portal's new address was verified and entered.
+    /// The portal's new address was verified and stored.
     PortalMoved,
-    /// A tenant was marked: a person has to authorize the service anew.
+    /// The tenant needs reauthorization.
     ReauthorizationRequired,
-    /// The application was installed again on the portal.
     Reinstalled,
-    /// The application was removed from the portal.
     Uninstalled,
 }
 
@@ -69,8 +61,8 @@ impl fmt::Display for Actor<'_> {
     }
 }
 
-/// Writes down that `actor` has done `action` to `tenant`. `facts` says more, in words without secrets: the fields that
-/// changed, the old and the new address, the cause.
+/// Logs a change. `facts` has details without secrets: the changed fields, the old and the new
+/// address, the cause.
 pub fn record(actor: Actor<'_>, action: Action, tenant: &TenantId, facts: &str) {
     tracing::info!(
         target: AUDIT,

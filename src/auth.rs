@@ -1,6 +1,6 @@
-//! Who calls: API keys of callers become a [`Caller`], the first proof on a call's way.
+//! Authenticates callers by API keys. A [`Caller`] is the first proof of a call.
 //!
-//! Knows nothing of gRPC; it takes the values of the `authorization` header as they came.
+//! Independent of gRPC: takes the values of the `authorization` header.
 
 mod api_key;
 mod caller;
@@ -25,7 +25,7 @@ pub use store::key_text::KeyId;
 pub use rejected::Rejected;
 pub use settings::{Auth, ConfiguredCaller};
 
-/// Everybody who may call, from the settings. Cheap to clone.
+/// The callers of the settings. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Callers(Arc<Admission>);
 
@@ -42,7 +42,6 @@ struct Registered {
 }
 
 impl Callers {
-    /// Takes over the callers of the settings.
     pub fn new(settings: &Auth) -> Self {
         Self(Arc::new(match settings {
             Auth::DangerousNone => Admission::Everybody(Arc::new(Identity::anonymous())),
@@ -52,14 +51,14 @@ impl Callers {
         }))
     }
 
-    /// Finds out who calls, from all values of the call's `authorization` header.
+    /// Authenticates a call by all values of its `authorization` header.
     ///
-    /// One value of the form `Bearer b24f_<id>_<secret>` is expected. A second value is refused,
-    /// because two ends of a proxy chain could each look at another one.
+    /// Expects one value of the form `Bearer b24f_<id>_<secret>`. Refuses a second value, because
+    /// the two ends of a proxy chain could each use another one.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with the credential, without telling an unknown key from a wrong secret.
+    /// Names the problem without distinguishing an unknown key from a wrong secret.
     pub fn authenticate<Value: AsRef<[u8]>>(
         &self,
         authorization: impl IntoIterator<Item = Value>,
@@ -102,7 +101,7 @@ impl Registered {
     }
 }
 
-/// The credential behind the scheme `Bearer`, whose name has no case (RFC 9110, 11.1).
+/// The credential after the scheme `Bearer`, which is case-insensitive (RFC 9110, 11.1).
 fn bearer(header: &str) -> Result<&str, Rejected> {
     match header.split_once(' ') {
         Some((scheme, credential)) if scheme.eq_ignore_ascii_case("bearer") => Ok(credential),

@@ -1,21 +1,22 @@
-//! Installation without hands: the address that Bitrix24 calls when an application is installed on a portal or removed.
+//! The endpoint that Bitrix24 calls when an application is installed on a portal or removed.
 //!
-//! A minute after an administrator has clicked Install, the portal is a tenant. Nothing in the event proves where it comes
-//! from, so nothing in it is believed:
+//! The portal becomes a tenant within seconds after an administrator clicked Install. Nothing in an
+//! event proves its origin, so every part is checked:
 //!
 //! ```text
-//! connections   how many, how long, how large
-//! entrance      path, method, content type, size, form → Notice; answers at once
-//! work          in the background, one place in a bounded queue each; repeats what may pass
-//!   installation  the access token is shown to the authorization server, if that is on the operator's list: it says of
-//!                 which application and portal the token is, and under which address the portal answers
-//!   removal       the event's application token is compared with the one that the installation brought
+//! connections   limits number, duration and size
+//! entrance      path, method, content type, size, form → Notice; responds at once
+//! work          in the background, in a bounded queue; retries transient failures
+//!   installation  shows the access token to the authorization server, if the operator's list has it:
+//!                 the server returns the token's application, its portal and the portal's address
+//!   removal       compares the event's application token with that of the installation
 //! ```
 //!
-//! Bitrix24 does not send an event again that failed, and puts slow handlers behind others. So every well-formed event is
-//! answered with 200 before it is looked at, which also tells a forger nothing.
+//! Bitrix24 does not retry a failed event, and postpones slow handlers. So every well-formed event
+//! gets the response 200 before it is checked, which also tells a forger nothing.
 //!
-//! Source: pages "installation callback", "on-app-install", "on-app-uninstall" and "safe event handlers".
+//! Source: pages "installation callback", "on-app-install", "on-app-uninstall" and "safe event
+//! handlers".
 
 mod connections;
 mod entrance;
@@ -28,7 +29,7 @@ mod removal;
 mod settings;
 mod work;
 
-pub use outcome::{Outcome, What};
+pub use outcome::{Kind, Outcome};
 pub use settings::InstallationSettings;
 
 use std::time::Duration;
@@ -40,41 +41,38 @@ use crate::tenant::Applications;
 use bitrix24::{Client, Policy};
 use store::Store;
 
-/// The path that Bitrix24 calls, with the application's name behind it.
+/// The path that Bitrix24 calls, followed by the application's name.
 pub const PATH: &str = "/bitrix24/events/";
 
-/// What the end point works with.
+/// The dependencies of the endpoint.
 #[derive(Clone, Debug)]
-pub struct InstallationEnds {
-    /// The applications that may be installed.
+pub struct InstallationEndpoint {
     pub applications: Applications,
-    /// Where tenants are entered.
     pub store: Store,
-    /// What asks authorization servers.
     pub client: Client,
-    /// Which portals and authorization servers there may be.
+    /// The portals and authorization servers that are allowed.
     pub policy: Policy,
-    /// Where outcomes are counted.
     pub metrics: Metrics,
-    /// How long one question to an authorization server may take.
+    /// Timeout of a request to an authorization server.
     pub timeout: Duration,
-    /// How long an event is worked on that cannot be worked on now.
-    pub patience: Patience,
+    /// When to retry after transient failures.
+    pub retries: Retries,
 }
 
-/// How long an event is repeated that meets trouble which may pass.
+/// When an event is retried after transient failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// The pause before the first repetition. Each further one is twice as long.
+pub struct Retries {
+    /// The pause before the first retry. Each further pause is twice as long.
     pub first: Duration,
     /// The longest pause.
     pub longest: Duration,
-    /// No repetition begins later than this after the event has arrived.
+    /// No retry starts later than this after the event's arrival.
     pub total: Duration,
 }
 
-impl Default for Patience {
-    /// Ten minutes: as long as an event may be old, and well within the hour that its access token lives.
+impl Default for Retries {
+    /// Ten minutes: the maximum age of an event, and well within the hour that its access token is
+    /// valid.
     fn default() -> Self {
         Self {
             first: Duration::from_secs(1),
@@ -84,14 +82,18 @@ impl Default for Patience {
     }
 }
 
-/// Serves until `stop` completes, then takes no more events, tries those that wait once more, and ends when each has its
-/// outcome, at the latest a little after `timeout`.
-pub async fn serve(listener: TcpListener, ends: InstallationEnds, stop: impl Future<Output = ()>) {
-    let timeout = ends.timeout;
-    let work = work::Work::new(ends);
+/// Serves until `stop` completes. Then refuses new events, retries the queued ones once, and ends
+/// when each has an outcome, at the latest a few seconds after `timeout`.
+pub async fn serve(
+    listener: TcpListener,
+    endpoint: InstallationEndpoint,
+    stop: impl Future<Output = ()>,
+) {
+    let timeout = endpoint.timeout;
+    let work = work::Work::new(endpoint);
     tracing::info!(
         address = listener.local_addr().ok().map(tracing::field::display),
-        "installations are accepted"
+        "accepting installations"
     );
     connections::serve(listener, work.clone(), stop).await;
     work.finish(timeout).await;

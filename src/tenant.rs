@@ -1,7 +1,8 @@
-//! Tenants: the portals that callers may act for, with the credentials to do so.
+//! Tenants: portals with their credentials.
 //!
-//! The [`Store`] keeps them, secrets sealed. The [`Directory`] has those in memory that calls are made for, and proves that a caller
-//! may act for one. [`PortalAccess`] gives a call what opens the portal now. The tenants file is taken over by [`reconcile`].
+//! The [`Directory`] caches the tenants in use and proves that a caller may act for one.
+//! [`PortalAccess`] gives a call the tenant's current credential. [`reconcile`] applies the tenants
+//! file to the store.
 
 mod access;
 mod applications;
@@ -13,6 +14,7 @@ mod secret_source;
 mod settings;
 mod watch;
 
+pub(crate) use access::UNINSTALLED;
 pub use access::{AccessError, MoveRefused, Opened, PortalAccess};
 pub use applications::{Application, ApplicationName, Applications, InvalidApplicationName};
 pub use directory::{Directory, ResolveError, Tenant, follow};

@@ -1,39 +1,31 @@
-//! The name under which a caller stands in settings, logs and audit records.
+//! The name of a caller in settings, logs and audit records.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// Longest name, in characters: what a log line bears.
+/// Longest name, in characters, to keep log lines short.
 const MAXIMUM_CHARACTERS: usize = 63;
 
-/// Name of every caller while authentication is switched off, and therefore of no real one.
+/// The name of every caller while authentication is off. Not allowed for real callers.
 pub(super) const ANONYMOUS: &str = "anonymous";
 
 /// A caller's name: 1–63 ASCII letters, digits, `-`, `_` and `.`; not `anonymous`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallerName(Box<str>);
 
-/// The rule of caller names that a text breaks.
+/// The rule of caller names that a text violates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidCallerName {
-    /// No character, or more than 63.
     #[error("a caller's name has 1 to 63 characters")]
     Length,
-    /// A character that is not allowed.
     #[error("a caller's name consists of ASCII letters, digits, '-', '_' and '.'")]
     Character,
-    /// The name of those who proved nothing.
     #[error("the name \"anonymous\" stands for calls without authentication")]
     Reserved,
 }
 
 impl CallerName {
-    /// Reads a name.
-    ///
-    /// # Errors
-    ///
-    /// Names the rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, InvalidCallerName> {
         if !text
             .bytes()
@@ -50,7 +42,6 @@ impl CallerName {
         Ok(Self(text.into()))
     }
 
-    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -75,7 +66,7 @@ mod tests {
     use super::{CallerName, InvalidCallerName as Invalid};
 
     #[test]
-    fn each_broken_rule_is_named() {
+    fn each_violated_rule_is_named() {
         assert!(CallerName::parse("Shop.eu-1_x").is_ok());
         for (text, expected) in [
             ("", Invalid::Length),

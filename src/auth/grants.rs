@@ -1,4 +1,4 @@
-//! For which tenants a caller may act.
+//! The tenants that a caller may act for.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,38 +7,35 @@ use thiserror::Error;
 
 use bitrix24::{InvalidTenantId, TenantId};
 
-/// The word that grants every tenant, present and future.
 const EVERY: &str = "*";
 
 /// The tenants a caller may act for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grants {
-    /// Every tenant, also those added later.
+    /// Every tenant, present and future.
     Every,
-    /// Exactly these.
     Only(BTreeSet<TenantId>),
 }
 
-/// One entry of a caller's list of tenants.
+/// An entry of a caller's list of tenants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GrantedTo {
-    /// The asterisk.
+    /// `*`
     Every,
-    /// One tenant by its id.
     Tenant(TenantId),
 }
 
-/// Why an entry of a caller's list of tenants is refused.
+/// The entry of a caller's list is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("is neither \"*\" nor a tenant id")]
 pub struct InvalidGrant(#[from] InvalidTenantId);
 
 impl GrantedTo {
-    /// Reads an entry: `*` or the id of a tenant.
+    /// Parses `*` or the id of a tenant.
     ///
     /// # Errors
     ///
-    /// The text is neither; the source names the rule of tenant ids that it breaks.
+    /// The text is neither; the source names the rule of tenant ids that it violates.
     pub fn parse(text: &str) -> Result<Self, InvalidGrant> {
         if text == EVERY {
             return Ok(Self::Every);
@@ -48,12 +45,10 @@ impl GrantedTo {
 }
 
 impl Grants {
-    /// Grants exactly these tenants.
     pub fn only(tenants: impl IntoIterator<Item = TenantId>) -> Self {
         Self::Only(tenants.into_iter().collect())
     }
 
-    /// Whether this tenant is granted.
     pub fn include(&self, tenant: &TenantId) -> bool {
         match self {
             Self::Every => true,
@@ -62,7 +57,7 @@ impl Grants {
     }
 }
 
-/// Collects a caller's list; one asterisk in it grants every tenant.
+/// Collects a caller's list; a `*` in it grants every tenant.
 impl FromIterator<GrantedTo> for Grants {
     fn from_iter<Entries: IntoIterator<Item = GrantedTo>>(entries: Entries) -> Self {
         let mut only = BTreeSet::new();
@@ -76,7 +71,7 @@ impl FromIterator<GrantedTo> for Grants {
     }
 }
 
-/// Writes the list as it stands in the settings, in YAML.
+/// Writes the list as in the settings, in YAML.
 impl fmt::Display for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -95,7 +90,7 @@ mod tests {
     use bitrix24::TenantId;
 
     #[test]
-    fn an_asterisk_grants_every_tenant_whatever_stands_beside_it() {
+    fn an_asterisk_grants_every_tenant_whatever_else_is_listed() {
         let entries = ["acme", "*"].map(|text| GrantedTo::parse(text).unwrap());
         assert_eq!(entries.into_iter().collect::<Grants>(), Grants::Every);
     }

@@ -1,4 +1,4 @@
-//! What the settings keep of an API key.
+//! The entry of an API key in the settings.
 
 use std::fmt;
 
@@ -9,13 +9,9 @@ use thiserror::Error;
 use super::api_key::ApiKey;
 use store::key_text::KeyId;
 
-/// Length of a SHA-256 sum, in bytes.
 const HASH_BYTES: usize = 32;
 
-/// The SHA-256 sum of a whole key.
-///
-/// A plain sum is enough: a key has 256 random bits, so there is nothing to guess and nothing that
-/// a slow hash would slow down.
+/// The SHA-256 of a whole key. A slow hash is not needed, because a key has 256 random bits.
 #[derive(Clone)]
 pub struct KeyHash([u8; HASH_BYTES]);
 
@@ -24,7 +20,7 @@ impl KeyHash {
         Self(Sha256::digest(key.as_bytes()).into())
     }
 
-    /// Whether it is the sum of this key, in a time that does not depend on how much of it agrees.
+    /// Whether this is the hash of the key. Compares in constant time.
     pub(super) fn matches(&self, key: &ApiKey<'_>) -> bool {
         Self::of(key.expose()).0.ct_eq(&self.0).into()
     }
@@ -49,27 +45,25 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-/// One entry of `auth.callers[].keys`: `<key id>:<SHA-256 of the whole key, 64 hexadecimal
-/// digits>`.
+/// An entry of `auth.callers[].keys`: `<key id>:<SHA-256 of the whole key, 64 hexadecimal digits>`.
 #[derive(Clone, Debug)]
 pub struct KeyEntry {
     id: KeyId,
     hash: KeyHash,
 }
 
-/// Why a text is no [`KeyEntry`]. Never quotes the text, which may be a key.
+/// Why a text is not a [`KeyEntry`]. Never quotes the text, which may be a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidKeyEntry {
-    /// A key in clear text where its hash belongs.
+    /// A key in clear text instead of its hash.
     #[error(
-        "is an API key itself; keep only its hash here, and make a new key with `openlines keys new`, because \
-         this one has been written down"
+        "is an API key; give only its hash here, and generate a new key with `openlines keys new`, because \
+         this one is exposed"
     )]
     ClearKey,
-    /// Anything else.
     #[error(
-        "has not the form <12 characters>:<64 hexadecimal digits>; paste the entry that `openlines keys new` \
-         prints"
+        "does not have the form <12 characters>:<64 hexadecimal digits>; paste the entry that \
+         `openlines keys new` prints"
     )]
     Form,
 }
@@ -79,11 +73,6 @@ impl KeyEntry {
         Self { id, hash }
     }
 
-    /// Reads an entry of the settings.
-    ///
-    /// # Errors
-    ///
-    /// Says whether it is a key instead of a hash, or something else.
     pub fn parse(text: &str) -> Result<Self, InvalidKeyEntry> {
         if ApiKey::parse(text).is_some() {
             return Err(InvalidKeyEntry::ClearKey);
@@ -95,7 +84,6 @@ impl KeyEntry {
         }
     }
 
-    /// The public id of the key.
     pub fn id(&self) -> &KeyId {
         &self.id
     }
@@ -105,7 +93,7 @@ impl KeyEntry {
     }
 }
 
-/// Writes the entry as it stands in the settings.
+/// Writes the entry as in the settings.
 impl fmt::Display for KeyEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.id)?;

@@ -1,4 +1,4 @@
-//! The connections of the end point: few, short, and one request each.
+//! The connections of the endpoint: few, short, and one request each.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,28 +15,28 @@ use tokio_util::task::TaskTracker;
 use super::entrance;
 use super::work::Work;
 
-/// How many connections there may be. More wait to be accepted.
+/// The most open connections. More wait to be accepted.
 const CONNECTIONS: usize = 256;
-/// How long the head of a request may take.
+/// Timeout for the head of a request.
 const HEAD: Duration = Duration::from_secs(5);
-/// How long a connection may last, its answer included. Bitrix24 gives up on handlers earlier.
+/// The longest duration of a connection. Bitrix24 gives up on handlers earlier.
 const CONNECTION: Duration = Duration::from_secs(15);
-/// The size of the head, in bytes. What Bitrix24 and a proxy in front write has about one thousand.
+/// Largest head, in bytes. Those of Bitrix24 behind a proxy have about 1,000.
 const HEAD_BYTES: usize = 16 * 1024;
-/// The number of headers.
+/// The most headers.
 const HEADERS: usize = 64;
-/// How long requests that have arrived may still be read when the service stops.
+/// Timeout for open requests during a graceful shutdown.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
-/// How long accepting pauses when the machine has no more sockets to give.
+/// The pause after a failed accept, such as for lack of sockets.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts connections until `stop` completes, and waits a moment for those that are open.
+/// Accepts connections until `stop` completes, then waits shortly for open ones.
 pub(super) async fn serve(listener: TcpListener, work: Arc<Work>, stop: impl Future<Output = ()>) {
     let (open, cut) = (TaskTracker::new(), CancellationToken::new());
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let accepting = async {
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
                 return;
             };
             match listener.accept().await {
@@ -44,11 +44,11 @@ pub(super) async fn serve(listener: TcpListener, work: Arc<Work>, stop: impl Fut
                     let serving = connection(stream, Arc::clone(&work), cut.clone());
                     open.spawn(async move {
                         serving.await;
-                        drop(place);
+                        drop(slot);
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -80,7 +80,7 @@ async fn connection(stream: TcpStream, work: Arc<Work>, cut: CancellationToken) 
         .max_headers(HEADERS)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
-    // How a connection ends is nothing to anybody but its client.
+    // Only the client cares about the end of its connection.
     tokio::select! {
         _ = tokio::time::timeout(CONNECTION, serving) => {}
         () = cut.cancelled() => {}

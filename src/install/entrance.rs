@@ -1,4 +1,4 @@
-//! The door: what is no event is turned away here, what is one gets a place in the queue.
+//! Rejects requests that are not events, and queues events.
 
 use std::sync::Arc;
 
@@ -11,34 +11,34 @@ use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use super::PATH;
 use super::form::Form;
 use super::notice::Notice;
-use super::outcome::{Outcome, What};
+use super::outcome::{Kind, Outcome};
 use super::work::{QueueFull, Work};
 use crate::tenant::Application;
 
-/// The largest body, in bytes. Events have fewer than two thousand.
+/// Largest body, in bytes. Events have fewer than 2,000.
 const BODY_BYTES: usize = 64 * 1024;
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Answers a request. The answers tell form from nonsense and nothing else.
+/// Responds to a request. The response reveals only whether the request is well-formed.
 pub(super) async fn answer<B>(request: Request<B>, work: &Arc<Work>) -> Response<Empty<Bytes>>
 where
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
     let status = match accept(request, work).await {
         Ok((application, notice)) => {
-            let what = notice.what();
-            match Arc::clone(work).take(application, notice) {
+            let kind = notice.kind();
+            match Arc::clone(work).enqueue(application, notice) {
                 Ok(()) => StatusCode::OK,
                 Err(QueueFull) => {
-                    work.count(what, Outcome::Busy);
-                    tracing::warn!("too many installation events wait: one is lost");
+                    work.count(kind, Outcome::Busy);
+                    tracing::warn!("the queue of installation events is full; lost an event");
                     StatusCode::SERVICE_UNAVAILABLE
                 }
             }
         }
         Err(status) => {
-            work.count(What::Other, Outcome::Malformed);
-            tracing::info!(status = status.as_u16(), "a request is no event");
+            work.count(Kind::Other, Outcome::Malformed);
+            tracing::info!(status = status.as_u16(), "a request is not an event");
             status
         }
     };
@@ -51,7 +51,7 @@ where
     response
 }
 
-/// Reads the event, or says with which status it is turned away.
+/// Reads the event. The error is the status of the response.
 async fn accept<B>(request: Request<B>, work: &Work) -> Result<(Application, Notice), StatusCode>
 where
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
@@ -85,7 +85,7 @@ where
     Ok((application.clone(), notice))
 }
 
-/// Whether a content type is that of a form, whatever its parameters.
+/// Whether the content type is that of a form, with any parameters.
 fn is_form(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(|value| {
         let media_type = value.split(';').next().unwrap_or_default();

@@ -1,21 +1,20 @@
-//! A form with PHP's brackets, as far as events need it: `auth[member_id]` is a name like any other.
+//! Forms of events. PHP's brackets are not interpreted: `auth[member_id]` is an ordinary name.
 
 use std::collections::HashMap;
 
 use secrecy::SecretString;
 
-/// Most fields that are read. Events have fewer than 30.
+/// The most fields. Events have fewer than 30.
 const MAXIMUM_FIELDS: usize = 200;
 
-/// The fields of a form. They hold secrets and are never shown.
+/// The fields of a form. They hold secrets, so there is no `Debug` form.
 pub(super) struct Form(HashMap<String, String>);
 
-/// The body is no form of an event: not text, too many fields, or a field twice.
+/// The body is not the form of an event: not text, too many fields, or a duplicate field.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
 impl Form {
-    /// Reads a body.
     pub(super) fn read(body: &[u8]) -> Result<Self, Malformed> {
         let mut fields = HashMap::new();
         for (name, value) in form_urlencoded::parse(body) {
@@ -23,7 +22,7 @@ impl Form {
                 .iter()
                 .any(|text| text.contains(char::REPLACEMENT_CHARACTER));
             let before = fields.insert(name.into_owned(), value.into_owned());
-            // Of a field that is there twice two readers could read different ones.
+            // Two readers could use different ones of duplicate fields.
             if !is_text || before.is_some() || fields.len() > MAXIMUM_FIELDS {
                 return Err(Malformed);
             }
@@ -31,25 +30,24 @@ impl Form {
         Ok(Self(fields))
     }
 
-    /// A field, unless it is missing or empty.
+    /// A field; `None` if it is missing or empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.get(name)?;
         (!value.is_empty()).then_some(value.as_str())
     }
 
-    /// A field that must be there.
+    /// A required field.
     pub(super) fn require(&self, name: &str) -> Result<&str, Malformed> {
         self.get(name).ok_or(Malformed)
     }
 
-    /// A secret that must be there: visible ASCII characters, as it will travel in requests.
+    /// A required secret: visible ASCII characters, because requests will contain it.
     pub(super) fn require_secret(&self, name: &str) -> Result<SecretString, Malformed> {
         let value = self.require(name)?;
         let is_visible = value.bytes().all(|byte| byte.is_ascii_graphic());
         is_visible.then(|| value.into()).ok_or(Malformed)
     }
 
-    /// A whole number.
     pub(super) fn integer(&self, name: &str) -> Option<i64> {
         self.get(name)?.trim().parse().ok()
     }

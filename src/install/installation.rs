@@ -1,4 +1,4 @@
-//! An installation is proven, and its portal becomes a tenant.
+//! Verifies an installation and makes its portal a tenant.
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::notice::Installed;
 use super::outcome::Outcome;
-use super::work::{Trouble, Work};
+use super::work::{Retry, Work};
 use crate::audit::{self, Action, Actor};
 use crate::tenant::Application;
 use bitrix24::TenantId;
@@ -16,26 +16,26 @@ use bitrix24::{
 };
 use store::{CreateError, ModifyError, Origin, StoredApplication, StoredCredentials, StoredTenant};
 
-/// What the authorization server has confirmed of an installation.
+/// An installation that the authorization server confirmed.
 struct Proven<'a> {
     installed: &'a Installed,
     server: AuthorizationServer,
     portal: PortalAddress,
-    /// As the store keeps it.
+    /// In the store's form.
     portal_text: String,
     scopes: Vec<String>,
     expires_at: Timestamp,
 }
 
 impl Work {
-    /// Proves an installation and takes it over.
+    /// Verifies an installation and stores it.
     pub(super) async fn installation(
         &self,
         application: &Application,
         installed: &Installed,
         arrived: Timestamp,
-    ) -> Result<Outcome, Trouble> {
-        let policy = &self.ends.policy;
+    ) -> Result<Outcome, Retry> {
+        let policy = &self.endpoint.policy;
         let Ok(server) = AuthorizationServer::parse(&installed.server_endpoint, policy) else {
             return Ok(Outcome::ServerNotListed);
         };
@@ -44,14 +44,14 @@ impl Work {
             return Ok(Outcome::PortalNotAllowed);
         }
         let (client_id, member_id) = (&application.client_id, &installed.member_id);
-        let known = self.ends.store.of_member(client_id, member_id).await?;
-        if known.is_some_and(|tenant| installed.is_taken_over(&tenant)) {
+        let known = self.endpoint.store.of_member(client_id, member_id).await?;
+        if known.is_some_and(|tenant| installed.is_stored_in(&tenant)) {
             return Ok(Outcome::AlreadyKnown);
         }
-        let deadline = Instant::now() + self.ends.timeout;
-        let asked = &self.ends.client;
+        let deadline = Instant::now() + self.endpoint.timeout;
+        let asked = &self.endpoint.client;
         let asked = asked.application_info(&server, &installed.access_token, deadline);
-        let info = asked.await.map_err(|error| trouble(&error))?;
+        let info = asked.await.map_err(|error| retry(&error))?;
         let portal_text = match installed.confirmed_portal(application, &info) {
             Ok(portal) => portal,
             Err(outcome) => return Ok(outcome),
@@ -71,20 +71,20 @@ impl Work {
             },
             expires_at: installed.expires_at(arrived),
         };
-        self.take_over(application, &proven).await
+        self.store(application, &proven).await
     }
 
-    /// Enters the tenant, or gives the tenant that there is its new tokens.
-    async fn take_over(
+    /// Creates the tenant, or gives an existing one its new tokens.
+    async fn store(
         &self,
         application: &Application,
         proven: &Proven<'_>,
-    ) -> Result<Outcome, Trouble> {
-        let (store, installed) = (&self.ends.store, proven.installed);
+    ) -> Result<Outcome, Retry> {
+        let (store, installed) = (&self.endpoint.store, proven.installed);
         let (client_id, member_id) = (&application.client_id, &installed.member_id);
         let mut known = store.of_member(client_id, member_id).await?;
         if known.is_none() {
-            if !self.newest.enter(client_id, member_id, installed.sent_at) {
+            if !self.newest.record(client_id, member_id, installed.sent_at) {
                 return Ok(Outcome::OutOfTime);
             }
             let Some(tenant) = proven.tenant(application) else {
@@ -96,7 +96,7 @@ impl Work {
                     return Ok(Outcome::Created);
                 }
                 Err(CreateError::Store(error)) => return Err(error.into()),
-                // Another event of the portal was faster, or the id is somebody else's.
+                // Another event of the portal was faster, or another tenant has the id.
                 Err(CreateError::AlreadyExists) => {
                     known = store.of_member(client_id, member_id).await?;
                 }
@@ -106,14 +106,14 @@ impl Work {
             return Ok(Outcome::IdTaken);
         };
         let modified = store.modify(&known.id, |tenant| {
-            if installed.is_taken_over(tenant) {
+            if installed.is_stored_in(tenant) {
                 return Err(Outcome::AlreadyKnown);
             }
-            // Here, because nobody else writes now: of two events that come together the newer one wins.
-            if !self.newest.enter(client_id, member_id, installed.sent_at) {
+            // Inside the transaction, so that the newer one of two concurrent events wins.
+            if !self.newest.record(client_id, member_id, installed.sent_at) {
                 return Err(Outcome::OutOfTime);
             }
-            proven.refresh(application, tenant)
+            proven.update(application, tenant)
         });
         match modified.await {
             Ok(tenant) => {
@@ -121,23 +121,23 @@ impl Work {
                 Ok(Outcome::Reinstalled)
             }
             Err(ModifyError::Refused(outcome)) => Ok(outcome),
-            // It was deleted a moment ago: the next attempt enters it.
-            Err(ModifyError::NotFound) => Err(Trouble(Outcome::GaveUp)),
+            // It was just deleted: the next attempt creates it.
+            Err(ModifyError::NotFound) => Err(Retry(Outcome::GaveUp)),
             Err(ModifyError::Store(error)) => Err(error.into()),
         }
     }
 }
 
 impl Installed {
-    /// Whether a tenant has these tokens already.
-    fn is_taken_over(&self, tenant: &StoredTenant) -> bool {
+    /// Whether a tenant already has these tokens.
+    fn is_stored_in(&self, tenant: &StoredTenant) -> bool {
         tenant.application().is_some_and(|known| {
             same(known.access_token.as_ref(), &self.access_token)
                 || same(known.refresh_token.as_ref(), &self.refresh_token)
         })
     }
 
-    /// The portal's address, if the authorization server says of the token what the event says of itself.
+    /// The portal's address, if the authorization server confirms the event's claims.
     fn confirmed_portal(
         &self,
         application: &Application,
@@ -156,7 +156,7 @@ impl Installed {
             .ok_or(Outcome::ForeignPortal)
     }
 
-    /// When the access token expires by this machine's clock, if the event was not sent in the future.
+    /// When the access token expires, by this machine's clock.
     fn expires_at(&self, arrived: Timestamp) -> Timestamp {
         let life = token_life(self.expires_in_seconds);
         let life = SignedDuration::try_from(life).unwrap_or(SignedDuration::MAX);
@@ -166,7 +166,7 @@ impl Installed {
 }
 
 impl Proven<'_> {
-    /// The portal as a new tenant. `None` if its ids make no tenant id.
+    /// The portal as a new tenant; `None` if its ids do not form a tenant id.
     fn tenant(&self, application: &Application) -> Option<StoredTenant> {
         let member_id = self.installed.member_id.as_str().to_ascii_lowercase();
         let id = TenantId::parse(&format!("{}.{member_id}", application.name)).ok()?;
@@ -189,8 +189,8 @@ impl Proven<'_> {
         })
     }
 
-    /// Gives a tenant the new tokens. Whether it is disabled is the operator's matter and stays.
-    fn refresh(&self, application: &Application, tenant: &mut StoredTenant) -> Result<(), Outcome> {
+    /// Gives a tenant the new tokens. Does not enable a disabled tenant.
+    fn update(&self, application: &Application, tenant: &mut StoredTenant) -> Result<(), Outcome> {
         let StoredCredentials::Application(credentials) = &mut tenant.credentials else {
             return Err(Outcome::IdTaken);
         };
@@ -221,7 +221,7 @@ impl Proven<'_> {
     }
 }
 
-/// Whether a stored secret is this one, in a time that does not depend on where they differ.
+/// Compares secrets in constant time.
 pub(super) fn same(stored: Option<&SecretString>, given: &SecretString) -> bool {
     stored.is_some_and(|stored| {
         let (stored, given) = (stored.expose_secret(), given.expose_secret());
@@ -229,15 +229,15 @@ pub(super) fn same(stored: Option<&SecretString>, given: &SecretString) -> bool 
     })
 }
 
-/// What a failed question to an authorization server means for an event.
-fn trouble(error: &OAuthError) -> Trouble {
+/// The consequence of a failed request to an authorization server.
+fn retry(error: &OAuthError) -> Retry {
     let is_refusal = match error {
         OAuthError::NotSent(_) | OAuthError::Unanswered(_) => false,
         OAuthError::Refused(refusal) => refusal.consequence() != Consequence::RetryLater,
     };
     if is_refusal {
-        return Trouble(Outcome::TokenRefused);
+        return Retry(Outcome::TokenRefused);
     }
-    tracing::warn!(%error, "an installation cannot be proven for the moment");
-    Trouble(Outcome::GaveUp)
+    tracing::warn!(%error, "cannot verify an installation; retrying");
+    Retry(Outcome::GaveUp)
 }

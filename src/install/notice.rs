@@ -1,21 +1,20 @@
-//! An event as it claims to be. Nothing in it is proven.
+//! An event, with unverified claims.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::form::{Form, Malformed};
-use super::outcome::What;
+use super::outcome::Kind;
 use bitrix24::{MemberId, advertised};
 
-/// Longest member id, in characters: real ones have as many, and it becomes a part of a tenant's id.
+/// Longest member id, in characters: the length of real ones. It becomes a part of a tenant id.
 const MAXIMUM_MEMBER_ID_CHARACTERS: usize = 32;
 
-/// An event.
 #[derive(Debug)]
 pub(super) enum Notice {
     Installed(Box<Installed>),
     Removed(Removed),
-    /// Another event; it is nothing to this service.
+    /// Another event, which is ignored.
     Other,
 }
 
@@ -25,7 +24,7 @@ pub(super) struct Installed {
     pub(super) sent_at: Timestamp,
     pub(super) member_id: MemberId,
     pub(super) server_endpoint: String,
-    /// The portal's address by `client_endpoint` and by `domain`, as far as they are given.
+    /// The portal's address from `client_endpoint` and from `domain`, if present.
     pub(super) portals: Vec<String>,
     pub(super) scopes: Vec<String>,
     pub(super) expires_in_seconds: Option<i64>,
@@ -39,13 +38,12 @@ pub(super) struct Installed {
 pub(super) struct Removed {
     pub(super) sent_at: Timestamp,
     pub(super) member_id: MemberId,
-    /// Whether the administrator wants everything removed that the application has kept.
+    /// Whether the administrator wants the application's settings removed too.
     pub(super) clean: bool,
     pub(super) application_token: SecretString,
 }
 
 impl Notice {
-    /// Reads an event.
     pub(super) fn read(form: &Form) -> Result<Self, Malformed> {
         let event = form.require("event")?;
         if event.eq_ignore_ascii_case("ONAPPINSTALL") {
@@ -57,15 +55,14 @@ impl Notice {
         }
     }
 
-    pub(super) fn what(&self) -> What {
+    pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::Installed(_) => What::Install,
-            Self::Removed(_) => What::Uninstall,
-            Self::Other => What::Other,
+            Self::Installed(_) => Kind::Install,
+            Self::Removed(_) => Kind::Uninstall,
+            Self::Other => Kind::Other,
         }
     }
 
-    /// When it was sent, as it says.
     pub(super) fn sent_at(&self) -> Option<Timestamp> {
         match self {
             Self::Installed(installed) => Some(installed.sent_at),
@@ -74,7 +71,6 @@ impl Notice {
         }
     }
 
-    /// The portal that it claims to come from.
     pub(super) fn member_id(&self) -> Option<&MemberId> {
         match self {
             Self::Installed(installed) => Some(&installed.member_id),
@@ -86,7 +82,7 @@ impl Notice {
 
 impl Installed {
     fn read(form: &Form) -> Result<Self, Malformed> {
-        // What cannot be read stays as it is: it is an address of no portal that may be called.
+        // An unreadable address stays as it is, and is not allowed later.
         let by_endpoint = form.get("auth[client_endpoint]");
         let by_endpoint =
             by_endpoint.map(|url| advertised::address(url).unwrap_or_else(|| url.to_owned()));
@@ -160,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_installation_needs_what_it_is_judged_by() {
+    fn an_installation_needs_the_fields_that_are_verified() {
         assert!(matches!(read("more", "x"), Some(Notice::Installed(_))));
         for (name, _) in INSTALL {
             let is_optional = name == "auth[domain]";

@@ -1,18 +1,18 @@
-//! What became of an event.
+//! Outcomes of events.
 
-/// What an event is about.
+/// The kinds of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum What {
-    /// An installation: `ONAPPINSTALL`.
+pub enum Kind {
+    /// `ONAPPINSTALL`
     Install,
-    /// A removal: `ONAPPUNINSTALL`.
+    /// `ONAPPUNINSTALL`
     Uninstall,
-    /// Anything else, or nothing that could be read.
+    /// Other events, and requests that are not events.
     Other,
 }
 
-impl What {
-    /// The word for it in metrics and logs.
+impl Kind {
+    /// The label in metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Install => "install",
@@ -22,47 +22,30 @@ impl What {
     }
 }
 
-/// What became of an event.
+/// The outcome of an event. docs/installation.md explains each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The portal is a tenant now.
     Created,
-    /// The portal was a tenant, and has new tokens.
     Reinstalled,
-    /// The tenant is marked: a person has to install the application again.
     Uninstalled,
-    /// The event has been taken over before. Nothing changed.
     AlreadyKnown,
-    /// The event is none of the two. Nothing changed.
     Ignored,
-    /// The request is no event: wrong path, method, content type, size or form.
     Malformed,
-    /// More events wait than may. It was answered 503 and is lost, because Bitrix24 does not repeat it.
     Busy,
-    /// The event is too old, from the future, or older than one of the same portal that was taken over.
     OutOfTime,
-    /// The event names an authorization server that is not on the operator's list.
     ServerNotListed,
-    /// The portal's address is one that the operator does not allow.
     PortalNotAllowed,
-    /// The authorization server does not accept the access token.
     TokenRefused,
-    /// The access token is of another application.
     ForeignApplication,
-    /// The access token is of another portal, or of one under another address.
     ForeignPortal,
-    /// No tenant is of this application and portal.
     UnknownPortal,
-    /// The application token is not the one that the installation brought.
     WrongApplicationToken,
-    /// The tenant's id belongs to a tenant that is not of this application and portal.
     IdTaken,
-    /// The authorization server or the store was in trouble for as long as the event was repeated.
     GaveUp,
 }
 
 impl Outcome {
-    /// Every outcome, for docs/installation.md.
+    /// For the test of docs/installation.md.
     pub const ALL: [Self; 17] = [
         Self::Created,
         Self::Reinstalled,
@@ -83,7 +66,7 @@ impl Outcome {
         Self::GaveUp,
     ];
 
-    /// The word for it in metrics and logs.
+    /// The label in metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created",
@@ -106,7 +89,7 @@ impl Outcome {
         }
     }
 
-    /// Whether somebody should look at it: a forgery, a wrong setting, or an installation that was lost.
+    /// Whether an operator should look at it: a forgery, a wrong setting, or a lost installation.
     pub fn is_refusal(self) -> bool {
         match self {
             Self::Created

@@ -1,36 +1,34 @@
-//! A removal: its only proof is the application token that the installation brought.
+//! Verifies a removal by its only proof, the application token of the installation.
 
 use jiff::Timestamp;
 
 use super::installation::same;
 use super::notice::Removed;
 use super::outcome::Outcome;
-use super::work::{Trouble, Work};
+use super::work::{Retry, Work};
 use crate::audit::{self, Action, Actor};
-use crate::tenant::Application;
+use crate::tenant::{Application, UNINSTALLED};
 use store::{ModifyError, Reauthorization, StoredCredentials, StoredTenant};
 
-/// Why a person is needed then.
-const CAUSE: &str = "uninstalled";
-
 impl Work {
-    /// Marks the tenant of a portal that has removed the application. It is not deleted: an installation brings it back.
+    /// The tenant needs reauthorization until the application is installed again. It is not
+    /// deleted.
     pub(super) async fn removal(
         &self,
         application: &Application,
         removed: &Removed,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, Retry> {
         let (client_id, member_id) = (&application.client_id, &removed.member_id);
-        let known = self.ends.store.of_member(client_id, member_id).await?;
+        let known = self.endpoint.store.of_member(client_id, member_id).await?;
         let Some(known) = known else {
             return Ok(Outcome::UnknownPortal);
         };
-        let modified = self.ends.store.modify(&known.id, |tenant| {
+        let modified = self.endpoint.store.modify(&known.id, |tenant| {
             removed.is_proven_to(tenant)?;
-            if !self.newest.enter(client_id, member_id, removed.sent_at) {
+            if !self.newest.record(client_id, member_id, removed.sent_at) {
                 return Err(Outcome::OutOfTime);
             }
-            removed.mark(tenant)
+            removed.apply(tenant)
         });
         match modified.await {
             Ok(tenant) => {
@@ -61,21 +59,21 @@ impl Removed {
         .ok_or(Outcome::WrongApplicationToken)
     }
 
-    fn mark(&self, tenant: &mut StoredTenant) -> Result<(), Outcome> {
+    fn apply(&self, tenant: &mut StoredTenant) -> Result<(), Outcome> {
         let StoredCredentials::Application(application) = &mut tenant.credentials else {
             return Err(Outcome::UnknownPortal);
         };
-        let is_marked = tenant
+        let is_known = tenant
             .reauthorization
             .as_ref()
-            .is_some_and(|known| known.cause == CAUSE);
+            .is_some_and(|known| known.cause == UNINSTALLED);
         let has_tokens = application.access_token.is_some() || application.refresh_token.is_some();
-        if is_marked && !(self.clean && has_tokens) {
+        if is_known && !(self.clean && has_tokens) {
             return Err(Outcome::AlreadyKnown);
         }
-        if !is_marked {
+        if !is_known {
             tenant.reauthorization = Some(Reauthorization {
-                cause: CAUSE.to_owned(),
+                cause: UNINSTALLED.to_owned(),
                 since: Timestamp::now(),
             });
         }

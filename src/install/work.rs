@@ -1,4 +1,4 @@
-//! Events being worked on, in the background.
+//! Processes events in the background.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,109 +9,106 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::InstallationEnds;
+use super::InstallationEndpoint;
 use super::newest::Newest;
 use super::notice::Notice;
-use super::outcome::{Outcome, What};
+use super::outcome::{Kind, Outcome};
 use crate::tenant::Application;
 use store::StoreError;
 
-/// How many events may wait or be worked on. Each holds less than its 64 KiB of form.
-const PLACES: usize = 1000;
-/// How many events are worked on at once, so that a flood does not become one at the authorization server.
+/// The queue's capacity. Each event needs less than the 64 KiB of its form.
+const CAPACITY: usize = 1000;
+/// Events processed concurrently, so that a flood does not reach the authorization server.
 const AT_ONCE: usize = 8;
-/// How often an access token is shown that the authorization server does not accept: it may be newer than what the
-/// server knows, but mostly it is forged.
-const TRIES_OF_A_REFUSED_TOKEN: u32 = 3;
-/// How old an event may be. An older one is a replay, or its tokens are worth little.
+/// How often a refused access token is tried: the authorization server may not know a new token
+/// yet, but most refused tokens are forged.
+const ATTEMPTS_WITH_REFUSED_TOKEN: u32 = 3;
+/// The maximum age of an event. An older one is a replay, or its tokens expire soon.
 const OLDEST: SignedDuration = SignedDuration::from_mins(10);
-/// How far in the future an event may be, for clocks that differ.
+/// How far in the future an event may be, because clocks differ.
 const EARLIEST: SignedDuration = SignedDuration::from_mins(5);
-/// What the store may need after the last question to an authorization server.
+/// Time for the store after the last request to an authorization server.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
-/// No place is left.
 pub(super) struct QueueFull;
 
-/// An attempt without an outcome: it may go better later. If it never does, this is the outcome.
+/// The attempt may succeed later. If all retries fail, this is the outcome.
 #[derive(Debug)]
-pub(super) struct Trouble(pub(super) Outcome);
+pub(super) struct Retry(pub(super) Outcome);
 
-/// The events being worked on, and what is needed for it.
 pub(super) struct Work {
-    pub(super) ends: InstallationEnds,
+    pub(super) endpoint: InstallationEndpoint,
     pub(super) newest: Newest,
-    places: Arc<Semaphore>,
+    capacity: Arc<Semaphore>,
     turns: Semaphore,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
 
 impl Work {
-    pub(super) fn new(ends: InstallationEnds) -> Arc<Self> {
+    pub(super) fn new(endpoint: InstallationEndpoint) -> Arc<Self> {
         Arc::new(Self {
-            ends,
+            endpoint,
             newest: Newest::default(),
-            places: Arc::new(Semaphore::new(PLACES)),
+            capacity: Arc::new(Semaphore::new(CAPACITY)),
             turns: Semaphore::new(AT_ONCE),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         })
     }
 
-    /// The application with this name.
     pub(super) fn application(&self, name: &str) -> Option<&Application> {
-        self.ends.applications.by_name(name)
+        self.endpoint.applications.by_name(name)
     }
 
-    pub(super) fn count(&self, what: What, outcome: Outcome) {
-        let metrics = &self.ends.metrics;
-        metrics.installation(what.as_str(), outcome.as_str());
+    pub(super) fn count(&self, kind: Kind, outcome: Outcome) {
+        let metrics = &self.endpoint.metrics;
+        metrics.installation(kind.as_str(), outcome.as_str());
     }
 
-    /// Gives an event a place, and works on it behind the answer.
-    pub(super) fn take(
+    /// Queues an event and processes it after the response.
+    pub(super) fn enqueue(
         self: Arc<Self>,
         application: Application,
         notice: Notice,
     ) -> Result<(), QueueFull> {
-        let place = Arc::clone(&self.places)
+        let slot = Arc::clone(&self.capacity)
             .try_acquire_owned()
             .map_err(|_| QueueFull)?;
         let tasks = self.tasks.clone();
-        tasks.spawn(async move { self.handle(&application, &notice, place).await });
+        tasks.spawn(async move { self.handle(&application, &notice, slot).await });
         Ok(())
     }
 
-    /// Ends the work: what waits is tried once more, and what takes longer than that is given up.
+    /// Retries queued events once, and abandons events that take longer.
     pub(super) async fn finish(&self, timeout: Duration) {
         self.stopping.cancel();
         self.tasks.close();
-        let patience = timeout.saturating_add(LAST_WRITE);
-        if tokio::time::timeout(patience, self.tasks.wait())
+        let timeout = timeout.saturating_add(LAST_WRITE);
+        if tokio::time::timeout(timeout, self.tasks.wait())
             .await
             .is_err()
         {
             tracing::warn!(
                 events = self.tasks.len(),
-                "installation events were given up, because the service stops"
+                "abandoned installation events during shutdown"
             );
         }
     }
 
     async fn handle(&self, application: &Application, notice: &Notice, _: OwnedSemaphorePermit) {
         let outcome = self.outcome(application, notice).await;
-        let what = notice.what();
-        self.count(what, outcome);
+        let kind = notice.kind();
+        self.count(kind, outcome);
         let member_id = notice.member_id().map(tracing::field::display);
-        let (event, result) = (what.as_str(), outcome.as_str());
+        let (event, result) = (kind.as_str(), outcome.as_str());
         if outcome.is_refusal() {
             tracing::warn!(
                 event,
                 result,
                 application = %application.name,
                 member_id,
-                "an installation event was refused"
+                "refused an installation event"
             );
         } else {
             tracing::info!(
@@ -119,7 +116,7 @@ impl Work {
                 result,
                 application = %application.name,
                 member_id,
-                "an installation event was handled"
+                "processed an installation event"
             );
         }
     }
@@ -129,23 +126,23 @@ impl Work {
         if notice.sent_at().is_some_and(|at| !is_timely(at, arrived.0)) {
             return Outcome::OutOfTime;
         }
-        let patience = self.ends.patience;
-        let mut pause = patience.first;
+        let retries = self.endpoint.retries;
+        let mut pause = retries.first;
         let mut refused = 0;
         loop {
             let is_last = self.stopping.is_cancelled();
-            let Trouble(outcome) = match self.attempt(application, notice, arrived.0).await {
+            let Retry(outcome) = match self.attempt(application, notice, arrived.0).await {
                 Ok(outcome) => return outcome,
-                Err(trouble) => trouble,
+                Err(retry) => retry,
             };
             refused += u32::from(outcome == Outcome::TokenRefused);
-            let is_too_late = arrived.1.elapsed().saturating_add(pause) > patience.total;
-            if is_last || is_too_late || refused >= TRIES_OF_A_REFUSED_TOKEN {
+            let is_too_late = arrived.1.elapsed().saturating_add(pause) > retries.total;
+            if is_last || is_too_late || refused >= ATTEMPTS_WITH_REFUSED_TOKEN {
                 return outcome;
             }
-            // A service that stops does not wait, and tries a last time at once.
+            // During shutdown, retry once at once.
             let _ = tokio::time::timeout(pause, self.stopping.cancelled()).await;
-            pause = pause.saturating_mul(2).min(patience.longest);
+            pause = pause.saturating_mul(2).min(retries.longest);
         }
     }
 
@@ -154,9 +151,9 @@ impl Work {
         application: &Application,
         notice: &Notice,
         arrived: Timestamp,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, Retry> {
         let Ok(_turn) = self.turns.acquire().await else {
-            return Err(Trouble(Outcome::GaveUp));
+            return Err(Retry(Outcome::GaveUp));
         };
         match notice {
             Notice::Installed(installed) => {
@@ -168,19 +165,18 @@ impl Work {
     }
 }
 
-/// Whether an event that says it was sent then may have been sent just now.
+/// Whether the time of an event is close enough to now.
 fn is_timely(sent_at: Timestamp, now: Timestamp) -> bool {
     let age = now.duration_since(sent_at);
     age <= OLDEST && age >= -EARLIEST
 }
 
-/// The store is in trouble; the event is worth another attempt.
-impl From<StoreError> for Trouble {
+impl From<StoreError> for Retry {
     fn from(error: StoreError) -> Self {
         tracing::warn!(
             error = %error,
             cause = std::error::Error::source(&error).map(tracing::field::display),
-            "an installation event met trouble with the store"
+            "cannot store an installation event; retrying"
         );
         Self(Outcome::GaveUp)
     }

@@ -1,8 +1,10 @@
-//! What opens a tenant's portal now: the access token, refreshed when a call needs it, and the portal's address after a rename.
+//! A tenant's current credential: refreshes the access token on demand, and follows a renamed
+//! portal to its new address.
 //!
-//! Bitrix24's refresh tokens work once, so two refreshes at the same time would shut the tenant out. Here one runs at a time: in this
-//! process by [`Singleflight`], among replicas by a lease in the store. It runs in a task of its own, so that a caller that gives up
-//! breaks nothing, and the new pair is in the store before anybody uses it.
+//! Bitrix24's refresh tokens are single-use, so two concurrent refreshes would lock the tenant out.
+//! Only one runs at a time: in this process through [`Singleflight`], among replicas through a
+//! lease in the store. A refresh runs in its own task, so cancelling a call cannot interrupt it,
+//! and the new pair is stored before anyone uses it.
 
 mod error;
 mod lease;
@@ -23,25 +25,27 @@ use self::portal_move::PortalMove;
 use self::refresh::Refresh;
 use self::singleflight::Singleflight;
 use super::directory::{Directory, Tenant};
-use super::record::{Freshness, Record};
+use super::record::{Credentials, Freshness, Record};
 use crate::metrics::Metrics;
 use bitrix24::TenantId;
 use bitrix24::{Client, Credential, PortalAddress};
 use store::Reauthorization;
 use store::Store;
 
-/// How long after a failure for a passing cause the authorization server is left alone, so that hundreds of waiting calls do not
-/// each ask a server that is down.
+/// Backoff after a transient failure, so that hundreds of waiting calls do not each ask a server
+/// that is down.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// How long a call waits for a new token while its old one still works, at most: a third of the time that it has, too.
-const PATIENCE_WHILE_VALID: Duration = Duration::from_secs(3);
+/// How long a call waits for a new token while the old one is still valid; also at most a third of
+/// the time to its deadline.
+const TIMEOUT_WHILE_VALID: Duration = Duration::from_secs(3);
 
-/// How long a mark stands before a call tries again, where the cause can go away without new credentials: a bill is paid, a client
-/// secret in the settings is corrected.
-const MARK_STANDS: Duration = Duration::from_secs(15 * 60);
+/// After what time a call tries a refresh although the tenant needs reauthorization, if the cause
+/// can go away without new credentials: a bill is paid, a client secret in the settings is
+/// corrected.
+const RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 
-/// Causes that only new credentials remove.
+/// Causes that only new credentials resolve.
 const FINAL_CAUSES: [&str; 5] = [
     "invalid_grant",
     "bad_verification_code",
@@ -50,26 +54,27 @@ const FINAL_CAUSES: [&str; 5] = [
     UNINSTALLED,
 ];
 
-/// The cause of a mark: the portal's administrator has removed the application.
-const UNINSTALLED: &str = "uninstalled";
+/// Cause: the portal's administrator removed the application.
+pub(crate) const UNINSTALLED: &str = "uninstalled";
 
-/// How often a call looks for a token that has not expired already: once for itself, and again where a token was short-lived.
+/// How often a call looks for a valid token: the first time, and again if a new token was
+/// short-lived.
 const ROUNDS: usize = 3;
 
-/// Gives calls what opens the portal. Cheap to clone.
+/// Gives calls the current credential of a tenant. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct PortalAccess {
     parts: Arc<Parts>,
     running: Arc<Running>,
 }
 
-/// What refreshes and moves work with.
+/// The dependencies of refreshes and moves.
 #[derive(Debug)]
 struct Parts {
     directory: Directory,
     store: Store,
     client: Client,
-    /// How long an authorization server may take to answer.
+    /// Timeout of a request to an authorization server.
     timeout: Duration,
     metrics: Metrics,
 }
@@ -78,11 +83,12 @@ struct Parts {
 struct Running {
     refreshes: Singleflight<Result<Arc<Record>, AccessError>>,
     moves: Singleflight<Result<Arc<Record>, AccessError>>,
-    /// Failures for a passing cause that are younger than [`PAUSE`].
+    /// Transient failures of the last [`PAUSE`].
     recent_failures: Cache<TenantId, AccessError>,
 }
 
-/// Proof that the tenant has a credential that is not known to have expired. Only [`PortalAccess`] makes one.
+/// Proof that the tenant has a credential that is not known to have expired. Only [`PortalAccess`]
+/// makes one.
 #[derive(Clone, Debug)]
 pub struct Opened {
     tenant: Tenant,
@@ -90,25 +96,22 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Whose it is.
     pub fn tenant(&self) -> &Tenant {
         &self.tenant
     }
 
-    /// Where its portal is.
     pub fn portal(&self) -> &PortalAddress {
         self.tenant.portal()
     }
 
-    /// What opens the portal.
     pub fn credential(&self) -> &Credential {
         &self.credential
     }
 }
 
 impl PortalAccess {
-    /// Makes it. Refreshes run as tasks of `tasks`, so that a stop can wait for them; `timeout` is how long an authorization server
-    /// may take to answer.
+    /// Refreshes run as tasks of `tasks`, so that a shutdown can wait for them. `timeout` limits
+    /// each request to an authorization server.
     pub fn new(
         directory: Directory,
         store: Store,
@@ -135,35 +138,31 @@ impl PortalAccess {
         }
     }
 
-    /// Gives the tenant's credential, refreshed if it has expired or is about to.
-    ///
-    /// # Errors
-    ///
-    /// [`AccessError`]; nothing was sent to the portal.
+    /// Returns the tenant's credential, refreshed if it has expired or is about to.
     pub async fn open(&self, tenant: Tenant, deadline: Instant) -> Result<Opened, AccessError> {
         let mut tenant = tenant;
         let mut is_refreshed = false;
         for _ in 0..ROUNDS {
-            let grant = match &tenant.record().access {
-                super::record::Access::Webhook(credential) => {
+            let tokens = match &tenant.record().credentials {
+                Credentials::Webhook(credential) => {
                     let credential = Arc::clone(credential);
                     return Ok(Opened { tenant, credential });
                 }
-                super::record::Access::Application(grant) => grant,
+                Credentials::Application(tokens) => tokens,
             };
-            let token = grant.token.clone();
-            match (grant.freshness(), token) {
+            let token = tokens.token.clone();
+            match (tokens.freshness(), token) {
                 (Freshness::Fresh, Some(credential)) => return Ok(Opened { tenant, credential }),
                 (Freshness::Expiring, Some(credential)) => {
-                    // What was refreshed for this call is as good as it gets.
+                    // Another refresh would not bring a longer-lived token.
                     if is_refreshed {
                         return Ok(Opened { tenant, credential });
                     }
                     let now = Instant::now();
                     let third = deadline.saturating_duration_since(now) / 3;
-                    let patience = now + third.min(PATIENCE_WHILE_VALID);
-                    // Whatever hinders the refresh, the call can still be made.
-                    match self.refresh(&tenant, patience, Insistence::None).await {
+                    let timeout = now + third.min(TIMEOUT_WHILE_VALID);
+                    // If the refresh fails, the old token is still valid.
+                    match self.refresh(&tenant, timeout, Insistence::None).await {
                         Ok(refreshed) => tenant = refreshed,
                         Err(_) => return Ok(Opened { tenant, credential }),
                     }
@@ -175,15 +174,11 @@ impl PortalAccess {
             is_refreshed = true;
         }
         Err(AccessError::AuthorizationServerUnavailable {
-            failure: "it grants tokens that expire at once".to_owned(),
+            failure: "it issues tokens that expire at once".to_owned(),
         })
     }
 
-    /// Gives the credential that comes after the one that the portal calls expired.
-    ///
-    /// # Errors
-    ///
-    /// [`AccessError`]; [`AccessError::NotRefreshable`] if there is nothing to refresh it with.
+    /// Returns a new credential after the portal called this one expired.
     pub async fn reopen(&self, opened: &Opened, deadline: Instant) -> Result<Opened, AccessError> {
         let refreshed = self
             .refresh(&opened.tenant, deadline, Insistence::None)
@@ -191,8 +186,8 @@ impl PortalAccess {
         self.open(refreshed, deadline).await
     }
 
-    /// Gives a newer credential than the one that the portal does not know, if there is one: another replica, or an administrator,
-    /// may have replaced it. Refreshes nothing.
+    /// Returns a newer credential after the portal rejected this one, if another replica or an
+    /// administrator replaced it. Does not refresh.
     pub async fn newer(&self, opened: &Opened, deadline: Instant) -> Option<Opened> {
         let id = opened.tenant.id();
         let reread = self.parts.directory.reread(id);
@@ -203,18 +198,14 @@ impl PortalAccess {
         self.open(refreshed, deadline).await.ok()
     }
 
-    /// Gives a credential for a person who wants to know whether the tenant works: a refresh is tried even where calls no longer
-    /// try.
-    ///
-    /// # Errors
-    ///
-    /// [`AccessError`]; [`AccessError::NotRefreshable`] if there is nothing to refresh it with.
+    /// Returns a credential for a verification, which tries a refresh even if the tenant needs
+    /// reauthorization.
     pub async fn verify(&self, tenant: Tenant, deadline: Instant) -> Result<Opened, AccessError> {
         let is_stale = tenant
-            .grant()
-            .is_some_and(|grant| grant.freshness() == Freshness::Stale);
+            .tokens()
+            .is_some_and(|tokens| tokens.freshness() == Freshness::Stale);
         let tenant = if is_stale || tenant.record().reauthorization.is_some() {
-            self.refresh(&tenant, deadline, Insistence::OfAPerson)
+            self.refresh(&tenant, deadline, Insistence::Verification)
                 .await?
         } else {
             tenant
@@ -222,11 +213,7 @@ impl PortalAccess {
         self.open(tenant, deadline).await
     }
 
-    /// Follows the portal to the address that it has redirected to, once that is verified and stored.
-    ///
-    /// # Errors
-    ///
-    /// [`AccessError`]; [`AccessError::MoveRefused`] if the new address is not proven to be the same portal's.
+    /// Follows the portal to the address of its redirect, after verifying and storing that address.
     pub async fn follow(
         &self,
         opened: &Opened,
@@ -234,7 +221,7 @@ impl PortalAccess {
         deadline: Instant,
     ) -> Result<Opened, AccessError> {
         match self.follow_once(opened, new_address, deadline).await {
-            // The portal would have told that the token has expired, but only at its new address.
+            // Only the portal at its new address would have said that the token has expired.
             Err(AccessError::MoveRefused {
                 new_address: refused,
                 reason: MoveRefused::TokenExpired,
@@ -279,13 +266,16 @@ impl PortalAccess {
                 return Ok(tenant.refreshed(newest));
             }
             if insistence == Insistence::None
-                && let Some(mark) = newest.reauthorization.as_ref().filter(|mark| stands(mark))
+                && let Some(needed) = newest
+                    .reauthorization
+                    .as_ref()
+                    .filter(|needed| stands(needed))
             {
-                let cause = mark.cause.clone();
+                let cause = needed.cause.clone();
                 return Err(AccessError::ReauthorizationRequired { cause });
             }
         }
-        if !tenant.grant().is_some_and(|grant| grant.is_refreshable) {
+        if !tenant.tokens().is_some_and(|tokens| tokens.is_refreshable) {
             return Err(AccessError::NotRefreshable);
         }
         if let Some(error) = self.running.recent_failures.get(id)
@@ -299,7 +289,7 @@ impl PortalAccess {
             async move {
                 let refreshed = refresh.run().await;
                 if let Err(error) = &refreshed
-                    && error.passes()
+                    && error.is_transient()
                 {
                     recent_failures.insert(id, error.clone());
                 }
@@ -311,19 +301,19 @@ impl PortalAccess {
     }
 }
 
-/// Whether a refresh is tried although the tenant is marked.
+/// Whether a refresh is tried although the tenant needs reauthorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Insistence {
     None,
-    OfAPerson,
+    Verification,
 }
 
-/// Whether calls of a tenant that needs reauthorization need not try.
-fn stands(mark: &Reauthorization) -> bool {
-    let age = Timestamp::now().duration_since(mark.since);
-    let is_young = Duration::try_from(age).is_ok_and(|age| age < MARK_STANDS);
+/// Whether calls of a tenant that needs reauthorization fail without trying a refresh.
+fn stands(needed: &Reauthorization) -> bool {
+    let age = Timestamp::now().duration_since(needed.since);
+    let is_young = Duration::try_from(age).is_ok_and(|age| age < RETRY_AFTER);
     is_young
         || FINAL_CAUSES
             .iter()
-            .any(|cause| mark.cause.eq_ignore_ascii_case(cause))
+            .any(|cause| needed.cause.eq_ignore_ascii_case(cause))
 }

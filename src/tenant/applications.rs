@@ -8,42 +8,34 @@ use thiserror::Error;
 
 use bitrix24::ClientId;
 
-/// Longest name, in characters: with a dot and a member id of 32 characters it still fits into a tenant's id of 63.
+/// Longest name, in characters: with a dot and a member id of 32 it fits into a tenant id of 63.
 const MAXIMUM_CHARACTERS: usize = 30;
 
-/// The name of an application in settings, in the address that Bitrix24 calls, and in the ids of tenants that installed it:
-/// 1–30 lower-case ASCII letters, digits and `-`, the first a letter.
+/// The name of an application in the settings, in the URL that Bitrix24 calls, and in tenant ids:
+/// 1–30 lower-case ASCII letters, digits and `-`, starting with a letter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ApplicationName(Box<str>);
 
 /// The text breaks the rule of [`ApplicationName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "is no application name; give 1 to 30 lower-case ASCII letters, digits and '-', the first a letter"
+    "is not an application name; give 1 to 30 lower-case ASCII letters, digits and '-', starting with a letter"
 )]
 pub struct InvalidApplicationName;
 
-/// An application with the secret that proves it to the authorization server.
+/// An application with its secret.
 #[derive(Clone, Debug)]
 pub struct Application {
-    /// What people call it.
     pub name: ApplicationName,
-    /// Its id at Bitrix24.
     pub client_id: ClientId,
-    /// Its secret at Bitrix24.
     pub client_secret: SecretString,
 }
 
-/// All applications of the settings; no name and no client id twice. Cheap to clone.
+/// The applications of the settings, with distinct names and client ids. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Applications(Arc<Vec<Application>>);
 
 impl ApplicationName {
-    /// Reads a name.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidApplicationName`].
     pub fn parse(text: &str) -> Result<Self, InvalidApplicationName> {
         let starts = text
             .bytes()
@@ -58,7 +50,6 @@ impl ApplicationName {
             .ok_or(InvalidApplicationName)
     }
 
-    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -71,22 +62,19 @@ impl fmt::Display for ApplicationName {
 }
 
 impl Applications {
-    /// Takes over applications whose names and client ids all differ.
+    /// The names and client ids must be distinct.
     pub fn new(applications: Vec<Application>) -> Self {
         Self(Arc::new(applications))
     }
 
-    /// The application with this name.
     pub fn by_name(&self, name: &str) -> Option<&Application> {
         self.iter().find(|known| known.name.as_str() == name)
     }
 
-    /// The application with this client id.
     pub fn by_client_id(&self, client_id: &ClientId) -> Option<&Application> {
         self.iter().find(|known| known.client_id == *client_id)
     }
 
-    /// The applications one by one.
     pub fn iter(&self) -> impl Iterator<Item = &Application> {
         self.0.iter()
     }

@@ -1,7 +1,7 @@
-//! All tenants, and the proof that a caller may act for one.
+//! The directory of tenants, and the proof that a caller may act for one.
 //!
-//! The directory keeps the tenants that calls were made for; it reads each once and learns of changes from the [feed]. So a call
-//! touches no database, and tenants that nobody uses cost no memory.
+//! Caches the tenants in use and learns of changes from the [feed]. So a call needs no database,
+//! and unused tenants need no memory.
 
 mod feed;
 
@@ -13,7 +13,7 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use thiserror::Error;
 
-use super::record::{Grant, Judgement, Record, Unusable};
+use super::record::{ApplicationTokens, Judgement, Record, Unusable};
 use crate::auth::Caller;
 use crate::metrics::{Metrics, TenantLoad};
 use bitrix24::Plan;
@@ -22,7 +22,7 @@ use bitrix24::TenantId;
 use store::StoredTenant;
 use store::{Store, StoreError};
 
-/// All tenants this process serves. Cheap to clone.
+/// The tenants of this service. Cheap to clone.
 #[derive(Clone)]
 pub struct Directory {
     store: Store,
@@ -31,7 +31,7 @@ pub struct Directory {
     metrics: Metrics,
 }
 
-/// What is known of an id.
+/// The state of an id.
 #[derive(Clone, Debug)]
 enum Known {
     Absent,
@@ -44,24 +44,21 @@ enum Known {
 #[derive(Clone, Debug)]
 pub struct Tenant(Arc<Record>);
 
-/// Why no call can be made for a tenant.
+/// Why a caller cannot use a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ResolveError {
-    /// The caller may not act for the tenant, or there is no such tenant.
-    ///
-    /// One error for both, so that nobody can find out which tenants exist by asking.
-    #[error("the caller may not act for this tenant, or there is no such tenant")]
+    /// One error for both, so that callers cannot find out which tenants exist.
+    #[error("the caller may not act for this tenant, or it does not exist")]
     NotPermitted,
-    /// The tenant is there, and cannot be used.
     #[error(transparent)]
     Unusable(#[from] Unusable),
-    /// The tenant is not among those in memory, and the store does not answer.
-    #[error("the store does not answer")]
+    /// The tenant is not cached, and the store is unavailable.
+    #[error("the store is unavailable")]
     StoreUnavailable,
 }
 
 impl Directory {
-    /// Makes a directory that keeps at most `maximum_cached` tenants in memory.
+    /// Caches at most `maximum_cached` tenants.
     pub fn new(store: Store, judgement: Judgement, maximum_cached: u64, metrics: Metrics) -> Self {
         Self {
             store,
@@ -72,12 +69,8 @@ impl Directory {
     }
 
     /// Finds the tenant, if the caller may act for it.
-    ///
-    /// # Errors
-    ///
-    /// [`ResolveError`].
     pub async fn resolve(&self, caller: &Caller, id: &TenantId) -> Result<Tenant, ResolveError> {
-        // Before the store is asked, so that a caller's guesses cost nothing.
+        // Before the store is asked, so that guessed ids cost nothing.
         if !caller.may_act_for(id) {
             return Err(ResolveError::NotPermitted);
         }
@@ -88,16 +81,11 @@ impl Directory {
         }
     }
 
-    /// By what stored tenants are judged.
     pub fn judgement(&self) -> &Judgement {
         &self.judgement
     }
 
-    /// Takes over a tenant as the store has just confirmed it, unless something newer is known.
-    ///
-    /// # Errors
-    ///
-    /// The tenant cannot be used.
+    /// Updates a cached tenant with a state from the store, unless the cache has a newer one.
     pub(super) async fn put(&self, stored: &StoredTenant) -> Result<Arc<Record>, Unusable> {
         let judged = Record::judge(stored, &self.judgement).map(Arc::new);
         let revision = stored.revision;
@@ -105,7 +93,7 @@ impl Directory {
         self.known
             .entry_by_ref(&stored.id)
             .and_compute_with(|held| async move {
-                // What is not in memory is read when it is needed; what was deleted since must not come back.
+                // Cached tenants only: inserting here could bring back one deleted meanwhile.
                 match held.and_then(|held| held.into_value().revision()) {
                     Some(held) if held < revision => Op::Put(known),
                     Some(_) | None => Op::Nop,
@@ -115,7 +103,7 @@ impl Directory {
         judged
     }
 
-    /// The tenant's newest record in memory.
+    /// The cached record of a tenant.
     pub(super) async fn newest(&self, id: &TenantId) -> Option<Arc<Record>> {
         match self.known.get(id).await {
             Some(Known::Usable(record)) => Some(record),
@@ -123,12 +111,8 @@ impl Directory {
         }
     }
 
-    /// Reads the tenant again if it is in memory, because it was changed. One that cannot be read is forgotten, so that the next call
-    /// tells why.
-    ///
-    /// # Errors
-    ///
-    /// The store does not answer; the old state stays.
+    /// Reads a changed tenant again if it is cached. Removes a tenant that cannot be read, so that
+    /// the next call reports the cause. If the store is unavailable, the old state stays.
     pub async fn reread(&self, id: &TenantId) -> Result<(), StoreError> {
         let read = self
             .known
@@ -146,7 +130,7 @@ impl Directory {
         read.await.map(|_| ())
     }
 
-    /// Forgets everything: what is needed is read anew.
+    /// Empties the cache.
     fn forget(&self) {
         self.known.invalidate_all();
     }
@@ -155,8 +139,8 @@ impl Directory {
         if let Some(known) = self.known.get(id).await {
             return Ok(known);
         }
-        // The same kind of entry operation as in `reread`: both wait for each other, so that what was read before a change
-        // cannot be kept after it.
+        // An entry operation as in `reread`: the two exclude each other, so a state that was read
+        // before a change cannot replace the state after it.
         let entered = self
             .known
             .entry_by_ref(id)
@@ -180,9 +164,9 @@ impl Directory {
                 self.metrics.tenant_loaded(TenantLoad::Failed);
                 tracing::warn!(
                     error = crate::telemetry::chain(&error),
-                    "a tenant cannot be read"
+                    "cannot read a tenant"
                 );
-                // Not kept in memory: the key may come back any moment.
+                // Not cached, because the key may come back any moment.
                 Err(match error {
                     StoreError::Sealed { .. } => Unusable::Sealed.into(),
                     StoreError::Corrupt(_) => Unusable::Unreadable.into(),
@@ -209,7 +193,6 @@ impl Known {
         judged.map_or_else(|why| Self::Unusable { why, revision }, Self::Usable)
     }
 
-    /// None of a tenant that is not there.
     fn revision(&self) -> Option<i64> {
         match self {
             Self::Absent => None,
@@ -219,7 +202,7 @@ impl Known {
     }
 }
 
-/// Shows how many tenants are in memory only: there may be many.
+/// Shows only the number of cached tenants, because there may be many.
 impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Directory")
@@ -229,35 +212,33 @@ impl fmt::Debug for Directory {
 }
 
 impl Tenant {
-    /// The tenant's id.
     pub fn id(&self) -> &TenantId {
         &self.0.id
     }
 
-    /// Where the tenant's portal is.
     pub fn portal(&self) -> &PortalAddress {
         &self.0.portal
     }
 
-    /// How many requests its portal takes.
+    /// The rate limit of the portal.
     pub fn plan(&self) -> Plan {
         self.0.plan
     }
 
-    /// Whether calls are made in the context of an application.
+    /// Whether the credentials are those of an application.
     pub fn is_application(&self) -> bool {
-        self.0.grant().is_some()
+        self.0.tokens().is_some()
     }
 
     pub(super) fn record(&self) -> &Record {
         &self.0
     }
 
-    pub(super) fn grant(&self) -> Option<&Grant> {
-        self.0.grant()
+    pub(super) fn tokens(&self) -> Option<&ApplicationTokens> {
+        self.0.tokens()
     }
 
-    /// The same tenant in a newer state, for which the caller's right still stands.
+    /// The same tenant in a newer state. The caller's permission stays proven.
     pub(super) fn refreshed(&self, record: Arc<Record>) -> Self {
         debug_assert_eq!(self.0.id, record.id, "the proof is for one tenant");
         Self(record)

@@ -14,7 +14,7 @@ use bitrix24::Policy;
 use bitrix24::TenantId;
 use store::StoredTenant;
 
-/// Where tenants are read from, and by what they are judged: what it takes to read them again.
+/// The tenants file with the settings that its entries are checked against.
 #[derive(Clone, Debug)]
 pub struct TenantsSource {
     pub(crate) path: PathBuf,
@@ -23,18 +23,17 @@ pub struct TenantsSource {
     pub(crate) environment: Environment,
 }
 
-/// What reading a tenants file gave.
+/// The result of reading a tenants file.
 #[derive(Debug, Default)]
 pub(crate) struct TenantsFile {
-    /// The tenants without errors; all of them, if there are no errors.
+    /// The valid tenants; all tenants, if there are no errors.
     pub(crate) tenants: Vec<StoredTenant>,
-    /// Names of the environment variables that the file takes secrets from.
+    /// Names of the environment variables with secrets.
     pub(crate) variables: BTreeSet<String>,
-    /// Everything that is wrong with the file.
+    /// All errors of the file.
     pub(crate) errors: SettingErrors,
 }
 
-/// What the entries of a file are read with.
 struct Reading<'a> {
     policy: Option<&'a Policy>,
     applications: &'a Applications,
@@ -44,16 +43,11 @@ struct Reading<'a> {
 }
 
 impl TenantsSource {
-    /// Where the tenants are read from.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Reads the file again.
-    ///
-    /// # Errors
-    ///
-    /// All errors of the file.
     pub(super) fn read(&self) -> Result<Vec<StoredTenant>, SettingErrors> {
         let read = TenantsFile::read(
             &self.path,
@@ -70,7 +64,7 @@ impl TenantsSource {
 }
 
 impl TenantsFile {
-    /// Reads a file with the tenants' secrets, wherever they come from. Without a policy no address is judged.
+    /// Reads a file and its tenants' secrets. Without a policy, addresses are not checked.
     pub(crate) fn read(
         path: &Path,
         policy: Option<&Policy>,

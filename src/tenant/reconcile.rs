@@ -1,8 +1,8 @@
-//! The tenants file is taken over into the store: at start, and whenever it changes.
+//! Applies the tenants file to the store, at start and after every change of the file.
 //!
-//! An entry is taken over when it differs from the one that was taken over last. So tokens that were refreshed since, and what was
-//! changed by the tenant service, stay until somebody changes the entry. Tenants that the file no longer names stay too: they are
-//! reported.
+//! An entry is applied only if it differs from the entry that was applied last. So refreshed tokens
+//! and changes through the tenant service stay until the entry changes. Removing an entry does not
+//! delete the tenant; it is only reported.
 
 use super::file::same_tokens;
 use crate::audit::{self, Action, Actor};
@@ -12,27 +12,24 @@ use bitrix24::TenantId;
 use store::{CreateError, ModifyError, Store, StoreError};
 use store::{Origin, StoredCredentials, StoredTenant};
 
-/// How many ids a report names.
+/// The most ids in a log line.
 const NAMED: usize = 20;
 
-/// What a tenants file changed.
+/// The result of applying a tenants file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reconciled {
-    /// Tenants that were new.
     pub created: usize,
-    /// Tenants whose entry had changed.
     pub updated: usize,
-    /// Tenants whose entry is the one of last time.
     pub unchanged: usize,
-    /// Tenants that came from the file and are no longer in it.
+    /// Tenants of the file whose entry was removed.
     pub unlisted: Vec<TenantId>,
 }
 
-/// Takes over what has changed among the tenants of a file, and reports what the file no longer names.
+/// Applies the changed entries of a file, and reports removed ones.
 ///
 /// # Errors
 ///
-/// The store failed; what was taken over before stays.
+/// The store failed. Entries that were applied before stay applied.
 pub async fn reconcile(
     store: &Store,
     tenants: &[StoredTenant],
@@ -40,14 +37,14 @@ pub async fn reconcile(
 ) -> Result<Reconciled, StoreError> {
     let mut done = Reconciled::default();
     for tenant in tenants {
-        match take_over(store, tenant).await {
+        match apply(store, tenant).await {
             Ok(Some(Action::Created)) => done.created += 1,
             Ok(Some(_)) => done.updated += 1,
             Ok(None) => done.unchanged += 1,
-            // One that cannot be read does not keep the others away.
+            // A tenant that cannot be read does not prevent the others.
             Err(error @ (StoreError::Sealed { .. } | StoreError::Corrupt(_))) => {
                 let error = chain(&error);
-                tracing::error!(tenant = %tenant.id, error, "a tenant of the tenants file is not taken over");
+                tracing::error!(tenant = %tenant.id, error, "cannot apply an entry of the tenants file");
             }
             Err(error) => return Err(error),
         }
@@ -60,7 +57,7 @@ pub async fn reconcile(
         unchanged,
         ..
     } = done;
-    tracing::info!(created, updated, unchanged, "tenants file taken over");
+    tracing::info!(created, updated, unchanged, "applied the tenants file");
     if !done.unlisted.is_empty() {
         let named: Vec<&str> = done
             .unlisted
@@ -72,14 +69,14 @@ pub async fn reconcile(
         tracing::warn!(
             count,
             tenants,
-            "the tenants file no longer names these tenants; they stay until they are deleted with the tenant service"
+            "these tenants are no longer in the tenants file; delete them with the tenant service"
         );
     }
     Ok(done)
 }
 
-/// What was done with an entry; nothing if it is the one of last time.
-async fn take_over(store: &Store, entry: &StoredTenant) -> Result<Option<Action>, StoreError> {
+/// Applies an entry. Returns `None` if it has not changed.
+async fn apply(store: &Store, entry: &StoredTenant) -> Result<Option<Action>, StoreError> {
     loop {
         match store.tenant(&entry.id).await? {
             Some(stored) if stored.file_fingerprint == entry.file_fingerprint => return Ok(None),
@@ -98,7 +95,7 @@ async fn take_over(store: &Store, entry: &StoredTenant) -> Result<Option<Action>
                     );
                     return Ok(Some(Action::Created));
                 }
-                // Another replica reads the same file.
+                // Another replica applied the same entry.
                 Err(CreateError::AlreadyExists) => {}
                 Err(CreateError::Store(error)) => return Err(error),
             },
@@ -106,7 +103,7 @@ async fn take_over(store: &Store, entry: &StoredTenant) -> Result<Option<Action>
     }
 }
 
-/// The entry is the one of last time.
+/// The entry has not changed.
 struct Unchanged;
 
 /// `None` if the tenant was deleted meanwhile.
@@ -122,8 +119,9 @@ async fn update(store: &Store, entry: &StoredTenant) -> Result<Option<Option<Act
             tenant.member_id.clone_from(&entry.member_id);
         }
         let keep_tokens = same_tokens(tenant.file_fingerprint, entry.file_fingerprint);
-        take_credentials(&mut tenant.credentials, &entry.credentials, keep_tokens);
-        // Whatever was corrected, it is worth a try: where it was not enough, the next refresh marks the tenant again.
+        apply_credentials(&mut tenant.credentials, &entry.credentials, keep_tokens);
+        // Try the changed entry: if it does not help, the next refresh requires reauthorization
+        // again.
         tenant.reauthorization = None;
         tenant.origin = Origin::File;
         tenant.file_fingerprint = entry.file_fingerprint;
@@ -145,8 +143,9 @@ async fn update(store: &Store, entry: &StoredTenant) -> Result<Option<Option<Act
     }
 }
 
-/// Takes over the credentials of an entry; where the entry's tokens are those of last time, the stored ones are newer.
-fn take_credentials(stored: &mut StoredCredentials, entry: &StoredCredentials, keep_tokens: bool) {
+/// Applies the credentials of an entry. If its tokens have not changed, the stored tokens are
+/// newer.
+fn apply_credentials(stored: &mut StoredCredentials, entry: &StoredCredentials, keep_tokens: bool) {
     let mut taken = entry.clone();
     if let (StoredCredentials::Application(stored), StoredCredentials::Application(taken)) =
         (&*stored, &mut taken)

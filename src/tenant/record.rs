@@ -1,4 +1,4 @@
-//! A tenant as the directory holds it: judged by the operator's settings, ready for calls.
+//! A tenant in the directory: checked against the operator's settings, ready for calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,22 +15,22 @@ use bitrix24::{
 };
 use store::{Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
 
-/// How long before its expiry a token counts as expiring: a call that needs it then refreshes it, so that the call does not meet
-/// the expiry on its way.
-const AHEAD: Duration = Duration::from_secs(60);
+/// A token that expires within this time is refreshed by the next call, so that it does not expire
+/// in flight.
+const EXPIRING: Duration = Duration::from_secs(60);
 
-/// By what stored tenants are judged.
+/// The settings that stored tenants are checked against.
 #[derive(Clone, Debug)]
 pub struct Judgement {
-    /// Which portals and authorization servers may be called.
+    /// The portals and authorization servers that may be called.
     pub policy: Policy,
-    /// The authorization server of tenants that name none.
+    /// The authorization server of tenants without their own.
     pub default_server: AuthorizationServer,
-    /// The applications whose secrets stand in the settings.
+    /// The applications of the settings.
     pub applications: Applications,
 }
 
-/// A tenant that calls can be made for, as far as is known without asking the portal.
+/// A usable tenant, as far as known without asking the portal.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) id: TenantId,
@@ -38,20 +38,19 @@ pub(super) struct Record {
     pub(super) portal: PortalAddress,
     pub(super) plan: Plan,
     pub(super) member_id: Option<MemberId>,
-    pub(super) access: Access,
+    pub(super) credentials: Credentials,
     pub(super) reauthorization: Option<Reauthorization>,
 }
 
-/// What opens the portal.
 #[derive(Debug)]
-pub(super) enum Access {
+pub(super) enum Credentials {
     Webhook(Arc<Credential>),
-    Application(Grant),
+    Application(ApplicationTokens),
 }
 
-/// The current pair of tokens, without what buys the next one.
+/// The current access token of an application, without the refresh token.
 #[derive(Debug)]
-pub(super) struct Grant {
+pub(super) struct ApplicationTokens {
     pub(super) generation: i64,
     pub(super) token: Option<Arc<Credential>>,
     pub(super) expires: Option<Instant>,
@@ -60,34 +59,29 @@ pub(super) struct Grant {
     pub(super) server: AuthorizationServer,
 }
 
-/// Why calls cannot be made for a stored tenant.
+/// Why a stored tenant cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
-    /// It is switched off.
     #[error("the tenant is disabled")]
     Disabled,
-    /// The operator's settings do not allow its portal.
     #[error("the tenant's portal {0}")]
     Portal(#[from] InvalidPortal),
-    /// The operator's settings do not allow its authorization server.
     #[error("the tenant's authorization server {0}")]
     AuthorizationServer(#[from] InvalidAuthorizationServer),
-    /// No key of the keyring opens its secrets.
     #[error("no key of the keyring opens the tenant's secrets")]
     Sealed,
-    /// The store has something of it that this version does not understand.
-    #[error("the tenant's entry in the store cannot be understood")]
+    #[error("this version cannot read the stored tenant")]
     Unreadable,
 }
 
-/// What is known of a token's age.
+/// The state of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Freshness {
-    /// Valid, or nobody said for how long.
+    /// Valid, or its expiry is unknown.
     Fresh,
-    /// Valid for less than [`AHEAD`].
+    /// Expires within [`EXPIRING`].
     Expiring,
-    /// Expired, or not there.
+    /// Expired or missing.
     Stale,
 }
 
@@ -96,15 +90,15 @@ impl Record {
         if stored.disabled {
             return Err(Unusable::Disabled);
         }
-        let access = match &stored.credentials {
+        let credentials = match &stored.credentials {
             StoredCredentials::Webhook { user_id, secret } => {
-                Access::Webhook(Arc::new(Credential::Webhook {
+                Credentials::Webhook(Arc::new(Credential::Webhook {
                     user_id: *user_id,
                     secret: secret.clone(),
                 }))
             }
             StoredCredentials::Application(application) => {
-                Access::Application(Grant::judge(application, judgement)?)
+                Credentials::Application(ApplicationTokens::judge(application, judgement)?)
             }
         };
         let portal = PortalAddress::parse(&stored.portal, &judgement.policy)?;
@@ -114,28 +108,28 @@ impl Record {
             plan: stored.plan.unwrap_or_else(|| Plan::usual(&portal)),
             portal,
             member_id: stored.member_id.clone(),
-            access,
+            credentials,
             reauthorization: stored.reauthorization.clone(),
         })
     }
 
-    /// Which pair of tokens this is; 0 for a webhook.
+    /// The generation of the token pair; 0 for a webhook.
     pub(super) fn generation(&self) -> i64 {
-        match &self.access {
-            Access::Webhook(_) => 0,
-            Access::Application(grant) => grant.generation,
+        match &self.credentials {
+            Credentials::Webhook(_) => 0,
+            Credentials::Application(tokens) => tokens.generation,
         }
     }
 
-    pub(super) fn grant(&self) -> Option<&Grant> {
-        match &self.access {
-            Access::Webhook(_) => None,
-            Access::Application(grant) => Some(grant),
+    pub(super) fn tokens(&self) -> Option<&ApplicationTokens> {
+        match &self.credentials {
+            Credentials::Webhook(_) => None,
+            Credentials::Application(tokens) => Some(tokens),
         }
     }
 }
 
-impl Grant {
+impl ApplicationTokens {
     fn judge(
         application: &StoredApplication,
         judgement: &Judgement,
@@ -165,13 +159,13 @@ impl Grant {
             (None, _) => Freshness::Stale,
             (Some(_), None) => Freshness::Fresh,
             (Some(_), Some(expires)) if expires <= now => Freshness::Stale,
-            (Some(_), Some(expires)) if expires <= now + AHEAD => Freshness::Expiring,
+            (Some(_), Some(expires)) if expires <= now + EXPIRING => Freshness::Expiring,
             (Some(_), Some(_)) => Freshness::Fresh,
         }
     }
 }
 
-/// The secret that proves the application to the authorization server: the tenant's own, or the one in the settings.
+/// The client secret: the tenant's own, or the one in the settings.
 pub(super) fn client_secret<'a>(
     application: &'a StoredApplication,
     applications: &'a Applications,
@@ -183,7 +177,7 @@ pub(super) fn client_secret<'a>(
     })
 }
 
-/// A time of the calendar on the clock that does not jump; what has passed is now.
+/// Converts a time to the monotonic clock; a past time becomes now.
 fn instant(timestamp: Timestamp) -> Instant {
     let left = timestamp.duration_since(Timestamp::now());
     Instant::now() + Duration::try_from(left).unwrap_or_default()
@@ -232,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plan_is_what_somebody_has_said_and_otherwise_the_usual_one() {
+    fn the_plan_is_the_stored_one_and_otherwise_the_usual_one() {
         assert_eq!(judged(None), Plan::Standard);
         let own = Plan::Own(RateLimit {
             burst: 100,

@@ -1,4 +1,4 @@
-//! Where a secret of the tenants file or of the settings comes from.
+//! Reads secrets of the tenants file and of the settings from their sources.
 
 use std::collections::BTreeSet;
 
@@ -9,17 +9,16 @@ use crate::settings::{Environment, Node, SettingErrors};
 /// Longest secret, in bytes; real ones have less than a hundred.
 const MAXIMUM_BYTES: usize = 4096;
 
-/// Which characters a secret may have.
+/// The characters that a secret may have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Alphabet {
-    /// ASCII letters and digits, so that it cannot change the path of the URL it becomes part of.
+    /// ASCII letters and digits, so that it cannot change the path of a URL.
     LettersAndDigits,
-    /// Visible ASCII characters, because nothing is known of the form of a token.
+    /// Visible ASCII characters, because the form of tokens is not documented.
     Visible,
 }
 
-/// Reads a secret from the one place that `node` names, and notes the environment variables that
-/// were named.
+/// Reads a secret from its one source. Collects the names of environment variables.
 pub(crate) fn read(
     node: &Node<'_>,
     alphabet: Alphabet,
@@ -71,7 +70,7 @@ fn from_environment(
     }
 }
 
-/// Reads a file; line ends behind the secret do not count, because most editors write one.
+/// Reads a file without the line ends after the secret, which most editors write.
 fn from_file(place: &Node<'_>, path: &str, errors: &mut SettingErrors) -> Option<SecretString> {
     match std::fs::read_to_string(path).map(SecretString::from) {
         Ok(text) => Some(SecretString::from(
@@ -90,13 +89,14 @@ fn from_file(place: &Node<'_>, path: &str, errors: &mut SettingErrors) -> Option
     }
 }
 
-/// Whether the text can be quoted as the name of a variable, and is not a secret in its place.
+/// Whether the text may be quoted: a variable's name, not a secret by mistake.
 fn is_variable_name(text: &str) -> bool {
     text.bytes()
         .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-/// Whether the text can be quoted as the path of a file; no secret of Bitrix24 has a slash.
+/// Whether the text may be quoted: a path, not a secret by mistake, because no secret of Bitrix24
+/// has a slash.
 fn is_path(text: &str) -> bool {
     text.contains('/') && !text.contains(char::is_control)
 }
@@ -104,11 +104,11 @@ fn is_path(text: &str) -> bool {
 impl Alphabet {
     fn problem(self, secret: &str) -> Option<&'static str> {
         if secret.is_empty() {
-            Some("gives an empty secret")
+            Some("is an empty secret")
         } else if secret.len() > MAXIMUM_BYTES {
-            Some("gives a secret that is too long to be one")
+            Some("is longer than any secret")
         } else if !secret.bytes().all(|byte| self.has(byte)) {
-            Some("gives a secret with characters that it cannot have")
+            Some("has characters that are not allowed in this secret")
         } else {
             None
         }

@@ -1,6 +1,7 @@
-//! Files that change while the service runs: the tenants file and the keyring.
+//! Watches the tenants file and the keyring file for changes.
 //!
-//! They are looked at every few seconds: a mounted ConfigMap or Secret changes by a swapped link, which watchers of files miss.
+//! Polls every few seconds: a mounted ConfigMap or Secret changes by a swapped link, which file
+//! watchers miss.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -18,19 +19,19 @@ use store::Store;
 use store::StoredTenant;
 use store::sealing::{KeyId, Keyring};
 
-/// How often files are looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// After how many looks the tenants file is read even if it looks the same, because a secret may stand in another file.
-const LOOKS_BEFORE_READING: u32 = 12;
+/// After how many polls the unchanged tenants file is read again, because other files may hold its
+/// secrets: once a minute.
+const POLLS_BEFORE_READING: u32 = 12;
 
-/// The tenants file with what was last taken over from it.
+/// The tenants file with the entries that were applied last.
 #[derive(Debug)]
 pub struct WatchedTenants {
     source: TenantsSource,
     stamp: Option<Stamp>,
-    taken_over: Vec<Entry>,
-    looks: u32,
-    last_fault: String,
+    applied: Vec<Entry>,
+    polls: u32,
+    last_problem: String,
 }
 
 /// The keyring with the file it came from.
@@ -41,12 +42,12 @@ pub struct WatchedKeyring {
     stamp: Option<Stamp>,
 }
 
-/// What differs when a file has changed.
+/// Differs after a change of the file: inode, length and time of modification.
 type Stamp = (u64, u64, Option<SystemTime>);
 /// An entry of the tenants file.
 type Entry = (TenantId, Option<[u8; 32]>);
 
-/// Follows both until `stop`.
+/// Watches both files until `stop`.
 pub async fn watch(
     store: Store,
     mut tenants: Option<WatchedTenants>,
@@ -60,57 +61,57 @@ pub async fn watch(
         .is_some()
     {
         if let Some(keyring) = &mut keyring {
-            keyring.look(&store).await;
+            keyring.poll(&store).await;
         }
         if let Some(tenants) = &mut tenants {
-            tenants.look(&store, &metrics).await;
+            tenants.poll(&store, &metrics).await;
         }
     }
 }
 
 impl WatchedTenants {
-    /// Watches a file that was taken over at start.
-    pub fn new(source: TenantsSource, taken_over: &[StoredTenant]) -> Self {
+    /// Watches a file that was applied at start.
+    pub fn new(source: TenantsSource, applied: &[StoredTenant]) -> Self {
         Self {
             stamp: stamp(source.path()),
-            taken_over: entries(taken_over),
+            applied: entries(applied),
             source,
-            looks: 0,
-            last_fault: String::new(),
+            polls: 0,
+            last_problem: String::new(),
         }
     }
 
-    async fn look(&mut self, store: &Store, metrics: &Metrics) {
-        self.looks += 1;
+    async fn poll(&mut self, store: &Store, metrics: &Metrics) {
+        self.polls += 1;
         let stamp = stamp(self.source.path());
-        if stamp == self.stamp && self.looks < LOOKS_BEFORE_READING {
+        if stamp == self.stamp && self.polls < POLLS_BEFORE_READING {
             return;
         }
-        self.looks = 0;
+        self.polls = 0;
         let source = self.source.clone();
         let Ok(read) = tokio::task::spawn_blocking(move || source.read()).await else {
             return;
         };
         let tenants = match read {
             Ok(tenants) => tenants,
-            Err(errors) => return self.tell(errors.to_string()),
+            Err(errors) => return self.report(errors.to_string()),
         };
         let entries = entries(&tenants);
-        if entries != self.taken_over {
+        if entries != self.applied {
             if let Err(error) = reconcile(store, &tenants, metrics).await {
-                return self.tell(chain(&error));
+                return self.report(chain(&error));
             }
-            self.taken_over = entries;
+            self.applied = entries;
         }
         self.stamp = stamp;
-        self.last_fault.clear();
+        self.last_problem.clear();
     }
 
-    /// Logs a fault, once for as long as it stays the same.
-    fn tell(&mut self, fault: String) {
-        if self.last_fault != fault {
-            tracing::error!(fault, "the changed tenants file is not taken over");
-            self.last_fault = fault;
+    /// Logs a problem once for as long as it stays the same.
+    fn report(&mut self, problem: String) {
+        if self.last_problem != problem {
+            tracing::error!(problem, "tenants file changed but was not applied");
+            self.last_problem = problem;
         }
     }
 }
@@ -126,12 +127,12 @@ impl WatchedKeyring {
         }
     }
 
-    async fn look(&mut self, store: &Store) {
+    async fn poll(&mut self, store: &Store) {
         let stamp = stamp(&self.path);
         if stamp == self.stamp {
             return;
         }
-        // If the store does not answer, another look follows.
+        // If the store is unavailable, the next poll tries again.
         let Ok(in_use) = store.key_use().await else {
             return;
         };
@@ -144,19 +145,18 @@ impl WatchedKeyring {
             });
         match parsed {
             Ok(changed) if !has_all(&changed, &in_use) => {
-                let fault = "it lacks a key that seals secrets in the store; see `openlines keys sealing-keys`";
-                tracing::error!(fault, "the changed keyring is not taken over");
+                let problem = "it lacks a key that seals secrets in the store; see `openlines keys sealing-keys`";
+                tracing::error!(problem, "keyring changed but was not applied");
             }
             Ok(changed) => {
                 self.keyring.replace(changed);
-                tracing::info!("the changed keyring is taken over");
+                tracing::info!("applied the changed keyring");
             }
-            Err(fault) => tracing::error!(fault, "the changed keyring is not taken over"),
+            Err(problem) => tracing::error!(problem, "keyring changed but was not applied"),
         }
     }
 }
 
-/// Whether the keyring opens everything that is sealed.
 fn has_all(keyring: &Keyring, in_use: &[(KeyId, u64)]) -> bool {
     let ids = keyring.ids();
     in_use.iter().all(|(id, _)| ids.contains(id))

@@ -306,8 +306,8 @@ async fn no_secret_of_an_event_shows_in_any_line_of_the_log() {
     house.comes_to("uninstall", Outcome::Uninstalled, 1).await;
     let text = log.text();
     for line in [
-        "an installation event was handled",
-        "an installation event was refused",
+        "processed an installation event",
+        "refused an installation event",
         "audit",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");

@@ -137,7 +137,7 @@ fn what_the_command_lacks_or_does_not_understand_is_told_and_never_quoted() {
         (
             vec!["--store-url", &url, "--keyring-file", &wrong],
             EX_USAGE,
-            "entry 1 is no sealing key",
+            "entry 1 is not a sealing key",
         ),
         (
             vec!["--store-url", &url, "--keyring-file", "/none"],
@@ -147,7 +147,7 @@ fn what_the_command_lacks_or_does_not_understand_is_told_and_never_quoted() {
         (
             vec!["--store-url", database, "--keyring-file", &keyring],
             EX_USAGE,
-            "--store-url is no sound URL",
+            "--store-url is not a valid PostgreSQL URL",
         ),
         (
             vec!["--store-url", &url, "--store-url-file", &wrong],
@@ -176,7 +176,7 @@ fn what_the_command_lacks_or_does_not_understand_is_told_and_never_quoted() {
     let told = told(&output);
     assert_eq!(output.status.code(), Some(EX_USAGE), "{told}");
     assert!(
-        told.contains("OPENLINES_STORE_URL is no sound URL"),
+        told.contains("OPENLINES_STORE_URL is not a valid PostgreSQL URL"),
         "{told}"
     );
 }

@@ -160,7 +160,8 @@ pub enum DeleteError {
 }
 
 impl StoreError {
-    pub(crate) fn timeout() -> Self {
+    /// The database did not respond in time.
+    pub fn timeout() -> Self {
         Self::Unavailable(Unavailable::Timeout)
     }
 }

@@ -1,4 +1,4 @@
-//! Why a portal cannot be opened.
+//! Why a tenant has no usable credential.
 
 use thiserror::Error;
 
@@ -6,77 +6,65 @@ use super::singleflight::NoOutcome;
 use crate::tenant::record::Unusable;
 use bitrix24::InvalidPortal;
 
-/// Why a tenant has no credential that can be used now. Nothing was sent to its portal.
+/// Why a tenant has no usable credential. Nothing was sent to its portal.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AccessError {
-    /// A person has to authorize the service anew.
+    /// Someone must reauthorize the service.
     #[error(
-        "the tenant's access was not refreshed ({cause}); a person has to authorize the service anew"
+        "could not refresh the tenant's access token ({cause}); someone must reauthorize the service"
     )]
     ReauthorizationRequired {
-        /// The authorization server's code, or our own word.
+        /// The authorization server's code or our own.
         cause: String,
     },
-    /// The token has expired, and there is nothing to refresh it with.
+    /// The token has expired and cannot be refreshed.
     #[error(
-        "the tenant's access token has expired, and there is no refresh token and application to refresh it with"
+        "the tenant's access token has expired, and it has no refresh token or application to refresh it"
     )]
     NotRefreshable,
-    /// The authorization server did not answer, or not in a way that can be understood.
-    #[error(
-        "the tenant's access token has to be refreshed, and the authorization server did not help: {failure}"
-    )]
+    /// The authorization server was unreachable or sent an invalid response.
+    #[error("the authorization server did not refresh the tenant's access token: {failure}")]
     AuthorizationServerUnavailable {
-        /// What happened.
+        /// The failure.
         failure: String,
     },
-    /// The store did not answer.
-    #[error("the store does not answer")]
+    #[error("the store is unavailable")]
     StoreUnavailable,
-    /// The tenant was deleted meanwhile.
     #[error("the tenant was deleted")]
     Gone,
-    /// The tenant was changed meanwhile so that it cannot be used.
     #[error(transparent)]
     Unusable(#[from] Unusable),
-    /// The deadline passed while waiting for the new token.
-    #[error("the deadline passed while the tenant's access token was being refreshed")]
+    #[error("the deadline passed while waiting for the tenant's new access token")]
     DeadlinePassed,
-    /// A fault of the program.
+    /// A bug.
     #[error("the refresh crashed")]
     Crashed,
-    /// The portal has redirected to an address that is not followed.
-    #[error("the portal answers under {new_address}, which is not followed: {reason}")]
+    /// The portal's redirect was not followed.
+    #[error("did not follow the portal's redirect to {new_address}: {reason}")]
     MoveRefused {
-        /// The address, without path or query; or words if it cannot be read.
+        /// The address without path or query, or words if it cannot be parsed.
         new_address: String,
-        /// Why.
         reason: MoveRefused,
     },
 }
 
-/// Why the new address of a portal is not followed.
+/// Why a portal's redirect was not followed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MoveRefused {
-    /// The redirect names no address that can be read.
-    #[error("the redirect names no address that can be read")]
+    #[error("the redirect has no valid address")]
     Unreadable,
     /// The operator's settings do not allow it.
     #[error("the new address {0}")]
     NotAllowed(#[from] InvalidPortal),
-    /// Only an application can ask the authorization server about its portal.
+    /// Only an application's token lets the authorization server confirm the address.
     #[error("a webhook has no authorization server that could confirm it")]
     Webhook,
-    /// The authorization server names another address for the tenant's portal.
-    #[error("the authorization server names another address for the portal")]
+    #[error("the authorization server returned another address for the portal")]
     OtherAddress,
-    /// The authorization server says that the token belongs to another portal.
-    #[error("the authorization server names another portal (member_id)")]
+    #[error("the authorization server returned another portal (member_id)")]
     OtherPortal,
-    /// The authorization server tells nothing to a token that has expired.
-    #[error("the authorization server did not confirm it, because the token has expired")]
+    #[error("the authorization server did not confirm it because the token has expired")]
     TokenExpired,
-    /// The authorization server refused to tell.
     #[error("the authorization server did not confirm it ({0})")]
     Unconfirmed(String),
 }
@@ -91,8 +79,8 @@ impl MoveRefused {
 }
 
 impl AccessError {
-    /// Whether the same may succeed in a moment.
-    pub(super) fn passes(&self) -> bool {
+    /// Whether a retry may succeed soon.
+    pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::AuthorizationServerUnavailable { .. }
             | Self::StoreUnavailable
@@ -108,8 +96,8 @@ impl AccessError {
 }
 
 impl From<NoOutcome> for AccessError {
-    fn from(not_landed: NoOutcome) -> Self {
-        match not_landed {
+    fn from(error: NoOutcome) -> Self {
+        match error {
             NoOutcome::DeadlinePassed => Self::DeadlinePassed,
             NoOutcome::Crashed => Self::Crashed,
         }

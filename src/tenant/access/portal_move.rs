@@ -1,7 +1,8 @@
-//! One move of a portal to a new address, after Bitrix24 has answered with a redirect.
+//! Follows a portal to a new address after Bitrix24 responded with a redirect.
 //!
-//! A redirect alone proves nothing: whoever can answer in the portal's place could lead our token to himself. So the token goes
-//! to the authorization server, which is known, and that says where the token's portal is.
+//! A redirect alone proves nothing: an attacker in the portal's place could redirect our token to
+//! itself. So we ask the authorization server, which is known, for the address of the token's
+//! portal.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use bitrix24::{
 };
 use store::ModifyError;
 
-/// One move, to be run in a task of its own.
+/// A move, to be run in its own task.
 #[derive(Debug)]
 pub(super) struct PortalMove {
     parts: Arc<Parts>,
@@ -31,14 +32,14 @@ pub(super) struct PortalMove {
     token: Option<(AuthorizationServer, SecretString)>,
 }
 
-/// The stored address is not the one that the portal has left.
+/// The stored address is not the portal's old one.
 struct MovedMeanwhile;
 
 impl PortalMove {
     pub(super) fn new(parts: &Arc<Parts>, opened: &Opened, new: String) -> Self {
-        let token = match (opened.credential(), opened.tenant.grant()) {
-            (Credential::Application { access_token }, Some(grant)) => {
-                Some((grant.server.clone(), access_token.clone()))
+        let token = match (opened.credential(), opened.tenant.tokens()) {
+            (Credential::Application { access_token }, Some(tokens)) => {
+                Some((tokens.server.clone(), access_token.clone()))
             }
             (Credential::Application { .. } | Credential::Webhook { .. }, _) => None,
         };
@@ -54,7 +55,7 @@ impl PortalMove {
 
     /// Verifies and stores the new address.
     pub(super) async fn run(self) -> Result<Arc<Record>, AccessError> {
-        // The move may have ended between the caller's look and this task.
+        // Another move may have ended since the caller looked.
         if let Some(newest) = self.parts.directory.newest(&self.id).await
             && newest.portal != self.old
         {
@@ -63,7 +64,7 @@ impl PortalMove {
         let moved = self.verify_and_store().await;
         let end = match &moved {
             Ok(_) => PortalMoveEnd::Followed,
-            // The next attempt may have a token that is valid.
+            // The next attempt may have a valid token.
             Err(AccessError::MoveRefused {
                 reason: MoveRefused::TokenExpired,
                 ..
@@ -74,7 +75,7 @@ impl PortalMove {
         self.parts.metrics.portal_moved(end);
         if let Err(error) = &moved {
             let error = error.to_string();
-            tracing::warn!(tenant = %self.id, portal = %self.old, error, "the portal's new address is not followed");
+            tracing::warn!(tenant = %self.id, portal = %self.old, error, "did not follow the portal's redirect");
         }
         moved
     }
@@ -124,7 +125,7 @@ impl PortalMove {
         }
         match (&self.member_id, &info.member_id) {
             (Some(known), Some(told)) if known == told => Ok(()),
-            // Nothing was known to compare with: the token itself is bound to the portal at the new address.
+            // No known id to compare: the token itself is bound to the portal at the new address.
             (None, Some(_)) => Ok(()),
             (Some(_) | None, _) => Err(MoveRefused::OtherPortal),
         }

@@ -39,7 +39,8 @@ pub(super) struct Refresh {
     /// The generation of the token pair to be replaced.
     stale: i64,
     insistence: Insistence,
-    /// The owner of the lease. Random per refresh, so a late earlier refresh cannot affect this one.
+    /// The owner of the lease. Random per refresh, so a late earlier refresh cannot affect this
+    /// one.
     owner: Uuid,
 }
 
@@ -148,7 +149,8 @@ impl Refresh {
             Ok(tokens) => self.keep(tenant, &tokens, RefreshEnd::Refreshed).await,
             Err(OAuthError::Refused(refusal)) => self.refused(&refusal, &after(false)).await,
             Err(OAuthError::NotSent(not_sent)) => Err(unavailable(&not_sent.to_string())),
-            // The server may have issued a pair. Only a retry shows if the refresh token still works.
+            // The server may have issued a pair. Only a retry shows if the refresh token still
+            // works.
             Err(OAuthError::Unanswered(lost)) => {
                 self.parts.metrics.token_answer_lost();
                 tracing::warn!(tenant = %self.id, error = %lost, "lost a response of the authorization server");
@@ -268,8 +270,8 @@ impl Refresh {
             was_lost,
             previous_expired,
         } = *circumstances;
-        // Another replica or an administrator may have been faster. A replica whose lease expired gets
-        // some time to store the pair that it may have received.
+        // Another replica or an administrator may have been faster. A replica whose lease expired
+        // gets some time to store the pair that it may have received.
         let give_up = Instant::now()
             + if previous_expired {
                 LATE_STORE
@@ -301,7 +303,8 @@ impl Refresh {
         }
     }
 
-    /// Stores that the tenant needs reauthorization; with a revision, only if the tenant still has it.
+    /// Stores that the tenant needs reauthorization; with a revision, only if the tenant still has
+    /// it.
     async fn require_reauthorization(&self, cause: &str, revision: Option<i64>) -> Refreshed {
         let mut is_new = false;
         let stored = self.parts.store.modify(&self.id, |tenant| {

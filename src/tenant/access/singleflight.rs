@@ -11,8 +11,8 @@ use bitrix24::TenantId;
 
 type Running<Outcome> = HashMap<TenantId, watch::Receiver<Option<Outcome>>>;
 
-/// Runs work at most once at a time per tenant, in its own task, so cancelling a call does not cancel
-/// the work.
+/// Runs work at most once at a time per tenant, in its own task, so cancelling a call does not
+/// cancel the work.
 #[derive(Debug)]
 pub(super) struct Singleflight<Outcome> {
     running: Arc<Mutex<Running<Outcome>>>,

@@ -1,4 +1,4 @@
-//! How the directory learns of changes, its own replica's and others'.
+//! Keeps the directory up to date with changes by all replicas.
 
 use std::time::Duration;
 
@@ -10,14 +10,15 @@ use crate::metrics::Metrics;
 use crate::telemetry::chain;
 use store::StoreError;
 
-/// How often changes are asked for: one cheap question each time.
+/// Interval between queries for changes; each is cheap.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How many changes are taken at once.
+/// Changes per query.
 const PAGE: u32 = 1000;
-/// How often tenants are counted for the metrics, at most.
+/// The shortest interval between counts of tenants for the metrics.
 const COUNT_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Follows the store's changes until `stop`. While the store is away the directory stays as it is.
+/// Applies the store's changes until `stop`. While the store is unavailable, the directory stays as
+/// it is.
 pub async fn follow(
     directory: Directory,
     mut seen: i64,
@@ -33,14 +34,14 @@ pub async fn follow(
                 has_news |= changes > 0;
                 metrics.directory_followed();
                 if std::mem::take(&mut is_away) {
-                    tracing::info!("the store answers again");
+                    tracing::info!("the store is available again");
                 }
             }
             Err(error) if !std::mem::replace(&mut is_away, true) => {
                 let error = chain(&error);
                 tracing::warn!(
                     error,
-                    "the store does not answer; tenants in memory are used as they were"
+                    "the store is unavailable; cached tenants stay in use"
                 );
             }
             Err(_) => {}
@@ -68,13 +69,13 @@ pub async fn follow(
     }
 }
 
-/// Takes over all changes after `seen`, and says how many there were.
+/// Applies all changes after `seen` and returns their number.
 async fn catch_up(directory: &Directory, seen: &mut i64) -> Result<usize, StoreError> {
     let mut found = 0;
-    // After a restore, or a failover to a server that lagged behind, the numbers begin again.
+    // The counter is lower after a restore, or after a failover to a replica that lagged behind.
     let last = directory.store.last_change().await?;
     if last < *seen {
-        tracing::warn!("the store has gone back to an earlier state; tenants are read anew");
+        tracing::warn!("the store went back to an earlier state; reading all tenants again");
         directory.forget();
         *seen = last;
     }

@@ -1,4 +1,4 @@
-//! One tenant of the tenants file.
+//! An entry of the tenants file.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -71,13 +71,13 @@ impl Reading<'_> {
         match TenantId::parse(node.text(&mut self.file.errors)?) {
             Ok(id) if self.ids.insert(id.clone()) => Some(id),
             Ok(id) => {
-                let problem = format!("is the id `{id}`, which another tenant has already");
+                let problem = format!("repeats the tenant id `{id}`");
                 let error = node.error(problem, "give each tenant its own id");
                 self.file.errors.push(error);
                 None
             }
             Err(error) => {
-                let error = node.error("is no tenant id", error.to_string());
+                let error = node.error("is not a tenant id", error.to_string());
                 self.file.errors.push(error);
                 None
             }
@@ -90,7 +90,7 @@ impl Reading<'_> {
             let remedy = format!("give at most {DISPLAY_NAME} characters in one line");
             self.file
                 .errors
-                .push(node.error("is no display name", remedy));
+                .push(node.error("is not a display name", remedy));
             return None;
         }
         Some(text.to_owned())
@@ -203,7 +203,7 @@ impl Reading<'_> {
     }
 }
 
-/// What an application's entry lacks as a whole.
+/// What is missing in an application's entry.
 fn problem(
     application: &StoredApplication,
     registered: &Applications,
@@ -229,7 +229,7 @@ fn problem(
             if client_secret.is_none() && registered.by_client_id(client_id).is_none() =>
         {
             Some((
-                "has no `client_secret`, and no application of the settings has its client id",
+                "has no `client_secret`, and `applications` has no application with its client id",
                 "add `client_secret`, or the application to `applications`",
             ))
         }

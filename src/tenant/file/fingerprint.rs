@@ -1,10 +1,10 @@
-//! By what an entry of the tenants file is known again.
+//! Fingerprints detect changed entries of the tenants file.
 //!
-//! The tokens in the store change with every refresh, those in the file do not: so the file is compared with what was last taken
-//! over from it. One half stands for the tokens, the other for everything else, so that a changed name does not bring back
-//! tokens that are long used up.
+//! Refreshes change the tokens in the store but not in the file, so an entry is compared with the
+//! entry that was applied last. One half of the fingerprint covers the tokens, the other half the
+//! rest, so a changed name does not bring back used tokens.
 //!
-//! A fingerprint is no key to the secrets: they have far more than a hundred random bits.
+//! A fingerprint does not reveal the secrets, which have far more than 100 random bits.
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -13,10 +13,9 @@ use bitrix24::Plan;
 use bitrix24::{ClientId, MemberId};
 use store::{StoredCredentials, StoredTenant};
 
-/// The bytes that stand for the tokens.
+/// Bytes for the tokens.
 const TOKENS: usize = 16;
 
-/// The fingerprint of an entry.
 pub(super) fn fingerprint(tenant: &StoredTenant) -> [u8; 32] {
     let mut tokens = Fields::default();
     let mut rest = Fields::default();
@@ -40,7 +39,7 @@ pub(super) fn fingerprint(tenant: &StoredTenant) -> [u8; 32] {
             tokens.secret(&application.refresh_token);
         }
     }
-    // Only where there is one, so that the entries of before plans keep their fingerprints.
+    // Only if set, so that entries from before plans existed keep their fingerprints.
     if let Some(plan) = tenant.plan {
         rest.text("plan");
         match plan {
@@ -62,7 +61,7 @@ pub(in crate::tenant) fn same_tokens(one: Option<[u8; 32]>, other: Option<[u8; 3
     one.is_some() && one.and_then(half) == other.and_then(half)
 }
 
-/// Fields that cannot run into each other.
+/// Hashes each field with its length, so that fields cannot run into each other.
 #[derive(Default)]
 struct Fields {
     digest: Sha256,

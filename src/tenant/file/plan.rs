@@ -1,10 +1,10 @@
-//! The plan of a tenant in the tenants file: a name, or figures of its own.
+//! The plan of an entry: a name, or its own burst and rate.
 
 use crate::settings::{Node, SettingErrors};
 use bitrix24::{InvalidRateLimit, Plan, RateLimit};
 
 const REMEDY: &str =
-    "give standard, enterprise or unlimited, or figures like {burst: 100, per_second: 3}";
+    "give standard, enterprise or unlimited, or values like {burst: 100, per_second: 3}";
 
 pub(super) fn read(node: &Node<'_>, errors: &mut SettingErrors) -> Option<Plan> {
     if node.is_mapping() {
@@ -12,7 +12,7 @@ pub(super) fn read(node: &Node<'_>, errors: &mut SettingErrors) -> Option<Plan> 
     }
     let plan = Plan::named(node.text(errors)?);
     if plan.is_none() {
-        errors.push(node.error("is no plan", REMEDY));
+        errors.push(node.error("is not a plan", REMEDY));
     }
     plan
 }

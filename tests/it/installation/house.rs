@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bitrix24::TenantId;
 use bitrix24::{Client, ClientId, Policy, TransportOptions};
-use bitrix24_openlines::install::{self, InstallationEnds, Outcome, Patience};
+use bitrix24_openlines::install::{self, InstallationEndpoint, Outcome, Retries};
 use bitrix24_openlines::metrics::Metrics;
 use bitrix24_openlines::tenant::{Application, ApplicationName, Applications};
 use jiff::Timestamp;
@@ -92,12 +92,12 @@ impl House {
     }
 
     /// With other settings.
-    pub(super) async fn with(change: impl FnOnce(&mut InstallationEnds)) -> Self {
+    pub(super) async fn with(change: impl FnOnce(&mut InstallationEndpoint)) -> Self {
         Self::on(Stores::sqlite(), change).await
     }
 
     /// With another store.
-    pub(super) async fn on(stores: Stores, change: impl FnOnce(&mut InstallationEnds)) -> Self {
+    pub(super) async fn on(stores: Stores, change: impl FnOnce(&mut InstallationEndpoint)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, portals()).unwrap();
         let store = stores.open(&stores::keyring()).await;
@@ -108,7 +108,7 @@ impl House {
             maximum_answer_bytes: 1_000_000,
             self_hosted: HashSet::new(),
         });
-        let mut ends = InstallationEnds {
+        let mut ends = InstallationEndpoint {
             applications: applications(),
             store: store.clone(),
             client: client.unwrap(),
@@ -118,7 +118,7 @@ impl House {
             },
             metrics: metrics.clone(),
             timeout: Duration::from_secs(10),
-            patience: Patience {
+            retries: Retries {
                 first: Duration::from_millis(10),
                 longest: Duration::from_millis(40),
                 total: Duration::from_secs(20),

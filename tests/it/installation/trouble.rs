@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::install::{Outcome, Patience};
+use bitrix24_openlines::install::{Outcome, Retries};
 use sandbox::{Fault, FaultKind, Moment, OAuthError, demo};
 
 use super::house::{APPLICATION, House, install};
@@ -54,7 +54,7 @@ async fn a_token_that_the_authorization_server_learns_of_late_is_accepted() {
 
 #[tokio::test]
 async fn trouble_that_does_not_pass_is_given_up_in_the_end() {
-    let house = House::with(|ends| ends.patience.total = Duration::from_millis(200)).await;
+    let house = House::with(|ends| ends.retries.total = Duration::from_millis(200)).await;
     let broken = Fault::always(FaultKind::Html(Moment::Before, 502));
     house.sandbox.inject(of_app_info(broken));
     house.send(APPLICATION, demo::HOST, install()).await;
@@ -76,12 +76,12 @@ async fn a_portal_in_trouble_does_not_keep_another_event_waiting() {
 #[tokio::test]
 async fn an_event_that_waits_is_tried_once_more_when_the_service_stops() {
     for (faults, expected) in [(1, Outcome::Created), (2, Outcome::GaveUp)] {
-        let patience = Patience {
+        let retries = Retries {
             first: Duration::from_secs(3600),
             longest: Duration::from_secs(3600),
             total: Duration::from_secs(36_000),
         };
-        let mut house = House::with(|ends| ends.patience = patience).await;
+        let mut house = House::with(|ends| ends.retries = retries).await;
         let broken = FaultKind::Html(Moment::Before, 502);
         house
             .sandbox

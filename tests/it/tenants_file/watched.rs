@@ -117,7 +117,7 @@ async fn changed_files_are_taken_over_and_faulty_ones_change_nothing() {
         }
     };
     assert_eq!(stored(REFRESHABLE).await.unwrap().display_name, "Another");
-    assert!(log.text().contains("the changed keyring is taken over"));
+    assert!(log.text().contains("applied the changed keyring"));
     // The keyring is looked at before the tenants file, so both tenants were sealed with the new key; refreshes are, too.
     let uses = store.key_use().await.unwrap();
     assert!(uses.iter().any(|(id, _)| id == new_key.id()), "{uses:?}");
@@ -157,8 +157,8 @@ async fn changed_files_are_taken_over_and_faulty_ones_change_nothing() {
     assert!(stored("third").await.is_none());
     let text = log.text();
     for line in [
-        "the changed tenants file is not taken over",
-        "the changed keyring is not taken over",
+        "tenants file changed but was not applied",
+        "keyring changed but was not applied",
     ] {
         assert_eq!(text.matches(line).count(), 1, "{line}");
     }

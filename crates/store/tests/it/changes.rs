@@ -44,8 +44,11 @@ async fn leases_and_new_seals_are_no_changes(stores: Stores) {
     store.create(&webhook("a")).await.unwrap();
     let owner = uuid::Uuid::new_v4();
     let time = std::time::Duration::from_secs(5);
-    store.lease_refresh(&id("a"), 1, owner, time).await.unwrap();
-    store.release_lease(&id("a"), owner).await.unwrap();
+    store
+        .acquire_refresh_lease(&id("a"), 1, owner, time)
+        .await
+        .unwrap();
+    store.release_refresh_lease(&id("a"), owner).await.unwrap();
     store.reseal().await.unwrap();
     assert_eq!(store.last_change().await.unwrap(), 1);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use store::Lease;
+use store::RefreshLease;
 use uuid::Uuid;
 
 use crate::support::everything;
@@ -12,45 +12,83 @@ use crate::support::stores::{
 };
 
 on_both_stores!(
-    one_at_a_time_has_the_lease,
-    of_many_who_ask_at_once_exactly_one_gets_the_lease,
-    a_lease_that_nobody_gives_back_expires,
-    a_lease_is_prolonged_by_its_owner_only,
-    who_comes_late_learns_what_was_stored_meanwhile,
+    one_owner_at_a_time_holds_the_lease,
+    of_many_concurrent_attempts_exactly_one_acquires_the_lease,
+    a_lease_that_is_not_released_expires,
+    a_lease_is_renewed_by_its_owner_only,
+    a_late_replica_learns_what_was_stored_meanwhile,
     there_is_no_lease_on_what_cannot_be_refreshed,
     the_leases_of_tenants_are_their_own,
 );
 
 const LONG: Duration = Duration::from_secs(60);
 
-async fn one_at_a_time_has_the_lease(stores: Stores) {
+async fn one_owner_at_a_time_holds_the_lease(stores: Stores) {
     let keyring = keyring();
     let store = stores.open(&keyring).await;
     let other = stores.replica(&store, &keyring).await;
     let created = store.create(&application("acme")).await.unwrap();
     let (mine, theirs) = (Uuid::new_v4(), Uuid::new_v4());
 
-    let lease = store.lease_refresh(&created.id, 1, mine, LONG).await;
-    let Ok(Lease::Taken(tenant)) = lease else {
+    let lease = store
+        .acquire_refresh_lease(&created.id, 1, mine, LONG)
+        .await;
+    let Ok(RefreshLease::Acquired {
+        tenant,
+        previous_expired: false,
+    }) = lease
+    else {
         panic!("{lease:?}")
     };
     assert_eq!(everything(&tenant), everything(&created));
-    let held = other.lease_refresh(&created.id, 1, theirs, LONG).await;
-    assert!(matches!(held, Ok(Lease::Held)), "{held:?}");
+    let held = other
+        .acquire_refresh_lease(&created.id, 1, theirs, LONG)
+        .await;
+    assert!(matches!(held, Ok(RefreshLease::Held)), "{held:?}");
     // Asking twice takes nothing from oneself.
-    let again = store.lease_refresh(&created.id, 1, mine, LONG).await;
-    assert!(matches!(again, Ok(Lease::Taken(_))), "{again:?}");
+    let again = store
+        .acquire_refresh_lease(&created.id, 1, mine, LONG)
+        .await;
+    assert!(
+        matches!(
+            again,
+            Ok(RefreshLease::Acquired {
+                previous_expired: false,
+                ..
+            })
+        ),
+        "{again:?}"
+    );
 
     // What is somebody else's cannot be given back.
-    other.release_lease(&created.id, theirs).await.unwrap();
-    let held = other.lease_refresh(&created.id, 1, theirs, LONG).await;
-    assert!(matches!(held, Ok(Lease::Held)), "{held:?}");
-    store.release_lease(&created.id, mine).await.unwrap();
-    let taken = other.lease_refresh(&created.id, 1, theirs, LONG).await;
-    assert!(matches!(taken, Ok(Lease::Taken(_))), "{taken:?}");
+    other
+        .release_refresh_lease(&created.id, theirs)
+        .await
+        .unwrap();
+    let held = other
+        .acquire_refresh_lease(&created.id, 1, theirs, LONG)
+        .await;
+    assert!(matches!(held, Ok(RefreshLease::Held)), "{held:?}");
+    store
+        .release_refresh_lease(&created.id, mine)
+        .await
+        .unwrap();
+    let taken = other
+        .acquire_refresh_lease(&created.id, 1, theirs, LONG)
+        .await;
+    assert!(
+        matches!(
+            taken,
+            Ok(RefreshLease::Acquired {
+                previous_expired: false,
+                ..
+            })
+        ),
+        "{taken:?}"
+    );
 }
 
-async fn of_many_who_ask_at_once_exactly_one_gets_the_lease(stores: Stores) {
+async fn of_many_concurrent_attempts_exactly_one_acquires_the_lease(stores: Stores) {
     let keyring = keyring();
     let store = stores.open(&keyring).await;
     let other = stores.replica(&store, &keyring).await;
@@ -59,11 +97,16 @@ async fn of_many_who_ask_at_once_exactly_one_gets_the_lease(stores: Stores) {
         let store = if number % 2 == 0 { &store } else { &other }.clone();
         tokio::spawn(async move {
             let acme = id("acme");
-            let lease = store.lease_refresh(&acme, 1, Uuid::new_v4(), LONG);
+            let lease = store.acquire_refresh_lease(&acme, 1, Uuid::new_v4(), LONG);
             match lease.await.unwrap() {
-                Lease::Taken(_) => true,
-                Lease::Held => false,
-                told @ (Lease::TakenOver(_) | Lease::Superseded(_) | Lease::Gone) => {
+                RefreshLease::Acquired {
+                    previous_expired: false,
+                    ..
+                } => true,
+                RefreshLease::Held => false,
+                told @ (RefreshLease::Acquired { .. }
+                | RefreshLease::Superseded(_)
+                | RefreshLease::Gone) => {
                     panic!("{told:?}")
                 }
             }
@@ -79,16 +122,27 @@ async fn of_many_who_ask_at_once_exactly_one_gets_the_lease(stores: Stores) {
     );
 }
 
-async fn a_lease_that_nobody_gives_back_expires(stores: Stores) {
+async fn a_lease_that_is_not_released_expires(stores: Stores) {
     let store = stores.open(&keyring()).await;
     store.create(&application("acme")).await.unwrap();
     let (dead, alive) = (Uuid::new_v4(), Uuid::new_v4());
     let short = Duration::from_millis(400);
-    let taken = store.lease_refresh(&id("acme"), 1, dead, short).await;
-    assert!(matches!(taken, Ok(Lease::Taken(_))), "{taken:?}");
+    let taken = store
+        .acquire_refresh_lease(&id("acme"), 1, dead, short)
+        .await;
+    assert!(
+        matches!(
+            taken,
+            Ok(RefreshLease::Acquired {
+                previous_expired: false,
+                ..
+            })
+        ),
+        "{taken:?}"
+    );
     let begun = std::time::Instant::now();
-    while let Lease::Held = store
-        .lease_refresh(&id("acme"), 1, alive, LONG)
+    while let RefreshLease::Held = store
+        .acquire_refresh_lease(&id("acme"), 1, alive, LONG)
         .await
         .unwrap()
     {
@@ -98,78 +152,124 @@ async fn a_lease_that_nobody_gives_back_expires(stores: Stores) {
     // The answer about the lease came later than the lease itself.
     assert!(begun.elapsed() >= Duration::from_millis(300), "{begun:?}");
     // Whoever slept over it learns that it is lost.
-    assert!(!store.renew_lease(&id("acme"), dead, LONG).await.unwrap());
+    assert!(
+        !store
+            .renew_refresh_lease(&id("acme"), dead, LONG)
+            .await
+            .unwrap()
+    );
 }
 
-async fn a_lease_is_prolonged_by_its_owner_only(stores: Stores) {
+async fn a_lease_is_renewed_by_its_owner_only(stores: Stores) {
     let store = stores.open(&keyring()).await;
     store.create(&application("acme")).await.unwrap();
     let (mine, theirs) = (Uuid::new_v4(), Uuid::new_v4());
-    assert!(!store.renew_lease(&id("acme"), mine, LONG).await.unwrap());
+    assert!(
+        !store
+            .renew_refresh_lease(&id("acme"), mine, LONG)
+            .await
+            .unwrap()
+    );
     let short = Duration::from_millis(300);
     store
-        .lease_refresh(&id("acme"), 1, mine, short)
+        .acquire_refresh_lease(&id("acme"), 1, mine, short)
         .await
         .unwrap();
-    assert!(!store.renew_lease(&id("acme"), theirs, LONG).await.unwrap());
-    assert!(store.renew_lease(&id("acme"), mine, LONG).await.unwrap());
+    assert!(
+        !store
+            .renew_refresh_lease(&id("acme"), theirs, LONG)
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .renew_refresh_lease(&id("acme"), mine, LONG)
+            .await
+            .unwrap()
+    );
     tokio::time::sleep(short * 2).await;
-    let held = store.lease_refresh(&id("acme"), 1, theirs, LONG).await;
-    assert!(matches!(held, Ok(Lease::Held)), "{held:?}");
+    let held = store
+        .acquire_refresh_lease(&id("acme"), 1, theirs, LONG)
+        .await;
+    assert!(matches!(held, Ok(RefreshLease::Held)), "{held:?}");
 }
 
-async fn who_comes_late_learns_what_was_stored_meanwhile(stores: Stores) {
+async fn a_late_replica_learns_what_was_stored_meanwhile(stores: Stores) {
     let store = stores.open(&keyring()).await;
     store.create(&application("acme")).await.unwrap();
     let owner = Uuid::new_v4();
     store
-        .lease_refresh(&id("acme"), 1, owner, LONG)
+        .acquire_refresh_lease(&id("acme"), 1, owner, LONG)
         .await
         .unwrap();
     let modify = change(&store, "acme", |tenant| {
         application_of(tenant).access_token = Some("new".into());
     });
     let stored = modify.await;
-    store.release_lease(&id("acme"), owner).await.unwrap();
+    store
+        .release_refresh_lease(&id("acme"), owner)
+        .await
+        .unwrap();
 
     let late = store
-        .lease_refresh(&id("acme"), 1, Uuid::new_v4(), LONG)
+        .acquire_refresh_lease(&id("acme"), 1, Uuid::new_v4(), LONG)
         .await;
-    let Ok(Lease::Superseded(tenant)) = late else {
+    let Ok(RefreshLease::Superseded(tenant)) = late else {
         panic!("{late:?}")
     };
     assert_eq!(everything(&tenant), everything(&stored));
     // Being told so takes nothing: the next one need not wait.
     let next = store
-        .lease_refresh(&id("acme"), 2, Uuid::new_v4(), LONG)
+        .acquire_refresh_lease(&id("acme"), 2, Uuid::new_v4(), LONG)
         .await;
-    assert!(matches!(next, Ok(Lease::Taken(_))), "{next:?}");
+    assert!(
+        matches!(
+            next,
+            Ok(RefreshLease::Acquired {
+                previous_expired: false,
+                ..
+            })
+        ),
+        "{next:?}"
+    );
 }
 
 async fn there_is_no_lease_on_what_cannot_be_refreshed(stores: Stores) {
     let store = stores.open(&keyring()).await;
     let gone = store
-        .lease_refresh(&id("none"), 1, Uuid::new_v4(), LONG)
+        .acquire_refresh_lease(&id("none"), 1, Uuid::new_v4(), LONG)
         .await;
-    assert!(matches!(gone, Ok(Lease::Gone)), "{gone:?}");
+    assert!(matches!(gone, Ok(RefreshLease::Gone)), "{gone:?}");
     store.create(&webhook("hook")).await.unwrap();
     let webhook = store
-        .lease_refresh(&id("hook"), 1, Uuid::new_v4(), LONG)
+        .acquire_refresh_lease(&id("hook"), 1, Uuid::new_v4(), LONG)
         .await;
-    assert!(matches!(webhook, Ok(Lease::Superseded(_))), "{webhook:?}");
+    assert!(
+        matches!(webhook, Ok(RefreshLease::Superseded(_))),
+        "{webhook:?}"
+    );
 
     // A deleted tenant takes its lease with it.
     store.create(&application("acme")).await.unwrap();
     store
-        .lease_refresh(&id("acme"), 1, Uuid::new_v4(), LONG)
+        .acquire_refresh_lease(&id("acme"), 1, Uuid::new_v4(), LONG)
         .await
         .unwrap();
     store.delete(&id("acme"), None).await.unwrap();
     store.create(&application("acme")).await.unwrap();
     let taken = store
-        .lease_refresh(&id("acme"), 2, Uuid::new_v4(), LONG)
+        .acquire_refresh_lease(&id("acme"), 2, Uuid::new_v4(), LONG)
         .await;
-    assert!(matches!(taken, Ok(Lease::Taken(_))), "{taken:?}");
+    assert!(
+        matches!(
+            taken,
+            Ok(RefreshLease::Acquired {
+                previous_expired: false,
+                ..
+            })
+        ),
+        "{taken:?}"
+    );
 }
 
 async fn the_leases_of_tenants_are_their_own(stores: Stores) {
@@ -177,9 +277,18 @@ async fn the_leases_of_tenants_are_their_own(stores: Stores) {
     for name in ["one", "two"] {
         store.create(&application(name)).await.unwrap();
         let taken = store
-            .lease_refresh(&id(name), 1, Uuid::new_v4(), LONG)
+            .acquire_refresh_lease(&id(name), 1, Uuid::new_v4(), LONG)
             .await;
-        assert!(matches!(taken, Ok(Lease::Taken(_))), "{taken:?}");
+        assert!(
+            matches!(
+                taken,
+                Ok(RefreshLease::Acquired {
+                    previous_expired: false,
+                    ..
+                })
+            ),
+            "{taken:?}"
+        );
     }
 }
 
@@ -190,13 +299,22 @@ async fn a_service_that_starts_on_a_file_forgets_the_leases_of_the_one_before() 
     let store = stores.open(&keyring).await;
     store.create(&application("acme")).await.unwrap();
     store
-        .lease_refresh(&id("acme"), 1, Uuid::new_v4(), LONG)
+        .acquire_refresh_lease(&id("acme"), 1, Uuid::new_v4(), LONG)
         .await
         .unwrap();
     drop(store);
     let store = stores.open(&keyring).await;
     let taken = store
-        .lease_refresh(&id("acme"), 1, Uuid::new_v4(), LONG)
+        .acquire_refresh_lease(&id("acme"), 1, Uuid::new_v4(), LONG)
         .await;
-    assert!(matches!(taken, Ok(Lease::Taken(_))), "{taken:?}");
+    assert!(
+        matches!(
+            taken,
+            Ok(RefreshLease::Acquired {
+                previous_expired: false,
+                ..
+            })
+        ),
+        "{taken:?}"
+    );
 }

@@ -158,7 +158,7 @@ async fn a_folder_that_is_not_there_or_takes_no_file_is_named() {
         assert!(matches!(refused, OpenError::File { .. }), "{refused:?}");
         let told = refused.to_string();
         assert!(told.contains(path.to_str().unwrap()), "{told}");
-        assert!(told.contains("is its folder there"), "{told}");
+        assert!(told.contains("check that its folder exists"), "{told}");
     }
 }
 
