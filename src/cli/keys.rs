@@ -1,4 +1,4 @@
-//! `openlines keys`: keys for callers, and keys that seal the store.
+//! `openlines keys`: API keys and sealing keys.
 
 mod reseal;
 mod sealing;
@@ -15,20 +15,19 @@ use crate::auth::{CallerName, GrantedTo, Grants, NewKey};
 pub(super) use store::Misused;
 pub use store::StoreArguments;
 
-/// What can be done with keys.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make an API key for a caller and print it once, with its entry for the settings.
+    /// Generate an API key for a caller and print it once, with its entry for the settings.
     New(NewArguments),
-    /// Make a key that seals the secrets in the store, and print it once, with how to use it.
+    /// Generate a sealing key for the store and print it once, with instructions.
     NewSealingKey,
-    /// Show which keys seal how much in the store, and which may be removed from the keyring.
+    /// Show how many secrets each key seals, and which keys may be removed from the keyring.
     SealingKeys(StoreArguments),
-    /// Seal with the first key of the keyring what other keys seal, beside the running service.
+    /// Re-seal secrets that older keys sealed with the first key of the keyring; safe while the
+    /// service runs.
     Reseal(StoreArguments),
 }
 
-/// For whom a key is made.
 #[derive(Debug, Args)]
 pub struct NewArguments {
     /// The caller's name in settings and logs.
@@ -39,7 +38,7 @@ pub struct NewArguments {
     tenants: Vec<GrantedTo>,
 }
 
-/// The error of the argument parser has no room for a source: the text holds both.
+/// clap shows only the text of an error, so it includes the source.
 fn granted_to(text: &str) -> Result<GrantedTo, String> {
     GrantedTo::parse(text).map_err(|error| match std::error::Error::source(&error) {
         Some(source) => format!("{error}: {source}"),
@@ -61,31 +60,24 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Why no key was printed.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The operating system gave no random numbers.
-    #[error("no key was made, because the operating system gave no random numbers")]
+    #[error("cannot generate a key: the operating system has no random numbers")]
     Random(#[from] rand::rngs::SysError),
-    /// The output does not take what is written. The key is lost, make another one.
-    #[error("the key could not be written out")]
+    /// The key is lost; generate another one.
+    #[error("cannot print the key")]
     Output(#[from] io::Error),
 }
 
-/// `openlines keys new`: makes a key and writes it, its entry for the settings, and a piece of
-/// settings to paste.
-///
-/// # Errors
-///
-/// No random numbers, or an output that does not take the text.
+/// `openlines keys new`: prints a new key, its entry, and settings to paste.
 pub fn new(caller: &CallerName, grants: &Grants, output: &mut impl Write) -> Result<(), Error> {
     let key = NewKey::generate()?;
     let entry = key.entry();
     write!(
         output,
-        "API key, shown only this once; give it to the caller:\n\
+        "API key, shown only once; give it to the caller:\n\
          \n    {key}\n\n\
-         Its entry for the settings, no secret:\n\
+         Its entry for the settings, not secret:\n\
          \n    {entry}\n\n\
          The caller in the settings file:\n\
          \n\

@@ -116,7 +116,8 @@ async fn the_name_of_the_scheme_has_no_case() {
     );
 }
 
-/// A service with a second caller, who may act for the tenants `app` and `ghost`; there is no `ghost`.
+/// A service with a second caller, who may act for the tenants `app` and `ghost`; there is no
+/// `ghost`.
 async fn with_limited_caller() -> (Sandbox, Service, NewKey) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();

@@ -136,7 +136,8 @@ async fn unknown_and_forbidden_tenants_look_the_same() {
     let (world, _) = limited().await;
     ask(&world.service, WEBHOOK).await.unwrap();
     let mut seen = Vec::new();
-    // One that is there and not granted, one that is granted and not there, one that is neither; each twice.
+    // One that is there and not granted, one that is granted and not there, one that is neither;
+    // each twice.
     for tenant in [APPLICATION, "granted-but-absent", "neither"] {
         for _ in 0..2 {
             let status = ask(&world.service, tenant).await.unwrap_err();

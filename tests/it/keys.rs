@@ -67,7 +67,7 @@ async fn an_operator_changes_the_key_beside_a_running_service(stores: Stores) {
     let resealed = keys("reseal");
     assert!(resealed.status.success(), "{}", told(&resealed));
     let expected = format!(
-        "Sealed 5 secrets of 2 tenants with the key {0}.\nNothing is left under another key than {0}.\n",
+        "Re-sealed 5 secrets of 2 tenants with the key {0}.\nThe key {0} seals all secrets.\n",
         new.first()
     );
     assert_eq!(told(&resealed), expected);
@@ -111,10 +111,10 @@ async fn a_tenant_that_cannot_be_read_is_named_and_the_others_are_sealed_anew(st
         .unwrap();
     let told = told(&resealed);
     assert_eq!(resealed.status.code(), Some(1), "{told}");
-    assert!(told.contains("Sealed 1 secrets of 1 tenants"), "{told}");
+    assert!(told.contains("Re-sealed 1 secrets of 1 tenants"), "{told}");
     assert!(told.contains("tenant spoilt cannot be read"), "{told}");
     assert!(
-        told.contains("1 tenants cannot be read and stay as they are"),
+        told.contains("1 tenants cannot be read and stay unchanged"),
         "{told}"
     );
 }
@@ -128,11 +128,11 @@ fn what_the_command_lacks_or_does_not_understand_is_told_and_never_quoted() {
     let url = format!("sqlite:{}/openlines.db", folder.path().display());
     let database = "postgres://me:s3cr3tcanary@db:port/x";
     for (arguments, code, expected) in [
-        (vec![], EX_USAGE, "the store is not named"),
+        (vec![], EX_USAGE, "the store is not set"),
         (
             vec!["--store-url", &url],
             EX_USAGE,
-            "the keyring is not named",
+            "the keyring is not set",
         ),
         (
             vec!["--store-url", &url, "--keyring-file", &wrong],

@@ -1,4 +1,5 @@
-//! Portals that get another address: followed when the authorization server confirms it, else refused.
+//! Portals that get another address: followed when the authorization server confirms it, else
+//! refused.
 
 mod refused;
 

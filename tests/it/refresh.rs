@@ -1,4 +1,5 @@
-//! The refresh of access tokens: every outcome, on both stores, through the gRPC socket and against the sandbox.
+//! The refresh of access tokens: every outcome, on both stores, through the gRPC socket and against
+//! the sandbox.
 
 mod books;
 mod failures;
@@ -30,7 +31,8 @@ use crate::support::requests::crm_message;
 use crate::support::stores::{Stores, change, id, keyring_of, keyring_text};
 use crate::support::{REFRESHABLE, Service, refreshable};
 
-/// A service on a store of the test, whose tenant [`REFRESHABLE`] has a pair of tokens that the sandbox has granted.
+/// A service on a store of the test, whose tenant [`REFRESHABLE`] has a pair of tokens that the
+/// sandbox has granted.
 pub(crate) struct Office {
     pub(crate) sandbox: Sandbox,
     pub(crate) service: Service,
@@ -167,7 +169,8 @@ impl Office {
             .unwrap()
     }
 
-    /// Calls with a deadline, through a client that has no clock of its own. What was sent is the text.
+    /// Calls with a deadline, through a client that has no clock of its own. What was sent is the
+    /// text.
     pub(crate) async fn call_within(&self, text: &str, time: Duration) -> Result<(), Status> {
         let message = api::SendCrmMessageRequest {
             tenant_id: REFRESHABLE.to_owned(),
@@ -296,7 +299,8 @@ impl Office {
     }
 }
 
-/// The store beside a service that has made its tables and taken the tenants file over. `None` if the service has ended.
+/// The store beside a service that has made its tables and taken the tenants file over. `None` if
+/// the service has ended.
 async fn store_of(service: &Service, stores: &Stores, key: &Key) -> Option<Store> {
     let keyring = keyring_of(&[key]);
     while !service.has_ended() {

@@ -1,5 +1,5 @@
-//! No secret and no text of a message leaves the program but on its way to the portal: not in the log at its finest, not in a
-//! status, not in an error of the settings.
+//! No secret and no text of a message leaves the program but on its way to the portal: not in the
+//! log at its finest, not in a status, not in an error of the settings.
 
 mod everywhere;
 mod haystack;

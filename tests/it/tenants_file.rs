@@ -1,4 +1,5 @@
-//! The tenants file: taken over at start and while the service runs, and never a step back.
+//! The tenants file is applied at start and while the service runs, and never brings back old
+//! tokens.
 
 mod watched;
 
@@ -23,13 +24,13 @@ use crate::support::stores::{Stores, change, id, keyring_of, keyring_text, on_bo
 use crate::support::{REFRESHABLE, Service, Told, caller, refreshable};
 
 on_both_stores!(
-    a_file_is_taken_over_at_start,
+    a_file_is_applied_at_start,
     an_unchanged_file_does_not_bring_used_tokens_back,
     a_changed_name_does_not_bring_used_tokens_back,
     changed_tokens_replace_the_stored_ones_and_lift_the_mark,
     a_tenant_that_the_file_no_longer_names_stays_and_works_and_is_counted,
     what_the_tenant_service_disabled_stays_disabled,
-    a_plan_is_taken_over_and_stays_as_it_was_changed_until_the_entry_changes,
+    a_plan_is_applied_and_stays_as_it_was_changed_until_the_entry_changes,
 );
 
 /// Settings and files of a service that is started several times on one store.
@@ -147,7 +148,7 @@ fn named(entry: &str, name: &str) -> String {
     )
 }
 
-async fn a_file_is_taken_over_at_start(stores: Stores) {
+async fn a_file_is_applied_at_start(stores: Stores) {
     let deployment = Deployment::new(stores).await;
     deployment.write(&named(&refreshable(REFRESHABLE), "The first"));
     let service = deployment.start().await;
@@ -260,7 +261,7 @@ async fn what_the_tenant_service_disabled_stays_disabled(stores: Stores) {
     assert_eq!(deployment.tenant(REFRESHABLE).await.display_name, "Another");
 }
 
-async fn a_plan_is_taken_over_and_stays_as_it_was_changed_until_the_entry_changes(stores: Stores) {
+async fn a_plan_is_applied_and_stays_as_it_was_changed_until_the_entry_changes(stores: Stores) {
     let planned = |plan: &str| {
         refreshable(REFRESHABLE).replacen("  portal:", &format!("  plan: {plan}\n  portal:"), 1)
     };
@@ -330,7 +331,7 @@ async fn replicas_that_start_together_take_the_same_file_over_once() {
         assert_eq!(tenant.unwrap().revision, 1);
     }
     join_all(services.into_iter().map(stop)).await;
-    // A changed file is taken over once too.
+    // A changed file is applied once too.
     let entries: Vec<String> = entries.iter().map(|entry| named(entry, "New")).collect();
     deployment.write(&entries.concat());
     let services = join_all((0..3).map(|_| deployment.begin(&[]))).await;

@@ -75,15 +75,15 @@ app.kubernetes.io/component: server
 {{- end }}
 {{- end }}
 
-{{/* Seconds that a pod needs to stop, at most; the last ones are for what the process does after the drain: renewals of access tokens that
+{{/* Seconds that a pod needs to stop, at most; the last ones are for what the process does after the drain: refreshes of access tokens that
      are under way, the last traces. */}}
 {{- define "openlines.stopSeconds" -}}
 {{- $server := (.Values.settings | default dict).server | default dict }}
 {{- $drain := $server.drain_seconds | default 30 | int }}
 {{- $delay := $server.shutdown_delay_seconds | default 0 | int }}
 {{- $authorization := (.Values.settings | default dict).authorization | default dict }}
-{{- $renewal := $authorization.timeout_seconds | default 10 | int }}
-{{- add (.Values.preStop.sleep | int) $delay $drain $renewal $renewal 15 }}
+{{- $refresh := $authorization.timeout_seconds | default 10 | int }}
+{{- add (.Values.preStop.sleep | int) $delay $drain $refresh $refresh 15 }}
 {{- end }}
 
 {{/* settings.yaml: what the user gave, and what only the chart can know. */}}

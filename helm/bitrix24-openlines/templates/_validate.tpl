@@ -83,7 +83,7 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- fail (printf "%s.application: give refreshTokenKey, accessTokenKey or both" $place) }}
 {{- end }}
 {{- if and (or $application.refreshTokenKey $application.clientSecretKey) (not $application.clientId) }}
-{{- fail (printf "%s.application.clientId: is missing; without it no token can be renewed" $place) }}
+{{- fail (printf "%s.application.clientId: is missing; without it no token can be refreshed" $place) }}
 {{- end }}
 {{- if and $application.clientId (not $application.clientSecretKey) (not (has $application.clientId $registered)) }}
 {{- fail (printf "%s.application.clientId: is that of none of `applications`; add it there, or give clientSecretKey" $place) }}
@@ -155,6 +155,6 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- define "openlines.validate.stop" -}}
 {{- $needed := include "openlines.stopSeconds" . | int }}
 {{- if lt (.Values.terminationGracePeriodSeconds | int) $needed }}
-{{- fail (printf "terminationGracePeriodSeconds: give at least %d, the sum of preStop.sleep, settings.server.shutdown_delay_seconds, settings.server.drain_seconds, twice settings.authorization.timeout_seconds (10 unless set) and 15; else running calls and renewals of access tokens are killed" $needed) }}
+{{- fail (printf "terminationGracePeriodSeconds: give at least %d, the sum of preStop.sleep, settings.server.shutdown_delay_seconds, settings.server.drain_seconds, twice settings.authorization.timeout_seconds (10 unless set) and 15; else running calls and refreshes of access tokens are killed" $needed) }}
 {{- end }}
 {{- end }}

@@ -11,26 +11,25 @@ use crate::telemetry::chain;
 use store::Store;
 use store::sealing::KeyId;
 
-/// How often to begin anew, for tenants that the service changed at the same moment. Each round leaves few of the one
-/// before; what is left after so many is sealed with the old key again and again.
+/// The most rounds, for tenants that the service changed concurrently. Each round leaves few; after the
+/// last one, a service must still be sealing with an old key.
 const ROUNDS: u32 = 20;
 
 /// The pause between two rounds.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Not everything got under the first key.
 #[derive(Debug, Error)]
 enum Left {
     #[error(
-        "{0} secrets are still under other keys: a running service seals with another key than {1}; give every service the \
-         keyring with that key first, and repeat this"
+        "other keys still seal {0} secrets: a running service seals with another key than {1}; give every \
+         service the keyring with that key first, and retry"
     )]
     SealedAgain(u64, KeyId),
-    #[error("{0} tenants cannot be read and stay as they are; the others are under the first key")]
+    #[error("{0} tenants cannot be read and stay unchanged; the first key seals all others")]
     Unreadable(usize),
 }
 
-/// Seals with the first key what other keys seal, until nothing is left.
+/// Re-seals secrets of other keys with the first key, until none is left.
 pub(super) async fn reseal(
     arguments: StoreArguments,
     output: &mut impl Write,
@@ -42,7 +41,7 @@ pub(super) async fn reseal(
         if done.tenants > 0 {
             writeln!(
                 output,
-                "Sealed {} secrets of {} tenants with the key {first}.",
+                "Re-sealed {} secrets of {} tenants with the key {first}.",
                 done.values, done.tenants
             )?;
             output.flush()?;
@@ -55,7 +54,7 @@ pub(super) async fn reseal(
             return Err(Left::Unreadable(done.unreadable.len()).into());
         }
         if left(&store, &first).await? == 0 {
-            writeln!(output, "Nothing is left under another key than {first}.")?;
+            writeln!(output, "The key {first} seals all secrets.")?;
             output.flush()?;
             return Ok(());
         }
@@ -64,7 +63,7 @@ pub(super) async fn reseal(
     Err(Left::SealedAgain(left(&store, &first).await?, first).into())
 }
 
-/// How many secrets are under other keys.
+/// The number of secrets that other keys seal.
 async fn left(store: &Store, first: &KeyId) -> Result<u64, Failure> {
     let used = store.key_use().await?;
     let others = used.iter().filter(|(id, _)| id != first);

@@ -7,16 +7,15 @@ use secrecy::ExposeSecret;
 use super::Error;
 use store::sealing::Key;
 
-/// Makes a sealing key and writes it, with what to do with it. Lines that are no key are comments, so that the whole
-/// output may become a keyring file.
+/// Prints a new sealing key with instructions as comments, so the whole output is a keyring file.
 pub(super) fn new(output: &mut impl Write) -> Result<(), Error> {
     let key = Key::generate()?;
     write!(
         output,
-        "# Sealing key {id}, shown only this once. A file with it, readable by the service only, is the keyring:\n\
-         # name the file in store.keyring_file (OPENLINES_STORE_KEYRING_FILE). The first key in it seals, all of them open.\n\
-         # Keep a copy apart from the backups of the store: what it seals is lost without it.\n\
-         # How to put it in the place of another key: docs/keys.md.\n\
+        "# Sealing key {id}, shown only once. Save it in a file that only the service can read: the keyring.\n\
+         # Set store.keyring_file (OPENLINES_STORE_KEYRING_FILE) to that file. The first key seals, all keys open.\n\
+         # Keep a copy apart from the backups of the store: without it, sealed secrets are lost.\n\
+         # To replace another key, see docs/keys.md.\n\
          {key}\n",
         id = key.id(),
         key = key.expose().expose_secret(),

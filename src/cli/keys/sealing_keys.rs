@@ -7,7 +7,7 @@ use super::StoreArguments;
 use crate::cli::Failure;
 use store::sealing::{KeyId, Keyring};
 
-/// Shows which keys seal how much, and which key may be removed.
+/// Shows how many secrets each key seals, and which keys may be removed.
 pub(super) async fn show(
     arguments: StoreArguments,
     output: &mut impl Write,
@@ -27,8 +27,8 @@ fn table(used: Vec<(KeyId, u64)>, keyring: &Keyring) -> String {
     let mut old = 0_u64;
     for id in keyring.ids() {
         let secrets = used.remove(&id).unwrap_or(0);
-        let place = if id == first { "first, seals" } else { "opens" };
-        lines.push(line(id.as_str(), &secrets.to_string(), place));
+        let role = if id == first { "first, seals" } else { "opens" };
+        lines.push(line(id.as_str(), &secrets.to_string(), role));
         if id != first {
             old = old.saturating_add(secrets);
             if secrets == 0 {
@@ -42,20 +42,20 @@ fn table(used: Vec<(KeyId, u64)>, keyring: &Keyring) -> String {
     lines.push(String::new());
     if !used.is_empty() {
         lines.push(
-            "The service does not start without the missing keys: add them behind the first one."
+            "The service does not start without the missing keys: add them after the first one."
                 .to_owned(),
         );
     }
     if old > 0 {
         lines.push(format!(
-            "`openlines keys reseal` brings {old} secrets under the first key."
+            "Run `openlines keys reseal` to re-seal {old} secrets with the first key."
         ));
     }
     lines.push(if removable.is_empty() {
         "No key may be removed from the keyring.".to_owned()
     } else {
         format!(
-            "May be removed, once every running service has {first} first: {}",
+            "May be removed once every running service has {first} first: {}",
             removable.join(", ")
         )
     });
@@ -94,8 +94,8 @@ mod tests {
             oldoldoldold       3456  opens
             ancientancie          0  opens
 
-            `openlines keys reseal` brings 3456 secrets under the first key.
-            May be removed, once every running service has newnewnewnew first: ancientancie
+            Run `openlines keys reseal` to re-seal 3456 secrets with the first key.
+            May be removed once every running service has newnewnewnew first: ancientancie
         "#]]
         .assert_eq(&table(used, &keyring));
     }
@@ -108,7 +108,7 @@ mod tests {
             newnewnewnew          0  first, seals
             oldoldoldold          7  MISSING
 
-            The service does not start without the missing keys: add them behind the first one.
+            The service does not start without the missing keys: add them after the first one.
             No key may be removed from the keyring.
         "#]]
         .assert_eq(&table(used, &keyring(&["newnewnewnew"])));

@@ -1,4 +1,4 @@
-//! Which store, and which keyring: the command line, or else the variables that the service reads too.
+//! The store and keyring of a command: options, or else the service's environment variables.
 
 use std::path::{Path, PathBuf};
 
@@ -11,23 +11,23 @@ use crate::settings::Environment;
 use crate::telemetry::chain;
 use store::{Access, Keyring, Store, StoreUrl};
 
-/// Which store, and which keyring.
 #[derive(Debug, Args)]
 pub struct StoreArguments {
-    /// The store: `sqlite:PATH` or `postgresql://…`. Other users of the machine can read it: with a password in it, use
-    /// the file or the variable. Without both options OPENLINES_STORE_URL or OPENLINES_STORE_URL_FILE counts.
-    // The parser would quote a text that it refuses, so it refuses none.
+    /// The store: `sqlite:PATH` or `postgresql://…`. Other users of the machine can see arguments: if it
+    /// has a password, use the file or the variable. Default: OPENLINES_STORE_URL or
+    /// OPENLINES_STORE_URL_FILE.
+    // clap would quote a text that the parser refuses, so it refuses none.
     #[arg(long, value_name = "URL", conflicts_with = "store_url_file", value_parser = secret)]
     store_url: Option<SecretString>,
-    /// A file with the URL of the store.
+    /// A file with the store's URL.
     #[arg(long, value_name = "FILE")]
     store_url_file: Option<PathBuf>,
-    /// The keyring file. Without it OPENLINES_STORE_KEYRING_FILE or the keys in OPENLINES_STORE_KEYRING count.
+    /// The keyring file. Default: OPENLINES_STORE_KEYRING_FILE, or the keys in OPENLINES_STORE_KEYRING.
     #[arg(long, value_name = "FILE")]
     keyring_file: Option<PathBuf>,
 }
 
-/// The command line, a variable, or a file that one of them names is wrong. Quotes no secret.
+/// An option, a variable, or a file that one of them names is invalid. Quotes no secret.
 #[derive(Debug, Error)]
 #[error("{subject} {problem}")]
 pub(in crate::cli) struct Misused {
@@ -35,14 +35,14 @@ pub(in crate::cli) struct Misused {
     problem: String,
 }
 
-/// A text from one of the sources, and the name of that source for complaints.
+/// A text with the name of its source, for errors.
 struct Given {
     source: String,
     text: SecretString,
 }
 
 impl StoreArguments {
-    /// Opens the store beside the service that may run on it.
+    /// Opens the store beside a running service.
     pub(super) async fn open(self) -> Result<(Store, Keyring), Failure> {
         let environment = Environment::of_process();
         let url = match (self.store_url, self.store_url_file) {
@@ -56,7 +56,7 @@ impl StoreArguments {
         let url = url.ok_or_else(|| {
             misused(
                 "the store",
-                &"is not named: give --store-url-file or --store-url",
+                &"is not set: give --store-url-file or --store-url",
             )
         })?;
         let keyring = match self.keyring_file {
@@ -64,7 +64,7 @@ impl StoreArguments {
             None => from_environment(&environment, "OPENLINES_STORE_KEYRING")?,
         };
         let keyring =
-            keyring.ok_or_else(|| misused("the keyring", &"is not named: give --keyring-file"))?;
+            keyring.ok_or_else(|| misused("the keyring", &"is not set: give --keyring-file"))?;
 
         let url = StoreUrl::parse(url.text.expose_secret().trim())
             .map_err(|error| misused(&url.source, &error))?;
@@ -75,7 +75,7 @@ impl StoreArguments {
     }
 }
 
-/// A variable, or the content of the file that its sister with `_FILE` names.
+/// The value of a variable, or the content of the file that `NAME_FILE` names.
 fn from_environment(environment: &Environment, name: &str) -> Result<Option<Given>, Misused> {
     let value = |name: &str| {
         let value = environment.get(name).transpose();

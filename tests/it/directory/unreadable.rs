@@ -1,4 +1,5 @@
-//! Rows of the store that cannot be read: they concern nobody but their own tenant, and not for longer than they last.
+//! Rows of the store that cannot be read: they concern nobody but their own tenant, and not for
+//! longer than they last.
 
 use super::office;
 use crate::support::Told;

@@ -1,4 +1,5 @@
-//! Events that are not what they say, and events that come again. All are answered 200, and change nothing.
+//! Events that are not what they say, and events that come again. All are answered 200, and change
+//! nothing.
 
 use bitrix24::TenantId;
 use bitrix24::{HostName, Policy};

@@ -1,4 +1,5 @@
-//! Redirects that are not followed: nothing is sent to where they lead, and the stored address stays.
+//! Redirects that are not followed: nothing is sent to where they lead, and the stored address
+//! stays.
 
 use std::net::SocketAddr;
 

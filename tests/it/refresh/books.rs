@@ -21,7 +21,8 @@ pub(super) async fn has_the_live_pair(sandbox: &Sandbox, store: &Store) -> bool 
     is(&stored.access_token, &live.access_token) && is(&stored.refresh_token, &live.refresh_token)
 }
 
-/// The portal's administrator installs the application again, the pair is entered, and every directory has followed.
+/// The portal's administrator installs the application again, the pair is entered, and every
+/// directory has followed.
 pub(super) async fn authorize_anew(sandbox: &Sandbox, store: &Store) {
     let install = Event::new(EventKind::AppInstall, "http://127.0.0.1:9/").of(demo::CLIENT_ID);
     sandbox.event_form(demo::HOST, &install).unwrap();

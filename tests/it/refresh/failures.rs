@@ -116,7 +116,8 @@ async fn a_refusal_is_forgotten_where_another_replica_has_won(stores: Stores) {
     office.expire();
     let winner = async {
         tokio::time::sleep(Duration::from_millis(150)).await;
-        // While the service waits, another one refreshes with the same refresh token and stores the pair.
+        // While the service waits, another one refreshes with the same refresh token and stores the
+        // pair.
         office.refresh_past_the_service().await;
     };
     let (answer, ()) = tokio::join!(office.call("Hello"), winner);

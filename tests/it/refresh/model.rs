@@ -1,8 +1,9 @@
 //! Random interleavings of calls, cancellations, expiries, lost answers and crashes.
 //!
-//! A schedule is drawn from a seed and played on real parts: replicas of the service, each in a runtime of its own, one store, and
-//! the sandbox over real sockets. A crash drops a replica's runtime with everything that runs in it. After each schedule the
-//! sandbox's books are compared with the store. The number of schedules is OPENLINES_TEST_SCHEDULES, for each of the tests.
+//! A schedule is drawn from a seed and played on real parts: replicas of the service, each in a
+//! runtime of its own, one store, and the sandbox over real sockets. A crash drops a replica's
+//! runtime with everything that runs in it. After each schedule the sandbox's books are compared
+//! with the store. The number of schedules is OPENLINES_TEST_SCHEDULES, for each of the tests.
 
 mod replica;
 
@@ -55,7 +56,8 @@ async fn a_server_that_takes_a_token_once_shuts_out_only_whose_pair_was_lost(sto
     Stage::play(stores, Weather::Strict, schedules).await;
 }
 
-/// A fifth on PostgreSQL where replicas crash: whoever is left waits until the lease of the dead one has ended.
+/// A fifth on PostgreSQL where replicas crash: whoever is left waits until the lease of the dead
+/// one has ended.
 fn schedules() -> u64 {
     let environment = Environment::of_process();
     let given = environment.get("OPENLINES_TEST_SCHEDULES");
@@ -71,7 +73,8 @@ struct Stage {
     /// The test's own eye on the store.
     store: Store,
     replicas: Vec<Replica>,
-    /// How many pairs may have been lost in the schedules so far. What a killed replica had asked for may be granted later.
+    /// How many pairs may have been lost in the schedules so far. What a killed replica had asked
+    /// for may be granted later.
     mishaps: u32,
 }
 
@@ -137,7 +140,8 @@ impl Stage {
                         gives_up.then(|| Duration::from_micros(random.random_range(0..9000)));
                     calls.push(self.replicas[replica].call(text, patience));
                 }
-                // A token lives for an hour: a call meets an expiry once, or twice if it is unlucky.
+                // A token lives for an hour: a call meets an expiry once, or twice if it is
+                // unlucky.
                 45..65 if expiries < 2 => {
                     expiries += 1;
                     self.sandbox
@@ -157,7 +161,8 @@ impl Stage {
                     self.fault(FaultKind::Reset(Moment::After));
                 }
                 88..91 if self.weather != Weather::Calm => {
-                    // Two: what a dying runtime drops first may look like a lost answer to what it drops next.
+                    // Two: what a dying runtime drops first may look like a lost answer to what it
+                    // drops next.
                     mishaps += 2;
                     for call in &mut calls {
                         call.is_excused = true;
@@ -254,8 +259,9 @@ impl Stage {
         self.works_or_lost_its_pair(seed, mishaps).await;
     }
 
-    /// In the end the tenant works from every replica, and the stored pair is the live one. Only a server that takes a token once
-    /// may shut it out, and only if a pair was lost; then the tenant says so, and gets new credentials.
+    /// In the end the tenant works from every replica, and the stored pair is the live one. Only a
+    /// server that takes a token once may shut it out, and only if a pair was lost; then the tenant
+    /// says so, and gets new credentials.
     async fn works_or_lost_its_pair(&self, seed: u64, mishaps: usize) {
         for (number, replica) in self.replicas.iter().enumerate() {
             let mut answer = replica

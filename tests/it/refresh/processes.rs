@@ -128,7 +128,8 @@ on_both_stores!(
     after_every_kill_the_tenant_works_or_says_that_its_pair_was_lost,
 );
 
-/// Kills the process while the answer with the new pair is on its way, and calls through the next one.
+/// Kills the process while the answer with the new pair is on its way, and calls through the next
+/// one.
 async fn crash_before_the_pair_is_stored(site: &Site) -> Result<(), Status> {
     let running = site.start().await;
     let late = FaultKind::Slow(Moment::After, Duration::from_secs(5));

@@ -61,7 +61,8 @@ async fn a_store_that_is_locked_delays_a_refresh_and_loses_nothing(stores: Store
     assert_eq!(office.refreshes(), 1);
 }
 
-/// The database is away from the replica that has bought a new pair, for longer than its lease lasts.
+/// The database is away from the replica that has bought a new pair, for longer than its lease
+/// lasts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_takes_a_lease_over_waits_for_the_pair_of_the_one_that_fell_silent() {
     let Some(stores) = Stores::postgresql().await else {

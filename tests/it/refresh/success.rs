@@ -137,10 +137,11 @@ async fn a_lost_answer_is_asked_for_once_more(stores: Stores) {
 async fn a_token_that_another_replica_replaced_is_refreshed_by_no_second_refresh(stores: Stores) {
     let office = Office::open(stores).await;
     office.call("first").await.unwrap();
-    // The other replica: it refreshes at the portal and stores the pair; this one still has the old token in memory.
+    // The other replica: it refreshes at the portal and stores the pair; this one still has the old
+    // token in memory.
     office.refresh_past_the_service().await;
     office.call("second").await.unwrap();
-    assert_eq!(office.token_requests(), 1, "the stored pair was taken over");
+    assert_eq!(office.token_requests(), 1, "the stored pair was adopted");
     assert_eq!(office.ended("refreshed").await, 0);
     assert!(office.has_the_live_pair().await);
 }

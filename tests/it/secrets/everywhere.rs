@@ -1,4 +1,5 @@
-//! A search for every secret in everything that the program writes: its output at the finest, its metrics, its answers, its store.
+//! A search for every secret in everything that the program writes: its output at the finest, its
+//! metrics, its answers, its store.
 
 mod deeds;
 

@@ -64,8 +64,8 @@ fn an_error_of_the_tenants_file_quotes_no_value() {
     }
 }
 
-/// Who forgets the word `secret` makes the secret itself a key: `{user_id: 1, <secret>}`. Bitrix24's webhook secrets have 16
-/// letters and digits.
+/// Who forgets the word `secret` makes the secret itself a key: `{user_id: 1, <secret>}`.
+/// Bitrix24's webhook secrets have 16 letters and digits.
 #[test]
 fn a_webhook_secret_in_the_place_of_a_key_is_not_quoted() {
     let key = NewKey::generate().unwrap();

@@ -19,7 +19,8 @@ const TAKEN_OVER: Duration = Duration::from_secs(9);
 /// Two looks at a file.
 const TWO_LOOKS: Duration = Duration::from_secs(11);
 
-/// A mounted volume: each file leads through the link `..data` to a folder, and a change exchanges that link.
+/// A mounted volume: each file leads through the link `..data` to a folder, and a change exchanges
+/// that link.
 struct Volume {
     folder: PathBuf,
     versions: u32,
@@ -77,7 +78,7 @@ async fn soon(service: &Service, tenant: &str, expected: &str) {
 
 /// One test for all, because each change waits for the next look.
 #[tokio::test]
-async fn changed_files_are_taken_over_and_faulty_ones_change_nothing() {
+async fn changed_files_are_applied_and_invalid_ones_change_nothing() {
     let log = Log::default();
     let _guards = log.start();
     let mut deployment = Deployment::new(Stores::sqlite()).await;
@@ -118,7 +119,8 @@ async fn changed_files_are_taken_over_and_faulty_ones_change_nothing() {
     };
     assert_eq!(stored(REFRESHABLE).await.unwrap().display_name, "Another");
     assert!(log.text().contains("applied the changed keyring"));
-    // The keyring is looked at before the tenants file, so both tenants were sealed with the new key; refreshes are, too.
+    // The keyring is looked at before the tenants file, so both tenants were sealed with the new
+    // key; refreshes are, too.
     let uses = store.key_use().await.unwrap();
     assert!(uses.iter().any(|(id, _)| id == new_key.id()), "{uses:?}");
     let expired = deployment
@@ -139,7 +141,8 @@ async fn changed_files_are_taken_over_and_faulty_ones_change_nothing() {
         demo::OWNER,
         demo::WEBHOOK_SECRET
     );
-    // Faults in both files: the first tenant would have another name, the second would be new, the third cannot be read.
+    // Faults in both files: the first tenant would have another name, the second would be new, the
+    // third cannot be read.
     let revision = stored(REFRESHABLE).await.unwrap().revision;
     let faulty = named(&refreshable(REFRESHABLE), "Faulty")
         + &third

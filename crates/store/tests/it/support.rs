@@ -1,4 +1,5 @@
-//! What the tests of this crate share. The service's own tests include `stores.rs` and `proxy.rs` too.
+//! What the tests of this crate share. The service's own tests include `stores.rs` and `proxy.rs`
+//! too.
 
 pub(crate) mod proxy;
 pub(crate) mod stores;

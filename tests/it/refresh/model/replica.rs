@@ -1,4 +1,5 @@
-//! A replica of the service that can be killed: all of it but the listening socket, in a runtime of its own.
+//! A replica of the service that can be killed: all of it but the listening socket, in a runtime of
+//! its own.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;

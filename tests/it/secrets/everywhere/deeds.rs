@@ -247,7 +247,8 @@ impl Search {
             done, 8,
             "one creation, four looks, a deletion, two commands for keys"
         );
-        // A store that is not there, one whose address cannot be read, and a second service on an SQLite file.
+        // A store that is not there, one whose address cannot be read, and a second service on an
+        // SQLite file.
         let settings = self.files.settings();
         let mut urls = vec![
             "postgresql://user:canary.password.of.no.store@127.0.0.1:1/none".to_owned(),

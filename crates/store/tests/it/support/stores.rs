@@ -11,8 +11,8 @@
 //! }
 //! ```
 //!
-//! They are called `…::sqlite::a_tenant_is_kept` and `…::postgresql::a_tenant_is_kept`. The second one needs a server, which
-//! `.ci/postgres cargo test` starts.
+//! They are called `…::sqlite::a_tenant_is_kept` and `…::postgresql::a_tenant_is_kept`. The second
+//! one needs a server, which `.ci/postgres cargo test` starts.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -49,7 +49,8 @@ enum Kind {
     Postgresql,
 }
 
-/// Makes two tests of each function that takes [`Stores`]: in the module `sqlite` and in the module `postgresql`.
+/// Makes two tests of each function that takes [`Stores`]: in the module `sqlite` and in the module
+/// `postgresql`.
 macro_rules! on_both_stores {
     ($($test:ident),+ $(,)?) => {
         mod sqlite {
@@ -86,8 +87,8 @@ impl Stores {
         Self { kind, url }
     }
 
-    /// A PostgreSQL database of its own, without tables. None if there is no server: then a line on standard error says
-    /// which test did not run, and in CI the test fails.
+    /// A PostgreSQL database of its own, without tables. None if there is no server: then a line on
+    /// standard error says which test did not run, and in CI the test fails.
     pub(crate) async fn postgresql() -> Option<Self> {
         let Some(server) = variable(SERVER) else {
             let in_ci = variable("CI").is_some_and(|value| value == "true");
@@ -130,8 +131,8 @@ impl Stores {
 
     /// Opens it as a service does. On PostgreSQL each further call is another replica.
     ///
-    /// A file that somebody has is waited for: a process that another test starts has all files of this one for the instant before
-    /// it becomes another program.
+    /// A file that somebody has is waited for: a process that another test starts has all files of
+    /// this one for the instant before it becomes another program.
     pub(crate) async fn open(&self, keyring: &Keyring) -> Store {
         let begun = Instant::now();
         loop {
@@ -155,7 +156,8 @@ impl Stores {
         Store::open(&url, keyring.clone(), access).await
     }
 
-    /// Another replica's view of the same data; on SQLite, where there is no other, the service's own.
+    /// Another replica's view of the same data; on SQLite, where there is no other, the service's
+    /// own.
     pub(crate) async fn replica(&self, store: &Store, keyring: &Keyring) -> Store {
         if self.is_shared() {
             self.open(keyring).await
