@@ -223,9 +223,9 @@ fn a_plan_that_is_none_is_a_fault_that_says_what_to_give() {
     for (plan, errors) in [
         (
             "gold",
-            &["tenants[0].plan in", "is no plan", "enterprise"][..],
+            &["tenants[0].plan in", "is not a plan", "enterprise"][..],
         ),
-        ("Standard", &["is no plan"]),
+        ("Standard", &["is not a plan"]),
         ("50", &["tenants[0].plan in", "is a whole number"]),
         ("", &["is empty"]),
         ("[50, 2]", &["is a list"]),
