@@ -5,69 +5,45 @@ use serde_json::{Map, Value};
 
 /// A whole number, or a string of one.
 pub fn integer(value: &Value) -> Option<i64> {
-    match value {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.trim().parse().ok(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
+    let parsed = || value.as_str()?.trim().parse().ok();
+    value.as_i64().or_else(parsed)
 }
 
 /// A finite number, or a string of one.
 pub fn number(value: &Value) -> Option<f64> {
-    let number = match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    };
+    let parsed = || value.as_str()?.trim().parse().ok();
+    let number = value.as_f64().or_else(parsed);
     number.filter(|number| number.is_finite())
 }
 
 /// A string or a number, as text.
 pub fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
+    let number = || Some(value.as_number()?.to_string());
+    value.as_str().map(str::to_owned).or_else(number)
 }
 
 /// A boolean, written as one, as `Y` or `N`, `"true"` or `"false"`, 1 or 0.
 pub fn switch(value: &Value) -> Option<bool> {
-    match value {
-        Value::Bool(on) => Some(*on),
-        Value::Number(number) => match number.as_i64() {
-            Some(1) => Some(true),
-            Some(0) => Some(false),
-            Some(_) | None => None,
-        },
-        Value::String(text) => match text.as_str() {
-            "Y" | "y" | "true" | "1" => Some(true),
-            "N" | "n" | "false" | "0" => Some(false),
-            _ => None,
-        },
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    if let Some(on) = value.as_bool() {
+        return Some(on);
+    }
+    match text(value)?.as_str() {
+        "Y" | "y" | "true" | "1" => Some(true),
+        "N" | "n" | "false" | "0" => Some(false),
+        _ => None,
     }
 }
 
 /// The entries of a map. PHP writes an empty map as `[]`.
 pub fn map(value: &Value) -> Option<&Map<String, Value>> {
     static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-    match value {
-        Value::Object(map) => Some(map),
-        Value::Array(items) if items.is_empty() => Some(&EMPTY),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            None
-        }
-    }
+    let empty = || value.as_array()?.is_empty().then_some(&*EMPTY);
+    value.as_object().or_else(empty)
 }
 
 /// An item of a list. PHP writes a list with gaps as a map with numeric keys.
 pub fn item(value: &Value, index: usize) -> Option<&Value> {
-    match value {
-        Value::Array(items) => items.get(index),
-        Value::Object(map) => map.get(&index.to_string()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-    }
+    value.get(index).or_else(|| value.get(index.to_string()))
 }
 
 #[cfg(test)]

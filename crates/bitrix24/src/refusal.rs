@@ -32,13 +32,9 @@ impl Refusal {
     /// Reads `error` and `error_description`. The code may be a text, a number, or, in the newer
     /// REST generation, an object.
     pub(crate) fn read(http_status: u16, error: &Value, description: Option<&Value>) -> Self {
-        let (code, description) = match error {
-            Value::Object(error) => (error.get("code"), error.get("message").or(description)),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Array(_) => (Some(error), description),
+        let (code, description) = match error.as_object() {
+            Some(error) => (error.get("code"), error.get("message").or(description)),
+            None => (Some(error), description),
         };
         let code = code.map(plain).unwrap_or_default();
         Self {

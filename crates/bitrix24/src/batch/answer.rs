@@ -28,26 +28,8 @@ impl BatchAnswer {
             result,
             time,
         } = envelope;
-        let mut maps = match result {
-            Value::Object(maps) => maps,
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Array(_) => Map::new(),
-        };
-        let mut map = |name: &str| match maps.remove(name) {
-            Some(Value::Object(map)) => map,
-            // PHP writes an empty map as `[]`.
-            Some(
-                Value::Null
-                | Value::Bool(_)
-                | Value::Number(_)
-                | Value::String(_)
-                | Value::Array(_),
-            )
-            | None => Map::new(),
-        };
+        let mut maps = into_map(Some(result));
+        let mut map = |name: &str| into_map(maps.remove(name));
         let (mut results, mut errors) = (map("result"), map("result_error"));
         let times = map("result_time");
         let results = (0..commands)
@@ -71,6 +53,15 @@ impl BatchAnswer {
             time,
             results,
         }
+    }
+}
+
+/// The entries of a map. PHP writes an empty one as `[]`.
+fn into_map(value: Option<Value>) -> Map<String, Value> {
+    if let Some(Value::Object(map)) = value {
+        map
+    } else {
+        Map::new()
     }
 }
 
