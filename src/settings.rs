@@ -8,6 +8,7 @@ mod document;
 mod environment;
 mod error;
 pub(crate) mod form;
+mod key;
 mod node;
 #[cfg(test)]
 mod page;

@@ -27,8 +27,8 @@ pub const AUDIT: &str = "openlines::audit";
 /// The target of the spans that traces are made of.
 pub const SPANS: &str = "openlines::span";
 
-/// Parts of other people's that could print request lines or bodies at a fine level. A webhook's request line is a secret, so
-/// no filter of an operator lowers these.
+/// Crates that print request lines or bodies at fine levels. A webhook's request line is a secret,
+/// so they log warnings and errors only, whatever the filter says.
 const QUIET: [&str; 8] = [
     "h2",
     "hyper",
@@ -40,28 +40,28 @@ const QUIET: [&str; 8] = [
     "tower",
 ];
 
-/// How long the last traces may take to leave when the process ends.
+/// Time to export the last traces when the process ends.
 const FLUSH: Duration = Duration::from_secs(5);
 
-/// Why logs and traces could not be started.
+/// Logs or traces could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The exporter of traces cannot be set up.
     #[error("traces cannot be sent to telemetry.otlp_endpoint")]
     Exporter(#[from] ExporterBuildError),
-    /// A logger is already there.
+    /// There is a logger already.
     #[error("logging was started twice")]
     Twice(#[from] TryInitError),
 }
 
-/// Running telemetry. It has to be stopped, or the last traces are lost.
+/// Running telemetry. Without [`Telemetry::stop`] the last traces are lost.
 #[derive(Debug)]
 pub struct Telemetry {
     tracer: Option<SdkTracerProvider>,
 }
 
 impl Telemetry {
-    /// Starts logging to standard error, and sending traces if there is a collector.
+    /// Starts logging to standard error, and exporting traces if there is a collector.
     ///
     /// # Errors
     ///
@@ -79,12 +79,12 @@ impl Telemetry {
         Ok(Self { tracer })
     }
 
-    /// Sends what is left.
+    /// Exports the last traces.
     pub fn stop(self) {
         if let Some(tracer) = self.tracer
             && let Err(error) = tracer.shutdown_with_timeout(FLUSH)
         {
-            tracing::warn!(error = %error, "the last traces were lost");
+            tracing::warn!(error = %error, "could not export the last traces");
         }
     }
 }
@@ -103,19 +103,19 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
 
 fn log_lines(settings: &LogSettings) -> Box<dyn Layer<Registry> + Send + Sync> {
     let wanted = EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let trail = if settings.audit {
+    let audit = if settings.audit {
         LevelFilter::INFO
     } else {
         LevelFilter::OFF
     };
-    let wanted = match format!("{}={trail}", AUDIT).parse() {
+    let wanted = match format!("{AUDIT}={audit}").parse() {
         Ok(directive) => wanted.add_directive(directive),
         Err(_) => wanted,
     };
     let pinned = Targets::new()
         .with_default(LevelFilter::TRACE)
         .with_targets(QUIET.map(|target| (target, LevelFilter::WARN)))
-        // Spans are for traces. The line of a call has its ids, and formatting spans would cost more than the line.
+        // Spans are for traces. A call's line has its ids; formatting spans costs more than the line.
         .with_target(SPANS, LevelFilter::OFF)
         .with_target(bitrix24::SPAN_TARGET, LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
@@ -159,7 +159,7 @@ fn tracer_provider(
         .with_endpoint(endpoint)
         .build()?;
     let share = f64::from(sample_percent) / 100.0;
-    // Empty: the detectors of the library would read the environment.
+    // Empty, because the library's detectors would read the environment.
     let resource = Resource::builder_empty()
         .with_attributes([
             KeyValue::new("service.name", env!("CARGO_PKG_NAME")),

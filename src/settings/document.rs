@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::error::SettingError;
+use super::key::is_quotable;
 use super::node::Node;
 
 /// Most nodes (keys, values and collections) of a file. That is about 140,000 tenants, and a file
@@ -12,8 +13,6 @@ use super::node::Node;
 const MAXIMUM_NODES: usize = 2_000_000;
 /// Most parser events of a file; a collection has two, a scalar one.
 const MAXIMUM_EVENTS: usize = 5_000_000;
-/// Longest key that errors quote, in bytes.
-const MAXIMUM_QUOTED_BYTES: usize = 64;
 
 /// A YAML file, or the absence of one.
 #[derive(Debug)]
@@ -111,25 +110,6 @@ fn describe(name: &str, error: &serde_saphyr::Error) -> SettingError {
         "is not valid YAML",
         "check indentation, quotes and colons there",
     )
-}
-
-/// The key as errors show it.
-pub(super) fn shown(key: &str) -> &str {
-    if is_quotable(key) {
-        key
-    } else {
-        "(unprintable key)"
-    }
-}
-
-/// Whether errors may quote a key: it looks like the name of a setting, not like a secret or a
-/// whole line. No setting has a digit or a capital in its name; few secrets have neither.
-fn is_quotable(key: &str) -> bool {
-    key.len() <= MAXIMUM_QUOTED_BYTES
-        && !key.is_empty()
-        && key
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || b"_-.".contains(&byte))
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ pub struct Environment {
 pub struct NotUnicode;
 
 impl Environment {
-    /// Copies the variables of this process. Variables whose *name* is not Unicode are left out: no
-    /// setting has such a name.
+    /// Copies the variables of this process, except those whose name is not Unicode: no setting has
+    /// such a name.
     pub fn of_process() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| {

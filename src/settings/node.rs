@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::document::shown;
 use super::error::{SettingError, SettingErrors};
-use super::unknown::nested;
+use super::key::{nested, shown};
 
 /// A value in a file, with its path. Reading it with the wrong type adds an error.
 #[derive(Clone, Debug)]

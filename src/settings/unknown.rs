@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::VARIABLE_PREFIX;
-use super::document::{Document, shown};
+use super::document::Document;
 use super::environment::Environment;
 use super::error::{SettingError, SettingErrors};
+use super::key::{nested, shown};
 use super::setting::{Setting, variable};
 
 /// Most letters that differ between an unknown name and the one that is suggested.
@@ -94,17 +95,6 @@ impl Keys<'_> {
     }
 }
 
-/// A path with dots as YAML has it.
-pub(super) fn nested(path: &str) -> String {
-    let yaml = path
-        .rsplit('.')
-        .fold("…".to_owned(), |inner, key| format!("{{{key}: {inner}}}"));
-    let inner = yaml
-        .strip_prefix('{')
-        .and_then(|yaml| yaml.strip_suffix('}'));
-    format!("`{}`", inner.unwrap_or(&yaml))
-}
-
 /// The errors of environment variables that look like settings. `others` are known not to be ones,
 /// for example those that a tenants file takes secrets from.
 pub(super) fn variables(
@@ -181,19 +171,13 @@ pub(crate) fn is_service_link(name: &str, value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{closest, is_service_link, nested};
+    use super::{closest, is_service_link};
 
     #[test]
     fn a_typing_error_gets_a_suggestion_and_nonsense_gets_none() {
         let names = || ["server.listen", "server.reflection"].into_iter();
         assert_eq!(closest("server.lisen", names()), Some("server.listen"));
         assert_eq!(closest("something.else", names()), None);
-    }
-
-    #[test]
-    fn a_dotted_path_is_shown_as_nested_keys() {
-        assert_eq!(nested("server.tls.file"), "`server: {tls: {file: …}}`");
-        assert_eq!(nested("server"), "`server: …`");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The trace that a call belongs to: W3C Trace Context in the call's metadata.
+//! The trace of a call: W3C Trace Context in the call's metadata.
 
 use http::HeaderMap;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
@@ -10,16 +10,16 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 /// The header that carries the caller's trace.
 const TRACEPARENT: &str = "traceparent";
 
-/// Puts `span` below the caller's span, if the caller sends one.
+/// Makes `span` a child of the caller's span, if the caller sends one.
 pub fn adopt_parent(span: &Span, headers: &HeaderMap) {
     if headers.contains_key(TRACEPARENT) {
         let parent = TraceContextPropagator::new().extract(&Headers(headers));
-        // An error means that no traces are made: there is nothing to adopt.
+        // An error means that there are no traces.
         let _ = span.set_parent(parent);
     }
 }
 
-/// The trace of a call: that of its span, or the caller's if no traces are made here.
+/// The trace id of a call: that of its span, or the caller's if the service makes no traces.
 pub fn trace_id(span: &Span, headers: &HeaderMap) -> Option<String> {
     let own = span.context().span().span_context().trace_id();
     if own != TraceId::INVALID {

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use clap::ValueEnum;
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 use prost::{Message, Name};
 
@@ -92,35 +94,24 @@ fn write_json<M: Message + Name>(message: &M) -> Result<(), Failure> {
 
 /// One line for each tenant, in columns.
 fn table(tenants: &[Tenant]) -> String {
-    let header = ["ID", "STATE", "PORTAL", "CREDENTIALS", "ORIGIN", "NAME"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = std::iter::once(header)
-        .chain(tenants.iter().map(|tenant| {
+    let mut table = Table::new();
+    table
+        .load_style(NOTHING)
+        .set_header(["ID", "STATE", "PORTAL", "CREDENTIALS", "ORIGIN", "NAME"])
+        .add_rows(tenants.iter().map(|tenant| {
             [
-                id(&tenant.name).to_owned(),
-                state(tenant).to_owned(),
-                tenant.portal.clone(),
-                kind(tenant).to_owned(),
-                origin(tenant).to_owned(),
-                tenant.display_name.clone(),
+                id(&tenant.name),
+                state(tenant),
+                &tenant.portal,
+                kind(tenant),
+                origin(tenant),
+                &tenant.display_name,
             ]
-        }))
-        .collect();
-    let mut widths = [0; 6];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
+        }));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
     }
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(widths);
-        let line = cells.fold(String::new(), |mut line, (cell, width)| {
-            let _ = write!(line, "{cell:width$}  ");
-            line
-        });
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
+    format!("{}\n", table.trim_fmt())
 }
 
 /// One line for each field.

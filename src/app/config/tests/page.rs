@@ -34,7 +34,7 @@ fn the_settings_page_lists_exactly_the_settings_that_exist() {
         "{before}{START}\n{}{END}{after}",
         tables(&Config::settings())
     );
-    if std::env::var_os("UPDATE_DOCS").is_some() {
+    if Environment::of_process().get("UPDATE_DOCS").is_some() {
         std::fs::write(path, expected).unwrap();
     } else {
         assert!(
