@@ -61,11 +61,9 @@ fn every_code_leads_to_a_reason_in_some_scope() {
 
 #[test]
 fn every_documented_code_has_a_golden_file() {
-    let names = |scope| {
-        documented_codes(scope).into_iter().map(|code| match code {
-            ErrorCode::EmptyCode => "EMPTY_CODE",
-            code => code.as_str(),
-        })
+    let file_name = |code: ErrorCode| match code.as_str() {
+        "" => "EMPTY_CODE".to_owned(),
+        code => code.to_owned(),
     };
     for (folder, scope) in [
         ("imconnector.send.messages", Scope::Connector),
@@ -81,7 +79,8 @@ fn every_documented_code_has_a_golden_file() {
             .map(|file| file.unwrap().path().with_extension(""))
             .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
             .collect();
-        let documented: BTreeSet<String> = names(scope).map(str::to_owned).collect();
+        let documented: BTreeSet<String> =
+            documented_codes(scope).into_iter().map(file_name).collect();
         assert_eq!(documented, golden, "{folder}");
     }
 }
