@@ -1,4 +1,4 @@
-//! The client against the sandbox over HTTP, against servers with scripted responses, and against PHP.
+//! The client against the sandbox, servers with scripted responses, and PHP.
 
 #![expect(
     clippy::unwrap_used,
