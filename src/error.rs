@@ -134,9 +134,9 @@ impl Error {
             Self::MessageRejected { http_status, texts } => {
                 from_call::message_rejected(http_status, &texts, call.method)
             }
-            Self::ResultMissing => from_call::outcome_unknown(
-                "Bitrix24's response has no result for it",
-            ),
+            Self::ResultMissing => {
+                from_call::outcome_unknown("Bitrix24's response has no result for it")
+            }
             Self::AnswerNotUnderstood => from_call::answer_not_understood(),
             Self::Internal { outcome } => Failure {
                 outcome,

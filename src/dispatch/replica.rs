@@ -1,7 +1,8 @@
-//! This process among those that serve from the same store.
+//! This process among the replicas that share a store.
 //!
-//! Each gives signs of life in the store. Whoever falls silent is taken for dead: what it left half done is given up, and its share of
-//! the budgets goes to the others. On SQLite there is one process, and nobody to tell.
+//! Each replica writes heartbeats to the store. A replica without heartbeats is considered dead: its
+//! unfinished work is abandoned, and the other replicas get its share of the budgets. On SQLite there
+//! is only one process, and no heartbeat.
 
 use std::time::Duration;
 
@@ -25,8 +26,8 @@ pub struct Pace {
     pub silence: Duration,
 }
 
-/// A replica is missed after four lost signs of life: more than a pause of the garbage collector next door or a restart of the
-/// database's proxy, and less than callers wait for an answer.
+/// A replica is considered dead after four lost heartbeats: longer than a restart of the database's
+/// proxy, and shorter than callers wait for a response.
 impl Default for Pace {
     fn default() -> Self {
         Self {

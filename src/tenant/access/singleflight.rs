@@ -98,6 +98,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
+    use tokio::sync::Notify;
+
     use super::*;
 
     fn acme() -> TenantId {
@@ -111,14 +113,18 @@ mod tests {
     #[tokio::test]
     async fn many_callers_share_one_run() {
         static RUNS: AtomicUsize = AtomicUsize::new(0);
-        let singleflight = Arc::new(Singleflight::new(TaskTracker::new()));
+        static GATE: Notify = Notify::const_new();
+        let singleflight = Singleflight::new(TaskTracker::new());
         let (id, deadline) = (acme(), soon());
         let work = || async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            GATE.notified().await;
             RUNS.fetch_add(1, Ordering::SeqCst)
         };
         let joined = (0..20).map(|_| singleflight.join(&id, deadline, work));
-        let outcomes = futures_util::future::join_all(joined).await;
+        let joined = futures_util::future::join_all(joined);
+        // The gate opens after every caller was polled once, and so has joined.
+        let (outcomes, ()) = tokio::join!(biased; joined, async { GATE.notify_one() });
+        GATE.notify_one();
         assert!(
             outcomes.iter().all(|outcome| *outcome == Ok(0)),
             "{outcomes:?}"
@@ -129,14 +135,16 @@ mod tests {
     #[tokio::test]
     async fn work_goes_on_when_its_caller_gives_up() {
         static DONE: AtomicUsize = AtomicUsize::new(0);
+        static GATE: Notify = Notify::const_new();
         let tasks = TaskTracker::new();
         let singleflight = Singleflight::new(tasks.clone());
         let work = || async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            GATE.notified().await;
             DONE.fetch_add(1, Ordering::SeqCst)
         };
         let left = singleflight.join(&acme(), Instant::now(), work).await;
         assert_eq!(left, Err(NoOutcome::DeadlinePassed));
+        GATE.notify_one();
         tasks.close();
         tasks.wait().await;
         assert_eq!(DONE.load(Ordering::SeqCst), 1);

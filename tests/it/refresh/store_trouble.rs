@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbox::{Fault, FaultKind, Moment};
+use sandbox::{Fault, FaultKind, Gate, Moment};
 
 use super::Office;
 use super::trouble::{lock_for_writing, take_away};
@@ -20,13 +20,15 @@ on_both_stores!(
 async fn a_new_pair_is_used_by_nobody_before_it_is_stored(stores: Stores) {
     let office = Office::open(stores).await;
     office.call("first").await.unwrap();
-    // The answer comes while nobody can write to the store.
-    let slow = FaultKind::Slow(Moment::After, Duration::from_millis(600));
-    office.sandbox.inject(Fault::once(slow).for_oauth());
+    // The response comes while the store is locked for writing.
+    let gate = Gate::closed();
+    let held = FaultKind::Held(Moment::After, gate.clone());
+    office.sandbox.inject(Fault::once(held).for_oauth());
     office.expire();
     let locked = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        until("the pair is granted", || office.refreshes() == 1).await;
         let lock = lock_for_writing(&office.stores).await;
+        gate.open();
         tokio::time::sleep(Duration::from_millis(1500)).await;
         assert_eq!(office.refreshes(), 1, "the server has granted the pair");
         let delivered = office.sandbox.record().times_delivered("second");

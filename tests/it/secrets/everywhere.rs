@@ -10,15 +10,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use bitrix24_openlines::api::openlines::tenants::v1 as tenants;
-use bitrix24_openlines::api::openlines::tenants::v1::tenant::Credentials;
-use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::auth::NewKey;
 use prost::Message;
-use prost_types::FieldMask;
-use sandbox::{AccessToken, Application, Event, EventKind, Grant, Portal, Sandbox, Webhook, demo};
+use sandbox::{AccessToken, Application, Event, Grant, Portal, Sandbox, Webhook, demo};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -280,40 +276,6 @@ impl Search {
             self.sandbox
                 .expire_current_token(demo::HOST, demo::CLIENT_ID)
         );
-    }
-
-    /// Gives the tenant of the file a new pair, as a person does who authorizes anew.
-    async fn authorize_anew(&mut self) {
-        let event = Event::new(EventKind::AppInstall, "http://127.0.0.1:1/").of(demo::CLIENT_ID);
-        self.sandbox.event_form(demo::HOST, &event).unwrap();
-        self.know_granted_tokens();
-        let pair = self
-            .sandbox
-            .current_pair(demo::HOST, demo::CLIENT_ID)
-            .unwrap();
-        let request = tenants::UpdateTenantRequest {
-            tenant: Some(tenants::Tenant {
-                name: format!("tenants/{FILE}"),
-                credentials: Some(Credentials::Application(tenants::ApplicationCredentials {
-                    access_token: pair.access_token.expose_secret().to_owned(),
-                    refresh_token: pair.refresh_token.expose_secret().to_owned(),
-                    ..Default::default()
-                })),
-                ..Default::default()
-            }),
-            update_mask: Some(FieldMask {
-                paths: vec![
-                    "application.access_token".to_owned(),
-                    "application.refresh_token".to_owned(),
-                ],
-            }),
-        };
-        let mut client = TenantServiceClient::new(self.channel.clone());
-        let answer = client
-            .update_tenant(with_key(request, self.key.expose()))
-            .await;
-        assert_eq!(self.note("an update", &answer), "OK");
-        self.soon(FILE, "OK").await;
     }
 
     async fn metrics(&mut self) {

@@ -1,5 +1,6 @@
 //! PostgreSQL goes away and comes back.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -110,11 +111,17 @@ async fn a_lock_that_somebody_else_holds_is_not_waited_for_without_end() {
     };
     let store = stores.open(&keyring()).await;
     store.create(&webhook("acme")).await.unwrap();
-    let lock = tokio::spawn(async move {
-        let hold = "BEGIN; LOCK TABLE change_counter; SELECT pg_sleep(20); COMMIT";
-        stores.execute(hold).await;
+    let stores = Arc::new(stores);
+    let lock = tokio::spawn({
+        let stores = Arc::clone(&stores);
+        async move {
+            let hold = "BEGIN; LOCK TABLE change_counter; SELECT pg_sleep(20); COMMIT";
+            stores.execute(hold).await;
+        }
     });
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let held = "SELECT mode FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
+         AND relation = 'change_counter'::REGCLASS";
+    while stores.texts(held).await.is_empty() {}
     let begun = Instant::now();
     let refused = store.create(&webhook("other")).await.unwrap_err();
     assert!(refused.to_string().contains("not available"), "{refused}");

@@ -5,7 +5,9 @@ use std::process::Command;
 use bitrix24_openlines::api::openlines::tenants::v1 as tenants;
 use bitrix24_openlines::api::openlines::tenants::v1::tenant::Credentials;
 use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
+use prost_types::FieldMask;
 use sandbox::{Event, EventKind, Fault, FaultKind, Moment, OAuthError, Portal, demo};
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
 use super::{ENTERED, FILE, MISPLACED, Search};
@@ -13,6 +15,40 @@ use crate::support::process::openlines;
 use crate::support::with_key;
 
 impl Search {
+    /// Gives the tenant of the file a new pair, as a reauthorization does.
+    async fn reauthorize(&mut self) {
+        let event = Event::new(EventKind::AppInstall, "http://127.0.0.1:1/").of(demo::CLIENT_ID);
+        self.sandbox.event_form(demo::HOST, &event).unwrap();
+        self.know_granted_tokens();
+        let pair = self
+            .sandbox
+            .current_pair(demo::HOST, demo::CLIENT_ID)
+            .unwrap();
+        let request = tenants::UpdateTenantRequest {
+            tenant: Some(tenants::Tenant {
+                name: format!("tenants/{FILE}"),
+                credentials: Some(Credentials::Application(tenants::ApplicationCredentials {
+                    access_token: pair.access_token.expose_secret().to_owned(),
+                    refresh_token: pair.refresh_token.expose_secret().to_owned(),
+                    ..Default::default()
+                })),
+                ..Default::default()
+            }),
+            update_mask: Some(FieldMask {
+                paths: vec![
+                    "application.access_token".to_owned(),
+                    "application.refresh_token".to_owned(),
+                ],
+            }),
+        };
+        let mut client = TenantServiceClient::new(self.channel.clone());
+        let answer = client
+            .update_tenant(with_key(request, self.key.expose()))
+            .await;
+        assert_eq!(self.note("an update", &answer), "OK");
+        self.soon(FILE, "OK").await;
+    }
+
     /// Installation, forgery, removal, and installation again.
     pub(super) async fn install(&mut self) {
         let tenant = format!("chat.{}", Portal::demo().member_id);
@@ -48,7 +84,7 @@ impl Search {
 
     /// Refreshes with every end.
     pub(super) async fn refresh(&mut self) {
-        self.authorize_anew().await;
+        self.reauthorize().await;
         self.expire();
         assert_eq!(self.call(FILE).await, "OK");
         self.sandbox
@@ -79,13 +115,13 @@ impl Search {
                 "REAUTHORIZATION_REQUIRED",
                 "{error:?}"
             );
-            self.authorize_anew().await;
+            self.reauthorize().await;
         }
         let lost = Fault::once(FaultKind::Reset(Moment::After)).for_oauth();
         self.sandbox.inject(lost);
         self.expire();
         assert_eq!(self.call(FILE).await, "REAUTHORIZATION_REQUIRED");
-        self.authorize_anew().await;
+        self.reauthorize().await;
     }
 
     /// Moves that are refused, and one that is followed.
