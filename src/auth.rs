@@ -7,6 +7,7 @@ mod caller;
 mod caller_name;
 mod grants;
 mod key_entry;
+mod new_key;
 mod rejected;
 mod settings;
 
@@ -14,12 +15,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use api_key::ApiKey;
-pub use api_key::NewKey;
 pub use caller::Caller;
 use caller::Identity;
 pub use caller_name::{CallerName, InvalidCallerName};
 pub use grants::{GrantedTo, Grants, InvalidGrant};
 pub use key_entry::{InvalidKeyEntry, KeyEntry, KeyHash};
+pub use new_key::NewKey;
 pub use store::key_text::KeyId;
 
 pub use rejected::Rejected;

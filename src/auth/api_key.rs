@@ -1,14 +1,11 @@
-//! An API key in clear text: what callers send, and how a new one is generated.
+//! An API key in clear text, as callers send it.
 
 use std::fmt;
 
-use rand::rngs::SysError;
-use secrecy::{ExposeSecret, SecretString};
-use store::key_text::{self, KeyId};
+use store::key_text;
 
-use super::key_entry::{KeyEntry, KeyHash};
-
-const PREFIX: &str = "b24f";
+/// The prefix of API keys.
+pub(super) const PREFIX: &str = "b24f";
 
 /// A well-formed key from a caller. [`Callers`](super::Callers) decides whether it is known.
 #[derive(Clone, Copy)]
@@ -41,38 +38,10 @@ impl fmt::Debug for ApiKey<'_> {
     }
 }
 
-/// A new key, which can be read only now.
-#[derive(Debug)]
-pub struct NewKey {
-    id: KeyId,
-    whole: SecretString,
-}
-
-impl NewKey {
-    /// Generates a key from the operating system's random numbers.
-    ///
-    /// # Errors
-    ///
-    /// The operating system has no random numbers.
-    pub fn generate() -> Result<Self, SysError> {
-        let (id, whole) = key_text::generate(PREFIX)?;
-        Ok(Self { id, whole })
-    }
-
-    /// The key in clear text, to be given to the caller's owner only.
-    pub fn expose(&self) -> &str {
-        self.whole.expose_secret()
-    }
-
-    /// The entry for the settings: the key's id and hash.
-    pub fn entry(&self) -> KeyEntry {
-        KeyEntry::new(self.id.clone(), KeyHash::of(self.expose()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{ApiKey, NewKey};
+    use super::ApiKey;
+    use crate::auth::NewKey;
 
     #[test]
     fn a_new_key_is_read_back_and_a_sealing_key_is_not_one() {
