@@ -349,7 +349,7 @@ fn a_webhook_secret_cannot_change_the_path_it_stands_in() {
     ] {
         let report = report(&with_secret(&format!("{{inline: \"{secret}\"}}")));
         assert!(
-            report.contains("characters that it cannot have"),
+            report.contains("characters that are not allowed in this secret"),
             "{report}"
         );
     }
