@@ -86,7 +86,7 @@ async fn an_address_outside_the_list_is_not_followed(stores: Stores) {
         "https://bitrix24.com",
     ] {
         let status = is_refused(&office, admin, origin).await;
-        assert!(status.message().contains("not followed"), "{status:?}");
+        assert!(status.message().contains("did not follow"), "{status:?}");
     }
     assert_eq!(office.questions(), 0, "nobody needs to be asked");
     assert_eq!(moves(admin, "refused").await, 4);
