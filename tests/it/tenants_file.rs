@@ -299,11 +299,13 @@ async fn the_log_names_tenants_that_the_file_no_longer_names() {
     let deployment = Deployment::new(Stores::sqlite()).await;
     deployment.write(&(refreshable("first") + &refreshable("second") + &refreshable("third")));
     let service = deployment.start().await;
-    assert!(!log.text().contains("no longer names"));
+    assert!(!log.text().contains("are no longer in the tenants file"));
     deployment.write(&refreshable("second"));
     let _service = deployment.restart(service).await;
     let text = log.text();
-    let line = text.lines().find(|line| line.contains("no longer names"));
+    let line = text
+        .lines()
+        .find(|line| line.contains("are no longer in the tenants file"));
     let line = line.unwrap();
     for part in ["WARN", "count=2", "first third"] {
         assert!(line.contains(part), "{part} is not in {line}");

@@ -176,5 +176,5 @@ async fn changed_files_are_applied_and_invalid_ones_change_nothing() {
         "OK",
         "it is not named any more, and stays"
     );
-    assert!(log.text().contains("no longer names"));
+    assert!(log.text().contains("are no longer in the tenants file"));
 }
