@@ -3,6 +3,9 @@
 pub mod json;
 mod redacted;
 
+use self::openlines::tenants::v1::tenant_service_server::SERVICE_NAME as TENANTS;
+use self::openlines::v1::open_lines_service_server::SERVICE_NAME as SENDING;
+
 /// The packages below `openlines`.
 pub mod openlines {
     /// `openlines.v1`: the service that sends messages.
@@ -31,5 +34,48 @@ pub mod openlines {
     }
 }
 
+/// Every method with the full name of its service.
+pub const METHODS: &[(&str, &str)] = &[
+    (SENDING, "SendConnectorMessages"),
+    (SENDING, "SendCrmMessage"),
+    (SENDING, "SendNetworkMessage"),
+    (TENANTS, "CreateTenant"),
+    (TENANTS, "GetTenant"),
+    (TENANTS, "ListTenants"),
+    (TENANTS, "UpdateTenant"),
+    (TENANTS, "DisableTenant"),
+    (TENANTS, "EnableTenant"),
+    (TENANTS, "DeleteTenant"),
+    (TENANTS, "VerifyTenant"),
+];
+
 /// The descriptors of every served message and of what they import, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost_reflect::DescriptorPool;
+
+    use super::{DESCRIPTORS, METHODS};
+
+    #[test]
+    fn every_described_method_is_named() {
+        let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
+        let described: BTreeSet<_> = pool
+            .services()
+            .flat_map(|service| service.methods().collect::<Vec<_>>())
+            .map(|method| {
+                (
+                    method.parent_service().full_name().to_owned(),
+                    method.name().to_owned(),
+                )
+            })
+            .collect();
+        let named = METHODS
+            .iter()
+            .map(|(service, method)| ((*service).to_owned(), (*method).to_owned()));
+        assert_eq!(described, named.collect());
+    }
+}

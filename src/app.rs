@@ -12,10 +12,16 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
 
 pub(crate) use self::config::API_KEY_VARIABLE;
 pub use self::config::{Config, StoreSettings, TransportSettings};
 use crate::admin::Tenants;
+use crate::api;
+use crate::api::openlines::tenants::v1::tenant_service_server::TenantServiceServer;
+use crate::api::openlines::v1::open_lines_service_server::{
+    OpenLinesServiceServer, SERVICE_NAME as OPEN_LINES,
+};
 use crate::auth::Callers;
 use crate::dispatch::ledger::Ledger;
 use crate::dispatch::replica::{Pace, Replica};
@@ -63,9 +69,6 @@ pub enum AppError {
         /// Why.
         source: io::Error,
     },
-    /// The admin port failed.
-    #[error("the admin port failed")]
-    Admin(#[source] io::Error),
     /// The server cannot start, or failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -101,7 +104,10 @@ pub async fn run(
         waiting_bytes: dispatch.maximum_waiting_bytes,
     });
     let (ready, readiness) = watch::channel(false);
-    let admin = serve_admin(admin.listen, metrics.clone(), readiness).await?;
+    let admin = match admin.listen {
+        None => None,
+        Some(address) => Some(listen("admin.listen", address).await?),
+    };
     let client = client(&transport, &tenants.policy)?;
     let authorization_timeout = tenants.authorization_timeout;
 
@@ -165,28 +171,28 @@ pub async fn run(
     };
     let dispatcher = Dispatcher::new(means, dispatch, &tasks, stopped.clone());
     let callers = Callers::new(&auth);
-    let services = Services {
-        tenants: Tenants {
-            callers: callers.clone(),
-            store,
-            directory: directory.clone(),
-            access: access.clone(),
-            judgement,
-            client: client.clone(),
-            metrics: metrics.clone(),
-        },
-        open_lines: OpenLines {
-            callers,
-            directory,
-            rules,
-            dispatcher,
-            metrics,
-        },
+    let tenants = Tenants {
+        callers: callers.clone(),
+        store,
+        directory: directory.clone(),
+        access,
+        judgement,
+        client,
+        metrics: metrics.clone(),
     };
-    let served = tokio::select! {
-        served = server::serve(listener, &server, services, &ready, stop) => served.map_err(AppError::from),
-        failed = admin => Err(AppError::Admin(failed)),
+    let open_lines = OpenLines {
+        callers,
+        directory,
+        rules,
+        dispatcher,
+        metrics: metrics.clone(),
     };
+    if let Some(listener) = admin {
+        let stop = stopped.clone().cancelled_owned();
+        tasks.spawn(admin::serve(listener, metrics.clone(), readiness, stop));
+    }
+    let services = services(open_lines, tenants, server.maximum_request_bytes);
+    let served = server::serve(listener, &server, services, metrics, &ready, stop).await;
     stopped.cancel();
     tasks.close();
     if tokio::time::timeout(authorization_timeout * 2 + LAST_TASKS, tasks.wait())
@@ -195,7 +201,21 @@ pub async fn run(
     {
         tracing::warn!("a refresh or an installation was still running at the end");
     }
-    served
+    Ok(served?)
+}
+
+/// The gRPC services as the server takes them.
+fn services(open_lines: OpenLines, tenants: Tenants, maximum_request_bytes: usize) -> Services {
+    let open_lines =
+        OpenLinesServiceServer::new(open_lines).max_decoding_message_size(maximum_request_bytes);
+    let tenants =
+        TenantServiceServer::new(tenants).max_decoding_message_size(maximum_request_bytes);
+    Services {
+        routes: Routes::new(open_lines).add_service(tenants),
+        methods: api::METHODS,
+        in_order: OPEN_LINES,
+        descriptors: api::DESCRIPTORS,
+    }
 }
 
 /// Opens the store, takes the tenants file over, and keeps both and the directory up to date in the background.
@@ -270,27 +290,6 @@ fn client(settings: &TransportSettings, policy: &Policy) -> Result<Client, Trans
             .iter()
             .map(ToString::to_string)
             .collect::<HashSet<_>>(),
-    })
-}
-
-/// The admin port, listening. It serves when it is polled, and ends only when it fails.
-async fn serve_admin(
-    address: Option<SocketAddr>,
-    metrics: Metrics,
-    ready: watch::Receiver<bool>,
-) -> Result<impl Future<Output = io::Error>, AppError> {
-    let listener = match address {
-        None => None,
-        Some(address) => Some(listen("admin.listen", address).await?),
-    };
-    Ok(async move {
-        match listener {
-            None => std::future::pending().await,
-            Some(listener) => match admin::serve(listener, metrics, ready).await {
-                Ok(()) => io::Error::other("it ended"),
-                Err(error) => error,
-            },
-        }
     })
 }
 

@@ -30,6 +30,7 @@ pub mod cli;
 pub mod dispatch;
 pub mod error;
 pub mod install;
+mod listener;
 pub mod metrics;
 pub mod openlines;
 

@@ -1,17 +1,17 @@
-//! The gRPC server: listener, TLS, health, reflection, the layer around every call, and the orderly stop.
+//! The gRPC server: listener, TLS, health, reflection, the layer around every call, and graceful
+//! shutdown. It knows the services that it serves by name only.
 
-pub mod admin;
+pub(crate) mod admin;
 mod call;
 mod call_id;
 mod connections;
 mod deadline;
 mod ending;
-mod load;
+mod memory;
 mod settings;
 mod tls;
 
-use std::io;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -23,86 +23,65 @@ use tower::Layer;
 
 use self::call::CallLayer;
 use self::connections::Connections;
-use self::deadline::Patience;
+use self::deadline::Timeouts;
 pub use self::settings::{AdminSettings, ServerSettings};
 use self::tls::Tls;
-pub use self::tls::TlsFault;
-use crate::admin::Tenants;
-use crate::api;
-use crate::api::openlines::tenants::v1::tenant_service_server::{
-    SERVICE_NAME as TENANTS, TenantServiceServer,
-};
-use crate::api::openlines::v1::open_lines_service_server::{
-    OpenLinesServiceServer, SERVICE_NAME as OPEN_LINES,
-};
-use crate::openlines::OpenLines;
+pub use self::tls::TlsError;
+use crate::metrics::Metrics;
 
-/// Why the server could not start or had to end.
+/// The server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// A certificate or key file cannot be read.
-    #[error("cannot read {}", .path.display())]
-    TlsFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Certificate and key do not make a TLS server.
-    #[error(
-        "server.tls.certificate_file and server.tls.private_key_file cannot be used; give a certificate chain and its \
-         private key, both in PEM"
-    )]
-    Tls(#[from] TlsFault),
-    /// The API's descriptors cannot be read: a fault of the build.
-    #[error("reflection cannot be set up")]
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The API's descriptors cannot be read: a bug of the build.
+    #[error("could not set up reflection")]
     Reflection(#[source] tonic_reflection::server::Error),
 }
 
-/// What is served beside health and reflection.
+/// The services, beside health and reflection.
 #[derive(Debug)]
-pub struct Services {
-    /// Sends messages.
-    pub open_lines: OpenLines,
-    /// Manages tenants.
-    pub tenants: Tenants,
+pub(crate) struct Services {
+    pub(crate) routes: Routes,
+    /// Every method with the full name of its service.
+    pub(crate) methods: &'static [(&'static str, &'static str)],
+    /// The service whose calls are sensitive to the order in which they arrive.
+    pub(crate) in_order: &'static str,
+    /// A `FileDescriptorSet`, for reflection.
+    pub(crate) descriptors: &'static [u8],
 }
 
-/// Serves until `stop` completes, then stops in order: health says NOT_SERVING; after the shutdown delay new calls are refused and
-/// no connection is accepted; calls in hand end; after the drain time what is left is cut.
+/// Serves until `stop` completes, then shuts down: health says NOT_SERVING; after the shutdown
+/// delay new calls are refused and connections are not accepted; calls in progress end; after the
+/// drain time the rest is terminated.
 ///
 /// # Errors
 ///
-/// [`ServeError`] if the server cannot start or its transport fails.
-pub async fn serve(
+/// [`ServeError`] if the server cannot start.
+pub(crate) async fn serve(
     listener: TcpListener,
     settings: &ServerSettings,
     services: Services,
+    metrics: Metrics,
     ready: &watch::Sender<bool>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    let patience = Patience {
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let health = Health::new(reporter, services.methods);
+    let timeouts = Timeouts {
         default: settings.default_deadline,
         maximum: settings.maximum_deadline,
     };
-    let calls = CallLayer::new(patience, settings, services.open_lines.metrics.clone());
-
+    let calls = CallLayer::new(timeouts, settings, services.methods, metrics);
     let tls = settings.tls_files().map(Tls::read).transpose()?;
     let encrypted = tls.is_some();
-    let open_lines = OpenLinesServiceServer::new(services.open_lines)
-        .max_decoding_message_size(settings.maximum_request_bytes);
-    let tenants = TenantServiceServer::new(services.tenants)
-        .max_decoding_message_size(settings.maximum_request_bytes);
-    let mut routes = Routes::new(health_service)
-        .add_service(open_lines)
-        .add_service(tenants);
+    let mut routes = services.routes.add_service(health_service);
     if settings.reflection {
-        routes = with_reflection(routes)?;
+        routes = with_reflection(routes, services.descriptors)?;
     }
     let connections = Connections::new(
         calls.layer(routes.prepare()),
-        OPEN_LINES,
+        services.in_order,
         settings.maximum_concurrent_calls,
         tls,
     );
@@ -113,7 +92,7 @@ pub async fn serve(
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    set_health(&health, ServingStatus::Serving).await;
+    health.set(ServingStatus::Serving).await;
     ready.send_replace(true);
     let (drain, drained) = oneshot::channel::<()>();
     let serving = connections.serve(listener, async {
@@ -126,9 +105,9 @@ pub async fn serve(
         () = &mut serving => return Ok(()),
         () = stop => {}
     }
-    tracing::info!("stopping: health is NOT_SERVING");
+    tracing::info!("shutting down: health is NOT_SERVING");
     ready.send_replace(false);
-    set_health(&health, ServingStatus::NotServing).await;
+    health.set(ServingStatus::NotServing).await;
     if tokio::time::timeout(settings.shutdown_delay, &mut serving)
         .await
         .is_ok()
@@ -137,60 +116,73 @@ pub async fn serve(
     }
     calls.stop();
     // Ends the streams of health watchers, which would keep the server from stopping.
-    drop_health(&health).await;
+    health.clear().await;
     let _ = drain.send(());
     finish(serving.as_mut(), settings.drain, &calls).await;
     Ok(())
 }
 
-/// Checks what only a start would find out: whether the certificate and key are usable.
+/// Checks the certificate and the key, which otherwise only a start does.
 ///
 /// # Errors
 ///
-/// [`ServeError`], as a start would give it.
-pub fn check(settings: &ServerSettings) -> Result<(), ServeError> {
+/// [`TlsError`], as a start would give it.
+pub(crate) fn check(settings: &ServerSettings) -> Result<(), TlsError> {
     settings.tls_files().map(Tls::read).transpose().map(|_| ())
 }
 
-/// How long the answers to calls that are cut may take to leave.
-const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// How long the responses to terminated calls may take to leave.
+const LAST_RESPONSES: Duration = Duration::from_millis(500);
 
-/// One limit around the whole drain: a peer that never completes its handshake, or an open reflection stream, would hold it for ever.
+/// One limit around the whole drain: an incomplete handshake or an open reflection stream would
+/// hold it for ever.
 async fn finish(
     mut serving: std::pin::Pin<&mut impl Future<Output = ()>>,
     drain: Duration,
     calls: &CallLayer,
 ) {
     if tokio::time::timeout(drain, serving.as_mut()).await.is_ok() {
-        tracing::info!("stopped: every call has ended");
+        tracing::info!("shut down: every call has ended");
         return;
     }
-    tracing::warn!("the drain time is over: calls in hand are answered, open connections are cut");
-    calls.cut();
-    // Whoever does not take its answer by then is cut off.
-    let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
+    tracing::warn!(
+        "the drain time is over: answering calls in progress and closing open connections"
+    );
+    calls.terminate();
+    let _ = tokio::time::timeout(LAST_RESPONSES, serving).await;
 }
 
-/// What health is told of: the process as a whole, and each service.
-const SERVED: [&str; 3] = ["", OPEN_LINES, TENANTS];
+/// The health of the process as a whole, under the empty name, and of each service.
+struct Health {
+    reporter: HealthReporter,
+    names: BTreeSet<&'static str>,
+}
 
-async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for service in SERVED {
-        health.set_service_status(service, status).await;
+impl Health {
+    fn new(reporter: HealthReporter, methods: &[(&'static str, &'static str)]) -> Self {
+        let services = methods.iter().map(|(service, _)| *service);
+        let names = services.chain([""]).collect();
+        Self { reporter, names }
+    }
+
+    async fn set(&self, status: ServingStatus) {
+        for name in &self.names {
+            self.reporter.set_service_status(*name, status).await;
+        }
+    }
+
+    async fn clear(&self) {
+        let mut reporter = self.reporter.clone();
+        for name in &self.names {
+            reporter.clear_service_status(name).await;
+        }
     }
 }
 
-async fn drop_health(health: &HealthReporter) {
-    let mut health = health.clone();
-    for service in SERVED {
-        health.clear_service_status(service).await;
-    }
-}
-
-fn with_reflection(routes: Routes) -> Result<Routes, ServeError> {
+fn with_reflection(routes: Routes, descriptors: &'static [u8]) -> Result<Routes, ServeError> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(api::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(descriptors)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let v1 = reflection().build_v1().map_err(ServeError::Reflection)?;

@@ -1,4 +1,4 @@
-//! The layer around every call: request id, deadline, admission, panic, log line. It knows nothing of Bitrix24.
+//! The layer around every call: id, deadline, admission, panic, log line.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -18,67 +18,74 @@ use tower::{Layer, Service};
 use tracing::{Instrument, Span};
 
 use super::call_id::{self, CALL_ID};
-use super::deadline::Patience;
-use super::ending::{Ending, operation};
-use super::load::{Scales, WeighedBody};
+use super::deadline::Timeouts;
+use super::ending::{Ending, Methods, operation};
+use super::memory::{CountedBody, RequestMemory};
 use super::settings::ServerSettings;
 use crate::call::{Arrival, CallContext, Progress};
 use crate::error::{self, Error, Interruption};
 use crate::metrics::Metrics;
 use crate::telemetry;
 
-/// Services that answer about the server itself. They are never refused for load and not logged: probes would flood the log.
+/// Services about the server itself. Their calls are not limited and not logged: probes would flood
+/// the log.
 const ABOUT_THE_SERVER: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
 
-/// How much later than the call's own deadline the layer answers in its place: it should never have to.
+/// How long after the call's deadline the layer answers in its place, which should never happen.
 const GRACE: Duration = Duration::from_millis(3);
 
-/// The header of an answer that comes from the ledger and not from a new attempt.
+/// The header of a response that comes from the ledger.
 const REPLAYED: HeaderName = HeaderName::from_static("openlines-replayed");
 
-/// Makes the layer.
 #[derive(Clone, Debug)]
 pub(super) struct CallLayer {
     gate: Arc<Gate>,
 }
 
-/// What all calls share.
+/// The state that all calls share.
 #[derive(Debug)]
 pub(super) struct Gate {
-    patience: Patience,
-    in_hand: Arc<Semaphore>,
-    scales: Arc<Scales>,
+    timeouts: Timeouts,
+    methods: Methods,
+    in_progress: Arc<Semaphore>,
+    memory: Arc<RequestMemory>,
     maximum_request_bytes: usize,
     metrics: Metrics,
     stopping: AtomicBool,
-    cut: CancellationToken,
+    terminated: CancellationToken,
 }
 
 impl CallLayer {
-    pub(super) fn new(patience: Patience, settings: &ServerSettings, metrics: Metrics) -> Self {
+    pub(super) fn new(
+        timeouts: Timeouts,
+        settings: &ServerSettings,
+        methods: Methods,
+        metrics: Metrics,
+    ) -> Self {
         let gate = Gate {
-            patience,
-            in_hand: Arc::new(Semaphore::new(settings.maximum_concurrent_calls)),
-            scales: Scales::new(settings.maximum_bytes_in_progress),
+            timeouts,
+            methods,
+            in_progress: Arc::new(Semaphore::new(settings.maximum_concurrent_calls)),
+            memory: RequestMemory::new(settings.maximum_bytes_in_progress),
             maximum_request_bytes: settings.maximum_request_bytes,
             metrics,
             stopping: AtomicBool::new(false),
-            cut: CancellationToken::new(),
+            terminated: CancellationToken::new(),
         };
         Self {
             gate: Arc::new(gate),
         }
     }
 
-    /// From now on, new calls are refused.
+    /// Refuses new calls from now on.
     pub(super) fn stop(&self) {
         self.gate.stopping.store(true, Ordering::Release);
     }
 
-    /// Answers every call that is still in hand, so that its caller learns what is known of its fate and does not see a
-    /// mere broken connection, which gRPC clients take for UNAVAILABLE.
-    pub(super) fn cut(&self) {
-        self.gate.cut.cancel();
+    /// Answers every call in progress with what is known of its outcome. From a broken connection
+    /// gRPC clients would conclude UNAVAILABLE.
+    pub(super) fn terminate(&self) {
+        self.gate.terminated.cancel();
     }
 }
 
@@ -93,7 +100,6 @@ impl<S> Layer<S> for CallLayer {
     }
 }
 
-/// The layer around one service.
 #[derive(Clone, Debug)]
 pub(super) struct CallService<S> {
     inner: S,
@@ -125,13 +131,14 @@ where
         }
 
         let begun = Instant::now();
-        let deadline = begun + self.gate.patience.of(request.headers());
+        let deadline = begun + self.gate.timeouts.of(request.headers());
         let context = CallContext::new(call_id::of(request.headers()), deadline, arrival);
-        let span = span(operation(path), context.call_id());
+        let span = span(operation(path, self.gate.methods), context.call_id());
         telemetry::adopt_parent(&span, request.headers());
         let trace_id = telemetry::trace_id(&span, request.headers());
         let ending = Ending::new(
             path,
+            self.gate.methods,
             &context,
             &self.gate.metrics,
             span.clone(),
@@ -142,24 +149,24 @@ where
         if self.gate.stopping.load(Ordering::Acquire) {
             return refuse(Error::ShuttingDown, &context, ending);
         }
-        let Ok(place) = Arc::clone(&self.gate.in_hand).try_acquire_owned() else {
+        let Ok(slot) = Arc::clone(&self.gate.in_progress).try_acquire_owned() else {
             return refuse(Error::Overloaded, &context, ending);
         };
-        let Ok(load) = self.gate.scales.weigh(request.headers()) else {
+        let Ok(bytes) = self.gate.memory.reserve(request.headers()) else {
             return refuse(Error::Overloaded, &context, ending);
         };
 
         let noted = context.clone();
         let mut request = request.map({
-            let load = Arc::clone(&load);
-            |body| WeighedBody::of(body, load, move || noted.note_too_large())
+            let bytes = Arc::clone(&bytes);
+            |body| CountedBody::of(body, bytes, move || noted.note_too_large())
         });
         request.extensions_mut().insert(context.clone());
-        let answer = AssertUnwindSafe(self.inner.call(request).instrument(span)).catch_unwind();
+        let response = AssertUnwindSafe(self.inner.call(request).instrument(span)).catch_unwind();
         let gate = Arc::clone(&self.gate);
         async move {
-            let _held = (place, load);
-            let answered = tokio::time::timeout_at(deadline + GRACE, answer);
+            let _held = (slot, bytes);
+            let answered = tokio::time::timeout_at(deadline + GRACE, response);
             let response = tokio::select! {
                 biased;
                 answered = answered => match answered {
@@ -167,7 +174,7 @@ where
                     Ok(Err(_panic)) => interrupt(Interruption::Panicked, &context),
                     Err(_elapsed) => interrupt(Interruption::TimedOut, &context),
                 },
-                () = gate.cut.cancelled() => interrupt(Interruption::Terminated, &context),
+                () = gate.terminated.cancelled() => interrupt(Interruption::Terminated, &context),
             };
             Ok(finish(response, &context, ending))
         }
@@ -212,7 +219,7 @@ fn fail(error: Error, context: &CallContext) -> Response<Body> {
     failure.into_status(&identity).into_http()
 }
 
-/// Gives a status that the gRPC library made itself the details that every failure has.
+/// Adds our details to a status that the gRPC library made itself.
 fn translate(
     response: Response<Body>,
     context: &CallContext,
@@ -222,7 +229,7 @@ fn translate(
     let error = status
         .filter(|status| status.details().is_empty())
         .and_then(|status| {
-            // What the library has to say after the request was read is about the answer.
+            // After the request was read, the library's own failures concern the response.
             let notes = context.notes();
             if notes.progress != Progress::NotStarted {
                 Some(Error::interrupted(Interruption::Panicked, notes.progress))
@@ -248,7 +255,7 @@ fn finish(mut response: Response<Body>, context: &CallContext, ending: Ending) -
     }
     // A unary call fails in the headers; without a status there, it has succeeded.
     let status = error::status_in_headers(response.headers());
-    ending.tell(
+    ending.end(
         status
             .as_ref()
             .map_or("OK", |status: &Status| error::code_name(status.code())),

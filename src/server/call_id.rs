@@ -1,15 +1,15 @@
-//! The id that a call is known by in logs, in the answer and in error details.
+//! The id of a call in logs, in the response and in error details.
 
 use http::{HeaderMap, HeaderName};
 use uuid::Uuid;
 
-/// The header in which a caller may give the id, and in which the answer returns it.
+/// The header with the id, of the request (optional) and of the response.
 pub(super) const CALL_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest id that is taken over, in characters.
+/// The longest id that is accepted, in characters.
 const LONGEST: usize = 128;
 
-/// The caller's id, if it is one word of harmless characters, or a new one.
+/// The caller's id if it has harmless characters only, otherwise a new one.
 pub(super) fn of(headers: &HeaderMap) -> String {
     let given = headers.get(CALL_ID).and_then(|id| id.to_str().ok());
     given

@@ -1,7 +1,7 @@
 //! The connections of callers.
 //!
-//! A connection's task takes its calls one after the other, so here it is known in which order they arrived; a gRPC library's own listener begins
-//! each on its task and forgets it (docs/adr/0021).
+//! A connection's task takes its calls one after the other, so the order of their arrival is known
+//! here. The gRPC library's own listener starts each in a task and loses it (docs/adr/0021).
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -22,30 +22,30 @@ use tower::util::Oneshot;
 use super::call::CallService;
 use super::tls::Tls;
 use crate::call::Arrivals;
+use crate::listener;
 
-/// Streams of one connection, or more: a single caller may use the room of all calls. The HTTP/2 library would set 200.
+/// Streams of one connection, or more: a single caller may use the capacity for all calls. The
+/// HTTP/2 library's default is 200.
 const CONCURRENT_STREAMS: u32 = 256;
-/// The data of all streams of a connection that waits to be read, in bytes. Beyond it the peer has to wait, however many streams it
-/// has.
+/// The unread data of all streams of a connection, in bytes. Beyond it the peer has to wait,
+/// however many streams it has.
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
-/// The data of a stream that waits to be read, in bytes.
+/// The unread data of a stream, in bytes.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
-/// Streams that a peer opened and reset before they were looked at ("rapid reset", CVE-2023-44487).
+/// Streams that a peer opened and reset before they were handled ("rapid reset", CVE-2023-44487).
 const PENDING_RESET_STREAMS: usize = 20;
 /// The size of all headers of a call, in bytes.
 const HEADER_LIST_BYTES: u32 = 16 * 1024;
-/// How often a silent peer is asked whether it is still there, and how long it may take to answer.
+/// When a silent peer is pinged, and how long its reply may take.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
-/// How long accepting pauses when the machine has no more sockets to give.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Takes connections.
+/// Serves connections.
 #[derive(Clone)]
 pub(super) struct Connections<S> {
     calls: CallService<S>,
     http: http2::Builder<TokioExecutor>,
     tls: Option<Tls>,
-    /// Calls to this service have an order.
+    /// The service whose calls are sensitive to the order in which they arrive.
     in_order: &'static str,
     arrived: Arc<AtomicU64>,
 }
@@ -63,8 +63,7 @@ where
     S::Future: Send + 'static,
     S::Error: std::error::Error + Send + Sync + 'static,
 {
-    /// Prepares for connections that make `calls`, of which `maximum_calls` may be in hand. What becomes of the calls to the service
-    /// `in_order` depends on the order in which they arrive.
+    /// Connections that make `calls`, at most `maximum_calls` at once.
     pub(super) fn new(
         calls: CallService<S>,
         in_order: &'static str,
@@ -91,41 +90,21 @@ where
         }
     }
 
-    /// Accepts connections until `stop` completes; then waits until the open ones have ended their calls.
-    pub(super) async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
+    /// Accepts connections until `stop` completes; then waits until the open ones have ended their
+    /// calls.
+    pub(super) async fn serve(self, tcp: TcpListener, stop: impl Future<Output = ()>) {
         let open = GracefulShutdown::new();
-        tokio::select! {
-            () = self.accept(&listener, &open) => {}
-            () = stop => {}
-        }
-        // New connections are refused from here on, rather than left waiting.
-        drop(listener);
+        let serve = |stream| self.clone().connected(stream, open.watcher());
+        listener::accept(tcp, None, serve, stop).await;
         open.shutdown().await;
     }
 
-    async fn accept(&self, listener: &TcpListener, open: &GracefulShutdown) {
-        loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => {
-                    tracing::trace!(%peer, "a connection was accepted");
-                    tokio::spawn(self.clone().connected(stream, open.watcher()));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
-
     async fn connected(self, stream: TcpStream, watcher: Watcher) {
-        // Small answers should leave at once; a socket that does not take the option works too.
-        let _ = stream.set_nodelay(true);
         match self.tls.clone() {
             None => self.speak(stream, watcher).await,
             Some(tls) => match tls.accept(stream).await {
                 Ok(stream) => self.speak(stream, watcher).await,
-                Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+                Err(error) => tracing::debug!(%error, "TLS handshake failed"),
             },
         }
     }
@@ -142,7 +121,7 @@ where
         };
         let serving = self.http.serve_connection(TokioIo::new(stream), connection);
         if let Err(error) = watcher.watch(serving).await {
-            tracing::debug!(%error, "a connection failed");
+            tracing::debug!(%error, "connection failed");
         }
     }
 }

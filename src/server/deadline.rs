@@ -1,4 +1,4 @@
-//! The deadline that a caller gives with a call.
+//! The deadline of a call.
 
 use std::time::Duration;
 
@@ -7,21 +7,20 @@ use http::HeaderMap;
 /// The header in which gRPC carries the time left.
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// How much earlier than the caller's own deadline the answer has to leave, so that the caller gets it, and not the bare
-/// DEADLINE_EXCEEDED of its own library.
+/// How much earlier than the caller's own deadline the response has to leave. Later the caller would
+/// get the bare DEADLINE_EXCEEDED of its own library.
 const LEAD: Duration = Duration::from_millis(10);
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    /// Without a deadline of the caller.
+pub(super) struct Timeouts {
+    /// For calls without a deadline.
     pub(super) default: Duration,
-    /// At the most.
     pub(super) maximum: Duration,
 }
 
-impl Patience {
-    /// How long after its arrival the answer to a call with these headers should leave.
+impl Timeouts {
+    /// The time for a call with these headers, from its arrival to its response.
     pub(super) fn of(self, headers: &HeaderMap) -> Duration {
         let given = headers
             .get(GRPC_TIMEOUT)
@@ -53,7 +52,7 @@ fn parse(value: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience = Patience {
+    const TIMEOUTS: Timeouts = Timeouts {
         default: Duration::from_secs(30),
         maximum: Duration::from_secs(55),
     };
@@ -61,7 +60,7 @@ mod tests {
     fn of(timeout: &str) -> Duration {
         let mut headers = HeaderMap::new();
         headers.insert(GRPC_TIMEOUT, timeout.parse().unwrap());
-        PATIENCE.of(&headers)
+        TIMEOUTS.of(&headers)
     }
 
     #[test]
@@ -84,22 +83,22 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_deadline() {
+    fn nonsense_is_not_a_deadline() {
         for text in ["", "S", "1", "-1S", "123456789S", "1s", "1.5S"] {
             assert_eq!(parse(text), None, "{text}");
         }
-        assert_eq!(of("nonsense"), PATIENCE.default);
+        assert_eq!(of("nonsense"), TIMEOUTS.default);
     }
 
     #[test]
-    fn the_answer_leaves_a_little_before_the_callers_deadline() {
+    fn the_response_leaves_a_little_before_the_callers_deadline() {
         assert_eq!(of("1S"), Duration::from_millis(990));
         assert_eq!(of("10m"), Duration::from_millis(9));
     }
 
     #[test]
-    fn nobody_waits_longer_than_the_maximum() {
-        assert_eq!(of("2M"), PATIENCE.maximum);
-        assert_eq!(PATIENCE.of(&HeaderMap::new()), PATIENCE.default);
+    fn no_call_takes_longer_than_the_maximum() {
+        assert_eq!(of("2M"), TIMEOUTS.maximum);
+        assert_eq!(TIMEOUTS.of(&HeaderMap::new()), TIMEOUTS.default);
     }
 }

@@ -1,20 +1,18 @@
-//! What remains of a call when it has ended: its log line, its metrics, the end of its span.
+//! The end of a call: its log line, its metrics, the end of its span.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::Span;
 
-use crate::api::openlines::tenants::v1::tenant_service_server::SERVICE_NAME as TENANTS;
-use crate::api::openlines::v1::open_lines_service_server::SERVICE_NAME as OPEN_LINES;
 use crate::call::CallContext;
 use crate::metrics::{EndedCall, Metrics};
 
-/// The longest operation that is logged, in characters: anybody may call any path.
+/// The longest operation that is logged, in characters: a client may call any path.
 const OPERATION: usize = 100;
 
-/// A wait that is not worth a word in the log line.
-const UNNOTICED: Duration = Duration::from_millis(1);
+/// The shortest wait that is logged.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// Statuses that are failures of the server (OpenTelemetry's conventions for gRPC spans).
 const SERVER_FAILURES: [&str; 6] = [
@@ -26,45 +24,36 @@ const SERVER_FAILURES: [&str; 6] = [
     "DATA_LOSS",
 ];
 
-/// The name of an operation, `package.Service/Method`, out of the path of a call. One that is not served becomes `_OTHER`
-/// in metrics and spans, so that callers cannot make up new ones.
-pub(super) fn operation(path: &str) -> &str {
+/// The services' methods, each with the full name of its service.
+pub(super) type Methods = &'static [(&'static str, &'static str)];
+
+/// The name of an operation, `package.Service/Method`, from the path of a call. An unknown one is
+/// `_OTHER` in metrics and spans, so callers cannot make up new label values.
+pub(super) fn operation(path: &str, methods: Methods) -> &str {
     let operation = path.trim_start_matches('/');
-    let served = operation
+    let is_known = operation
         .split_once('/')
-        .is_some_and(|(service, method)| SERVED.contains(&(service, method)));
-    if served { operation } else { "_OTHER" }
+        .is_some_and(|named| methods.contains(&named));
+    if is_known { operation } else { "_OTHER" }
 }
 
-const SERVED: [(&str, &str); 11] = [
-    (OPEN_LINES, "SendConnectorMessages"),
-    (OPEN_LINES, "SendCrmMessage"),
-    (OPEN_LINES, "SendNetworkMessage"),
-    (TENANTS, "CreateTenant"),
-    (TENANTS, "GetTenant"),
-    (TENANTS, "ListTenants"),
-    (TENANTS, "UpdateTenant"),
-    (TENANTS, "DisableTenant"),
-    (TENANTS, "EnableTenant"),
-    (TENANTS, "DeleteTenant"),
-    (TENANTS, "VerifyTenant"),
-];
-
-/// The end of a running call, to be told. A call that is dropped before it is answered, because its caller has gone, has ended as
-/// CANCELLED.
+/// The end of a running call, to be recorded. Dropped before the call is answered, because its
+/// caller has disconnected, it records CANCELLED.
 pub(super) struct Ending {
     path: String,
+    methods: Methods,
     context: CallContext,
     metrics: Metrics,
     span: Span,
     trace_id: Option<String>,
     begun: Instant,
-    told: bool,
+    is_recorded: bool,
 }
 
 impl Ending {
     pub(super) fn new(
         path: &str,
+        methods: Methods,
         context: &CallContext,
         metrics: &Metrics,
         span: Span,
@@ -74,26 +63,27 @@ impl Ending {
         metrics.call_begun();
         Self {
             path: path.to_owned(),
+            methods,
             context: context.clone(),
             metrics: metrics.clone(),
             span,
             trace_id,
             begun,
-            told: false,
+            is_recorded: false,
         }
     }
 
-    pub(super) fn tell(mut self, code: &'static str) {
-        self.emit(code);
+    pub(super) fn end(mut self, code: &'static str) {
+        self.record(code);
     }
 
-    fn emit(&mut self, code: &'static str) {
-        self.told = true;
+    fn record(&mut self, code: &'static str) {
+        self.is_recorded = true;
         let notes = self.context.notes();
         let outcome = notes.outcome_of(code);
         let duration = self.begun.elapsed();
         self.metrics.call_ended(EndedCall {
-            method: operation(&self.path),
+            method: operation(&self.path, self.methods),
             code,
             reason: notes.reason,
             outcome,
@@ -125,7 +115,7 @@ impl Ending {
             bitrix24_code = notes.bitrix24_code,
             replayed = notes.is_replayed.then_some(true),
             duration_ms = milliseconds(duration),
-            wait_ms = (notes.waited > UNNOTICED).then(|| milliseconds(notes.waited)),
+            wait_ms = (notes.waited > SHORTEST_WAIT).then(|| milliseconds(notes.waited)),
             portal_ms = notes.portal_duration.map(milliseconds),
             "call"
         );
@@ -139,8 +129,8 @@ fn milliseconds(duration: Duration) -> f64 {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        if !self.told {
-            self.emit("CANCELLED");
+        if !self.is_recorded {
+            self.record("CANCELLED");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! TLS on the listener.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,38 +13,41 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-use super::ServeError;
-
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// The one protocol that gRPC speaks (RFC 9113, section 3.2).
+/// The protocol of gRPC (RFC 9113, section 3.2).
 const HTTP2: &[u8] = b"h2";
 
-/// Takes connections over TLS. Cheap to clone.
+/// Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Tls(TlsAcceptor);
 
-/// Why certificate and key do not make a TLS server.
+/// Certificate and key cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsFault {
+pub enum TlsError {
+    #[error("cannot read {}", .path.display())]
+    File { path: PathBuf, source: io::Error },
     /// Not PEM, or nothing of the right kind in it.
-    #[error(transparent)]
+    #[error("{UNUSABLE}")]
     Pem(#[from] pem::Error),
-    /// They cannot be used, or do not belong together.
-    #[error(transparent)]
-    Unusable(#[from] rustls::Error),
+    /// They do not belong together, or their kind is not supported.
+    #[error("{UNUSABLE}")]
+    Rejected(#[from] rustls::Error),
 }
+
+const UNUSABLE: &str = "server.tls.certificate_file and server.tls.private_key_file cannot be used; \
+    give a certificate chain and its private key, both in PEM";
 
 impl Tls {
     /// Reads the certificate chain and the private key.
-    pub(super) fn read((certificate, key): (&Path, &Path)) -> Result<Self, ServeError> {
+    pub(super) fn read((certificate, key): (&Path, &Path)) -> Result<Self, TlsError> {
         let chain = read(certificate)?;
         let key = read(key)?;
-        Ok(Self::from_pem(&chain, &key)?)
+        Self::from_pem(&chain, &key)
     }
 
-    fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsFault> {
+    fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>()?;
         let key = PrivateKeyDer::from_pem_slice(key)?;
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -56,14 +59,13 @@ impl Tls {
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
-    /// Shakes hands.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         tokio::time::timeout(HANDSHAKE, self.0.accept(stream)).await?
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ServeError> {
-    std::fs::read(path).map_err(|source| ServeError::TlsFile {
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|source| TlsError::File {
         path: path.to_owned(),
         source,
     })
