@@ -99,7 +99,7 @@ pub async fn run(
     } = config;
     let metrics = Metrics::new()?;
     metrics.limited(Limits {
-        calls_in_hand: server.maximum_concurrent_calls,
+        calls_in_progress: server.maximum_concurrent_calls,
         waiting_calls: dispatch.maximum_waiting_calls,
         waiting_bytes: dispatch.maximum_waiting_bytes,
     });

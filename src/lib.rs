@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! gRPC request
-//!   → server       request id, deadline, admission, panic, log line     knows no Bitrix24
+//!   → server       call id, deadline, admission, panic, log line     knows no Bitrix24
 //!   → auth         → Caller     who calls
 //!   → tenant       → Tenant     this caller may act for this portal
 //!   → openlines    → Call       the request breaks no rule
@@ -14,27 +14,29 @@
 //! gRPC response
 //! ```
 //!
-//! Each proof is a type that only the step before can make, so that a forgotten check does not compile. Data flows down this list
-//! and back up. ARCHITECTURE.md says more.
+//! Each proof is a type that only the step before can make, so a forgotten check does not compile.
+//! Data flows down this list and back up. ARCHITECTURE.md says more. The library is not an API: its
+//! users are the binary, the tests and the benchmarks.
 
 #![expect(missing_docs, reason = "the library is not a public API")]
 
-pub mod admin;
+mod admin;
 pub mod api;
-pub mod app;
-pub mod audit;
-pub mod auth;
+mod app;
+mod audit;
+mod auth;
 mod call;
 mod check;
 pub mod cli;
-pub mod dispatch;
-pub mod error;
-pub mod install;
+mod dispatch;
+mod error;
+mod install;
 mod listener;
-pub mod metrics;
-pub mod openlines;
-
-pub mod server;
-pub mod settings;
-pub mod telemetry;
-pub mod tenant;
+mod metrics;
+mod openlines;
+mod server;
+mod settings;
+mod telemetry;
+mod tenant;
+#[doc(hidden)]
+pub mod testing;

@@ -104,7 +104,7 @@ pub struct Metrics {
     call_duration: Histogram<f64>,
     calls: Counter<u64>,
     own_duration: Histogram<f64>,
-    calls_in_hand: UpDownCounter<i64>,
+    calls_in_progress: UpDownCounter<i64>,
     request_duration: Histogram<f64>,
     undocumented_codes: Counter<u64>,
     installations: Counter<u64>,
@@ -159,7 +159,9 @@ impl Metrics {
             call_duration: seconds(&meter, "rpc.server.call.duration", &CALL_SECONDS),
             calls: meter.u64_counter("openlines.calls").build(),
             own_duration: seconds(&meter, "openlines.own.duration", &OWN_SECONDS),
-            calls_in_hand: meter.i64_up_down_counter("openlines.calls.in_hand").build(),
+            calls_in_progress: meter
+                .i64_up_down_counter("openlines.calls.in_progress")
+                .build(),
             request_duration: seconds(&meter, "http.client.request.duration", &CALL_SECONDS),
             undocumented_codes: meter.u64_counter("openlines.undocumented_codes").build(),
             installations: meter.u64_counter("openlines.installations").build(),
@@ -214,12 +216,12 @@ impl Metrics {
 
     /// Counts a call that has begun.
     pub fn call_begun(&self) {
-        self.calls_in_hand.add(1, &[]);
+        self.calls_in_progress.add(1, &[]);
     }
 
     /// Counts a call that has ended.
     pub fn call_ended(&self, call: EndedCall<'_>) {
-        self.calls_in_hand.add(-1, &[]);
+        self.calls_in_progress.add(-1, &[]);
         let method = KeyValue::new("rpc.method", call.method.to_owned());
         let code = KeyValue::new("rpc.response.status_code", call.code);
         self.call_duration

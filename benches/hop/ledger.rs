@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::settings::Environment;
+use bitrix24_openlines::testing::settings::Environment;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 

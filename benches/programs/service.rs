@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::testing::auth::NewKey;
 use secrecy::ExposeSecret;
 use store::sealing::Key as SealingKey;
 use tempfile::TempDir;

@@ -123,7 +123,7 @@ impl LedgerResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How many calls may be under way.
-    pub calls_in_hand: usize,
+    pub calls_in_progress: usize,
     /// How many of them may wait.
     pub waiting_calls: usize,
     /// How large the parameters of those that wait may be together, in bytes.
@@ -164,7 +164,7 @@ impl DispatchInstruments {
                 .u64_histogram("openlines.batch_commands")
                 .with_boundaries(COMMANDS.to_vec())
                 .build(),
-            repeats: meter.u64_counter("openlines.repeats").build(),
+            repeats: meter.u64_counter("openlines.retries").build(),
             breaker_openings: meter.u64_counter("openlines.breaker_openings").build(),
             open_breakers: meter.i64_up_down_counter("openlines.open_breakers").build(),
             operating_remaining: seconds(
@@ -206,12 +206,12 @@ impl Metrics {
     /// Notes what bounds the calls.
     pub fn limited(&self, limits: Limits) {
         let Limits {
-            calls_in_hand,
+            calls_in_progress,
             waiting_calls,
             waiting_bytes,
         } = limits;
         for (limit, value) in [
-            ("calls_in_hand", calls_in_hand),
+            ("calls_in_progress", calls_in_progress),
             ("waiting_calls", waiting_calls),
             ("waiting_bytes", waiting_bytes),
         ] {

@@ -2,7 +2,7 @@
 
 use bitrix24_openlines::api::json;
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::testing::auth::NewKey;
 use futures_util::stream;
 use prost::Message;
 use sandbox::{Portal, Sandbox};

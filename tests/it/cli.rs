@@ -4,7 +4,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::testing::auth::NewKey;
 use sandbox::{Fault, FaultKind, Moment, Portal, Sandbox};
 use tokio::net::TcpListener;
 use tonic::transport::{Channel, Endpoint};

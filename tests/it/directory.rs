@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::testing::auth::NewKey;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use sandbox::{Fault, FaultKind, Gate, Moment, demo};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use bitrix24_openlines::api::json;
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::error::code_name;
+use bitrix24_openlines::testing::error::code_name;
 use futures_util::{StreamExt, stream};
 use prost::{Message, Name};
 use sandbox::demo;

@@ -6,7 +6,7 @@ mod house;
 mod removal;
 mod trouble;
 
-use bitrix24_openlines::install::Outcome;
+use bitrix24_openlines::testing::install::Outcome;
 use jiff::Timestamp;
 use sandbox::{Event, EventScope, decode_form, demo};
 use secrecy::ExposeSecret;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::metrics::METRICS;
+use bitrix24_openlines::testing::metrics::METRICS;
 use sandbox::{Fault, FaultKind, demo};
 
 use crate::support::admin::free_address;
@@ -97,7 +97,7 @@ async fn every_metric_of_the_page_is_served_with_its_labels_and_no_other() {
         "openlines_undocumented_codes_total{bitrix24_method=\"imopenlines.crm.message.add\"} 1";
     assert!(text.contains(unknown), "{text}");
     for limit in [
-        "calls_in_hand\"} 20000\n",
+        "calls_in_progress\"} 20000\n",
         "waiting_calls\"} 20000\n",
         "waiting_bytes\"} 268435456\n",
     ] {

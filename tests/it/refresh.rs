@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bitrix24::{AuthorizationServer, Client, ClientId, Policy, TransportOptions};
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::testing::auth::NewKey;
 use jiff::{SignedDuration, Timestamp};
 use sandbox::{Portal, Sandbox, demo};
 use secrecy::SecretString;

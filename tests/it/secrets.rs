@@ -8,7 +8,7 @@ mod settings;
 use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::testing::auth::NewKey;
 use sandbox::{
     AccessToken, Damage, Fault, FaultKind, Moment, Portal, Sandbox, SystemError, Webhook, demo,
 };

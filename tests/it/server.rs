@@ -12,6 +12,6 @@ use crate::support::Told;
 
 /// Code, reason and outcome in one line.
 fn told(status: &Status) -> String {
-    let code = bitrix24_openlines::error::code_name(status.code());
+    let code = bitrix24_openlines::testing::error::code_name(status.code());
     format!("{code} {} {}", status.reason(), status.outcome())
 }

@@ -21,9 +21,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::app::{self, AppError};
-use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::{app::Config, settings::Environment};
+use bitrix24_openlines::testing::app::{self, AppError};
+use bitrix24_openlines::testing::auth::NewKey;
+use bitrix24_openlines::testing::{app::Config, settings::Environment};
 use sandbox::{Portal, Sandbox, demo};
 use secrecy::ExposeSecret;
 use store::sealing::Key;

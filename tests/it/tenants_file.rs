@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use bitrix24::{Plan, RateLimit};
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::testing::auth::NewKey;
 use futures_util::future::join_all;
 use sandbox::{Event, EventKind, Portal, Sandbox, demo};
 use secrecy::ExposeSecret;

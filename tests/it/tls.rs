@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::testing::auth::NewKey;
 use sandbox::{Portal, Sandbox};
 use tempfile::TempDir;
 use tokio::net::TcpListener;

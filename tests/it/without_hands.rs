@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::testing::auth::NewKey;
 use sandbox::{Event, EventKind, Portal, Sandbox, demo};
 use secrecy::ExposeSecret;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::install::Outcome;
+use bitrix24_openlines::testing::install::Outcome;
 use sandbox::demo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -3,7 +3,7 @@
 
 use bitrix24::TenantId;
 use bitrix24::{HostName, Policy};
-use bitrix24_openlines::install::Outcome;
+use bitrix24_openlines::testing::install::Outcome;
 use jiff::{SignedDuration, Timestamp};
 use sandbox::{Event, demo};
 use secrecy::ExposeSecret;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use bitrix24::TenantId;
 use bitrix24::{Client, ClientId, Policy, TransportOptions};
-use bitrix24_openlines::install::{self, InstallationEndpoint, Outcome, Retries};
-use bitrix24_openlines::metrics::Metrics;
-use bitrix24_openlines::tenant::{Application, ApplicationName, Applications};
+use bitrix24_openlines::testing::install::{self, InstallationEndpoint, Outcome, Retries};
+use bitrix24_openlines::testing::metrics::Metrics;
+use bitrix24_openlines::testing::tenant::{Application, ApplicationName, Applications};
 use jiff::Timestamp;
 use sandbox::{Application as Defined, Event, EventKind, Portal, Sandbox, User, demo};
 use store::{Reauthorization, Store, StoredTenant};

@@ -1,6 +1,6 @@
 //! The removal of an application, and its forgeries.
 
-use bitrix24_openlines::install::Outcome;
+use bitrix24_openlines::testing::install::Outcome;
 use sandbox::{Event, demo};
 
 use super::house::{APPLICATION, House, OTHER_PORTAL, SECOND, install, member_id, uninstall};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::install::{Outcome, Retries};
+use bitrix24_openlines::testing::install::{Outcome, Retries};
 use sandbox::{Fault, FaultKind, Moment, OAuthError, demo};
 
 use super::house::{APPLICATION, House, install};

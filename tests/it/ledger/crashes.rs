@@ -1,6 +1,6 @@
 //! A process dies, and another one comes.
 
-use bitrix24_openlines::dispatch::ledger::{Entered, Recorded};
+use bitrix24_openlines::testing::dispatch::ledger::{Entered, Recorded};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::dispatch::ledger::{LedgerError, Recorded};
-use bitrix24_openlines::dispatch::replica::Pace;
+use bitrix24_openlines::testing::dispatch::ledger::{LedgerError, Recorded};
+use bitrix24_openlines::testing::dispatch::replica::Pace;
 use store::{Access, Store, StoreUrl};
 
 use super::support::{DAY, Process, answer, assert_answered, assert_unknown, new_key};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use bitrix24_openlines::dispatch::ledger::Recorded;
+use bitrix24_openlines::testing::dispatch::ledger::Recorded;
 use futures_util::future::join_all;
 
 use super::support::{LONG, Process, answer, assert_answered, new_key};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::dispatch::ledger::{Entered, Recorded, Started};
+use bitrix24_openlines::testing::dispatch::ledger::{Entered, Recorded, Started};
 use futures_util::future::join_all;
 use uuid::Uuid;
 

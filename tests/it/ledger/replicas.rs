@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::dispatch::ledger::{Recorded, Started};
+use bitrix24_openlines::testing::dispatch::ledger::{Recorded, Started};
 use futures_util::future::join_all;
 
 use super::support::{
@@ -92,7 +92,7 @@ async fn what_a_replica_says_that_was_taken_for_dead_counts_all_the_same() {
     // It gives its signs of life too seldom for the taste of the other.
     let silent = Process::with(
         &stores.open(&keyring).await,
-        bitrix24_openlines::dispatch::replica::Pace {
+        bitrix24_openlines::testing::dispatch::replica::Pace {
             beat: Duration::from_secs(3_600),
             ..HASTY
         },

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bitrix24::Answer;
-use bitrix24_openlines::dispatch::ledger::{Entered, Key, LedgerError, Recorded, Started};
-use bitrix24_openlines::settings::Environment;
+use bitrix24_openlines::testing::dispatch::ledger::{Entered, Key, LedgerError, Recorded, Started};
+use bitrix24_openlines::testing::settings::Environment;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bitrix24::{Answer, Method, Parameters, Time};
-use bitrix24_openlines::dispatch::ledger::{
+use bitrix24_openlines::testing::dispatch::ledger::{
     Claim, Entered, Fingerprint, Key, Ledger, LedgerError, Recorded, Started,
 };
-use bitrix24_openlines::dispatch::replica::{Pace, Replica};
-use bitrix24_openlines::metrics::Metrics;
+use bitrix24_openlines::testing::dispatch::replica::{Pace, Replica};
+use bitrix24_openlines::testing::metrics::Metrics;
 use serde_json::json;
 use store::Store;
 use tokio::time::Instant;

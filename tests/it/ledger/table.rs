@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::dispatch::ledger::Recorded;
-use bitrix24_openlines::dispatch::replica::Pace;
+use bitrix24_openlines::testing::dispatch::ledger::Recorded;
+use bitrix24_openlines::testing::dispatch::replica::Pace;
 use store::ledger::{End, Id, Outcome, Row, Start, State};
 use uuid::Uuid;
 

@@ -62,7 +62,7 @@ async fn a_lost_answer_of_a_server_that_takes_a_token_once_needs_a_person(stores
     assert_eq!(office.mark().await.as_deref(), Some("answer_lost"));
     assert_eq!(office.ended("reauthorization_required").await, 1);
     assert_eq!(
-        office.counted("openlines_token_answers_lost_total").await,
+        office.counted("openlines_token_responses_lost_total").await,
         1
     );
     assert_eq!(office.sandbox.record().times_delivered("Hello"), 0);

@@ -9,7 +9,7 @@ mod replica;
 
 use std::time::Duration;
 
-use bitrix24_openlines::settings::Environment;
+use bitrix24_openlines::testing::settings::Environment;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

@@ -133,7 +133,7 @@ async fn a_lost_answer_is_asked_for_once_more(stores: Stores) {
     }
     assert_eq!(office.ended("recovered").await, 6);
     assert_eq!(
-        office.counted("openlines_token_answers_lost_total").await,
+        office.counted("openlines_token_responses_lost_total").await,
         6
     );
 }

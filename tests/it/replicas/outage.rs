@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::dispatch::sharing::SharingState;
+use bitrix24_openlines::testing::dispatch::sharing::SharingState;
 use tokio::task::JoinSet;
 
 use super::together::{Arrivals, FAST, Together, send_until};

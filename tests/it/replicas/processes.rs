@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bitrix24_openlines::settings::Environment;
+use bitrix24_openlines::testing::settings::Environment;
 use futures_util::future::join_all;
 use sandbox::Intensity;
 use tokio::time::Instant;
@@ -116,7 +116,7 @@ async fn without_the_database_processes_go_on_with_their_parts_and_lose_nothing(
     until("they say that the database is away", || said(ALONE)).await;
     let before = site.count(second * 60).0;
     for one in &running {
-        assert_eq!(one.sample("openlines_sharing_database_away").await, 1);
+        assert_eq!(one.sample("openlines_sharing_isolated").await, 1);
         assert_eq!(one.sample("openlines_living_replicas").await, 2);
     }
     tokio::time::sleep(second * 4).await;
@@ -128,7 +128,7 @@ async fn without_the_database_processes_go_on_with_their_parts_and_lose_nothing(
     .await;
     let back = site.count(second * 60).0;
     for one in &running {
-        assert_eq!(one.sample("openlines_sharing_database_away").await, 0);
+        assert_eq!(one.sample("openlines_sharing_isolated").await, 0);
     }
     tokio::time::sleep_until(end).await;
     let together = site.count(second * 60).0 - back;

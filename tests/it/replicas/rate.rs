@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::settings::Environment;
+use bitrix24_openlines::testing::settings::Environment;
 use pacing::sharing::{PortalBucket, Report};
 use pacing::{RateLimit, Taken};
 use tokio::task::JoinSet;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::dispatch::sharing::Sharing;
+use bitrix24_openlines::testing::dispatch::sharing::Sharing;
 use pacing::sharing::PortalBucket;
 use pacing::{RateLimit, Taken};
 use rand::RngExt;

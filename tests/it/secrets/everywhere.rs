@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::testing::auth::NewKey;
 use prost::Message;
 use sandbox::{AccessToken, Application, Event, Grant, Portal, Sandbox, Webhook, demo};
 use secrecy::ExposeSecret;

@@ -1,6 +1,6 @@
 //! Faults of settings, with a secret in every place where one could be pasted by mistake.
 
-use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::testing::auth::NewKey;
 
 use crate::support::caller;
 use crate::support::process::{Files, openlines};

@@ -103,7 +103,7 @@ async fn one_connection_may_carry_as_many_calls_as_may_be_in_hand() {
         calls.spawn(async move { client.send_network_message(request).await });
     }
     let patience = Instant::now() + Duration::from_secs(20);
-    while sample(admin, "openlines_calls_in_hand").await < 400 {
+    while sample(admin, "openlines_calls_in_progress").await < 400 {
         assert!(Instant::now() < patience, "some calls wait in the client");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
-use bitrix24_openlines::auth::NewKey;
-use bitrix24_openlines::settings::Environment;
+use bitrix24_openlines::testing::auth::NewKey;
+use bitrix24_openlines::testing::settings::Environment;
 use store::sealing::Key;
 use tempfile::TempDir;
 use tonic::Request;

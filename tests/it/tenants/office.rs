@@ -5,7 +5,7 @@ use bitrix24_openlines::api::openlines::tenants::v1::tenant::Credentials;
 use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::api::openlines::v1::{self as openlines};
-use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::testing::auth::NewKey;
 use prost_types::FieldMask;
 use sandbox::{Portal, Sandbox, demo};
 use tempfile::TempDir;

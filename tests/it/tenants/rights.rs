@@ -140,7 +140,7 @@ async fn a_manager_manages_what_it_was_granted() {
 async fn without_authentication_everybody_manages() {
     use crate::support::Service;
     use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
-    use bitrix24_openlines::auth::NewKey;
+    use bitrix24_openlines::testing::auth::NewKey;
 
     let key = NewKey::generate().unwrap();
     let auth = "auth: {mode: dangerous_none}\n";

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use bitrix24_openlines::api::openlines::tenants::v1 as api;
 use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
-use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::testing::auth::NewKey;
 use prost::Message;
 use sandbox::{Portal, Sandbox};
 use tokio::net::TcpListener;

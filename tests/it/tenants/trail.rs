@@ -2,7 +2,7 @@
 
 use bitrix24_openlines::api::openlines::tenants::v1 as api;
 use bitrix24_openlines::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
-use bitrix24_openlines::auth::NewKey;
+use bitrix24_openlines::testing::auth::NewKey;
 use prost_types::FieldMask;
 use serde_json::Value;
 use tonic::transport::Endpoint;

@@ -1,0 +1,55 @@
+//! The parts of the service that the integration tests and the benchmarks use directly. They are
+//! not an API.
+
+pub mod app {
+    pub use crate::app::{AppError, Config, run};
+}
+
+pub mod auth {
+    pub use crate::auth::{Auth, Callers, NewKey};
+}
+
+pub mod dispatch {
+    pub use crate::dispatch::{Dispatcher, Means, Options};
+
+    pub mod ledger {
+        pub use crate::dispatch::ledger::{
+            Claim, Entered, Fingerprint, Key, Ledger, LedgerError, Recorded, Started,
+        };
+    }
+
+    pub mod replica {
+        pub use crate::dispatch::replica::{Pace, Replica};
+    }
+
+    pub mod sharing {
+        pub use crate::dispatch::sharing::{Sharing, SharingState};
+    }
+}
+
+pub mod error {
+    pub use crate::error::code_name;
+}
+
+pub mod install {
+    pub use crate::install::{InstallationEndpoint, Outcome, Retries, serve};
+}
+
+pub mod metrics {
+    pub use crate::metrics::{METRICS, Metrics};
+}
+
+pub mod openlines {
+    pub use crate::openlines::{OpenLines, Rules};
+}
+
+pub mod settings {
+    pub use crate::settings::Environment;
+}
+
+pub mod tenant {
+    pub use crate::tenant::{
+        Application, ApplicationName, Applications, Directory, Judgement, PortalAccess, follow,
+        reconcile,
+    };
+}
