@@ -115,7 +115,7 @@ fn log_lines(settings: &LogSettings) -> Box<dyn Layer<Registry> + Send + Sync> {
     let pinned = Targets::new()
         .with_default(LevelFilter::TRACE)
         .with_targets(QUIET.map(|target| (target, LevelFilter::WARN)))
-        // Spans are for traces. A call's line has its ids; formatting spans costs more than the line.
+        // Spans are for traces: formatting them costs more than a call's line, which has its ids.
         .with_target(SPANS, LevelFilter::OFF)
         .with_target(bitrix24::SPAN_TARGET, LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()

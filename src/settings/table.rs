@@ -12,9 +12,11 @@
 ///     /// The limits of a call.
 ///     pub(crate) struct Limits {
 ///         /// Time for a call without a deadline.
-///         default_deadline: Duration = "server.default_deadline_seconds" => seconds(1..=59), default "30";
+///         default_deadline: Duration =
+///             "server.default_deadline_seconds" => seconds(1..=59), default "30";
 ///         /// Longest time for a call.
-///         maximum_deadline: Duration = "server.maximum_deadline_seconds" => seconds(1..=59), default "55";
+///         maximum_deadline: Duration =
+///             "server.maximum_deadline_seconds" => seconds(1..=59), default "55";
 ///     }
 ///     rules { in_order(default_deadline, maximum_deadline); }
 /// }
