@@ -8,11 +8,13 @@ mod serve;
 mod tenants;
 
 use std::error::Error;
+use std::future::pending;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::settings::SettingErrors;
 use crate::telemetry::chain;
@@ -98,19 +100,17 @@ fn in_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), 
     Runtime::new()?.block_on(command)
 }
 
-/// Completes on SIGTERM and on Ctrl-C.
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+/// Completes on SIGTERM and on Ctrl-C. Neither ends the process from this call on, also before the first poll.
+fn stop_signal() -> impl Future<Output = ()> {
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    let [terminate, interrupt] = signals.map(async |signal| match signal {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => pending().await,
+    });
+    async {
+        tokio::select! {
+            () = terminate => {}
+            () = interrupt => {}
         }
-    };
-    tokio::select! {
-        () = terminate => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }

@@ -56,8 +56,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         scenes::play(address, &key, &mut display).await?;
         display.sum_up(&sandbox.record())?;
         if !arguments.exit {
+            let end = stop_signal();
             display.invite(address, &key)?;
-            stop_signal().await;
+            end.await;
         }
         drop(stop);
         Ok::<(), Failure>(())

@@ -74,6 +74,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         _ => (Sandbox::start(listener, portals)?, "http"),
     };
     let origin = format!("{scheme}://{}", sandbox.address());
+    let stop = stop_signal();
     let mut out = io::stdout();
     writeln!(
         out,
@@ -97,7 +98,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         )?;
     }
     out.flush()?;
-    stop_signal().await;
+    stop.await;
     sandbox.shutdown().await;
     Ok(())
 }

@@ -12,7 +12,7 @@ use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::testing::auth::NewKey;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use sandbox::{Fault, FaultKind, Gate, Moment, demo};
+use sandbox::{Moment, demo};
 use secrecy::SecretString;
 use store::{Origin, StoredCredentials, StoredTenant};
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ use crate::refresh::{Office, Opening};
 use crate::support::admin::{free_address, sample};
 use crate::support::requests::crm_message;
 use crate::support::stores::{Stores, change, id, on_both_stores};
-use crate::support::{APPLICATION, REFRESHABLE, Service, Told, WEBHOOK, World, until, with_key};
+use crate::support::{APPLICATION, REFRESHABLE, Service, Told, WEBHOOK, World, with_key};
 
 on_both_stores!(
     a_disabled_tenant_is_refused_until_it_is_enabled,
@@ -210,14 +210,11 @@ async fn a_portal_that_the_settings_do_not_allow_is_not_called(stores: Stores) {
 }
 
 async fn a_tenant_that_is_deleted_during_a_refresh_does_not_come_back(stores: Stores) {
-    let office = Office::open(stores).await;
+    let (office, gate) = Office::held(stores, Moment::After).await;
     office.call("before").await.unwrap();
-    let gate = Gate::closed();
-    let held = FaultKind::Held(Moment::After, gate.clone());
-    office.sandbox.inject(Fault::once(held).for_oauth());
     office.expire();
     let deleted = async {
-        until("the pair is granted", || office.refreshes() == 1).await;
+        office.token_requests_have_come(1).await;
         office.store.delete(&id(REFRESHABLE), None).await.unwrap();
         gate.open();
     };

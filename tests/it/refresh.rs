@@ -10,14 +10,16 @@ mod success;
 mod trouble;
 
 use std::collections::HashSet;
+use std::fmt::Debug;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use bitrix24::{AuthorizationServer, Client, ClientId, Policy, TransportOptions};
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::testing::auth::NewKey;
 use jiff::{SignedDuration, Timestamp};
-use sandbox::{Portal, Sandbox, demo};
+use sandbox::{Fault, FaultKind, Gate, Moment, Portal, Sandbox, demo};
 use secrecy::SecretString;
 use store::sealing::Key;
 use store::{Access, Store, StoredApplication, StoredTenant};
@@ -29,7 +31,7 @@ use crate::support::admin::free_address;
 use crate::support::raw::{RawClient, SERVICE};
 use crate::support::requests::crm_message;
 use crate::support::stores::{Stores, change, id, keyring_of, keyring_text};
-use crate::support::{REFRESHABLE, Service, refreshable};
+use crate::support::{REFRESHABLE, Service, refreshable, until};
 
 /// A service on a store of the test, whose tenant [`REFRESHABLE`] has a pair of tokens that the
 /// sandbox has granted.
@@ -66,6 +68,15 @@ impl Default for Opening<'_> {
 impl Office {
     pub(crate) async fn open(stores: Stores) -> Self {
         Self::with_settings(stores, &[]).await
+    }
+
+    /// Its authorization server answers the next request when the gate opens. The service waits for it longer than other tests let it.
+    pub(crate) async fn held(stores: Stores, moment: Moment) -> (Self, Gate) {
+        let office = Self::with_settings(stores, &[("AUTHORIZATION_TIMEOUT_SECONDS", "15")]).await;
+        let gate = Gate::closed();
+        let held = FaultKind::Held(moment, gate.clone());
+        office.sandbox.inject(Fault::once(held).for_oauth());
+        (office, gate)
     }
 
     async fn with_settings(stores: Stores, settings: &[(&str, &str)]) -> Self {
@@ -152,7 +163,7 @@ impl Office {
     }
 
     /// A sample of the service's metrics.
-    async fn counted(&self, sample: &str) -> u64 {
+    async fn counted<T: FromStr<Err: Debug>>(&self, sample: &str) -> T {
         let metrics = reqwest::Client::builder()
             .build()
             .unwrap()
@@ -228,9 +239,23 @@ impl Office {
         self.told().await;
     }
 
-    /// Waits until the directory has followed a change: it asks every second.
+    /// Waits until the directory has followed a change: it polls every second. The second poll that ends began after the change.
     pub(crate) async fn told(&self) {
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let polled = || self.counted::<f64>("openlines_directory_followed_timestamp_seconds");
+        let limit = Instant::now() + Duration::from_secs(60);
+        for _ in 0..2 {
+            let before = polled().await;
+            while polled().await == before {
+                assert!(Instant::now() < limit, "the directory does not follow");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
+    /// Waits until the authorization server has received so many token requests.
+    pub(crate) async fn token_requests_have_come(&self, count: usize) {
+        let have_come = || self.token_requests() >= count;
+        until("the token requests have come", have_come).await;
     }
 
     pub(crate) async fn tenant(&self) -> StoredTenant {

@@ -6,11 +6,12 @@ mod order;
 use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use sandbox::{Fault, FaultKind, Moment, SystemError};
+use sandbox::{Fault, FaultKind, Gate, Moment, SystemError};
 use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
+use crate::support::admin::{free_address, until_queued};
 use crate::support::raw::{RawClient, SERVICE};
 use crate::support::requests::crm_message;
 use crate::support::{Told, World, conversations, until};
@@ -38,11 +39,12 @@ async fn requests_at_portal(world: &World, count: usize) {
 }
 
 /// Sends a call with the header `grpc-timeout`, through a client that keeps no deadline itself.
-async fn within_a_second(world: &World, message: &api::SendCrmMessageRequest) -> Status {
+async fn within(seconds: u32, world: &World, message: &api::SendCrmMessageRequest) -> Status {
     let authorization = format!("Bearer {}", world.service.key.expose());
+    let timeout = format!("{seconds}S");
     let headers = [
         ("authorization", authorization.as_str()),
-        ("grpc-timeout", "1S"),
+        ("grpc-timeout", &timeout),
     ];
     let client = RawClient::connect(world.service.address).await;
     let path = format!("{SERVICE}/SendCrmMessage");
@@ -56,19 +58,23 @@ async fn a_while() {
 
 #[tokio::test]
 async fn what_a_caller_cancels_while_it_waits_is_not_sent() {
-    let world = World::start().await;
-    let slow = FaultKind::Slow(Moment::Before, Duration::from_millis(800));
-    world.sandbox.inject(Fault::once(slow));
+    let admin = free_address().await;
+    let world = World::with_settings(&[("ADMIN_LISTEN", &admin.to_string())]).await;
+    let gate = Gate::closed();
+    let held = FaultKind::Held(Moment::Before, gate.clone());
+    world.sandbox.inject(Fault::once(held));
     let first = begin(&world, crm_message("first")).await;
     requests_at_portal(&world, 1).await;
     let mut behind = Vec::new();
     for number in 0..5 {
         behind.push(begin(&world, crm_message(&format!("behind {number}"))).await);
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        until_queued(admin, number + 1).await;
     }
     for number in [0, 2, 3] {
         behind[number].abort();
     }
+    until_queued(admin, 2).await;
+    gate.open();
     first.await.unwrap().unwrap();
     for number in [1, 4] {
         let call = std::mem::replace(&mut behind[number], tokio::spawn(async { Ok(()) }));
@@ -123,7 +129,7 @@ async fn a_call_that_was_refused_until_its_deadline_may_be_tried_again_with_the_
         request_id: Uuid::new_v4().to_string(),
         ..crm_message("again")
     };
-    let status = within_a_second(&world, &message).await;
+    let status = within(1, &world, &message).await;
     assert_eq!(status.outcome(), "not_executed", "{status:?}");
     world.sandbox.clear_faults();
     let mut client = world.client().await;
@@ -171,11 +177,11 @@ async fn a_request_without_an_answer_holds_its_conversation_and_no_other() {
     world
         .sandbox
         .inject(Fault::once(FaultKind::Silence(Moment::After)));
-    let status = within_a_second(&world, &crm_message("silence")).await;
+    let status = within(3, &world, &crm_message("silence")).await;
     assert_eq!(status.reason(), "OUTCOME_UNKNOWN");
-    let status = within_a_second(&world, &crm_message("behind")).await;
+    let status = within(1, &world, &crm_message("behind")).await;
     assert_eq!(status.reason(), "DEADLINE_BEFORE_SEND");
-    let status = within_a_second(&world, &conversations::crm_message(0, "beside")).await;
+    let status = within(20, &world, &conversations::crm_message(0, "beside")).await;
     assert_eq!(status.code(), Code::Ok);
     let record = world.sandbox.record();
     let delivered: Vec<&str> = record

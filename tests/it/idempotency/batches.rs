@@ -1,7 +1,5 @@
 //! Calls with a `request_id` that travel in one batch.
 
-use std::time::Duration;
-
 use bitrix24_openlines::api::openlines::v1 as api;
 use futures_util::future::join_all;
 use sandbox::{CommandFault, Fault, FaultKind, Moment, demo};
@@ -9,10 +7,9 @@ use uuid::Uuid;
 
 use super::site::{Site, crm};
 use crate::support::Told as _;
+use crate::support::admin::until_queued;
 use crate::support::requests::crm_message;
 use crate::support::stores::{Stores, on_both_stores};
-
-const SLOW: Duration = Duration::from_millis(800);
 
 on_both_stores!(
     each_call_of_a_batch_has_its_own_fate,
@@ -26,7 +23,7 @@ async fn together(
     fault: Fault,
 ) -> Vec<super::site::Told<api::SendCrmMessageResponse>> {
     let sandbox = &site.world.sandbox;
-    sandbox.inject(Fault::once(FaultKind::Slow(Moment::After, SLOW)));
+    let gate = site.hold();
     let waiting = async {
         site.requests_have_come(1).await;
         sandbox.inject(fault);
@@ -35,11 +32,14 @@ async fn together(
             .enumerate()
             .map(|(number, request)| async move {
                 // They come in this order.
-                let number = u32::try_from(number).unwrap();
-                tokio::time::sleep(Duration::from_millis(20) * number).await;
+                until_queued(site.admin, u64::try_from(number).unwrap()).await;
                 site.send_crm(request.clone()).await
             });
-        join_all(calls).await
+        let all_queued = async {
+            until_queued(site.admin, u64::try_from(requests.len()).unwrap()).await;
+            gate.open();
+        };
+        tokio::join!(join_all(calls), all_queued).0
     };
     let before = site.send_crm(crm_message("before"));
     let (before, told) = tokio::join!(before, waiting);

@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sandbox::{Fault, FaultKind, Moment};
 use tokio::time::Instant;
 use tonic::Code;
 use uuid::Uuid;
 
 use super::site::Site;
 use crate::support::Told as _;
+use crate::support::admin::until_queued;
 use crate::support::proxy::{Mode, Proxy};
 use crate::support::requests::crm_message;
 use crate::support::stores::Stores;
-
-const SLOW: Duration = Duration::from_millis(600);
 
 /// A service with a proxy in front of PostgreSQL, whose tenant is in memory and which has a connection to its portal.
 async fn behind_a_proxy() -> Option<(Proxy, Site)> {
@@ -54,17 +52,16 @@ async fn a_call_that_cannot_be_written_down_before_its_deadline_was_certainly_no
         return;
     };
     let id = Uuid::new_v4();
-    // It waits behind a slow call of its chat when the store falls silent.
-    let slow = FaultKind::Slow(Moment::After, SLOW);
-    site.world.sandbox.inject(Fault::once(slow));
+    // It waits behind a call of its chat when the store falls silent.
+    let gate = site.hold();
     let waiting = async {
         site.requests_have_come(2).await;
         site.crm_within(id, "text", "2S").await
     };
     let silence = async {
-        site.requests_have_come(2).await;
-        tokio::time::sleep(SLOW / 2).await;
+        until_queued(site.admin, 1).await;
         proxy.set(Mode::Silent);
+        gate.open();
     };
     let before = site.send_crm(crm_message("before"));
     let (before, refused, ()) = tokio::join!(before, waiting, silence);
@@ -82,11 +79,11 @@ async fn a_caller_is_answered_if_the_store_goes_away_behind_the_call_and_the_ans
         return;
     };
     let id = Uuid::new_v4();
-    let slow = FaultKind::Slow(Moment::After, SLOW);
-    site.world.sandbox.inject(Fault::once(slow));
+    let gate = site.hold();
     let outage = async {
         site.requests_have_come(2).await;
         proxy.set(Mode::Cut);
+        gate.open();
     };
     let (first, ()) = tokio::join!(site.crm(id, "text"), outage);
     let first = first.executed_now();

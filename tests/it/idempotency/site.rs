@@ -1,9 +1,11 @@
 //! A service on a store of one test, and calls to it with a `request_id`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
+use sandbox::{Fault, FaultKind, Gate, Moment};
 use secrecy::ExposeSecret;
 use store::sealing::Key;
 use tonic::metadata::MetadataMap;
@@ -11,6 +13,7 @@ use tonic::transport::Channel;
 use tonic::{Response, Status};
 use uuid::Uuid;
 
+use crate::support::admin::free_address;
 use crate::support::raw::{RawClient, SERVICE};
 use crate::support::requests::crm_message;
 use crate::support::stores::Stores;
@@ -24,6 +27,8 @@ pub(super) struct Site {
     pub(super) world: World,
     pub(super) client: OpenLinesServiceClient<Channel>,
     pub(super) stores: Stores,
+    /// The admin port.
+    pub(super) admin: SocketAddr,
     keyring: String,
 }
 
@@ -44,15 +49,30 @@ impl Site {
     pub(super) async fn with_store_url(stores: Stores, url: &str) -> Self {
         let keyring = Key::generate().unwrap();
         let keyring = keyring.expose().expose_secret().to_owned();
-        let settings = [("STORE_URL", url), ("STORE_KEYRING", &keyring)];
+        let admin = free_address().await;
+        let admin_text = admin.to_string();
+        let settings = [
+            ("STORE_URL", url),
+            ("STORE_KEYRING", &keyring),
+            ("ADMIN_LISTEN", &admin_text),
+        ];
         let world = World::with_settings(&settings).await;
         let client = world.client().await;
         Self {
             world,
             client,
             stores,
+            admin,
             keyring,
         }
+    }
+
+    /// The portal executes the next request, and answers it when the gate opens.
+    pub(super) fn hold(&self) -> Gate {
+        let gate = Gate::closed();
+        let held = FaultKind::Held(Moment::After, gate.clone());
+        self.world.sandbox.inject(Fault::once(held));
+        gate
     }
 
     /// Stops the service, and starts another one on the same store.
@@ -61,6 +81,7 @@ impl Site {
             world,
             client,
             stores,
+            admin,
             keyring,
         } = self;
         let World {
@@ -70,7 +91,12 @@ impl Site {
         drop(client);
         service.stop();
         service.stopped().await.unwrap();
-        let settings = [("STORE_URL", stores.url()), ("STORE_KEYRING", &*keyring)];
+        let admin_text = admin.to_string();
+        let settings = [
+            ("STORE_URL", stores.url()),
+            ("STORE_KEYRING", &*keyring),
+            ("ADMIN_LISTEN", &admin_text),
+        ];
         let service = Service::start(&settings, &tenants(sandbox.address())).await;
         let world = World { sandbox, service };
         let client = world.client().await;
@@ -78,6 +104,7 @@ impl Site {
             world,
             client,
             stores,
+            admin,
             keyring,
         }
     }

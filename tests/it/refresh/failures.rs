@@ -62,7 +62,9 @@ async fn a_lost_answer_of_a_server_that_takes_a_token_once_needs_a_person(stores
     assert_eq!(office.mark().await.as_deref(), Some("answer_lost"));
     assert_eq!(office.ended("reauthorization_required").await, 1);
     assert_eq!(
-        office.counted("openlines_token_responses_lost_total").await,
+        office
+            .counted::<u64>("openlines_token_responses_lost_total")
+            .await,
         1
     );
     assert_eq!(office.sandbox.record().times_delivered("Hello"), 0);
@@ -110,15 +112,14 @@ async fn every_refusal_of_the_server_marks_the_tenant_with_its_code(stores: Stor
 }
 
 async fn a_refusal_is_forgotten_where_another_replica_has_won(stores: Stores) {
-    let office = Office::open(stores).await;
-    let slow = FaultKind::Slow(Moment::Before, Duration::from_millis(500));
-    office.sandbox.inject(Fault::once(slow).for_oauth());
+    let (office, gate) = Office::held(stores, Moment::Before).await;
     office.expire();
     let winner = async {
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        office.token_requests_have_come(1).await;
         // While the service waits, another one refreshes with the same refresh token and stores the
         // pair.
         office.refresh_past_the_service().await;
+        gate.open();
     };
     let (answer, ()) = tokio::join!(office.call("Hello"), winner);
     answer.unwrap();
@@ -202,20 +203,19 @@ async fn a_call_with_a_valid_token_and_little_time_does_not_wait_for_a_server_th
 }
 
 async fn a_refusal_of_what_was_corrected_meanwhile_marks_nothing(stores: Stores) {
-    let office = Office::open(stores).await;
+    let (office, gate) = Office::held(stores, Moment::Before).await;
     change(&office.store, REFRESHABLE, |tenant| {
         application(tenant).client_secret = Some("wrong".into());
     })
     .await;
-    let slow = FaultKind::Slow(Moment::Before, Duration::from_millis(600));
-    office.sandbox.inject(Fault::once(slow).for_oauth());
     office.expire();
     let correction = async {
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        office.token_requests_have_come(1).await;
         change(&office.store, REFRESHABLE, |tenant| {
             application(tenant).client_secret = Some(demo::CLIENT_SECRET.into());
         })
         .await;
+        gate.open();
     };
     let (answer, _) = tokio::join!(office.call("Hello"), correction);
     assert_unavailable(&answer.unwrap_err());

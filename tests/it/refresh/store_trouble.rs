@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbox::{Fault, FaultKind, Gate, Moment};
+use sandbox::{Fault, FaultKind, Moment};
 
 use super::Office;
 use super::trouble::{lock_for_writing, take_away};
@@ -18,19 +18,20 @@ on_both_stores!(
 );
 
 async fn a_new_pair_is_used_by_nobody_before_it_is_stored(stores: Stores) {
-    let office = Office::open(stores).await;
-    office.call("first").await.unwrap();
     // The response comes while the store is locked for writing.
-    let gate = Gate::closed();
-    let held = FaultKind::Held(Moment::After, gate.clone());
-    office.sandbox.inject(Fault::once(held).for_oauth());
+    let (office, gate) = Office::held(stores, Moment::After).await;
+    office.call("first").await.unwrap();
     office.expire();
     let locked = async {
-        until("the pair is granted", || office.refreshes() == 1).await;
+        office.token_requests_have_come(1).await;
         let lock = lock_for_writing(&office.stores).await;
         gate.open();
+        until("the server has granted the pair", || {
+            office.refreshes() == 1
+        })
+        .await;
+        // Long enough for a service that does not wait for the store to use it.
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        assert_eq!(office.refreshes(), 1, "the server has granted the pair");
         let delivered = office.sandbox.record().times_delivered("second");
         assert_eq!(delivered, 0, "nobody has used it");
         lock.release().await;

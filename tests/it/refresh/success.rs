@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sandbox::{Fault, FaultKind, Gate, Moment};
+use sandbox::{Fault, FaultKind, Moment};
 use tonic::Code;
 
 use super::Office;
+use crate::support::Told;
+use crate::support::admin::until_in_progress;
 use crate::support::stores::{Stores, on_both_stores};
-use crate::support::{Told, until};
 
 on_both_stores!(
     an_expired_token_is_refreshed_once_for_concurrent_calls,
@@ -72,18 +73,18 @@ async fn a_token_is_not_refreshed_while_nobody_calls(stores: Stores) {
 }
 
 async fn a_caller_that_gives_up_breaks_nothing(stores: Stores) {
-    let office = Office::open(stores).await;
-    let gate = Gate::closed();
-    let held = FaultKind::Held(Moment::After, gate.clone());
-    office.sandbox.inject(Fault::once(held).for_oauth());
+    let (office, gate) = Office::held(stores, Moment::After).await;
     office.expire();
     // The client hangs up: the server drops its future.
     tokio::select! {
-        answer = office.call("given up") => panic!("{answer:?}"),
-        () = until("the pair is granted", || office.refreshes() == 1) => {}
+        ended = office.call("given up") => panic!("it ended too soon: {ended:?}"),
+        () = office.token_requests_have_come(1) => {}
     }
-    gate.open();
-    office.call("next").await.unwrap();
+    let next = async {
+        until_in_progress(office.admin, 1).await;
+        gate.open();
+    };
+    tokio::join!(office.call("next"), next).0.unwrap();
     assert_eq!(office.token_requests(), 1, "the first refresh went on");
     assert_eq!(office.ended("refreshed").await, 1);
     assert!(office.has_the_live_pair().await);
@@ -91,11 +92,9 @@ async fn a_caller_that_gives_up_breaks_nothing(stores: Stores) {
 }
 
 async fn a_call_whose_deadline_passes_while_it_waits_was_not_sent(stores: Stores) {
-    let office = Office::open(stores).await;
+    let (office, gate) = Office::held(stores, Moment::After).await;
     // Known to have expired, so that the call waits for nothing but the refresh.
     office.expires_in(-1).await;
-    let slow = FaultKind::Slow(Moment::After, Duration::from_millis(800));
-    office.sandbox.inject(Fault::once(slow).for_oauth());
     let status = office
         .call_within("late", Duration::from_millis(400))
         .await
@@ -103,6 +102,7 @@ async fn a_call_whose_deadline_passes_while_it_waits_was_not_sent(stores: Stores
     assert_eq!(status.code(), Code::DeadlineExceeded);
     assert_eq!(status.reason(), "DEADLINE_BEFORE_SEND");
     assert_eq!(status.outcome(), "not_executed");
+    gate.open();
     office.call("next").await.unwrap();
     assert_eq!(office.sandbox.record().times_delivered("late"), 0);
     assert_eq!(office.refreshes(), 1);
@@ -133,7 +133,9 @@ async fn a_lost_answer_is_asked_for_once_more(stores: Stores) {
     }
     assert_eq!(office.ended("recovered").await, 6);
     assert_eq!(
-        office.counted("openlines_token_responses_lost_total").await,
+        office
+            .counted::<u64>("openlines_token_responses_lost_total")
+            .await,
         6
     );
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::api::openlines::v1 as api;
-use sandbox::{Fault, FaultKind, Moment};
+use sandbox::{Fault, FaultKind, Gate, Moment};
 use tokio::task::JoinSet;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -12,13 +12,20 @@ use tonic_health::pb::health_client::HealthClient;
 use super::told;
 use crate::support::admin::{free_address, sample};
 use crate::support::requests::{crm_message, network_message};
-use crate::support::{Told, World, until};
+use crate::support::{Told, World, conversations, until};
+
+/// The portal answers the next request when the gate opens.
+fn hold(world: &World) -> Gate {
+    let gate = Gate::closed();
+    let held = FaultKind::Held(Moment::Before, gate.clone());
+    world.sandbox.inject(Fault::once(held));
+    gate
+}
 
 #[tokio::test]
 async fn a_call_too_many_is_refused_at_once_and_health_is_still_answered() {
     let world = World::with_settings(&[("SERVER_MAXIMUM_CONCURRENT_CALLS", "1")]).await;
-    let slow = FaultKind::Slow(Moment::Before, Duration::from_secs(2));
-    world.sandbox.inject(Fault::once(slow));
+    let gate = hold(&world);
     let mut client = world.client().await;
     let request = world.request(crm_message("first"));
     let first = tokio::spawn(async move { client.send_crm_message(request).await });
@@ -52,6 +59,7 @@ async fn a_call_too_many_is_refused_at_once_and_health_is_still_answered() {
     let answer = health.check(HealthCheckRequest::default()).await.unwrap();
     assert_eq!(answer.get_ref().status(), ServingStatus::Serving);
 
+    gate.open();
     first.await.unwrap().unwrap();
     client
         .send_crm_message(world.request(crm_message("fourth")))
@@ -116,8 +124,8 @@ async fn requests_in_hand_take_no_more_memory_than_the_setting_allows() {
         ("VALIDATION_MAXIMUM_TEXT_CHARACTERS", "1000000"),
     ])
     .await;
-    let slow = FaultKind::Slow(Moment::Before, Duration::from_secs(2));
-    world.sandbox.inject(Fault::once(slow));
+    conversations::add(&world.sandbox, 1);
+    let gate = hold(&world);
     let large = "x".repeat(600_000);
     let mut client = world.client().await;
     let request = world.request(crm_message(&large));
@@ -134,10 +142,11 @@ async fn requests_in_hand_take_no_more_memory_than_the_setting_allows() {
         .unwrap_err();
     assert_eq!(told(&status), "UNAVAILABLE OVERLOADED not_executed");
     client
-        .send_crm_message(world.request(crm_message("small")))
+        .send_crm_message(world.request(conversations::crm_message(0, "small")))
         .await
         .unwrap();
 
+    gate.open();
     first.await.unwrap().unwrap();
     client
         .send_crm_message(world.request(crm_message(&large)))

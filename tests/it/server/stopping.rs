@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbox::{Fault, FaultKind, Moment};
+use sandbox::{Fault, FaultKind, Gate, Moment};
 use tokio::net::TcpStream;
 use tokio_stream::StreamExt;
 use tonic::Code;
@@ -15,7 +15,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
 use super::told;
 use crate::support::requests::crm_message;
-use crate::support::{Service, Told, World, until};
+use crate::support::{Service, Told, World, conversations, until};
 
 /// Far longer than the drain of 2 seconds that the tests set.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,8 +28,10 @@ async fn assert_stops(service: Service) {
 #[tokio::test]
 async fn a_call_under_way_ends_well_and_new_calls_are_refused() {
     let mut world = World::with_settings(&[("SERVER_DRAIN_SECONDS", "10")]).await;
-    let slow = FaultKind::Slow(Moment::Before, Duration::from_millis(1500));
-    world.sandbox.inject(Fault::once(slow));
+    conversations::add(&world.sandbox, 1);
+    let gate = Gate::closed();
+    let held = FaultKind::Held(Moment::Before, gate.clone());
+    world.sandbox.inject(Fault::once(held));
     let mut client = world.client().await;
     let request = world.request(crm_message("under way"));
     let under_way = tokio::spawn(async move { client.send_crm_message(request).await });
@@ -45,7 +47,7 @@ async fn a_call_under_way_ends_well_and_new_calls_are_refused() {
     let refusal = loop {
         let text = format!("new {served}");
         match other
-            .send_crm_message(world.request(crm_message(&text)))
+            .send_crm_message(world.request(conversations::crm_message(0, &text)))
             .await
         {
             Ok(_) => served += 1,
@@ -56,6 +58,7 @@ async fn a_call_under_way_ends_well_and_new_calls_are_refused() {
     if refusal.metadata_value("outcome").is_some() {
         assert_eq!(told(&refusal), "UNAVAILABLE SHUTTING_DOWN not_executed");
     }
+    gate.open();
     under_way
         .await
         .unwrap()

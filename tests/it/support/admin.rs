@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 
@@ -27,6 +28,30 @@ pub(crate) async fn metrics(admin: SocketAddr) -> String {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = client.get(format!("http://{admin}/metrics")).send();
     answer.await.unwrap().text().await.unwrap()
+}
+
+/// Waits until a sample has this value.
+pub(crate) async fn until_sample(admin: SocketAddr, name: &str, expected: u64) {
+    let limit = Instant::now() + Duration::from_secs(30);
+    loop {
+        let value = sample(admin, name).await;
+        if value == expected {
+            return;
+        }
+        assert!(Instant::now() < limit, "{name} is {value}, not {expected}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until so many calls are being worked on.
+pub(crate) async fn until_in_progress(admin: SocketAddr, calls: u64) {
+    until_sample(admin, "openlines_calls_in_progress", calls).await;
+}
+
+/// Waits until so many interactive calls are queued.
+pub(crate) async fn until_queued(admin: SocketAddr, calls: u64) {
+    let name = "openlines_waiting_calls{priority=\"interactive\"}";
+    until_sample(admin, name, calls).await;
 }
 
 /// A sample of the page, 0 if there is none: `name{label="value"}`.

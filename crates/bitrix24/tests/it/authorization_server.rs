@@ -19,7 +19,7 @@ const CANARY: &str = "s3cr3tcanary";
 /// Long enough for every response.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Short, for responses that never come.
-const IMPATIENCE: Duration = Duration::from_millis(300);
+const IMPATIENCE: Duration = Duration::from_secs(1);
 
 fn client() -> Client {
     Client::new(TransportOptions {
