@@ -18,7 +18,27 @@ use self::page::{drawn_crates, named_files};
 use self::sources::{Source, between_children, rust_files};
 
 /// The modules of the root package, from the top down: arrows point down this list only.
-const LAYERS: &[&str] = &["cli", "app"];
+const LAYERS: &[&str] = &[
+    "cli",
+    "testing",
+    "app",
+    "admin",
+    "install",
+    "openlines",
+    "server",
+    "error",
+    "listener",
+    "dispatch",
+    "check",
+    "call",
+    "tenant",
+    "auth",
+    "audit",
+    "metrics",
+    "telemetry",
+    "settings",
+    "api",
+];
 
 /// What may be named in some places of the root package only.
 const HOMES: &[(&str, &[&str])] = &[
