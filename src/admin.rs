@@ -31,7 +31,7 @@ use store::Store;
 
 /// The implementation of `openlines.tenants.v1.TenantService`.
 #[derive(Clone, Debug)]
-pub struct Tenants {
+pub(crate) struct Tenants {
     /// Who may call.
     pub callers: Callers,
     /// Where the tenants are kept.

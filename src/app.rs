@@ -15,7 +15,8 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
 pub(crate) use self::config::API_KEY_VARIABLE;
-pub use self::config::{Config, StoreSettings, TransportSettings};
+pub use self::config::Config;
+pub(crate) use self::config::{StoreSettings, TransportSettings};
 use crate::admin::Tenants;
 use crate::api;
 use crate::api::openlines::tenants::v1::tenant_service_server::TenantServiceServer;

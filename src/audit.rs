@@ -8,7 +8,7 @@ use crate::telemetry::AUDIT;
 
 /// Who changed something.
 #[derive(Clone, Copy, Debug)]
-pub enum Actor<'a> {
+pub(crate) enum Actor<'a> {
     /// A caller of the tenant service, by its name in the settings.
     Caller(&'a str),
     /// The tenants file.
@@ -20,7 +20,7 @@ pub enum Actor<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     Created,
     Updated,
     Disabled,
@@ -63,7 +63,7 @@ impl fmt::Display for Actor<'_> {
 
 /// Logs a change. `facts` has details without secrets: the changed fields, the old and the new
 /// address, the cause.
-pub fn record(actor: Actor<'_>, action: Action, tenant: &TenantId, facts: &str) {
+pub(crate) fn record(actor: Actor<'_>, action: Action, tenant: &TenantId, facts: &str) {
     tracing::info!(
         target: AUDIT,
         actor = %actor,

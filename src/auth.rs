@@ -15,16 +15,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use api_key::ApiKey;
-pub use caller::Caller;
+pub(crate) use caller::Caller;
 use caller::Identity;
-pub use caller_name::{CallerName, InvalidCallerName};
-pub use grants::{GrantedTo, Grants, InvalidGrant};
-pub use key_entry::{InvalidKeyEntry, KeyEntry, KeyHash};
+pub(crate) use caller_name::CallerName;
+pub(crate) use grants::{GrantedTo, Grants};
+pub(crate) use key_entry::{KeyEntry, KeyHash};
 pub use new_key::NewKey;
-pub use store::key_text::KeyId;
+pub(crate) use store::key_text::KeyId;
 
-pub use rejected::Rejected;
-pub use settings::{Auth, ConfiguredCaller};
+pub(crate) use rejected::Rejected;
+pub use settings::Auth;
+pub(crate) use settings::ConfiguredCaller;
 
 /// The callers of the settings. Cheap to clone.
 #[derive(Clone, Debug)]

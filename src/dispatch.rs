@@ -12,13 +12,13 @@ mod driver;
 mod drivers;
 mod in_flight;
 mod job;
-pub mod ledger;
+pub(crate) mod ledger;
 mod not_admitted;
-pub mod replica;
+pub(crate) mod replica;
 mod send_error;
 mod services;
 mod settings;
-pub mod sharing;
+pub(crate) mod sharing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,17 +30,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Span;
 
-pub use self::announced::Announced;
+pub(crate) use self::announced::Announced;
 use self::announced::Announcements;
 use self::call_handle::CallHandle;
 use self::drivers::Drivers;
 use self::job::{CallOutcome, Job, SentFlag, Tries};
-pub use self::job::{Delivered, NoteSent, Spent};
+pub(crate) use self::job::{Delivered, NoteSent, Spent};
 use self::ledger::{Claim, Entered, Fingerprint, Key, Ledger, LedgerError};
-pub use self::not_admitted::{LedgerFailure, NotAdmitted};
-pub use self::send_error::SendError;
+pub(crate) use self::not_admitted::{LedgerFailure, NotAdmitted};
+pub(crate) use self::send_error::SendError;
 use self::services::Services;
-pub use self::settings::{LedgerSettings, Options};
+pub(crate) use self::settings::LedgerSettings;
+pub use self::settings::Options;
 use self::sharing::Sharing;
 use crate::call::Arrival;
 use crate::check::{Call, CallParts};
@@ -166,7 +167,7 @@ impl Dispatcher {
     /// # Errors
     ///
     /// [`DispatchError`], which knows whether the call was executed.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         call: Call,
         announced: Announced,

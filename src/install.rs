@@ -29,8 +29,8 @@ mod removal;
 mod settings;
 mod work;
 
-pub use outcome::{Kind, Outcome};
-pub use settings::InstallationSettings;
+pub use outcome::Outcome;
+pub(crate) use settings::InstallationSettings;
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ use bitrix24::{Client, Policy};
 use store::Store;
 
 /// The path that Bitrix24 calls, followed by the application's name.
-pub const PATH: &str = "/bitrix24/events/";
+pub(crate) const PATH: &str = "/bitrix24/events/";
 
 /// The dependencies of the endpoint.
 #[derive(Clone, Debug)]

@@ -17,8 +17,8 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
 use self::dispatch::DispatchInstruments;
-pub use self::dispatch::{LedgerResult, Limits, RetryCause};
-pub use self::table::{METRICS, Metric};
+pub(crate) use self::dispatch::{LedgerResult, Limits, RetryCause};
+pub use self::table::METRICS;
 
 /// Bounds of whole calls, in seconds: a portal answers in tens of milliseconds to a minute.
 const CALL_SECONDS: [f64; 13] = [

@@ -24,9 +24,9 @@ use tower::Layer;
 use self::call::CallLayer;
 use self::connections::Connections;
 use self::deadline::Timeouts;
-pub use self::settings::{AdminSettings, ServerSettings};
+pub(crate) use self::settings::{AdminSettings, ServerSettings};
 use self::tls::Tls;
-pub use self::tls::TlsError;
+pub(crate) use self::tls::TlsError;
 use crate::metrics::Metrics;
 
 /// The server cannot start.

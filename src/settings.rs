@@ -18,13 +18,14 @@ mod table;
 mod unknown;
 
 pub(crate) use document::Document;
-pub use environment::{Environment, NotUnicode};
-pub use error::{SettingError, SettingErrors};
+pub use environment::Environment;
+pub(crate) use environment::NotUnicode;
+pub(crate) use error::{SettingError, SettingErrors};
 pub(crate) use node::{Fields, Node};
 #[cfg(test)]
 pub(crate) use page::tables;
 pub(crate) use reader::Reader;
-pub use setting::{Effective, Origin, Setting};
+pub(crate) use setting::{Effective, Origin, Setting};
 pub(crate) use table::table;
 #[cfg(test)]
 pub(crate) use unknown::is_service_link;

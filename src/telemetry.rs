@@ -18,14 +18,14 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry};
 
-pub use self::settings::{LogFormat, LogSettings, TraceSettings};
-pub use self::trace::{adopt_parent, trace_id};
+pub(crate) use self::settings::{LogFormat, LogSettings, TraceSettings};
+pub(crate) use self::trace::{adopt_parent, trace_id};
 
 /// The target of audit lines. No log filter silences it.
-pub const AUDIT: &str = "openlines::audit";
+pub(crate) const AUDIT: &str = "openlines::audit";
 
 /// The target of the spans that traces are made of.
-pub const SPANS: &str = "openlines::span";
+pub(crate) const SPANS: &str = "openlines::span";
 
 /// Crates that print request lines or bodies at fine levels. A webhook's request line is a secret,
 /// so they log warnings and errors only, whatever the filter says.
@@ -45,7 +45,7 @@ const FLUSH: Duration = Duration::from_secs(5);
 
 /// Logs or traces could not be started.
 #[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
+pub(crate) enum TelemetryError {
     /// The exporter of traces cannot be set up.
     #[error("traces cannot be sent to telemetry.otlp_endpoint")]
     Exporter(#[from] ExporterBuildError),
@@ -56,7 +56,7 @@ pub enum TelemetryError {
 
 /// Running telemetry. Without [`Telemetry::stop`] the last traces are lost.
 #[derive(Debug)]
-pub struct Telemetry {
+pub(crate) struct Telemetry {
     tracer: Option<SdkTracerProvider>,
 }
 
@@ -66,7 +66,7 @@ impl Telemetry {
     /// # Errors
     ///
     /// [`TelemetryError`].
-    pub fn start(log: &LogSettings, traces: &TraceSettings) -> Result<Self, TelemetryError> {
+    pub(crate) fn start(log: &LogSettings, traces: &TraceSettings) -> Result<Self, TelemetryError> {
         let tracer = traces
             .otlp_endpoint
             .as_ref()
@@ -80,7 +80,7 @@ impl Telemetry {
     }
 
     /// Exports the last traces.
-    pub fn stop(self) {
+    pub(crate) fn stop(self) {
         if let Some(tracer) = self.tracer
             && let Err(error) = tracer.shutdown_with_timeout(FLUSH)
         {
@@ -90,7 +90,7 @@ impl Telemetry {
 }
 
 /// An error with its causes, in one line.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

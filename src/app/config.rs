@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-pub use self::store::StoreSettings;
-pub use self::transport::TransportSettings;
+pub(crate) use self::store::StoreSettings;
+pub(crate) use self::transport::TransportSettings;
 use crate::auth::Auth;
 use crate::dispatch::{LedgerSettings, Options};
 use crate::install::InstallationSettings;

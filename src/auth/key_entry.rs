@@ -13,7 +13,7 @@ const HASH_BYTES: usize = 32;
 
 /// The SHA-256 of a whole key. A slow hash is not needed, because a key has 256 random bits.
 #[derive(Clone)]
-pub struct KeyHash([u8; HASH_BYTES]);
+pub(crate) struct KeyHash([u8; HASH_BYTES]);
 
 impl KeyHash {
     pub(super) fn of(key: &str) -> Self {

@@ -37,7 +37,7 @@ pub(super) struct Job {
 pub(super) type ScheduledJob = (SchedulingInfo, Job);
 
 /// Called when the portal may be executing the call from now on, and when it is not after all.
-pub type NoteSent = Arc<dyn Fn(bool) + Send + Sync>;
+pub(crate) type NoteSent = Arc<dyn Fn(bool) + Send + Sync>;
 
 /// Whether the portal may be executing a call.
 #[derive(Clone)]

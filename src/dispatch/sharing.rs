@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-pub use self::measure::measure;
+pub(crate) use self::measure::measure;
 pub use self::registry::SharingState;
 use self::registry::{Registry, User};
 use pacing::RateLimit;

@@ -2,7 +2,7 @@
 
 /// The kinds of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `ONAPPINSTALL`
     Install,
     /// `ONAPPUNINSTALL`
@@ -13,7 +13,7 @@ pub enum Kind {
 
 impl Kind {
     /// The label in metrics and logs.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Install => "install",
             Self::Uninstall => "uninstall",

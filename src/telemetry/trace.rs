@@ -11,7 +11,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 const TRACEPARENT: &str = "traceparent";
 
 /// Makes `span` a child of the caller's span, if the caller sends one.
-pub fn adopt_parent(span: &Span, headers: &HeaderMap) {
+pub(crate) fn adopt_parent(span: &Span, headers: &HeaderMap) {
     if headers.contains_key(TRACEPARENT) {
         let parent = TraceContextPropagator::new().extract(&Headers(headers));
         // An error means that there are no traces.
@@ -20,7 +20,7 @@ pub fn adopt_parent(span: &Span, headers: &HeaderMap) {
 }
 
 /// The trace id of a call: that of its span, or the caller's if the service makes no traces.
-pub fn trace_id(span: &Span, headers: &HeaderMap) -> Option<String> {
+pub(crate) fn trace_id(span: &Span, headers: &HeaderMap) -> Option<String> {
     let own = span.context().span().span_context().trace_id();
     if own != TraceId::INVALID {
         return Some(own.to_string());

@@ -20,7 +20,7 @@ use moka::sync::Cache;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-pub use self::error::{AccessError, MoveRefused};
+pub(crate) use self::error::{AccessError, MoveRefused};
 use self::portal_move::PortalMove;
 use self::refresh::Refresh;
 use self::singleflight::Singleflight;

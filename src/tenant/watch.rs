@@ -26,7 +26,7 @@ const POLLS_BEFORE_READING: u32 = 12;
 
 /// The tenants file with the entries that were applied last.
 #[derive(Debug)]
-pub struct WatchedTenants {
+pub(crate) struct WatchedTenants {
     source: TenantsSource,
     stamp: Option<Stamp>,
     applied: Vec<Entry>,
@@ -36,7 +36,7 @@ pub struct WatchedTenants {
 
 /// The keyring with the file it came from.
 #[derive(Debug)]
-pub struct WatchedKeyring {
+pub(crate) struct WatchedKeyring {
     keyring: Keyring,
     path: PathBuf,
     stamp: Option<Stamp>,
@@ -48,7 +48,7 @@ type Stamp = (u64, u64, Option<SystemTime>);
 type Entry = (TenantId, Option<[u8; 32]>);
 
 /// Watches both files until `stop`.
-pub async fn watch(
+pub(crate) async fn watch(
     store: Store,
     mut tenants: Option<WatchedTenants>,
     mut keyring: Option<WatchedKeyring>,
@@ -71,7 +71,7 @@ pub async fn watch(
 
 impl WatchedTenants {
     /// Watches a file that was applied at start.
-    pub fn new(source: TenantsSource, applied: &[StoredTenant]) -> Self {
+    pub(crate) fn new(source: TenantsSource, applied: &[StoredTenant]) -> Self {
         Self {
             stamp: stamp(source.path()),
             applied: entries(applied),
@@ -118,7 +118,7 @@ impl WatchedTenants {
 
 impl WatchedKeyring {
     /// Watches the file that the keyring was read from.
-    pub fn new(keyring: Keyring, path: PathBuf) -> Self {
+    pub(crate) fn new(keyring: Keyring, path: PathBuf) -> Self {
         let stamp = stamp(&path);
         Self {
             keyring,

@@ -6,7 +6,7 @@ use super::registry::SharingState;
 use crate::metrics::Metrics;
 
 /// Keeps the metrics of living replicas and of isolation up to date, until the senders are dropped.
-pub async fn measure(
+pub(crate) async fn measure(
     mut living: watch::Receiver<u32>,
     mut state: watch::Receiver<SharingState>,
     metrics: Metrics,
