@@ -171,7 +171,7 @@ impl Metrics {
                 "openlines.token_refresh.duration",
                 &CALL_SECONDS,
             ),
-            token_answers_lost: meter.u64_counter("openlines.token_answers_lost").build(),
+            token_answers_lost: meter.u64_counter("openlines.token_responses_lost").build(),
             token_store_failures: meter.u64_counter("openlines.token_store_failures").build(),
             portal_moves: meter.u64_counter("openlines.portal_moves").build(),
             tenant_loads: meter.u64_counter("openlines.tenant_loads").build(),

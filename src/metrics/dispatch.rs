@@ -175,7 +175,7 @@ impl DispatchInstruments {
             ledger: meter.u64_counter("openlines.ledger").build(),
             limits: meter.u64_gauge("openlines.limit").build(),
             living_replicas: meter.u64_gauge("openlines.living_replicas").build(),
-            database_away: meter.u64_gauge("openlines.sharing_database_away").build(),
+            database_away: meter.u64_gauge("openlines.sharing_isolated").build(),
         }
     }
 

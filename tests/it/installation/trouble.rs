@@ -54,7 +54,7 @@ async fn a_token_that_the_authorization_server_learns_of_late_is_accepted() {
 
 #[tokio::test]
 async fn trouble_that_does_not_pass_is_given_up_in_the_end() {
-    let house = House::with(|ends| ends.retries.total = Duration::from_millis(200)).await;
+    let house = House::with(|ends| ends.retries.total = Duration::from_secs(3)).await;
     let broken = Fault::always(FaultKind::Html(Moment::Before, 502));
     house.sandbox.inject(of_app_info(broken));
     house.send(APPLICATION, demo::HOST, install()).await;

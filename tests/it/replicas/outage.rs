@@ -18,11 +18,11 @@ async fn without_the_database_every_replica_sends_its_part_and_comes_back_by_its
         let (proxy, url) = Proxy::before(stores.url()).await;
         let together = Together::start(&url, 2).await;
         let arrivals = Arrivals::default();
-        let end = Instant::now() + Duration::from_secs(12);
+        let end = Instant::now() + Duration::from_secs(600);
         let sending = together.replicas.iter();
         let sending =
             sending.map(|replica| send_until(end, replica.clone(), FAST, arrivals.clone()));
-        let sending: JoinSet<()> = sending.collect();
+        let mut sending: JoinSet<()> = sending.collect();
 
         tokio::time::sleep(Duration::from_secs(3)).await;
         proxy.set(away);
@@ -43,14 +43,15 @@ async fn without_the_database_every_replica_sends_its_part_and_comes_back_by_its
         changed(SharingState::Shared).await;
         // They reckon with two seconds; of more than that, on a busy machine, the portal has to refuse something.
         let is_busy = opened.elapsed() > Duration::from_secs(2);
-        sending.join_all().await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        sending.shutdown().await;
         let (sent, refused) = arrivals.count(FAST);
         let told = format!("{away:?}: {before} before, {alone} alone, {sent} in all");
         println!("{told}");
         assert!(refused == 0 || is_busy, "{told}");
         // Of 60 that drain in that time.
         assert!(alone >= 30, "{told}");
-        // Of 120 that drain at the end, less what coming back costs.
+        // Of 100 that drain at the end, less what coming back costs.
         assert!(sent - before - alone >= 30, "{told}");
         together.stop().await;
     }

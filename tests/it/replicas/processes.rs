@@ -21,7 +21,7 @@ const FAST: Intensity = Intensity {
 };
 
 /// What a process says when it has only its part.
-const ALONE: &str = "of each portal's requests this replica sends its part";
+const ALONE: &str = "this replica is isolated";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_use_the_whole_budget_and_never_exceed_it() {
@@ -47,15 +47,14 @@ async fn use_the_whole_budget(processes: usize, with_calls: usize) {
         if load(&stores, processes, with_calls).await {
             return;
         }
-        tell(&format!(
-            "attempt {attempt}: the machine was too slow for the figures"
-        ));
+        tell(&format!("attempt {attempt}: not the whole budget"));
     }
-    panic!("this machine is too slow");
+    panic!("the budget was not used up three times in a row");
 }
 
-/// False if the machine was too slow: the database did not answer in time, so that they had their parts only, or requests took longer to the
-/// portal than is reckoned with.
+/// False if the budget was not used up, or if the machine was too slow: the database did not
+/// answer in time and replicas had their shares only, or requests took longer to the portal than
+/// the account allows for.
 async fn load(stores: &Stores, processes: usize, with_calls: usize) -> bool {
     let real = Environment::of_process().get(FIGURES) == Some(Ok("real"));
     let (bucket, seconds, bar) = if real {
@@ -87,8 +86,7 @@ async fn load(stores: &Stores, processes: usize, with_calls: usize) -> bool {
         return false;
     }
     assert_eq!(refused, 0, "{told}");
-    assert!(share >= bar, "{told}");
-    true
+    share >= bar
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,7 +121,7 @@ async fn without_the_database_processes_go_on_with_their_parts_and_lose_nothing(
     let alone = site.count(second * 60).0 - before;
     proxy.set(Mode::Open);
     until("they say that it is back", || {
-        said("portals' requests are shared again")
+        said("replicas share the portals' rate limits again")
     })
     .await;
     let back = site.count(second * 60).0;
