@@ -25,7 +25,7 @@ use crate::api::openlines::v1::open_lines_service_server::{
 };
 use crate::auth::Callers;
 use crate::dispatch::ledger::Ledger;
-use crate::dispatch::replica::{Pace, Replica};
+use crate::dispatch::replica::{HeartbeatConfig, Replica};
 use crate::dispatch::sharing::{self, Sharing};
 use crate::dispatch::{Dispatcher, Means};
 use crate::install::{self, InstallationEndpoint, Retries};
@@ -153,7 +153,7 @@ pub async fn run(
         &tasks,
         metrics.clone(),
     );
-    let replica = Replica::new(&store, Pace::default(), &tasks, stopped.clone());
+    let replica = Replica::new(&store, HeartbeatConfig::default(), &tasks, stopped.clone());
     let sharing = share(&store, &replica, &metrics, &tasks, &stopped);
     let ledger = Ledger::new(
         store.clone(),

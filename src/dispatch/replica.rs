@@ -1,8 +1,8 @@
-//! This process among the replicas that share a store.
+//! This process among the replicas that serve from the same store.
 //!
-//! Each replica writes heartbeats to the store. A replica without heartbeats is considered dead: its
-//! unfinished work is abandoned, and the other replicas get its share of the budgets. On SQLite there
-//! is only one process, and no heartbeat.
+//! Each replica sends heartbeats to the store. A replica without heartbeats is considered dead: its
+//! unfinished work is abandoned, and its share of the rate limits goes to the others. On SQLite there
+//! is one process and no heartbeats.
 
 use std::time::Duration;
 
@@ -14,60 +14,66 @@ use uuid::Uuid;
 
 use store::Store;
 
-/// How long a stop waits for the store to take the replica out. The others would notice by themselves.
-const DEPARTURE: Duration = Duration::from_secs(1);
+/// How long a shutdown waits for the store to deregister the replica. Without it the replica expires.
+const DEREGISTRATION_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often a replica gives a sign of life, and how long one is missed.
+/// How often a replica sends heartbeats, and when it expires.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// The time between two signs of life.
-    pub beat: Duration,
-    /// The silence after which a replica is taken for dead.
-    pub silence: Duration,
+pub struct HeartbeatConfig {
+    /// The time between two heartbeats.
+    pub interval: Duration,
+    /// The time without a heartbeat after which a replica is considered dead.
+    pub timeout: Duration,
 }
 
-/// A replica is considered dead after four lost heartbeats: longer than a restart of the database's
-/// proxy, and shorter than callers wait for a response.
-impl Default for Pace {
+/// A replica expires after four lost heartbeats: longer than a neighbour's pause for garbage
+/// collection or a restart of the database's proxy, and shorter than callers wait for a response.
+impl Default for HeartbeatConfig {
     fn default() -> Self {
         Self {
-            beat: Duration::from_secs(2),
-            silence: Duration::from_secs(10),
+            interval: Duration::from_secs(2),
+            timeout: Duration::from_secs(10),
         }
     }
 }
 
-/// This process among those that serve from the same store. Cheap to clone.
+/// This process among its replicas. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Replica {
     id: Uuid,
-    /// None if there can be no other.
+    /// `None` if there can be no other.
     others: Option<Others>,
-    /// What has to end before the signs of life do.
+    /// The heartbeats go on until this work has ended.
     lasting: TaskTracker,
 }
 
 #[derive(Clone, Debug)]
 struct Others {
-    silence: Duration,
+    timeout: Duration,
     seen: watch::Receiver<Seen>,
     living: watch::Receiver<u32>,
 }
 
-/// What the last signs of life told.
+/// What the last heartbeats showed.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
-    /// How many replicas live, this one too.
+    /// How many replicas live, including this one.
     living: u32,
-    /// When the store took the last sign of life.
+    /// When the store took the last heartbeat of this replica.
     last: Option<Instant>,
-    /// Since when it has taken them without a gap in which others would have missed this replica.
+    /// Since when no gap between its heartbeats was long enough for this replica to expire.
     without_gap_since: Option<Instant>,
 }
 
 impl Replica {
-    /// Joins the others, and gives signs of life from now on, until `stopped` and all that is [`Replica::outlived_by`] it.
-    pub fn new(store: &Store, pace: Pace, tasks: &TaskTracker, stopped: CancellationToken) -> Self {
+    /// Sends heartbeats until `stopped`, and until all work that it must [outlive](Self::outlive) has
+    /// ended.
+    pub fn new(
+        store: &Store,
+        config: HeartbeatConfig,
+        tasks: &TaskTracker,
+        stopped: CancellationToken,
+    ) -> Self {
         let id = Uuid::new_v4();
         let lasting = TaskTracker::new();
         if !store.is_shared() {
@@ -77,8 +83,8 @@ impl Replica {
                 lasting,
             };
         }
-        let (told, seen) = watch::channel(Seen::default());
-        let (counted, living) = watch::channel(1);
+        let (seen_sender, seen) = watch::channel(Seen::default());
+        let (living_sender, living) = watch::channel(1);
         let ending = {
             let lasting = lasting.clone();
             async move {
@@ -87,16 +93,16 @@ impl Replica {
                 lasting.wait().await;
             }
         };
-        let told = Told {
-            seen: told,
-            living: counted,
+        let observers = Observers {
+            seen: seen_sender,
+            living: living_sender,
         };
-        tasks.spawn(live(store.clone(), id, pace, told, ending));
-        let silence = pace.silence;
+        tasks.spawn(send_heartbeats(store.clone(), id, config, observers, ending));
+        let timeout = config.timeout;
         Self {
             id,
             others: Some(Others {
-                silence,
+                timeout,
                 seen,
                 living,
             }),
@@ -104,12 +110,12 @@ impl Replica {
         }
     }
 
-    /// Its name, which no process before or after it has.
+    /// Its id, unique among all processes.
     pub fn id(&self) -> Uuid {
         self.id
     }
 
-    /// How many replicas live, this one too: what the store said last.
+    /// How many replicas live, including this one, as the store last said.
     pub fn living(&self) -> u32 {
         match &self.others {
             None => 1,
@@ -117,24 +123,24 @@ impl Replica {
         }
     }
 
-    /// The same to be followed, by those who must not take a replica for dead too soon: after an outage of the database the number
-    /// falls when this one may judge. `None` if there can be no other.
+    /// The same, to be watched. After an outage of the database the number falls only when this replica
+    /// can tell which others are dead. `None` if there can be no other.
     pub fn living_changes(&self) -> Option<watch::Receiver<u32>> {
         self.others.as_ref().map(|others| others.living.clone())
     }
 
-    /// How long another replica must have been silent to be taken for dead, if it can be judged now. None while this one has
-    /// not been seen by the store for as long without a gap itself: after an outage of the database everybody looks dead.
-    pub fn deadly_silence(&self) -> Option<Duration> {
-        let Some(Others { silence, seen, .. }) = &self.others else {
+    /// After how long without a heartbeat another replica is considered dead. `None` while this
+    /// replica's own heartbeats had a gap: after an outage of the database all replicas look dead.
+    pub fn death_timeout(&self) -> Option<Duration> {
+        let Some(Others { timeout, seen, .. }) = &self.others else {
             return Some(Duration::ZERO);
         };
-        let may_judge = seen.borrow().may_judge(*silence, Instant::now());
-        may_judge.then_some(*silence)
+        let may_judge = seen.borrow().may_judge(*timeout, Instant::now());
+        may_judge.then_some(*timeout)
     }
 
-    /// Goes on with the signs of life until `work` has ended, even if the service is stopped before.
-    pub fn outlived_by<Work: Future>(
+    /// Sends heartbeats until `work` has ended, even if the service is stopped before.
+    pub fn outlive<Work: Future>(
         &self,
         work: Work,
     ) -> impl Future<Output = Work::Output> + use<Work> {
@@ -142,52 +148,58 @@ impl Replica {
     }
 }
 
-/// Gives signs of life until `ending`.
-async fn live(store: Store, id: Uuid, pace: Pace, told: Told, ending: impl Future<Output = ()>) {
+/// Sends heartbeats until `ending`, and deregisters.
+async fn send_heartbeats(
+    store: Store,
+    id: Uuid,
+    config: HeartbeatConfig,
+    observers: Observers,
+    ending: impl Future<Output = ()>,
+) {
     let beating = async {
-        let mut is_told = false;
+        let mut is_logged = false;
         loop {
             let beat = async {
                 store.beat(id).await?;
-                store.living_replicas(pace.silence).await
+                store.living_replicas(config.timeout).await
             };
             match beat.await {
                 Ok(living) => {
-                    is_told = false;
-                    told.tell(living, pace.silence, Instant::now());
+                    is_logged = false;
+                    observers.notify(living, config.timeout, Instant::now());
                 }
-                // Once for each outage.
-                Err(_) if is_told => {}
+                // Logged once for each outage.
+                Err(_) if is_logged => {}
                 Err(error) => {
-                    is_told = true;
+                    is_logged = true;
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::warn!(%error, cause, "this replica cannot give a sign of life");
+                    tracing::warn!(%error, cause, "heartbeat failed");
                 }
             }
-            tokio::time::sleep(pace.beat).await;
+            tokio::time::sleep(config.interval).await;
         }
     };
     tokio::select! {
         () = ending => {}
         () = beating => {}
     }
-    let departed = tokio::time::timeout(DEPARTURE, store.depart(id)).await;
-    if !matches!(departed, Ok(Ok(()))) {
-        tracing::debug!("the others will miss this replica");
+    let deregistered = tokio::time::timeout(DEREGISTRATION_TIMEOUT, store.depart(id)).await;
+    if !matches!(deregistered, Ok(Ok(()))) {
+        tracing::debug!("replica was not deregistered; it will expire");
     }
 }
 
-/// To whom a sign of life is told.
-struct Told {
+/// Who is notified of heartbeats.
+struct Observers {
     seen: watch::Sender<Seen>,
     living: watch::Sender<u32>,
 }
 
-impl Told {
-    fn tell(&self, living: u32, silence: Duration, now: Instant) {
-        let seen = self.seen.borrow().after(living, silence, now);
+impl Observers {
+    fn notify(&self, living: u32, timeout: Duration, now: Instant) {
+        let seen = self.seen.borrow().after(living, timeout, now);
         self.seen.send_replace(seen);
-        let may_judge = seen.may_judge(silence, now);
+        let may_judge = seen.may_judge(timeout, now);
         self.living.send_if_modified(|known| {
             let counted = if may_judge {
                 living
@@ -203,9 +215,9 @@ impl Told {
 }
 
 impl Seen {
-    /// After the store has taken one more sign of life.
-    fn after(self, living: u32, silence: Duration, now: Instant) -> Self {
-        let has_gap = self.last.is_none_or(|last| now - last >= silence);
+    /// After one more heartbeat.
+    fn after(self, living: u32, timeout: Duration, now: Instant) -> Self {
+        let has_gap = self.last.is_none_or(|last| now - last >= timeout);
         let since = self.without_gap_since.filter(|_| !has_gap);
         Self {
             living,
@@ -214,11 +226,11 @@ impl Seen {
         }
     }
 
-    fn may_judge(&self, silence: Duration, now: Instant) -> bool {
+    fn may_judge(&self, timeout: Duration, now: Instant) -> bool {
         let long_enough = self
             .without_gap_since
-            .is_some_and(|since| now - since >= silence);
-        long_enough && self.last.is_some_and(|last| now - last < silence)
+            .is_some_and(|since| now - since >= timeout);
+        long_enough && self.last.is_some_and(|last| now - last < timeout)
     }
 }
 
@@ -226,17 +238,17 @@ impl Seen {
 mod tests {
     use super::*;
 
-    const SILENCE: Duration = Duration::from_secs(10);
+    const TIMEOUT: Duration = Duration::from_secs(10);
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn after_an_outage_nobody_is_missed_before_this_replica_may_judge() {
+    fn after_an_outage_no_replica_expires_before_this_one_may_judge() {
         let (seen, _seen) = watch::channel(Seen::default());
         let (living, counted) = watch::channel(1);
-        let told = Told { seen, living };
+        let observers = Observers { seen, living };
         let start = Instant::now();
         let count = |second: u32, living| {
-            told.tell(living, SILENCE, start + SECOND * second);
+            observers.notify(living, TIMEOUT, start + SECOND * second);
             *counted.borrow()
         };
         assert_eq!((0..=20).map(|second| count(second, 3)).max(), Some(3));
@@ -248,25 +260,25 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_that_was_cut_off_itself_does_not_judge_the_others_at_once() {
+    fn a_replica_after_a_gap_of_its_own_does_not_judge_the_others_at_once() {
         let mut now = Instant::now();
         let mut seen = Seen::default();
-        assert!(!seen.may_judge(SILENCE, now));
+        assert!(!seen.may_judge(TIMEOUT, now));
         let mut beat_for = |seconds: u32, pause: Duration| {
             now += pause;
             for _ in 0..seconds {
-                seen = seen.after(3, SILENCE, now);
+                seen = seen.after(3, TIMEOUT, now);
                 now += SECOND;
             }
-            seen.may_judge(SILENCE, now)
+            seen.may_judge(TIMEOUT, now)
         };
         assert!(!beat_for(9, Duration::ZERO));
         assert!(beat_for(1, Duration::ZERO));
-        // Some are lost, but nobody misses it.
+        // Some heartbeats are lost, but it does not expire.
         assert!(beat_for(0, SECOND * 8));
         assert!(beat_for(1, Duration::ZERO));
         // The database goes away for longer.
-        assert!(!beat_for(0, SILENCE));
+        assert!(!beat_for(0, TIMEOUT));
         assert!(!beat_for(9, Duration::ZERO));
         assert!(beat_for(1, Duration::ZERO));
     }

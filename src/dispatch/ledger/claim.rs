@@ -4,44 +4,45 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::Recorded;
-use super::running::{Hold, Told};
-use super::writer::{Ending, Job};
+use super::recorded::{Recorded, Settled};
+use super::running::KeyGuard;
+use super::writer::{Ending, Write};
 use store::ledger::{End, Outcome, Start};
 
 /// Proof that this process alone may send the call. Only [`super::Ledger::enter`] makes one.
 ///
-/// One that is dropped before [`super::Started::Go`], or after the call came back, says that nothing was executed: whoever
-/// waits for the same call goes on. One that is dropped while the call is on its way, by a crash or a stop, says that nobody knows.
+/// Dropping it before [`super::Started::Go`], or after the call was not executed, lets the next
+/// attempt proceed. Dropping it while the call is in flight, by a crash or a shutdown, makes the
+/// outcome unknown.
 #[derive(Debug)]
 pub struct Claim {
     /// None once it has ended.
-    hold: Option<Hold>,
+    guard: Option<KeyGuard>,
     start: Start,
-    /// Whether the store may have its row.
+    /// Whether the store may have a row for it.
     is_written: AtomicBool,
     /// Whether the portal may have the request.
     may_be_sent: AtomicBool,
-    jobs: mpsc::UnboundedSender<Job>,
+    writes: mpsc::UnboundedSender<Write>,
 }
 
 impl Claim {
-    pub(super) fn new(hold: Hold, jobs: mpsc::UnboundedSender<Job>) -> Self {
+    pub(super) fn new(guard: KeyGuard, writes: mpsc::UnboundedSender<Write>) -> Self {
         let start = Start {
-            id: hold.id().clone(),
-            fingerprint: hold.fingerprint().bytes(),
-            attempt: hold.attempt(),
+            id: guard.id().clone(),
+            fingerprint: guard.fingerprint().bytes(),
+            attempt: guard.attempt(),
         };
         Self {
-            hold: Some(hold),
+            guard: Some(guard),
             start,
             is_written: AtomicBool::new(false),
             may_be_sent: AtomicBool::new(false),
-            jobs,
+            writes,
         }
     }
 
-    /// What to write into the store before the call is sent. From now on its row has to be ended.
+    /// The row to write before the call is sent. From now on the row must be ended.
     pub(super) fn start(&self) -> Start {
         self.is_written.store(true, Ordering::Relaxed);
         self.start.clone()
@@ -51,67 +52,68 @@ impl Claim {
         self.start.attempt
     }
 
-    /// Notes that the row is written, and the call goes to the portal.
-    pub(super) fn go(&self) {
+    /// The row is written, and the call is sent.
+    pub(super) fn note_sent(&self) {
         self.may_be_sent.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that the call was certainly not executed, or not sent at all: it may go again, or be given up.
+    /// The call was definitely not executed: it may be retried or dropped.
     pub(in crate::dispatch) fn note_not_executed(&self) {
         self.may_be_sent.store(false, Ordering::Relaxed);
     }
 
-    /// What is left to be written, now that it is known what became of the call. Who waits in this process learns it at once.
+    /// Ends the call with its outcome. Waiting attempts in this process get it at once; the result
+    /// must be written.
     pub(super) fn end(mut self, recorded: Recorded) -> Option<Ending> {
-        let hold = self.hold.take()?;
+        let guard = self.guard.take()?;
         let outcome = match recorded {
             Recorded::Answered(answer) => match serde_json::to_string(&answer) {
                 Ok(json) => {
-                    hold.tell(Told::Answered(answer));
+                    guard.settle(Settled::Answered(answer));
                     Outcome::Answered(json)
                 }
-                // An answer is JSON, so this cannot be; and if it is, this is the truth for those who come later.
+                // Cannot fail: a response is JSON.
                 Err(_) => Outcome::Unknown,
             },
             Recorded::Unknown => {
-                hold.tell(Told::Unknown);
+                guard.settle(Settled::Unknown);
                 Outcome::Unknown
             }
             Recorded::NotExecuted => {
                 let is_written = self.is_written.load(Ordering::Relaxed);
-                return is_written.then(|| self.ending(Some(hold), Outcome::NotExecuted));
+                return is_written.then(|| self.ending(Some(guard), Outcome::NotExecuted));
             }
         };
-        Some(self.ending(Some(hold), outcome))
+        Some(self.ending(Some(guard), outcome))
     }
 
-    fn ending(&self, hold: Option<Hold>, outcome: Outcome) -> Ending {
+    fn ending(&self, guard: Option<KeyGuard>, outcome: Outcome) -> Ending {
         let Start { id, attempt, .. } = &self.start;
         let end = End {
             id: id.clone(),
             attempt: *attempt,
             outcome,
         };
-        Ending { _hold: hold, end }
+        Ending { _guard: guard, end }
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let Some(hold) = self.hold.take() else {
+        let Some(guard) = self.guard.take() else {
             return;
         };
         let ending = if self.may_be_sent.load(Ordering::Relaxed) {
-            hold.tell(Told::Unknown);
-            self.ending(Some(hold), Outcome::Unknown)
+            guard.settle(Settled::Unknown);
+            self.ending(Some(guard), Outcome::Unknown)
         } else if self.is_written.load(Ordering::Relaxed) {
-            // The call is let go of: a later attempt does not mind this row.
+            // Without a guard: a later attempt need not wait for this row.
             self.ending(None, Outcome::NotExecuted)
         } else {
             return;
         };
-        // If nobody writes any more, the row stays as it is: started by a replica that is gone, so unknown.
-        let _ = self.jobs.send(Job::End {
+        // If the writer has stopped, the row stays: started by a dead replica, so unknown.
+        let _ = self.writes.send(Write::End {
             endings: vec![ending],
             done: None,
         });

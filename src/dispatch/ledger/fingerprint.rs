@@ -1,4 +1,4 @@
-//! What makes two requests the same.
+//! The fingerprint of a request.
 
 use std::fmt;
 
@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 
 use bitrix24::{Method, Parameters};
 
-/// SHA-256 of what is asked of the portal. Two requests with one idempotency key must have the same.
+/// SHA-256 of a request to the portal. Requests with the same idempotency key must have the same
+/// fingerprint.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
@@ -15,7 +16,7 @@ impl Fingerprint {
     pub fn of(method: Method, parameters: &Parameters) -> Self {
         let mut hash = Sha256::new();
         hash.update(method.name());
-        // No name holds it, so that nothing of the one can pass for the other's.
+        // No method's name contains it, so the boundary to the parameters is unambiguous.
         hash.update([0]);
         hash.update(parameters.as_json());
         Self(hash.finalize().into())
@@ -26,7 +27,7 @@ impl Fingerprint {
     }
 }
 
-/// Its beginning, which tells two apart.
+/// Shows the first bytes.
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [first, second, third, fourth, ..] = self.0;

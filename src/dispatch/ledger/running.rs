@@ -1,4 +1,4 @@
-//! The calls with an idempotency key that this process has in hand.
+//! The calls with an idempotency key that are in progress in this process.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,85 +9,83 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::fingerprint::Fingerprint;
-use bitrix24::Answer;
+use super::recorded::Settled;
 use store::ledger::Id;
 
-/// What became of a call, for those who wait for it.
-#[derive(Clone, Debug)]
-pub(super) enum Told {
-    /// The portal answered.
-    Answered(Answer),
-    /// It left and nobody knows.
-    Unknown,
-}
+/// Receives the outcome. If the sender is dropped without one, the call was not sent.
+pub(super) type Settling = watch::Receiver<Option<Settled>>;
 
-/// Who waits is told once; if nobody tells, the call was not sent.
-pub(super) type Telling = watch::Receiver<Option<Told>>;
-
-/// The calls that are in hand, each once. A call is in hand from the moment somebody asks for it until the store has what became
-/// of it.
+/// The calls in progress, each once: from the first attempt until the store has the outcome.
 #[derive(Debug, Default)]
 pub(super) struct Running {
     calls: Mutex<HashMap<Id, Entry>>,
     attempts: AtomicI64,
-    holds: TaskTracker,
+    guards: TaskTracker,
 }
 
 #[derive(Debug)]
 struct Entry {
     fingerprint: Fingerprint,
-    told: Telling,
+    settled: Settling,
 }
 
-/// The answer to who wants a call in hand.
+/// The state of a call in this process.
 #[derive(Debug)]
 pub(super) enum Joined {
-    /// It is in the asker's hand.
-    Mine(Hold),
-    /// It is in somebody else's.
-    Theirs(Telling),
-    /// It is in somebody else's, and another request.
+    /// This is the only attempt.
+    First(KeyGuard),
+    /// Another attempt is in progress.
+    Running(Settling),
+    /// Another request with the same key is in progress.
     Reused,
 }
 
-/// A call in hand. Nobody else in this process has it until this value is gone.
+/// Guards a key in this process: no other attempt proceeds until it is dropped.
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(super) struct KeyGuard {
     id: Id,
     fingerprint: Fingerprint,
     attempt: i64,
-    tell: watch::Sender<Option<Told>>,
+    settle: watch::Sender<Option<Settled>>,
     running: Arc<Running>,
     _token: TaskTrackerToken,
 }
 
 impl Running {
-    /// Takes a call in hand if nobody has it.
+    /// Takes the guard of a key, unless another attempt has it.
     pub(super) fn join(self: &Arc<Self>, id: &Id, fingerprint: Fingerprint) -> Joined {
         let mut calls = self.lock();
         match calls.get(id) {
-            Some(entry) if entry.fingerprint == fingerprint => Joined::Theirs(entry.told.clone()),
+            Some(entry) if entry.fingerprint == fingerprint => {
+                Joined::Running(entry.settled.clone())
+            }
             Some(_) => Joined::Reused,
             None => {
-                let (tell, told) = watch::channel(None);
-                calls.insert(id.clone(), Entry { fingerprint, told });
-                Joined::Mine(Hold {
+                let (settle, settled) = watch::channel(None);
+                calls.insert(
+                    id.clone(),
+                    Entry {
+                        fingerprint,
+                        settled,
+                    },
+                );
+                Joined::First(KeyGuard {
                     id: id.clone(),
                     fingerprint,
                     // Under the lock, so that a later attempt has the higher number.
                     attempt: self.attempts.fetch_add(1, Ordering::Relaxed),
-                    tell,
+                    settle,
                     running: Arc::clone(self),
-                    _token: self.holds.token(),
+                    _token: self.guards.token(),
                 })
             }
         }
     }
 
-    /// Waits until nothing is in hand. Nobody may come any more.
+    /// Waits until no call is in progress. To be called when no more calls can arrive.
     pub(super) async fn finished(&self) {
-        self.holds.close();
-        self.holds.wait().await;
+        self.guards.close();
+        self.guards.wait().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Id, Entry>> {
@@ -95,7 +93,7 @@ impl Running {
     }
 }
 
-impl Hold {
+impl KeyGuard {
     pub(super) fn id(&self) -> &Id {
         &self.id
     }
@@ -109,13 +107,13 @@ impl Hold {
         self.attempt
     }
 
-    /// Tells those who wait what became of the call.
-    pub(super) fn tell(&self, told: Told) {
-        self.tell.send_replace(Some(told));
+    /// Returns the outcome to the waiting attempts.
+    pub(super) fn settle(&self, settled: Settled) {
+        self.settle.send_replace(Some(settled));
     }
 }
 
-impl Drop for Hold {
+impl Drop for KeyGuard {
     fn drop(&mut self) {
         self.running.lock().remove(&self.id);
     }

@@ -1,4 +1,4 @@
-//! Writes the ledger: what comes while one transaction runs shares the next one.
+//! Writes the ledger: writes that arrive during a transaction share the next one.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -9,69 +9,71 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::Unavailable;
-use super::running::{Hold, Running};
+use super::error::Unavailable;
+use super::running::{KeyGuard, Running};
 use store::ledger::{End, Start};
 use store::{Store, StoreError};
 
-/// Rows of one transaction, beside the last job's: above that nothing is saved, and everybody in it waits for all of it.
+/// After this many rows no further write joins a transaction: more would save nothing, and each write
+/// waits for all rows.
 const ROWS: usize = 256;
 
-/// Ends of one transaction that were not written before.
-const REPEATED: usize = 64;
+/// The most outcomes that one transaction retries.
+const RETRIED: usize = 64;
 
-/// How long to wait after an end could not be written.
+/// How long to wait after a failed write.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What is to be written.
+/// A write.
 #[derive(Debug)]
-pub(super) enum Job {
+pub(super) enum Write {
     /// Calls that are about to be sent.
     Start {
         starts: Vec<Start>,
         /// The attempts that may be sent.
-        told: oneshot::Sender<Result<Arc<HashSet<i64>>, Unavailable>>,
+        reply: oneshot::Sender<Result<Arc<HashSet<i64>>, Unavailable>>,
     },
-    /// What became of calls.
+    /// Outcomes of calls.
     End {
         endings: Vec<Ending>,
-        /// Told once the store has it, or does not take it now.
+        /// Notified when the write is done or has failed.
         done: Option<oneshot::Sender<()>>,
     },
 }
 
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Debug)]
 pub(super) struct Ending {
-    /// Keeps the call in hand until the store has this.
-    pub(super) _hold: Option<Hold>,
+    /// Guards the key until this is written.
+    pub(super) _guard: Option<KeyGuard>,
     pub(super) end: End,
 }
 
-/// Writes the ledger, alone in its process.
+/// The only writer of the ledger in its process.
 pub(super) struct Writer {
     pub(super) store: Store,
     pub(super) owner: Uuid,
     pub(super) lifetime: Duration,
-    pub(super) jobs: mpsc::UnboundedReceiver<Job>,
-    pub(super) left: Left,
+    pub(super) writes: mpsc::UnboundedReceiver<Write>,
+    pub(super) unwritten: Unwritten,
 }
 
-/// Ends that the store has not taken.
+/// Outcomes whose write failed.
 #[derive(Debug)]
-pub(super) struct Left {
+pub(super) struct Unwritten {
     endings: VecDeque<Ending>,
-    /// How many to try at once: one after a failure, so that a single one that never works does not hold the others up.
+    /// How many to retry in a transaction: one after a failure, so that one that always fails does not
+    /// block the others.
     at_once: usize,
-    /// When to try next.
+    /// When to retry.
     next: Instant,
 }
 
-/// Jobs of one transaction.
+/// The writes of one transaction.
 #[derive(Default)]
 struct Batch {
     starts: Vec<Start>,
-    told: Vec<oneshot::Sender<Result<Arc<HashSet<i64>>, Unavailable>>>,
+    replies: Vec<oneshot::Sender<Result<Arc<HashSet<i64>>, Unavailable>>>,
     endings: Vec<Ending>,
     done: Vec<oneshot::Sender<()>>,
 }
@@ -87,27 +89,27 @@ impl Writer {
         loop {
             tokio::select! {
                 biased;
-                Some(job) = self.jobs.recv() => self.write(job).await,
-                () = self.left.due() => self.write_left().await,
+                Some(write) = self.writes.recv() => self.write(write).await,
+                () = self.unwritten.due() => self.write_unwritten().await,
                 () = &mut finished => break,
             }
         }
-        // What was let go of while it was not written.
-        self.write_left().await;
+        // The last outcomes without a guard.
+        self.write_unwritten().await;
     }
 
-    async fn write(&mut self, job: Job) {
+    async fn write(&mut self, write: Write) {
         let mut batch = Batch::default();
-        batch.add(job);
+        batch.add(write);
         while batch.starts.len() + batch.endings.len() < ROWS {
-            match self.jobs.try_recv() {
-                Ok(job) => batch.add(job),
+            match self.writes.try_recv() {
+                Ok(write) => batch.add(write),
                 Err(_) => break,
             }
         }
         let Batch {
             starts,
-            told,
+            replies,
             endings,
             done,
         } = batch;
@@ -115,27 +117,27 @@ impl Writer {
         let written = self
             .store
             .write_ledger(self.owner, self.lifetime, starts, &ends);
-        let told_to_all = match written.await {
+        let reply_to_all = match written.await {
             Ok(started) => {
                 drop(endings);
                 Ok(Arc::new(started))
             }
             Err(error) => {
-                self.left.add(endings, &error);
+                self.unwritten.add(endings, &error);
                 Err(Unavailable::from(error))
             }
         };
-        // Whoever has left does not mind.
-        for told in told {
-            let _ = told.send(told_to_all.clone());
+        // The caller may have cancelled.
+        for reply in replies {
+            let _ = reply.send(reply_to_all.clone());
         }
         for done in done {
             let _ = done.send(());
         }
     }
 
-    async fn write_left(&mut self) {
-        let endings = self.left.take();
+    async fn write_unwritten(&mut self) {
+        let endings = self.unwritten.take();
         if endings.is_empty() {
             return;
         }
@@ -144,22 +146,22 @@ impl Writer {
             .store
             .write_ledger(self.owner, self.lifetime, Vec::new(), &ends);
         match written.await {
-            Ok(_) => self.left.are_written(endings.len()),
-            Err(error) => self.left.add(endings, &error),
+            Ok(_) => self.unwritten.are_written(endings.len()),
+            Err(error) => self.unwritten.add(endings, &error),
         }
     }
 }
 
-impl Left {
+impl Unwritten {
     pub(super) fn new() -> Self {
         Self {
             endings: VecDeque::new(),
-            at_once: REPEATED,
+            at_once: RETRIED,
             next: Instant::now(),
         }
     }
 
-    /// Waits until there is something to try again; without end if there is nothing.
+    /// Waits until a retry is due; forever if there is nothing to retry.
     async fn due(&self) {
         if self.endings.is_empty() {
             std::future::pending::<()>().await;
@@ -172,7 +174,7 @@ impl Left {
         self.endings.drain(..count).collect()
     }
 
-    /// Behind the others, so that each gets its turn.
+    /// Appends, so that each gets its turn.
     fn add(&mut self, endings: Vec<Ending>, error: &StoreError) {
         if endings.is_empty() {
             return;
@@ -182,7 +184,7 @@ impl Left {
             tracing::warn!(
                 %error,
                 cause,
-                "the ledger cannot be written; what became of calls is kept in memory until it can"
+                "ledger cannot be written; outcomes are kept in memory and retried"
             );
         }
         self.endings.extend(endings);
@@ -191,22 +193,22 @@ impl Left {
     }
 
     fn are_written(&mut self, count: usize) {
-        self.at_once = (self.at_once * 2).min(REPEATED);
+        self.at_once = (self.at_once * 2).min(RETRIED);
         self.next = Instant::now();
         if self.endings.is_empty() {
-            tracing::info!(count, "the ledger is written again");
+            tracing::info!(count, "ledger can be written again");
         }
     }
 }
 
 impl Batch {
-    fn add(&mut self, job: Job) {
-        match job {
-            Job::Start { starts, told } => {
+    fn add(&mut self, write: Write) {
+        match write {
+            Write::Start { starts, reply } => {
                 self.starts.extend(starts);
-                self.told.push(told);
+                self.replies.push(reply);
             }
-            Job::End { endings, done } => {
+            Write::End { endings, done } => {
                 self.endings.extend(endings);
                 self.done.extend(done);
             }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::testing::dispatch::ledger::{LedgerError, Recorded};
-use bitrix24_openlines::testing::dispatch::replica::Pace;
+use bitrix24_openlines::testing::dispatch::replica::HeartbeatConfig;
 use store::{Access, Store, StoreUrl};
 
 use super::support::{DAY, Process, answer, assert_answered, assert_unknown, new_key};
@@ -18,9 +18,9 @@ async fn behind_a_proxy() -> Option<(Stores, Proxy, Process, Process)> {
     let url = StoreUrl::parse(&url).unwrap();
     let store = Store::open(&url, keyring.clone(), Access::Service).await;
     // However long it takes on a busy machine, the other one does not take the first for dead.
-    let patient = Pace {
-        silence: Duration::from_hours(1),
-        ..Pace::default()
+    let patient = HeartbeatConfig {
+        timeout: Duration::from_hours(1),
+        ..HeartbeatConfig::default()
     };
     let process = Process::with(&store.unwrap(), patient, DAY);
     let other = Process::with(&stores.open(&keyring).await, patient, DAY);

@@ -28,7 +28,7 @@ async fn a_call_that_another_replica_is_sending_is_waited_for() {
     let key = new_key();
     let claim = one.send(&key).await;
     assert_reused(other.enter(&key_of(key.idempotency_key, "another")).await);
-    assert_still_running(other.enter_within(&key, SHORT).await);
+    other.assert_waits(&key).await;
     let waiting = join_all((0..5).map(|_| other.enter(&key)));
     let ending = async {
         tokio::time::sleep(SHORT).await;
@@ -89,11 +89,11 @@ async fn what_a_replica_says_that_was_taken_for_dead_counts_all_the_same() {
         return;
     };
     let keyring = keyring();
-    // It gives its signs of life too seldom for the taste of the other.
+    // Its heartbeats are too rare for the other replica's timeout.
     let silent = Process::with(
         &stores.open(&keyring).await,
-        bitrix24_openlines::testing::dispatch::replica::Pace {
-            beat: Duration::from_secs(3_600),
+        bitrix24_openlines::testing::dispatch::replica::HeartbeatConfig {
+            interval: Duration::from_secs(3_600),
             ..HASTY
         },
         DAY,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bitrix24::{Answer, Method, Parameters, Time};
 use bitrix24_openlines::testing::dispatch::ledger::{
-    Claim, Entered, Fingerprint, Key, Ledger, LedgerError, Recorded, Started,
+    Claim, Entered, Fingerprint, Key, Ledger, LedgerError, Recorded, Started, Unavailable,
 };
-use bitrix24_openlines::testing::dispatch::replica::{Pace, Replica};
+use bitrix24_openlines::testing::dispatch::replica::{HeartbeatConfig, Replica};
 use bitrix24_openlines::testing::metrics::Metrics;
 use serde_json::json;
 use store::Store;
@@ -17,19 +17,19 @@ use uuid::Uuid;
 
 use crate::support::stores::id;
 
-/// How long a call may take where it should not take long.
+/// How long a fast call may take.
 pub(super) const LONG: Duration = Duration::from_secs(30);
 
-/// Long enough that nobody waits for it by mistake, short enough to be waited for.
+/// Longer than other waits by mistake, short enough for a test to wait for.
 pub(super) const SHORT: Duration = Duration::from_millis(400);
 
 /// The default lifetime.
 pub(super) const DAY: Duration = Duration::from_hours(24);
 
-/// A replica that is missed soon.
-pub(super) const HASTY: Pace = Pace {
-    beat: Duration::from_millis(100),
-    silence: Duration::from_millis(1_500),
+/// A replica that expires soon.
+pub(super) const HASTY: HeartbeatConfig = HeartbeatConfig {
+    interval: Duration::from_millis(100),
+    timeout: Duration::from_millis(1_500),
 };
 
 /// A process of the service, as far as the ledger goes.
@@ -42,13 +42,13 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn start(store: &Store) -> Self {
-        Self::with(store, Pace::default(), DAY)
+        Self::with(store, HeartbeatConfig::default(), DAY)
     }
 
-    pub(super) fn with(store: &Store, pace: Pace, lifetime: Duration) -> Self {
+    pub(super) fn with(store: &Store, config: HeartbeatConfig, lifetime: Duration) -> Self {
         let tasks = TaskTracker::new();
         let stopped = CancellationToken::new();
-        let replica = Replica::new(store, pace, &tasks, stopped.clone());
+        let replica = Replica::new(store, config, &tasks, stopped.clone());
         let ledger = Ledger::new(
             store.clone(),
             replica.clone(),
@@ -79,12 +79,23 @@ impl Process {
             .await
     }
 
-    /// Enters a call that nobody knows.
+    /// Enters a call that is in progress: it waits until its deadline. A slow store may not even be
+    /// read until then; that is tried again.
+    pub(super) async fn assert_waits(&self, key: &Key) {
+        loop {
+            match self.enter_within(key, SHORT).await {
+                Err(LedgerError::Unavailable(Unavailable::Late)) => {}
+                entered => return assert_still_running(entered),
+            }
+        }
+    }
+
+    /// Enters a new call.
     pub(super) async fn claim(&self, key: &Key) -> Claim {
         first(self.enter(key).await)
     }
 
-    /// Enters a call that nobody knows, and begins to send it.
+    /// Enters a new call, and starts to send it.
     pub(super) async fn send(&self, key: &Key) -> Claim {
         let claim = self.claim(key).await;
         let started = self.ledger.start(&[&claim]).await.unwrap();
@@ -104,7 +115,7 @@ impl Process {
     }
 }
 
-/// A call that nobody has made.
+/// A new call.
 pub(super) fn new_key() -> Key {
     key_of(Uuid::new_v4(), "hello")
 }

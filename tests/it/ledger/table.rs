@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bitrix24_openlines::testing::dispatch::ledger::Recorded;
-use bitrix24_openlines::testing::dispatch::replica::Pace;
+use bitrix24_openlines::testing::dispatch::replica::HeartbeatConfig;
 use store::ledger::{End, Id, Outcome, Row, Start, State};
 use uuid::Uuid;
 
@@ -160,7 +160,7 @@ async fn hundreds_of_rows_are_written_at_once(stores: Stores) {
 async fn the_ledger_takes_no_number_of_changes_and_no_secret(stores: Stores) {
     let store = stores.open(&keyring()).await;
     store.create(&webhook("acme")).await.unwrap();
-    let process = Process::with(&store, Pace::default(), DAY);
+    let process = Process::with(&store, HeartbeatConfig::default(), DAY);
     let key = new_key();
     let claim = process.send(&key).await;
     process.end(claim, Recorded::Answered(answer(7))).await;

@@ -12,7 +12,7 @@ use bitrix24_openlines::api::openlines::v1::open_lines_service_server::OpenLines
 use bitrix24_openlines::testing::auth::Auth;
 use bitrix24_openlines::testing::auth::Callers;
 use bitrix24_openlines::testing::dispatch::ledger::Ledger;
-use bitrix24_openlines::testing::dispatch::replica::{self, Pace};
+use bitrix24_openlines::testing::dispatch::replica::{self, HeartbeatConfig};
 use bitrix24_openlines::testing::dispatch::{Dispatcher, Means, Options};
 use bitrix24_openlines::testing::metrics::Metrics;
 use bitrix24_openlines::testing::openlines::{OpenLines, Rules};
@@ -89,7 +89,7 @@ impl Replica {
         })
         .unwrap();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let replica = replica::Replica::new(&store, Pace::default(), &tasks, stop.clone());
+        let replica = replica::Replica::new(&store, HeartbeatConfig::default(), &tasks, stop.clone());
         let lifetime = Duration::from_secs(3600);
         let ledger = Ledger::new(
             store.clone(),
