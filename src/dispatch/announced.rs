@@ -1,4 +1,4 @@
-//! The calls that are on their way to a queue, by conversation: later ones do not overtake them.
+//! The arrival order of calls that are not queued yet, by conversation.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,14 +10,14 @@ use crate::call::{Arrival, Order};
 use bitrix24::TenantId;
 use pacing::{CallNumber, Conversation, Rejection};
 
-/// A tenant's conversation. The portal is not known yet.
+/// A tenant's conversation: the portal is not known yet.
 type Line = (TenantId, Conversation);
 
 /// All announced calls.
 #[derive(Debug, Default)]
 pub(super) struct Announcements(Mutex<HashMap<Line, Order>>);
 
-/// A call whose conversations are known. Calls to these that come later wait until it is in a queue, or dropped.
+/// A call whose conversations are known. Later calls to them wait until it is queued or dropped.
 pub struct Announced {
     number: CallNumber,
     tenant: TenantId,
@@ -42,7 +42,7 @@ impl Announcements {
                 line.or_default().enter(number);
             }
         }
-        // Not before it stands in its lines.
+        // Only after it is in its lines.
         if let Some(arrival) = &arrival {
             arrival.note_read();
         }
@@ -65,13 +65,13 @@ impl Announced {
         self.number
     }
 
-    /// The conversations that the call writes to, each once. Empty: it need not wait for any other call.
+    /// The conversations that the call writes to, each once. Empty: it waits for no other call.
     pub(super) fn conversations(&self) -> &[Conversation] {
         &self.conversations
     }
 
-    /// Waits until no earlier call to one of its conversations is on its way to a queue. From here to [`leave`](Self::leave) there must be
-    /// nothing to wait for.
+    /// Waits until no earlier call to one of its conversations is still to be queued. There must be no
+    /// await between this and [`leave`](Self::leave).
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl Announced {
         Ok(())
     }
 
-    /// The call is in a queue, or does not go there now. It may be told more than once.
+    /// The call is queued, or will not be. May be called more than once.
     pub(super) fn leave(&self) {
         let mut lines = self.all.lock();
         for conversation in &self.conversations {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_waits_beyond_its_deadline() {
+    async fn a_call_waits_no_longer_than_its_deadline() {
         let site = Site::new();
         let _first = site.announce(1, "acme", &[7]);
         let second = site.announce(2, "acme", &[7]);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_kept_of_calls_that_have_left() {
+    async fn calls_that_have_left_leave_nothing() {
         let site = Site::new();
         let calls: Vec<_> = (0..10)
             .map(|number| site.announce(number, "acme", &[1, 2]))

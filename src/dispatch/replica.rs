@@ -97,7 +97,13 @@ impl Replica {
             seen: seen_sender,
             living: living_sender,
         };
-        tasks.spawn(send_heartbeats(store.clone(), id, config, observers, ending));
+        tasks.spawn(send_heartbeats(
+            store.clone(),
+            id,
+            config,
+            observers,
+            ending,
+        ));
         let timeout = config.timeout;
         Self {
             id,

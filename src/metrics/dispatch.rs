@@ -1,4 +1,4 @@
-//! What is measured of the queues, the budgets and the ledger.
+//! The metrics of queues, budgets and the ledger.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use super::{Metrics, seconds};
 use pacing::{Priority, Rejection};
 
-/// Bounds of the wait in a queue, in seconds: from the few milliseconds of waiting for company to a deadline.
+/// Bounds of the wait in a queue, in seconds: from a few milliseconds of linger to a deadline.
 const WAIT_SECONDS: [f64; 12] = [
     0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 ];
@@ -19,7 +19,7 @@ const FILL: [f64; 7] = [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0];
 /// Bounds of the size of a batch.
 const COMMANDS: [f64; 7] = [1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0];
 
-/// Bounds of the execution time that is left, in seconds: the usual limit is 480.
+/// Bounds of the operating time that is left, in seconds: the usual limit is 480.
 const REMAINING_SECONDS: [f64; 8] = [0.0, 10.0, 30.0, 60.0, 120.0, 240.0, 360.0, 480.0];
 
 /// The reasons of a [`Rejection`].
@@ -41,18 +41,18 @@ fn reason(rejection: Rejection) -> &'static str {
     }
 }
 
-/// Why a call that was certainly not executed is sent again.
+/// Why a call that was definitely not executed is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryCause {
-    /// No connection came about.
+    /// The portal could not be reached.
     Unreachable,
-    /// The portal had no room in its budget.
+    /// The portal's rate limit was exceeded.
     RateLimited,
     /// The access token had expired.
     NewToken,
     /// The portal has another address.
     Moved,
-    /// The batch was refused, and not the call.
+    /// The batch was rejected, and not the call.
     BatchRefused,
 }
 
@@ -76,22 +76,22 @@ impl RetryCause {
     }
 }
 
-/// What the ledger knew of an idempotency key.
+/// The result of looking up an idempotency key in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LedgerResult {
-    /// Nothing: the call is sent.
+    /// The key is new: the call is sent.
     First,
-    /// The answer.
+    /// The stored response was returned.
     Replayed,
-    /// That nobody knows what became of the first attempt.
+    /// The outcome of the first attempt is unknown.
     Unknown,
-    /// That it belongs to another request.
+    /// The key belongs to another request.
     Reused,
-    /// An attempt that went on beyond the deadline of this one.
+    /// An earlier attempt was in progress at the deadline of this one.
     Running,
-    /// Nobody can say: the ledger did not answer.
+    /// The ledger did not respond.
     Unavailable,
-    /// Counts in addition: the call waited for another attempt.
+    /// Counted in addition: the call waited for another attempt.
     Waited,
 }
 
@@ -119,14 +119,14 @@ impl LedgerResult {
     }
 }
 
-/// What bounds the calls of this process, for alerts that watch how near they come.
+/// The limits on the calls of this process, for alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How many calls may be under way.
+    /// How many calls may be in progress.
     pub calls_in_progress: usize,
     /// How many of them may wait.
     pub waiting_calls: usize,
-    /// How large the parameters of those that wait may be together, in bytes.
+    /// Total size of the parameters of waiting calls, in bytes.
     pub waiting_bytes: usize,
 }
 
@@ -136,17 +136,17 @@ pub(super) struct DispatchInstruments {
     waiting_calls: UpDownCounter<i64>,
     waiting_bytes: UpDownCounter<i64>,
     wait_duration: Histogram<f64>,
-    refusals: Counter<u64>,
+    rejections: Counter<u64>,
     bucket_fill: Histogram<f64>,
     batch_commands: Histogram<u64>,
-    repeats: Counter<u64>,
+    retries: Counter<u64>,
     breaker_openings: Counter<u64>,
     open_breakers: UpDownCounter<i64>,
     operating_remaining: Histogram<f64>,
     ledger: Counter<u64>,
     limits: Gauge<u64>,
     living_replicas: Gauge<u64>,
-    database_away: Gauge<u64>,
+    isolated: Gauge<u64>,
 }
 
 impl DispatchInstruments {
@@ -155,7 +155,7 @@ impl DispatchInstruments {
             waiting_calls: meter.i64_up_down_counter("openlines.waiting_calls").build(),
             waiting_bytes: meter.i64_up_down_counter("openlines.waiting_bytes").build(),
             wait_duration: seconds(meter, "openlines.wait.duration", &WAIT_SECONDS),
-            refusals: meter.u64_counter("openlines.refusals").build(),
+            rejections: meter.u64_counter("openlines.rejections").build(),
             bucket_fill: meter
                 .f64_histogram("openlines.bucket_fill_ratio")
                 .with_boundaries(FILL.to_vec())
@@ -164,7 +164,7 @@ impl DispatchInstruments {
                 .u64_histogram("openlines.batch_commands")
                 .with_boundaries(COMMANDS.to_vec())
                 .build(),
-            repeats: meter.u64_counter("openlines.retries").build(),
+            retries: meter.u64_counter("openlines.retries").build(),
             breaker_openings: meter.u64_counter("openlines.breaker_openings").build(),
             open_breakers: meter.i64_up_down_counter("openlines.open_breakers").build(),
             operating_remaining: seconds(
@@ -175,7 +175,7 @@ impl DispatchInstruments {
             ledger: meter.u64_counter("openlines.ledger").build(),
             limits: meter.u64_gauge("openlines.limit").build(),
             living_replicas: meter.u64_gauge("openlines.living_replicas").build(),
-            database_away: meter.u64_gauge("openlines.sharing_isolated").build(),
+            isolated: meter.u64_gauge("openlines.sharing_isolated").build(),
         }
     }
 
@@ -185,10 +185,10 @@ impl DispatchInstruments {
         }
         self.waiting_bytes.add(0, &[]);
         for reason in REJECTIONS {
-            self.refusals.add(0, &[KeyValue::new("reason", reason)]);
+            self.rejections.add(0, &[KeyValue::new("reason", reason)]);
         }
         for cause in RetryCause::ALL {
-            self.repeats
+            self.retries
                 .add(0, &[KeyValue::new("cause", cause.as_str())]);
         }
         self.breaker_openings.add(0, &[]);
@@ -198,12 +198,12 @@ impl DispatchInstruments {
                 .add(0, &[KeyValue::new("result", result.as_str())]);
         }
         self.living_replicas.record(0, &[]);
-        self.database_away.record(0, &[]);
+        self.isolated.record(0, &[]);
     }
 }
 
 impl Metrics {
-    /// Notes what bounds the calls.
+    /// Records the limits on calls.
     pub fn limited(&self, limits: Limits) {
         let Limits {
             calls_in_progress,
@@ -222,14 +222,14 @@ impl Metrics {
         }
     }
 
-    /// Counts a call that begins to wait, with the size of its parameters.
+    /// Counts a call that is queued, with the size of its parameters.
     pub fn call_queued(&self, priority: Priority, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.dispatch.waiting_calls.add(1, &[of_priority(priority)]);
         self.dispatch.waiting_bytes.add(bytes, &[]);
     }
 
-    /// Counts a call that waits no longer, however its wait has ended.
+    /// Counts a call that leaves the queue, for whatever reason.
     pub fn call_dequeued(&self, priority: Priority, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.dispatch
@@ -245,7 +245,8 @@ impl Metrics {
             .record(waited.as_secs_f64(), &[of_priority(priority)]);
     }
 
-    /// Measures a request that is sent now: how many calls it carries, and how full the portal's bucket is, from 0 to 1, if it has one.
+    /// Measures a request that is sent now: how many calls it has, and how full the portal's bucket is,
+    /// from 0 to 1, if it has one.
     pub fn request_sent(&self, commands: usize, bucket_fill: Option<f64>) {
         let commands = u64::try_from(commands).unwrap_or(u64::MAX);
         self.dispatch.batch_commands.record(commands, &[]);
@@ -257,28 +258,28 @@ impl Metrics {
     /// Counts a call that is rejected.
     pub fn call_rejected(&self, why: Rejection) {
         let reason = KeyValue::new("reason", reason(why));
-        self.dispatch.refusals.add(1, &[reason]);
+        self.dispatch.rejections.add(1, &[reason]);
     }
 
-    /// Counts a call that is put back to be sent again.
+    /// Counts a call that is queued again, to be retried.
     pub fn call_retried(&self, cause: RetryCause) {
         self.dispatch
-            .repeats
+            .retries
             .add(1, &[KeyValue::new("cause", cause.as_str())]);
     }
 
-    /// Counts a portal that is given up for a while.
+    /// Counts a circuit breaker that opens.
     pub fn breaker_opened(&self) {
         self.dispatch.breaker_openings.add(1, &[]);
         self.dispatch.open_breakers.add(1, &[]);
     }
 
-    /// Counts a portal that answers again, or that is forgotten.
+    /// Counts a circuit breaker that closes, or whose portal is forgotten.
     pub fn breaker_closed(&self) {
         self.dispatch.open_breakers.add(-1, &[]);
     }
 
-    /// Measures the execution time that a portal's answer leaves to a method.
+    /// Measures the operating time that a response leaves to a method.
     pub fn operating_reported(&self, method: &'static str, remaining: Duration) {
         self.dispatch.operating_remaining.record(
             remaining.as_secs_f64(),
@@ -293,16 +294,16 @@ impl Metrics {
             .add(1, &[KeyValue::new("result", result.as_str())]);
     }
 
-    /// Notes how many replicas share the budgets.
+    /// Records how many replicas share the rate limits.
     pub fn replicas_counted(&self, living: usize) {
         self.dispatch
             .living_replicas
             .record(u64::try_from(living).unwrap_or(u64::MAX), &[]);
     }
 
-    /// Notes whether the database that the budgets are shared through does not answer.
+    /// Records whether this replica is isolated, because the database does not respond.
     pub fn sharing_isolated(&self, away: bool) {
-        self.dispatch.database_away.record(u64::from(away), &[]);
+        self.dispatch.isolated.record(u64::from(away), &[]);
     }
 }
 

@@ -141,8 +141,7 @@ pub const METRICS: &[Metric] = &[
         name: "openlines_limit",
         kind: "gauge",
         labels: &["limit"],
-        meaning: "The limits by the settings: `calls_in_progress`, `waiting_calls` and \
-                  `waiting_bytes`, for the metrics of these names.",
+        meaning: "What the settings allow: `calls_in_progress`, `waiting_calls` and `waiting_bytes`, for the metrics of these names.",
     },
     Metric {
         name: "openlines_wait_duration_seconds",
@@ -151,7 +150,7 @@ pub const METRICS: &[Metric] = &[
         meaning: "Time in the queue of calls that were sent.",
     },
     Metric {
-        name: "openlines_refusals_total",
+        name: "openlines_rejections_total",
         kind: "counter",
         labels: &["reason"],
         meaning: "Calls that were not sent because of a full queue or too little time. The \

@@ -89,7 +89,8 @@ impl Replica {
         })
         .unwrap();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let replica = replica::Replica::new(&store, HeartbeatConfig::default(), &tasks, stop.clone());
+        let replica =
+            replica::Replica::new(&store, HeartbeatConfig::default(), &tasks, stop.clone());
         let lifetime = Duration::from_secs(3600);
         let ledger = Ledger::new(
             store.clone(),
