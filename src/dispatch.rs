@@ -1,8 +1,8 @@
 //! Sends calls: the I/O around [`pacing`].
 //!
-//! A valid [`Call`] is queued at its portal until the portal's limits, its conversation and the calls
-//! before it allow a request, on its own or as a batch with others. Sending requires a permit. Only
-//! the portal's state machine ([`pacing::Portal`]) issues one, and a request in flight
+//! A valid [`Call`] is queued at its portal until the portal's limits, its conversation and the
+//! calls before it allow a request, on its own or as a batch with others. Sending requires a
+//! permit. Only the portal's state machine ([`pacing::Portal`]) issues one, and a request in flight
 //! (`in_flight.rs`) consumes it. A call is retried only if it was definitely not executed; the
 //! [ledger] keeps that promise across the attempts of its caller.
 
@@ -107,8 +107,8 @@ enum Attempt {
 }
 
 impl Dispatcher {
-    /// Makes a dispatcher. Requests in flight are tasks of `tasks`; once `stopped` is cancelled, only
-    /// those with a call in the ledger go on.
+    /// Makes a dispatcher. Requests in flight are tasks of `tasks`; once `stopped` is cancelled,
+    /// only those with a call in the ledger go on.
     pub fn new(
         means: Means,
         options: Options,
@@ -148,8 +148,8 @@ impl Dispatcher {
     }
 
     /// Announces a call that is about to be sent to these conversations, each named once; none: it
-    /// waits for no other call. Calls to them that are announced later, or arrived later on the same
-    /// connection, are not sent before it.
+    /// waits for no other call. Calls to them that are announced later, or arrived later on the
+    /// same connection, are not sent before it.
     pub(crate) fn announce(
         &self,
         tenant: TenantId,
@@ -161,8 +161,8 @@ impl Dispatcher {
             .announce(number, tenant, conversations, arrival)
     }
 
-    /// Sends a call when it is its turn, and says where the time went. Dropping the future cancels a
-    /// call that was not sent; a call that was sent goes on, and the ledger records its outcome.
+    /// Sends a call when it is its turn, and says where the time went. Dropping the future cancels
+    /// a call that was not sent; a call that was sent goes on, and the ledger records its outcome.
     ///
     /// # Errors
     ///

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::books::Books;
 use super::call::Call;
-use super::delivery::{Told, deliver};
-use super::place::Place;
+use super::delivery::{Results, deliver};
+use super::record::Record;
 use super::sandbox::CHATS;
 use super::statistics::median;
+use super::testbed::Testbed;
 
 /// How many calls, and how often that is measured.
 pub(crate) const ALL: [(usize, usize); 2] = [(500, 5), (5_000, 3)];
@@ -24,11 +24,11 @@ pub(crate) async fn measure(bursts: &[(usize, usize)]) {
         let mut times = Vec::new();
         let (mut requests, mut fullest) = (0, 0.0_f64);
         for _ in 0..*runs {
-            let (time, books) = burst(*calls).await;
+            let (time, record) = burst(*calls).await;
             times.push(time);
-            requests = requests.max(books.requests());
-            fullest = fullest.max(books.fullest());
-            sizes.push((*calls, books.sizes()));
+            requests = requests.max(record.requests());
+            fullest = fullest.max(record.fullest());
+            sizes.push((*calls, record.sizes()));
         }
         let middle = median(&mut times) / 1e3;
         let longest = times.iter().max().unwrap().as_secs_f64();
@@ -44,12 +44,12 @@ pub(crate) async fn measure(bursts: &[(usize, usize)]) {
 }
 
 /// The time until every caller has its answer, and what the portal did.
-async fn burst(calls: usize) -> (Duration, Books) {
-    let place = Place::documented().await;
+async fn burst(calls: usize) -> (Duration, Record) {
+    let testbed = Testbed::documented().await;
     let mut callers = JoinSet::new();
-    let lines = place.connections.len();
+    let lines = testbed.connections.len();
     let begun = Instant::now();
-    for (line, connection) in place.connections.iter().enumerate() {
+    for (line, connection) in testbed.connections.iter().enumerate() {
         let own = (0..calls).filter(|number| number % lines == line);
         let own = own.map(|number| Call {
             portal: 0,
@@ -60,13 +60,13 @@ async fn burst(calls: usize) -> (Duration, Books) {
         });
         callers.spawn(deliver(connection.clone(), own.collect(), calls));
     }
-    let mut told = Told::default();
+    let mut results = Results::default();
     while let Some(line) = callers.join_next().await {
-        told.add(line.unwrap());
+        results.add(line.unwrap());
     }
     let time = begun.elapsed();
-    let books = place.portals.books().await;
-    books.check(calls, &told);
-    assert_eq!(told.repeats, 0, "every call is to be answered at once");
-    (time, books)
+    let record = testbed.portals.record().await;
+    record.check(calls, &results);
+    assert_eq!(results.retries, 0, "every call is to be answered at once");
+    (time, record)
 }

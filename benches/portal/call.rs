@@ -7,9 +7,8 @@ use http_body_util::Full;
 use sandbox::demo;
 
 use super::connection::Connection;
-use super::place::tenant;
 
-/// A message that somebody wants delivered.
+/// A message to be delivered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     pub(crate) portal: usize,
@@ -46,4 +45,9 @@ impl Call {
         let mut words = text.split(' ').map(|word| word.parse().unwrap());
         (words.next().unwrap(), words.next().unwrap())
     }
+}
+
+/// The tenant of a portal.
+pub(crate) fn tenant(portal: usize) -> String {
+    format!("tenant-{portal}")
 }

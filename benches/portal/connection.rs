@@ -1,4 +1,5 @@
-//! A connection to the service that carries calls in the order in which they are sent, without the cost of a gRPC library.
+//! A connection to the service that carries calls in the order in which they are sent, without the
+//! cost of a gRPC library.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,7 @@ pub(crate) struct Ended {
     pub(crate) took: Duration,
 }
 
-/// What the caller was told.
+/// The outcome of a call, as its caller learned it.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     /// The portal has taken the message.

@@ -1,12 +1,13 @@
-//! Many messages to fewer conversations, each of whose callers sends the next ones before the first is answered.
+//! Many messages to fewer conversations, each of whose callers sends the next ones before the first
+//! is answered.
 
 use std::time::Instant;
 
 use tokio::task::JoinSet;
 
 use super::call::Call;
-use super::delivery::{Told, deliver};
-use super::place::Place;
+use super::delivery::{Results, deliver};
+use super::testbed::Testbed;
 
 const MESSAGES: usize = 20_000;
 const CONVERSATIONS: usize = 200;
@@ -14,7 +15,7 @@ const CONVERSATIONS: usize = 200;
 const AT_ONCE: usize = 20;
 
 pub(crate) async fn measure() {
-    let place = Place::documented().await;
+    let testbed = Testbed::documented().await;
     let begun = Instant::now();
     let mut callers = JoinSet::new();
     for conversation in 0..CONVERSATIONS {
@@ -25,21 +26,21 @@ pub(crate) async fn measure() {
             turn,
             may_be_batched: true,
         });
-        let connection = place.connection(conversation);
+        let connection = testbed.connection(conversation);
         callers.spawn(deliver(connection, own.collect(), AT_ONCE));
     }
-    let mut told = Told::default();
+    let mut results = Results::default();
     while let Some(conversation) = callers.join_next().await {
-        told.add(conversation.unwrap());
+        results.add(conversation.unwrap());
     }
     let time = begun.elapsed().as_secs_f64();
-    let process = &place.service.process;
+    let process = &testbed.service.process;
     let memory = process.resident_kib() / 1024;
     let per_call = process.processor_time().as_secs_f64() * 1e6 / MESSAGES as f64;
-    let books = place.portals.books().await;
-    books.check(MESSAGES, &told);
-    let (requests, fullest) = (books.requests(), books.fullest());
-    let repeats = told.repeats;
+    let record = testbed.portals.record().await;
+    record.check(MESSAGES, &results);
+    let (requests, fullest) = (record.requests(), record.fullest());
+    let retries = results.retries;
     println!(
         "### {MESSAGES} messages to {CONVERSATIONS} conversations, {AT_ONCE} of each in flight\n"
     );
@@ -47,7 +48,7 @@ pub(crate) async fn measure() {
     println!("| time, s | {time:.1} |");
     println!("| requests | {requests} |");
     println!("| bucket at most | {fullest:.1} |");
-    println!("| refused by the service with RetryInfo, and sent again | {repeats} |");
+    println!("| refused by the service with RetryInfo, and sent again | {retries} |");
     println!("| lost, doubled, rejected by the portal, out of order | 0, 0, 0, 0 |");
     println!("| processor time of the service per call, µs | {per_call:.0} |");
     println!("| memory of the service at the end, MiB | {memory} |\n");

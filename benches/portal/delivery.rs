@@ -1,4 +1,4 @@
-//! Callers that want their messages delivered, and send anew what was certainly not executed.
+//! Callers that send messages and retry those that were definitely not executed.
 
 use std::collections::VecDeque;
 
@@ -8,28 +8,28 @@ use futures_util::stream::FuturesUnordered;
 use super::call::Call;
 use super::connection::{Connection, Outcome};
 
-/// What the callers were told in the end.
+/// The outcomes of messages, as their callers learned them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Results {
     /// The numbers of the messages that were delivered.
     pub(crate) delivered: Vec<usize>,
-    /// The numbers of those of which nobody knows.
+    /// The numbers of the messages whose outcome is unknown.
     pub(crate) unknown: Vec<usize>,
-    /// How often a message was sent again because it was certainly not executed.
-    pub(crate) repeats: usize,
+    /// How often a message was retried because it was definitely not executed.
+    pub(crate) retries: usize,
 }
 
-impl Told {
+impl Results {
     pub(crate) fn add(&mut self, other: Self) {
         self.delivered.extend(other.delivered);
         self.unknown.extend(other.unknown);
-        self.repeats += other.repeats;
+        self.retries += other.retries;
     }
 }
 
-/// Sends messages over one connection, in their order, at most so many at once.
-pub(crate) async fn deliver(connection: Connection, calls: Vec<Call>, at_once: usize) -> Told {
-    let mut told = Told::default();
+/// Sends messages over one connection, in order, at most `at_once` in parallel.
+pub(crate) async fn deliver(connection: Connection, calls: Vec<Call>, at_once: usize) -> Results {
+    let mut results = Results::default();
     let mut turn = calls.iter().map(|call| call.turn).max().unwrap_or(0);
     let prepare = |call: Call| {
         let request = call.request(&connection);
@@ -45,13 +45,13 @@ pub(crate) async fn deliver(connection: Connection, calls: Vec<Call>, at_once: u
             in_flight.push(async move { (call, ended.await) });
         }
         let Some((call, ended)) = in_flight.next().await else {
-            return told;
+            return results;
         };
         match ended.outcome {
-            Outcome::Delivered => told.delivered.push(call.number),
-            Outcome::Unknown => told.unknown.push(call.number),
+            Outcome::Delivered => results.delivered.push(call.number),
+            Outcome::Unknown => results.unknown.push(call.number),
             Outcome::Later(delay) => {
-                told.repeats += 1;
+                results.retries += 1;
                 tokio::time::sleep(delay).await;
                 turn += 1;
                 next.push_front(prepare(Call { turn, ..call }));

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::call::Call;
 use super::connection::Outcome;
-use super::place::Place;
 use super::sandbox::documented;
 use super::statistics::{median, percentile};
+use super::testbed::Testbed;
 
 /// How many portals are called through the service, and as many directly.
 pub(crate) const PORTALS: usize = 5;
@@ -14,7 +14,7 @@ pub(crate) const PORTALS: usize = 5;
 const CALLS: usize = 40;
 
 pub(crate) async fn measure(portals: usize) {
-    let place = Place::start(&vec![documented(); 2 * portals]).await;
+    let testbed = Testbed::start(&vec![documented(); 2 * portals]).await;
     let (mut through, mut directly) = (Vec::new(), Vec::new());
     for portal in 0..portals {
         for number in 0..=CALLS {
@@ -25,9 +25,9 @@ pub(crate) async fn measure(portals: usize) {
             };
             for is_through in order {
                 let took = if is_through {
-                    call(&place, portal, number).await
+                    call(&testbed, portal, number).await
                 } else {
-                    call_directly(&place, portals + portal, number).await
+                    call_directly(&testbed, portals + portal, number).await
                 };
                 // The first ones open the connections.
                 match (number, is_through) {
@@ -52,8 +52,8 @@ pub(crate) async fn measure(portals: usize) {
     println!("| p90 | {of_service:.2} | {of_portal:.2} |\n");
 }
 
-async fn call(place: &Place, portal: usize, number: usize) -> Duration {
-    let connection = place.connection(0);
+async fn call(testbed: &Testbed, portal: usize, number: usize) -> Duration {
+    let connection = testbed.connection(0);
     let call = Call {
         portal,
         chat: 1 + i64::try_from(number).unwrap(),
@@ -66,9 +66,9 @@ async fn call(place: &Place, portal: usize, number: usize) -> Duration {
     ended.took
 }
 
-async fn call_directly(place: &Place, portal: usize, number: usize) -> Duration {
+async fn call_directly(testbed: &Testbed, portal: usize, number: usize) -> Duration {
     let begun = Instant::now();
     let chat = 1 + i64::try_from(number).unwrap();
-    place.portals.call_directly(portal, chat, "0 0").await;
+    testbed.portals.call_directly(portal, chat, "0 0").await;
     begun.elapsed()
 }

@@ -7,9 +7,9 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::call::Call;
-use super::place::Place;
 use super::sandbox::{Portals, unlimited};
 use super::statistics::{median, percentile};
+use super::testbed::Testbed;
 
 const ROUNDS: usize = 3;
 /// How long a portal hangs.
@@ -35,10 +35,11 @@ enum Neighbour {
 const MEASURED: usize = 0;
 
 pub(crate) async fn measure() {
-    // The measured portal answers at once, so that nothing hides a delay; each round of a neighbour has a portal of its own.
+    // The measured portal answers at once, so that nothing hides a delay; each round of a neighbour
+    // has a portal of its own.
     let mut limits = vec![Limits::default()];
     limits.resize(1 + 2 * ROUNDS, unlimited());
-    let place = Place::start(&limits).await;
+    let testbed = Testbed::start(&limits).await;
     println!("### A portal hangs for {} s\n", HANGS.as_secs());
     println!("| round | the other portal | calls | p50, ms | p99, ms |\n|---|---|---|---|---|");
     let mut next = MEASURED + 1;
@@ -51,10 +52,10 @@ pub(crate) async fn measure() {
             };
             if neighbour == Neighbour::Hangs {
                 let fault = json!({"fault": "silence_before", "always": true, "portal": Portals::host(next)});
-                place.portals.inject(fault).await;
+                testbed.portals.inject(fault).await;
             }
-            let load = (neighbour != Neighbour::Idle).then(|| load(&place, next));
-            let mut latencies = latencies(&place, duration).await;
+            let load = (neighbour != Neighbour::Idle).then(|| load(&testbed, next));
+            let mut latencies = latencies(&testbed, duration).await;
             if let Some(mut load) = load {
                 load.abort_all();
                 next += 1;
@@ -70,8 +71,8 @@ pub(crate) async fn measure() {
 }
 
 /// Calls the neighbour again and again until it is aborted.
-fn load(place: &Place, portal: usize) -> JoinSet<()> {
-    let connection = place.connection(CALLERS);
+fn load(testbed: &Testbed, portal: usize) -> JoinSet<()> {
+    let connection = testbed.connection(CALLERS);
     let mut load = JoinSet::new();
     load.spawn(async move {
         let mut answers = JoinSet::new();
@@ -86,11 +87,11 @@ fn load(place: &Place, portal: usize) -> JoinSet<()> {
     load
 }
 
-async fn latencies(place: &Place, duration: Duration) -> Vec<Duration> {
+async fn latencies(testbed: &Testbed, duration: Duration) -> Vec<Duration> {
     let end = Instant::now() + duration;
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
-        let connection = place.connection(caller);
+        let connection = testbed.connection(caller);
         callers.spawn(async move {
             let mut latencies = Vec::new();
             while Instant::now() < end {

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::call::Call;
-use super::delivery::{Told, deliver};
-use super::place::Place;
+use super::delivery::{Results, deliver};
 use super::sandbox::{documented, unlimited};
+use super::testbed::Testbed;
 
 const CALLS: usize = 500;
 
@@ -37,11 +37,11 @@ pub(crate) async fn measure() {
 }
 
 async fn row(name: &str, limits: Limits, may_be_batched: bool, fault: Value) {
-    let place = Place::start(&[limits]).await;
-    place.portals.inject(fault).await;
+    let testbed = Testbed::start(&[limits]).await;
+    testbed.portals.inject(fault).await;
     let mut callers = JoinSet::new();
-    let lines = place.connections.len();
-    for (line, connection) in place.connections.iter().enumerate() {
+    let lines = testbed.connections.len();
+    for (line, connection) in testbed.connections.iter().enumerate() {
         let own = (0..CALLS).filter(|number| number % lines == line);
         let own = own.map(|number| Call {
             portal: 0,
@@ -52,21 +52,21 @@ async fn row(name: &str, limits: Limits, may_be_batched: bool, fault: Value) {
         });
         callers.spawn(deliver(connection.clone(), own.collect(), CALLS));
     }
-    let mut told = Told::default();
+    let mut results = Results::default();
     while let Some(line) = callers.join_next().await {
-        told.add(line.unwrap());
+        results.add(line.unwrap());
     }
-    let books = place.portals.books().await;
-    let fate = books.compare(CALLS, &told);
+    let record = testbed.portals.record().await;
+    let findings = record.compare(CALLS, &results);
     assert_eq!(
-        (fate.lost, fate.doubled, fate.misreported),
+        (findings.lost, findings.doubled, findings.misreported),
         (0, 0, 0),
         "{name}"
     );
-    let (requests, lost) = (books.requests(), books.lost_answers());
+    let (requests, lost) = (record.requests(), record.lost_answers());
     assert!(lost > 0, "the fault hits something");
     println!(
         "| {name} | {requests} | {lost} | {} | 0 | 0 |",
-        told.unknown.len()
+        results.unknown.len()
     );
 }

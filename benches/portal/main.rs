@@ -1,9 +1,10 @@
 //! The service at the limits of a portal: bursts, order, lost answers, a portal that hangs.
 //!
-//! `cargo bench --bench portal` starts a sandbox with the documented limits and the real program, each as a process of its own, loads
-//! the program over gRPC, reads the sandbox's record, and prints Markdown for docs/performance.md. It stops when the record shows
-//! something that must not be. `-- --short` is what CI runs; `-- burst`, `conversations`, `first-call`, `lost-answers` and `hang`
-//! measure one thing each.
+//! `cargo bench --bench portal` starts a sandbox with the documented limits and the real program,
+//! each as a process of its own, loads the program over gRPC, reads the sandbox's record, and
+//! prints Markdown for docs/performance.md. It stops when the record shows something that must not
+//! be. `-- --short` is what CI runs; `-- burst`, `conversations`, `first-call`, `lost-answers` and
+//! `hang` measure one thing each.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,7 +15,6 @@
     reason = "a measurement stops when something is wrong, and prints its result"
 )]
 
-mod books;
 mod burst;
 mod call;
 mod connection;
@@ -23,13 +23,14 @@ mod delivery;
 mod first_call;
 mod hang;
 mod lost_answers;
-mod place;
 #[path = "../programs/process.rs"]
 mod process;
+mod record;
 mod sandbox;
 #[path = "../programs/service.rs"]
 mod service;
 mod statistics;
+mod testbed;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -6,8 +6,8 @@ use sandbox::{CrmChat, CrmItem, Intensity, Limits, Portal, Sandbox, demo};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::books::Books;
 use super::process::Process;
+use super::record::Record;
 
 /// The chats of each portal, from 1 on. As many calls can have a conversation each.
 pub(crate) const CHATS: i64 = 5_000;
@@ -28,7 +28,8 @@ pub(crate) fn unlimited() -> Limits {
     let (request_latency_ms, command_latency_ms) = LATENCY;
     Limits {
         operating_limit_seconds: Some(480.0),
-        // Not what the timers of a busy machine add: 20,000 messages are to fit into ten minutes' limit.
+        // Not what the timers of a busy machine add: 20,000 messages are to fit into ten minutes'
+        // limit.
         operating_seconds_per_call: Some(command_latency_ms as f64 / 1e3),
         request_latency_ms,
         command_latency_ms,
@@ -63,7 +64,7 @@ impl Portals {
         format!("portal-{number}.bitrix24.test")
     }
 
-    pub(crate) async fn books(&self) -> Books {
+    pub(crate) async fn record(&self) -> Record {
         let record = self.client.get(self.url("record")).send().await.unwrap();
         serde_json::from_slice(&record.bytes().await.unwrap()).unwrap()
     }

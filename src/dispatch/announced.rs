@@ -70,8 +70,8 @@ impl Announced {
         &self.conversations
     }
 
-    /// Waits until no earlier call to one of its conversations is still to be queued. There must be no
-    /// await between this and [`leave`](Self::leave).
+    /// Waits until no earlier call to one of its conversations is still to be queued. There must be
+    /// no await between this and [`leave`](Self::leave).
     ///
     /// # Errors
     ///

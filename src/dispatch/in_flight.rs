@@ -28,8 +28,8 @@ use crate::tenant::Opened;
 use bitrix24::{Answer, CallError, Command, Deadlines, Outcome, SendGuard, Unanswered};
 use pacing::{BATCH, Permit, RequestOutcome, SchedulingInfo};
 
-/// How long to wait for a response. The cloud cuts a request after 60 seconds (page "limits"); until
-/// then it may still run, and the next call of the conversation must wait.
+/// How long to wait for a response. The cloud cuts a request after 60 seconds (page "limits");
+/// until then it may still run, and the next call of the conversation must wait.
 const LONGEST_ANSWER: Duration = Duration::from_secs(61);
 
 /// Starts the request of a permit, as a task.
@@ -97,8 +97,8 @@ impl InFlightRequest {
         first.map_or_else(tracing::Span::none, |(_, job)| job.span.clone())
     }
 
-    /// Cancelled when the request is to be terminated because the service stops. By then its callers
-    /// have their responses. A request with a call in the ledger is never terminated.
+    /// Cancelled when the request is to be terminated because the service stops. By then its
+    /// callers have their responses. A request with a call in the ledger is never terminated.
     fn stopped(&self) -> CancellationToken {
         let is_recorded = self.calls.iter().any(|(_, job)| job.claim.is_some());
         if is_recorded {

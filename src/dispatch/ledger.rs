@@ -1,11 +1,11 @@
 //! The ledger: the outcomes of calls with an idempotency key.
 //!
-//! A retry with the same key gets the outcome of the first attempt. The call is sent again only if the
-//! first attempt was definitely not executed. The store keeps the outcomes, so that this holds across
-//! crashes and replicas:
+//! A retry with the same key gets the outcome of the first attempt. The call is sent again only if
+//! the first attempt was definitely not executed. The store keeps the outcomes, so that this holds
+//! across crashes and replicas:
 //!
-//! 1. [`Ledger::enter`] looks whether the call is known. If not, the caller gets a [`Claim`], and all
-//!    other attempts with the same key wait.
+//! 1. [`Ledger::enter`] looks whether the call is known. If not, the caller gets a [`Claim`], and
+//!    all other attempts with the same key wait.
 //! 2. [`Ledger::start`] durably writes that the call is about to be sent.
 //! 3. [`Ledger::end`] writes its outcome, before the caller gets the response.
 //!
@@ -43,8 +43,9 @@ use bitrix24::TenantId;
 use store::ledger::{Id, State};
 use store::{Store, StoreError};
 
-/// How long a caller waits for the store to write the outcome of its call. After that the caller gets
-/// its response, and the write is retried; only a crash before it succeeds makes the outcome unknown.
+/// How long a caller waits for the store to write the outcome of its call. After that the caller
+/// gets its response, and the write is retried; only a crash before it succeeds makes the outcome
+/// unknown.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The first wait before reading again a call that another replica has in progress; doubled each
@@ -127,8 +128,8 @@ impl Ledger {
         }
     }
 
-    /// Asks whether a call may be sent. Waits while an earlier attempt is in progress, in this process
-    /// or another one, and calls `on_wait` first.
+    /// Asks whether a call may be sent. Waits while an earlier attempt is in progress, in this
+    /// process or another one, and calls `on_wait` first.
     ///
     /// # Errors
     ///
@@ -196,8 +197,8 @@ impl Ledger {
             let settled = match row.state {
                 State::Answered(answer) => Some(Settled::Answered(read_answer(&answer)?)),
                 State::Unknown => Some(Settled::Unknown),
-                // A call that this process sent is in progress or has ended, so the row is left from
-                // an attempt that was not sent.
+                // A call that this process sent is in progress or has ended, so the row is left
+                // from an attempt that was not sent.
                 State::Started { owner, .. } if owner == self.replica.id() => {
                     return Ok(Entered::First(Claim::new(guard, self.writes.clone())));
                 }
@@ -263,7 +264,8 @@ impl Ledger {
         Ok(started.collect())
     }
 
-    /// Writes the outcomes of calls. When this returns, the store has them, or the write is retried.
+    /// Writes the outcomes of calls. When this returns, the store has them, or the write is
+    /// retried.
     pub async fn end(&self, ended: Vec<(Claim, Recorded)>) {
         let endings = ended.into_iter();
         let endings = endings.filter_map(|(claim, recorded)| claim.end(recorded));

@@ -1,8 +1,8 @@
 //! This process among the replicas that serve from the same store.
 //!
 //! Each replica sends heartbeats to the store. A replica without heartbeats is considered dead: its
-//! unfinished work is abandoned, and its share of the rate limits goes to the others. On SQLite there
-//! is one process and no heartbeats.
+//! unfinished work is abandoned, and its share of the rate limits goes to the others. On SQLite
+//! there is one process and no heartbeats.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use store::Store;
 
-/// How long a shutdown waits for the store to deregister the replica. Without it the replica expires.
+/// How long a shutdown waits for the store to deregister the replica. Without it the replica
+/// expires.
 const DEREGISTRATION_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How often a replica sends heartbeats, and when it expires.
@@ -66,8 +67,8 @@ struct Seen {
 }
 
 impl Replica {
-    /// Sends heartbeats until `stopped`, and until all work that it must [outlive](Self::outlive) has
-    /// ended.
+    /// Sends heartbeats until `stopped`, and until all work that it must [outlive](Self::outlive)
+    /// has ended.
     pub fn new(
         store: &Store,
         config: HeartbeatConfig,
@@ -129,8 +130,8 @@ impl Replica {
         }
     }
 
-    /// The same, to be watched. After an outage of the database the number falls only when this replica
-    /// can tell which others are dead. `None` if there can be no other.
+    /// The same, to be watched. After an outage of the database the number falls only when this
+    /// replica can tell which others are dead. `None` if there can be no other.
     pub fn living_changes(&self) -> Option<watch::Receiver<u32>> {
         self.others.as_ref().map(|others| others.living.clone())
     }

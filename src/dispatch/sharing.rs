@@ -1,5 +1,5 @@
-//! Shares the portals' rate limits with other replicas, through the database. The rules are those of
-//! [`pacing::sharing`].
+//! Shares the portals' rate limits with other replicas, through the database. The rules are those
+//! of [`pacing::sharing`].
 
 mod exchange;
 mod measure;

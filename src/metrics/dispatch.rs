@@ -245,8 +245,8 @@ impl Metrics {
             .record(waited.as_secs_f64(), &[of_priority(priority)]);
     }
 
-    /// Measures a request that is sent now: how many calls it has, and how full the portal's bucket is,
-    /// from 0 to 1, if it has one.
+    /// Measures a request that is sent now: how many calls it has, and how full the portal's bucket
+    /// is, from 0 to 1, if it has one.
     pub fn request_sent(&self, commands: usize, bucket_fill: Option<f64>) {
         let commands = u64::try_from(commands).unwrap_or(u64::MAX);
         self.dispatch.batch_commands.record(commands, &[]);

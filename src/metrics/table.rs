@@ -127,8 +127,7 @@ pub const METRICS: &[Metric] = &[
         name: "openlines_waiting_calls",
         kind: "gauge",
         labels: &["priority"],
-        meaning: "Queued calls: they wait for a portal's rate limit, for an earlier call of \
-                  their conversation, or for others to join their batch.",
+        meaning: "Calls that wait for a portal's rate limit, for their turn in a conversation, or for others to join their batch.",
     },
     Metric {
         name: "openlines_waiting_bytes",
@@ -153,8 +152,7 @@ pub const METRICS: &[Metric] = &[
         name: "openlines_rejections_total",
         kind: "counter",
         labels: &["reason"],
-        meaning: "Calls that were not sent because of a full queue or too little time. The \
-                  reasons are those of docs/errors.md in lower case.",
+        meaning: "Calls that were rejected before they were sent, by reason: the names of docs/errors.md in lower case.",
     },
     Metric {
         name: "openlines_bucket_fill_ratio",
@@ -167,32 +165,31 @@ pub const METRICS: &[Metric] = &[
         name: "openlines_batch_commands",
         kind: "histogram",
         labels: &[],
-        meaning: "Calls in one request to a portal; 1: not a batch.",
+        meaning: "How many calls a request to a portal had; 1 is not a batch.",
     },
     Metric {
         name: "openlines_retries_total",
         kind: "counter",
         labels: &["cause"],
-        meaning: "Calls that were queued again, each definitely not executed, by cause.",
+        meaning: "Retries of calls that were definitely not executed, by cause.",
     },
     Metric {
         name: "openlines_breaker_openings_total",
         kind: "counter",
         labels: &[],
-        meaning: "Openings of circuit breakers, because a portal did not respond.",
+        meaning: "Openings of portals' circuit breakers, each after five requests in a row without a response.",
     },
     Metric {
         name: "openlines_open_breakers",
         kind: "gauge",
         labels: &[],
-        meaning: "Open circuit breakers: calls to these portals fail at once, except for probes.",
+        meaning: "Portals whose circuit breaker is open: their calls are rejected, and they are probed from time to time.",
     },
     Metric {
         name: "openlines_operating_remaining_seconds",
         kind: "histogram",
         labels: &["bitrix24_method"],
-        meaning: "Operating time that a method had left, by each response of a portal that \
-                  reports it.",
+        meaning: "Operating time that a method had left, by each response of a portal that reported it.",
     },
     Metric {
         name: "openlines_ledger_total",
@@ -208,14 +205,12 @@ pub const METRICS: &[Metric] = &[
         name: "openlines_living_replicas",
         kind: "gauge",
         labels: &[],
-        meaning: "Replicas that share the portals' rate limits through PostgreSQL, including \
-                  this one; 0 with SQLite.",
+        meaning: "Replicas that share the portals' rate limits through PostgreSQL, including this one; 0 with SQLite.",
     },
     Metric {
         name: "openlines_sharing_isolated",
         kind: "gauge",
         labels: &[],
-        meaning: "1 while this replica uses a safe share of the rate limits because the database \
-                  does not respond.",
+        meaning: "1 while this replica is isolated: the database does not respond, and it uses only its part of the rate limits.",
     },
 ];

@@ -1,4 +1,5 @@
-//! Calls with a `request_id`, end to end: each is executed at most once, and every attempt learns the same.
+//! Calls with a `request_id`, end to end: each is executed at most once, and every attempt learns
+//! the same.
 
 mod batches;
 mod fates;

@@ -37,7 +37,8 @@ async fn world(charging: BatchCharging) -> World {
     world
 }
 
-/// Sends messages, ten at a time, until some are refused. Gives how many were sent and the refusals.
+/// Sends messages, ten at a time, until some are refused. Gives how many were sent and the
+/// refusals.
 async fn use_up(world: &World) -> (usize, Vec<Status>) {
     let client = world.client().await;
     let mut sent = 0;

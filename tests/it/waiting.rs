@@ -1,4 +1,5 @@
-//! Calls that wait for their turn, through the whole service: their order, and those whose caller leaves meanwhile.
+//! Calls that wait for their turn, through the whole service: their order, and those whose caller
+//! leaves meanwhile.
 
 mod limited;
 mod order;
@@ -51,7 +52,8 @@ async fn within(seconds: u32, world: &World, message: &api::SendCrmMessageReques
     client.call(&path, &headers, message).await.status()
 }
 
-/// Long enough for the service to learn that a caller has left, and for anything that it would send again to come.
+/// Long enough for the service to learn that a caller has left, and for anything that it would send
+/// again to come.
 async fn a_while() {
     tokio::time::sleep(Duration::from_millis(1500)).await;
 }
@@ -169,7 +171,8 @@ async fn a_call_that_was_refused_before_its_caller_left_may_be_tried_again_with_
     }
 }
 
-/// A conversation is held by a request that has no answer, and its other calls are told so; other conversations do not mind.
+/// A conversation is held by a request that has no answer, and its other calls are told so; other
+/// conversations do not mind.
 #[tokio::test]
 async fn a_request_without_an_answer_holds_its_conversation_and_no_other() {
     let world = World::start().await;

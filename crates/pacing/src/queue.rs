@@ -1,9 +1,9 @@
 //! The calls that wait for one portal, and whose turn it is.
 //!
 //! A call is ready when it is the first of each of its conversations and none of them has a request
-//! in flight. Ready interactive calls go before bulk, which gets every tenth turn. Within a priority
-//! the tenants are served round-robin, and so are a tenant's conversations, because each has at most
-//! one ready call.
+//! in flight. Ready interactive calls go before bulk, which gets every tenth turn. Within a
+//! priority the tenants are served round-robin, and so are a tenant's conversations, because each
+//! has at most one ready call.
 
 mod batch;
 mod lines;

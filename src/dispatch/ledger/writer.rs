@@ -14,8 +14,8 @@ use super::running::{KeyGuard, Running};
 use store::ledger::{End, Start};
 use store::{Store, StoreError};
 
-/// After this many rows no further write joins a transaction: more would save nothing, and each write
-/// waits for all rows.
+/// After this many rows no further write joins a transaction: more would save nothing, and each
+/// write waits for all rows.
 const ROWS: usize = 256;
 
 /// The most outcomes that one transaction retries.
@@ -62,8 +62,8 @@ pub(super) struct Writer {
 #[derive(Debug)]
 pub(super) struct Unwritten {
     endings: VecDeque<Ending>,
-    /// How many to retry in a transaction: one after a failure, so that one that always fails does not
-    /// block the others.
+    /// How many to retry in a transaction: one after a failure, so that one that always fails does
+    /// not block the others.
     at_once: usize,
     /// When to retry.
     next: Instant,
@@ -79,7 +79,7 @@ struct Batch {
 }
 
 impl Writer {
-    /// Writes until `stopped`, and then until no call is in hand any more.
+    /// Writes until `stopped`, and then until no call is in progress any more.
     pub(super) async fn run(mut self, running: Arc<Running>, stopped: CancellationToken) {
         let finished = async {
             stopped.cancelled().await;

@@ -83,7 +83,8 @@ impl Place {
             .collect()
     }
 
-    /// Waits until the portal has done all that it was asked to: nobody waits for the answers of those that were killed.
+    /// Waits until the portal has done all that it was asked to: nobody waits for the answers of
+    /// those that were killed.
     async fn quiet(&self) {
         until("the portal has answered", || {
             let record = self.sandbox.record();
@@ -220,7 +221,8 @@ struct Kill {
     later: Duration,
 }
 
-/// Makes the calls, kills the process, and starts the next one. Gives what the callers had been told.
+/// Makes the calls, kills the process, and starts the next one. Gives what the callers had been
+/// told.
 async fn kill_during(
     place: &Place,
     running: Running,

@@ -1,5 +1,5 @@
-//! Random schedules of callers, replicas, faults and repeats: nothing is ever sent twice, and nobody is told a wrong thing. A twentieth of
-//! OPENLINES_TEST_SCHEDULES says how many.
+//! Random schedules of callers, replicas, faults and repeats: nothing is ever sent twice, and
+//! nobody is told a wrong thing. A twentieth of OPENLINES_TEST_SCHEDULES says how many.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,5 @@
-//! What a portal lets a method work is shared, too: nobody goes beyond it because others have used it up.
+//! What a portal lets a method work is shared, too: nobody goes beyond it because others have used
+//! it up.
 
 use std::time::Duration;
 

@@ -41,7 +41,8 @@ async fn without_the_database_every_replica_sends_its_part_and_comes_back_by_its
         proxy.set(Mode::Open);
         let opened = Instant::now();
         changed(SharingState::Shared).await;
-        // They reckon with two seconds; of more than that, on a busy machine, the portal has to refuse something.
+        // They reckon with two seconds; of more than that, on a busy machine, the portal has to
+        // refuse something.
         let is_busy = opened.elapsed() > Duration::from_secs(2);
         tokio::time::sleep(Duration::from_secs(5)).await;
         sending.shutdown().await;

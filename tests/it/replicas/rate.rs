@@ -11,8 +11,8 @@ use super::together::{Arrivals, FAST, PORTAL, Together, send_until};
 use crate::support::stores::{Stores, keyring};
 use crate::support::until;
 
-/// `real`: a minute of the standard plan in each case, instead of six seconds of one that is ten times as fast. Then the whole
-/// bar is held too, which a slow machine would miss.
+/// `real`: a minute of the standard plan in each case, instead of six seconds of one that is ten
+/// times as fast. Then the whole bar is held too, which a slow machine would miss.
 pub(super) const FIGURES: &str = "OPENLINES_TEST_SHARING";
 
 const STANDARD: RateLimit = RateLimit {

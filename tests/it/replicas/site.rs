@@ -57,8 +57,8 @@ impl Site {
         self.deployment.start().await
     }
 
-    /// So many callers of a process, each of which calls as soon as its last call was answered, until `end`. What they wait for then
-    /// they wait for.
+    /// So many callers of a process, each of which calls as soon as its last call was answered,
+    /// until `end`. What they wait for then they wait for.
     pub(crate) fn call_until(
         &self,
         end: Instant,
@@ -79,7 +79,8 @@ impl Site {
         calls
     }
 
-    /// How many requests the portal has taken within this time since the first one, and how many it has refused.
+    /// How many requests the portal has taken within this time since the first one, and how many it
+    /// has refused.
     pub(crate) fn count(&self, within: Duration) -> (u32, usize) {
         let record = self.sandbox.record();
         let calls: Vec<_> = record

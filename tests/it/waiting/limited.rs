@@ -1,4 +1,5 @@
-//! A portal that takes few requests: who goes first, who is refused at once, and that everybody is told the truth.
+//! A portal that takes few requests: who goes first, who is refused at once, and that everybody is
+//! told the truth.
 
 use std::time::{Duration, Instant};
 

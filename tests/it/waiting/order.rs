@@ -1,4 +1,5 @@
-//! Calls to one conversation are sent in the order in which they arrived, whatever each of them has to wait for before.
+//! Calls to one conversation are sent in the order in which they arrived, whatever each of them has
+//! to wait for before.
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -27,7 +28,8 @@ impl Caller {
         }
     }
 
-    /// Sends the message with this number as soon as the future is asked, and says whether it succeeded.
+    /// Sends the message with this number as soon as the future is asked, and says whether it
+    /// succeeded.
     async fn send(&self, number: i64) -> bool {
         let text = format!("{number:04}");
         let mut message = conversations::crm_message(number % CONVERSATIONS, &text);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::{CallNumber, Priority, TenantKey};
 
-/// Calls that may be ready. Entries can be stale: whoever takes one checks it.
+/// Calls that may be ready. Entries can be stale, so they are checked when taken.
 #[derive(Debug, Default)]
 pub(super) struct Ready {
     interactive: Class,

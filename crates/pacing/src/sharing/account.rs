@@ -179,16 +179,16 @@ impl Account {
             .retain(|_, lease| now.saturating_sub(lease.seen_at) < LEASE + MEMORY);
     }
 
-    /// Moves requests that have arrived from the permits into the level. `gap` is the time since the
-    /// last exchange of any replica.
+    /// Moves requests that have arrived from the permits into the level. `gap` is the time since
+    /// the last exchange of any replica.
     fn count_arrived(&mut self, config: BucketConfig, replica: &str, ask: &Ask, gap: Duration) {
         let known = self.leases.get(replica).map(|lease| lease.used);
         let arrived = ask.used.saturating_sub(known.unwrap_or(ask.acknowledged));
         match &ask.isolation {
             None => self.level += to_requests(arrived),
             Some(isolation) => {
-                // Others may be isolated, too. Their requests since the last exchange are not in the
-                // account yet, and more follow until they rejoin.
+                // Others may be isolated, too. Their requests since the last exchange are not in
+                // the account yet, and more follow until they rejoin.
                 let parts = config.burst() - config.part_burst();
                 let of_others = 1.0 - config.part_burst() / config.burst();
                 let sent = (config.drained(gap) * of_others).min(parts.max(0.0));
@@ -248,8 +248,8 @@ impl Account {
         u32::try_from(waiting.count()).unwrap_or(u32::MAX)
     }
 
-    /// The replica holds nothing and wants nothing: it gets its credit back, from when there is room
-    /// for it.
+    /// The replica holds nothing and wants nothing: it gets its credit back, from when there is
+    /// room for it.
     fn idle(
         &mut self,
         config: BucketConfig,

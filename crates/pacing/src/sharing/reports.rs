@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 /// Source: page "limits".
 const WINDOW: i64 = 11 * 60_000;
 
-/// A report that comes again with each exchange is the same one, although its age is not measured to
-/// the millisecond.
+/// A report that comes again with each exchange is the same one, although its age is not measured
+/// to the millisecond.
 const SAME: Duration = Duration::from_secs(1);
 
 /// What a portal has said of the operating time of one method.

@@ -152,7 +152,8 @@ fn without_the_database_the_parts_are_no_more_than_the_whole() {
     }
 }
 
-/// The faster the bucket drains, the more it matters that they do not all notice at the same time that the database is back.
+/// The faster the bucket drains, the more it matters that they do not all notice at the same time
+/// that the database is back.
 #[test]
 fn on_a_fast_portal_the_way_back_is_no_more_than_the_whole_either() {
     let fast = RateLimit {

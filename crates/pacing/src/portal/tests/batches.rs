@@ -18,8 +18,8 @@ fn five_hundred_calls_at_once_travel_as_one_single_call_and_ten_batches() {
     assert_eq!(sizes, [1, 50, 50, 50, 50, 50, 50, 50, 50, 50, 49]);
 }
 
-/// The sizes of the requests for calls that come a few in each millisecond, with a pause after every so many, and how long it takes until
-/// the last one is sent.
+/// The sizes of the requests for calls that come a few in each millisecond, with a pause after
+/// every so many, and how long it takes until the last one is sent.
 fn sent_in_spite_of_pauses(
     calls: CallNumber,
     pause: u32,

@@ -1,7 +1,8 @@
 //! Hours of random calls: the state machine decides, a model of the portal counts, and time is
 //! simulated.
 //!
-//! `OPENLINES_TEST_HOURS` is the number of hours, each with a seed of its own; failures name theirs.
+//! `OPENLINES_TEST_HOURS` is the number of hours, each with a seed of its own; failures name
+//! theirs.
 
 mod model;
 mod world;

@@ -239,7 +239,8 @@ impl World {
         }
     }
 
-    /// For some time all transits are long, then all are short: requests pile up and arrive at once.
+    /// For some time all transits are long, then all are short: requests pile up and arrive at
+    /// once.
     fn transit(&mut self) -> u64 {
         let longest = u64::try_from(self.config.transit().as_millis()).unwrap();
         let is_slow = (self.now - self.start).as_secs() % 4 < 2;

@@ -1,4 +1,4 @@
-//! What the portals did, by the sandbox's record.
+//! The sandbox's record of what the portals did.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
@@ -6,11 +6,11 @@ use std::fmt::Write;
 use serde::Deserialize;
 
 use super::call::Call;
-use super::delivery::Told;
+use super::delivery::Results;
 
 /// The record of a sandbox.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Books {
+pub(crate) struct Record {
     entries: Vec<Entry>,
 }
 
@@ -36,32 +36,33 @@ struct Delivery {
     text: String,
 }
 
-/// What became of the messages.
+/// Differences between the record and what must be.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fate {
+pub(crate) struct Findings {
     pub(crate) lost: usize,
     pub(crate) doubled: usize,
-    /// Requests that the portal refused.
+    /// Requests that the portal rejected.
     pub(crate) rejected: usize,
     /// Messages that were executed before an earlier one of their chat.
     pub(crate) out_of_order: usize,
-    /// Messages whose callers were told something else than what is true.
+    /// Messages whose callers learned a wrong outcome.
     pub(crate) misreported: usize,
 }
 
-impl Books {
-    /// How many requests came.
+impl Record {
+    /// How many requests arrived.
     pub(crate) fn requests(&self) -> usize {
         self.entries.len()
     }
 
-    /// How full the bucket was at most.
+    /// The highest level of the bucket.
     pub(crate) fn fullest(&self) -> f64 {
         let levels = self.entries.iter().filter_map(|entry| entry.bucket);
         levels.fold(0.0, f64::max)
     }
 
-    /// The messages of each request in order of arrival, those of the same size together: `2 × 1, 10 × 50`.
+    /// The messages of each request in order of arrival, runs of the same size together:
+    /// `2 × 1, 10 × 50`.
     pub(crate) fn sizes(&self) -> String {
         let mut sizes: Vec<(usize, usize)> = Vec::new();
         for entry in &self.entries {
@@ -78,7 +79,7 @@ impl Books {
         written.trim_end_matches(", ").to_owned()
     }
 
-    /// The numbers of the messages that were executed and whose answers did not arrive.
+    /// The numbers of the messages that were executed and whose responses were lost.
     fn without_answer(&self) -> BTreeSet<usize> {
         let mut numbers = BTreeSet::new();
         for entry in &self.entries {
@@ -96,45 +97,45 @@ impl Books {
         numbers
     }
 
-    /// How many answers were lost.
+    /// How many responses were lost.
     pub(crate) fn lost_answers(&self) -> usize {
         self.without_answer().len()
     }
 
-    /// Compares with what the callers of so many messages were told.
-    pub(crate) fn compare(&self, messages: usize, told: &Told) -> Fate {
+    /// Compares with the results of the callers, who sent this many messages.
+    pub(crate) fn compare(&self, messages: usize, results: &Results) -> Findings {
         let mut executed: BTreeMap<usize, usize> = BTreeMap::new();
         let mut last: HashMap<i64, usize> = HashMap::new();
-        let mut fate = Fate::default();
+        let mut findings = Findings::default();
         for delivery in self.entries.iter().flat_map(|entry| &entry.deliveries) {
             let (number, turn) = Call::read(&delivery.text);
             *executed.entry(number).or_default() += 1;
             if last.insert(delivery.chat_id, turn) > Some(turn) {
-                fate.out_of_order += 1;
+                findings.out_of_order += 1;
             }
         }
-        fate.lost = messages - executed.len();
-        fate.doubled = executed.values().filter(|count| **count > 1).count();
-        fate.rejected = self
+        findings.lost = messages - executed.len();
+        findings.doubled = executed.values().filter(|count| **count > 1).count();
+        findings.rejected = self
             .entries
             .iter()
             .filter(|entry| entry.error.is_some())
             .count();
         let without_answer = self.without_answer();
-        let unknown: BTreeSet<usize> = told.unknown.iter().copied().collect();
-        let delivered: BTreeSet<usize> = told.delivered.iter().copied().collect();
+        let unknown: BTreeSet<usize> = results.unknown.iter().copied().collect();
+        let delivered: BTreeSet<usize> = results.delivered.iter().copied().collect();
         let answered = executed.keys().copied();
         let answered: BTreeSet<usize> = answered
             .filter(|number| !without_answer.contains(number))
             .collect();
-        fate.misreported = unknown.symmetric_difference(&without_answer).count()
+        findings.misreported = unknown.symmetric_difference(&without_answer).count()
             + delivered.symmetric_difference(&answered).count();
-        fate
+        findings
     }
 
-    /// The same, and stops unless everything is as it must be.
-    pub(crate) fn check(&self, messages: usize, told: &Told) {
-        let fate = self.compare(messages, told);
-        assert_eq!(fate, Fate::default(), "requests: {}", self.sizes());
+    /// The same, and panics if there is a difference.
+    pub(crate) fn check(&self, messages: usize, results: &Results) {
+        let findings = self.compare(messages, results);
+        assert_eq!(findings, Findings::default(), "requests: {}", self.sizes());
     }
 }

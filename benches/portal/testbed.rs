@@ -1,22 +1,23 @@
-//! What is measured: the service, its portals, and the connections to it.
+//! The testbed: the service, its portals, and the connections to it.
 
 use sandbox::{Limits, demo};
 
+use super::call::tenant;
 use super::connection::Connection;
 use super::sandbox::Portals;
 use super::service::{Files, Service};
 
-/// Connections over which calls come.
+/// The connections of the callers.
 const CONNECTIONS: usize = 8;
 
-/// A sandbox and a service that have seen nothing yet.
-pub(crate) struct Place {
+/// A new sandbox and a new service.
+pub(crate) struct Testbed {
     pub(crate) portals: Portals,
     pub(crate) service: Service,
     pub(crate) connections: Vec<Connection>,
 }
 
-impl Place {
+impl Testbed {
     /// One portal with each of these limits, and a tenant of each, whose plan says the same.
     pub(crate) async fn start(limits: &[Limits]) -> Self {
         let portals = Portals::start(limits);
@@ -53,9 +54,4 @@ impl Place {
     pub(crate) fn connection(&self, caller: usize) -> Connection {
         self.connections[caller % CONNECTIONS].clone()
     }
-}
-
-/// The tenant of a portal.
-pub(crate) fn tenant(portal: usize) -> String {
-    format!("tenant-{portal}")
 }
