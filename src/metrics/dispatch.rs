@@ -136,7 +136,7 @@ pub(super) struct DispatchInstruments {
     waiting_calls: UpDownCounter<i64>,
     waiting_bytes: UpDownCounter<i64>,
     wait_duration: Histogram<f64>,
-    rejections: Counter<u64>,
+    refusals: Counter<u64>,
     bucket_fill: Histogram<f64>,
     batch_commands: Histogram<u64>,
     retries: Counter<u64>,
@@ -155,7 +155,7 @@ impl DispatchInstruments {
             waiting_calls: meter.i64_up_down_counter("openlines.waiting_calls").build(),
             waiting_bytes: meter.i64_up_down_counter("openlines.waiting_bytes").build(),
             wait_duration: seconds(meter, "openlines.wait.duration", &WAIT_SECONDS),
-            rejections: meter.u64_counter("openlines.rejections").build(),
+            refusals: meter.u64_counter("openlines.refusals").build(),
             bucket_fill: meter
                 .f64_histogram("openlines.bucket_fill_ratio")
                 .with_boundaries(FILL.to_vec())
@@ -185,7 +185,7 @@ impl DispatchInstruments {
         }
         self.waiting_bytes.add(0, &[]);
         for reason in REJECTIONS {
-            self.rejections.add(0, &[KeyValue::new("reason", reason)]);
+            self.refusals.add(0, &[KeyValue::new("reason", reason)]);
         }
         for cause in RetryCause::ALL {
             self.retries
@@ -258,7 +258,7 @@ impl Metrics {
     /// Counts a call that is rejected.
     pub fn call_rejected(&self, why: Rejection) {
         let reason = KeyValue::new("reason", reason(why));
-        self.dispatch.rejections.add(1, &[reason]);
+        self.dispatch.refusals.add(1, &[reason]);
     }
 
     /// Counts a call that is queued again, to be retried.

@@ -127,7 +127,8 @@ pub const METRICS: &[Metric] = &[
         name: "openlines_waiting_calls",
         kind: "gauge",
         labels: &["priority"],
-        meaning: "Calls that wait for a portal's rate limit, for their turn in a conversation, or for others to join their batch.",
+        meaning: "Queued calls: they wait for a portal's rate limit, for an earlier call of \
+                  their conversation, or for others to join their batch.",
     },
     Metric {
         name: "openlines_waiting_bytes",
@@ -140,7 +141,8 @@ pub const METRICS: &[Metric] = &[
         name: "openlines_limit",
         kind: "gauge",
         labels: &["limit"],
-        meaning: "What the settings allow: `calls_in_progress`, `waiting_calls` and `waiting_bytes`, for the metrics of these names.",
+        meaning: "The limits by the settings: `calls_in_progress`, `waiting_calls` and \
+                  `waiting_bytes`, for the metrics of these names.",
     },
     Metric {
         name: "openlines_wait_duration_seconds",
@@ -149,10 +151,11 @@ pub const METRICS: &[Metric] = &[
         meaning: "Time in the queue of calls that were sent.",
     },
     Metric {
-        name: "openlines_rejections_total",
+        name: "openlines_refusals_total",
         kind: "counter",
         labels: &["reason"],
-        meaning: "Calls that were rejected before they were sent, by reason: the names of docs/errors.md in lower case.",
+        meaning: "Calls that were not sent because of a full queue or too little time. The \
+                  reasons are those of docs/errors.md in lower case.",
     },
     Metric {
         name: "openlines_bucket_fill_ratio",
@@ -165,31 +168,32 @@ pub const METRICS: &[Metric] = &[
         name: "openlines_batch_commands",
         kind: "histogram",
         labels: &[],
-        meaning: "How many calls a request to a portal had; 1 is not a batch.",
+        meaning: "Calls in one request to a portal; 1: not a batch.",
     },
     Metric {
         name: "openlines_retries_total",
         kind: "counter",
         labels: &["cause"],
-        meaning: "Retries of calls that were definitely not executed, by cause.",
+        meaning: "Calls that were queued again, each definitely not executed, by cause.",
     },
     Metric {
         name: "openlines_breaker_openings_total",
         kind: "counter",
         labels: &[],
-        meaning: "Openings of portals' circuit breakers, each after five requests in a row without a response.",
+        meaning: "Openings of circuit breakers, because a portal did not respond.",
     },
     Metric {
         name: "openlines_open_breakers",
         kind: "gauge",
         labels: &[],
-        meaning: "Portals whose circuit breaker is open: their calls are rejected, and they are probed from time to time.",
+        meaning: "Open circuit breakers: calls to these portals fail at once, except for probes.",
     },
     Metric {
         name: "openlines_operating_remaining_seconds",
         kind: "histogram",
         labels: &["bitrix24_method"],
-        meaning: "Operating time that a method had left, by each response of a portal that reported it.",
+        meaning: "Operating time that a method had left, by each response of a portal that \
+                  reports it.",
     },
     Metric {
         name: "openlines_ledger_total",
@@ -205,12 +209,14 @@ pub const METRICS: &[Metric] = &[
         name: "openlines_living_replicas",
         kind: "gauge",
         labels: &[],
-        meaning: "Replicas that share the portals' rate limits through PostgreSQL, including this one; 0 with SQLite.",
+        meaning: "Replicas that share the portals' rate limits through PostgreSQL, including \
+                  this one; 0 with SQLite.",
     },
     Metric {
         name: "openlines_sharing_isolated",
         kind: "gauge",
         labels: &[],
-        meaning: "1 while this replica is isolated: the database does not respond, and it uses only its part of the rate limits.",
+        meaning: "1 while this replica uses a safe share of the rate limits because the database \
+                  does not respond.",
     },
 ];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sandbox::{Fault, FaultKind, Gate, Moment};
+use sandbox::{Fault, FaultKind, Moment};
 use tonic::Code;
 use uuid::Uuid;
 
@@ -14,9 +14,6 @@ use crate::support::stores::{Stores, on_both_stores};
 
 /// How long a slow call takes.
 const SLOW: Duration = Duration::from_millis(800);
-
-/// Long enough for a call to be queued.
-const SOON: Duration = Duration::from_millis(200);
 
 on_both_stores!(
     who_comes_while_the_call_runs_waits_and_gets_the_same_answer,
@@ -31,14 +28,6 @@ on_both_stores!(
 
 fn slow() -> Fault {
     Fault::once(FaultKind::Slow(Moment::After, SLOW))
-}
-
-/// The portal executes the next call, and responds when the gate opens.
-fn hold(site: &Site) -> Gate {
-    let gate = Gate::closed();
-    let held = FaultKind::Held(Moment::After, gate.clone());
-    site.world.sandbox.inject(Fault::once(held));
-    gate
 }
 
 async fn who_comes_while_the_call_runs_waits_and_gets_the_same_answer(stores: Stores) {
@@ -86,13 +75,13 @@ async fn another_content_is_refused_while_the_call_runs(stores: Stores) {
 
 async fn a_deadline_before_the_end_of_the_running_call_says_that_nobody_knows_yet(stores: Stores) {
     let site = Site::start(stores).await;
-    let gate = hold(&site);
+    let gate = site.hold();
     let id = Uuid::new_v4();
     let hasty = async {
         site.requests_have_come(1).await;
-        let status = site.crm_within(id, "text", "200m").await;
+        let hasty = site.crm_within(id, "text", "200m").await;
         gate.open();
-        status
+        hasty
     };
     let (first, hasty) = tokio::join!(site.crm(id, "text"), hasty);
     assert_eq!(hasty.code(), Code::DeadlineExceeded);
@@ -104,36 +93,27 @@ async fn a_deadline_before_the_end_of_the_running_call_says_that_nobody_knows_ye
 
 async fn the_answer_to_a_caller_that_has_left_is_kept_for_its_repeat(stores: Stores) {
     let site = Site::start(stores).await;
-    for (text, ends_first) in [("while it runs", false), ("when it has ended", true)] {
+    for (text, pause) in [("while it runs", SLOW / 4), ("when it has ended", 2 * SLOW)] {
         site.world.sandbox.clear_record();
-        let gate = hold(&site);
+        site.world.sandbox.inject(slow());
         let id = Uuid::new_v4();
         tokio::select! {
             told = site.crm(id, text) => panic!("answered too soon: {told:?}"),
             () = site.requests_have_come(1) => {}
         }
-        let opening = async {
-            tokio::time::sleep(SOON).await;
-            gate.open();
-        };
-        let retried = if ends_first {
-            opening.await;
-            tokio::time::sleep(SLOW).await;
-            site.crm(id, text).await
-        } else {
-            tokio::join!(site.crm(id, text), opening).0
-        };
-        retried.replayed();
+        tokio::time::sleep(pause).await;
+        site.crm(id, text).await.replayed();
         assert_eq!(site.delivered(text), 1);
     }
 }
 
 async fn the_answer_after_the_callers_deadline_is_kept_for_its_repeat(stores: Stores) {
     let site = Site::start(stores).await;
-    let gate = hold(&site);
+    // From now on there is a connection to the portal, and the call is sent long before its deadline.
+    site.crm(Uuid::new_v4(), "before").await.executed_now();
+    let gate = site.hold();
     let id = Uuid::new_v4();
-    let late = site.crm_within(id, "text", "300m").await;
-    gate.open();
+    let late = site.crm_within(id, "text", "2S").await;
     assert_eq!(late.reason(), "OUTCOME_UNKNOWN");
     assert_eq!(late.code(), Code::DeadlineExceeded);
     gate.open();
@@ -143,13 +123,16 @@ async fn the_answer_after_the_callers_deadline_is_kept_for_its_repeat(stores: St
 
 async fn a_call_whose_caller_leaves_the_queue_is_not_sent_and_its_id_is_free(stores: Stores) {
     let site = Site::start(stores).await;
-    let gate = hold(&site);
+    let gate = site.hold();
     let id = Uuid::new_v4();
     // Calls of one chat are sent one after the other.
     let leaving = async {
         site.requests_have_come(1).await;
-        let left = tokio::time::timeout(SOON, site.crm(id, "left")).await;
-        assert!(left.is_err(), "{left:?}");
+        tokio::select! {
+            told = site.crm(id, "left") => panic!("answered too soon: {told:?}"),
+            () = until_queued(site.admin, 1) => {}
+        }
+        until_queued(site.admin, 0).await;
         gate.open();
     };
     tokio::join!(site.crm(Uuid::new_v4(), "before"), leaving)
@@ -162,12 +145,16 @@ async fn a_call_whose_caller_leaves_the_queue_is_not_sent_and_its_id_is_free(sto
 
 async fn when_the_first_caller_leaves_the_queue_one_that_waits_with_it_goes_on(stores: Stores) {
     let site = Site::start(stores).await;
-    let gate = hold(&site);
+    let gate = site.hold();
     let id = Uuid::new_v4();
     let leaving = async {
         site.requests_have_come(1).await;
-        let left = tokio::time::timeout(SOON, site.crm(id, "text")).await;
-        assert!(left.is_err(), "{left:?}");
+        tokio::select! {
+            told = site.crm(id, "text") => panic!("answered too soon: {told:?}"),
+            // The one before, this one, and the one that stays.
+            () = until_in_progress(site.admin, 3) => {}
+        }
+        until_in_progress(site.admin, 2).await;
         gate.open();
     };
     let staying = async {
