@@ -79,7 +79,7 @@ pub struct Means {
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DispatchError {
+pub(crate) enum DispatchError {
     /// It was not sent.
     #[error(transparent)]
     NotAdmitted(#[from] NotAdmitted),
@@ -89,11 +89,11 @@ pub enum DispatchError {
 }
 
 /// How to return the response to a call.
-pub struct Delivery {
+pub(crate) struct Delivery {
     /// When the caller wants the response at the latest.
-    pub deadline: Instant,
+    pub(crate) deadline: Instant,
     /// Called when the portal may be executing the call, and when it is not after all.
-    pub note_sent: NoteSent,
+    pub(crate) note_sent: NoteSent,
 }
 
 /// When to retry if the process-wide queue is full.

@@ -14,12 +14,12 @@ pub mod dispatch {
 
     pub mod ledger {
         pub use crate::dispatch::ledger::{
-            Claim, Entered, Fingerprint, Key, Ledger, LedgerError, Recorded, Started,
+            Claim, Entered, Fingerprint, Key, Ledger, LedgerError, Recorded, Started, Unavailable,
         };
     }
 
     pub mod replica {
-        pub use crate::dispatch::replica::{Pace, Replica};
+        pub use crate::dispatch::replica::{HeartbeatConfig, Replica};
     }
 
     pub mod sharing {

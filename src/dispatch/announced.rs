@@ -18,7 +18,7 @@ type Line = (TenantId, Conversation);
 pub(super) struct Announcements(Mutex<HashMap<Line, Order>>);
 
 /// A call whose conversations are known. Later calls to them wait until it is queued or dropped.
-pub struct Announced {
+pub(crate) struct Announced {
     number: CallNumber,
     tenant: TenantId,
     conversations: Vec<Conversation>,

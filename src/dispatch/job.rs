@@ -84,20 +84,20 @@ pub(super) struct Tries {
 
 /// Where a call's time went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spent {
+pub(crate) struct Spent {
     /// Waiting for its turn.
-    pub waiting: Duration,
+    pub(crate) waiting: Duration,
     /// Waiting for the portal.
-    pub portal: Duration,
+    pub(crate) portal: Duration,
 }
 
 /// A call with a response of the portal.
 #[derive(Clone, Debug)]
-pub struct Delivered {
+pub(crate) struct Delivered {
     /// The response.
-    pub answer: Answer,
+    pub(crate) answer: Answer,
     /// Whether it is the response to an earlier attempt.
-    pub is_replayed: bool,
+    pub(crate) is_replayed: bool,
 }
 
 /// How a queued call ended.

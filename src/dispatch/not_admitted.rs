@@ -7,7 +7,7 @@ use pacing::Rejection;
 
 /// Why a call may not be sent now. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAdmitted {
+pub(crate) enum NotAdmitted {
     /// The portal's limits or the call's deadline do not allow it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
@@ -21,7 +21,7 @@ pub enum NotAdmitted {
 
 impl NotAdmitted {
     /// When a retry may succeed, if that is known.
-    pub fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Rejected(rejection) => rejection.retry_after(),
             Self::Access(_) | Self::Ledger(_) => None,
@@ -31,7 +31,7 @@ impl NotAdmitted {
 
 /// Why a call with an idempotency key is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LedgerFailure {
+pub(crate) enum LedgerFailure {
     /// The ledger cannot be read or written.
     #[error("the ledger does not respond")]
     Unavailable,

@@ -7,7 +7,7 @@ use bitrix24::{CallError, Outcome};
 
 /// Why a call that was sent failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
+pub(crate) enum SendError {
     /// The portal, or the connection to it.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -42,7 +42,7 @@ impl SendError {
     }
 
     /// Whether the call was executed.
-    pub fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Call(error) | Self::Later { refusal: error, .. } => error.outcome(),
             Self::Access(_) => Outcome::NotExecuted,
