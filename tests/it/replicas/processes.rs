@@ -52,8 +52,9 @@ async fn use_the_whole_budget(processes: usize, with_calls: usize) {
     panic!("the budget was not used up three times in a row");
 }
 
-/// False if the machine was too slow: the database did not answer in time, so that they had their
-/// parts only, or requests took longer to the portal than is reckoned with.
+/// False if the budget was not used up, or if the machine was too slow: the database did not
+/// answer in time and replicas had their shares only, or requests took longer to the portal than
+/// the account allows for.
 async fn load(stores: &Stores, processes: usize, with_calls: usize) -> bool {
     let real = Environment::of_process().get(FIGURES) == Some(Ok("real"));
     let (bucket, seconds, bar) = if real {
@@ -139,8 +140,7 @@ async fn without_the_database_processes_go_on_with_their_parts_and_lose_nothing(
         "{before} before, {alone} alone, {together} together again, {taken} taken, {refused} refused, {delivered} delivered"
     );
     tell(&told);
-    // One that takes longer than 50 ms to the portal, as happens on a busy machine, finds the
-    // bucket full, and is sent again.
+    // One that takes longer than 50 ms to the portal, as happens on a busy machine, finds the bucket full, and is sent again.
     assert!(refused <= 2, "{told}");
     // Of 40 that drain in that time.
     assert!(alone >= 25, "{told}");
