@@ -63,9 +63,7 @@ pub enum AppError {
     /// A port cannot be listened on.
     #[error("cannot listen on {address} ({setting})")]
     Listen {
-        /// The setting.
         setting: &'static str,
-        /// Its address.
         address: SocketAddr,
         /// Why.
         source: io::Error,

@@ -11,7 +11,6 @@ use crate::telemetry::AUDIT;
 pub(crate) enum Actor<'a> {
     /// A caller of the tenant service, by its name in the settings.
     Caller(&'a str),
-    /// The tenants file.
     TenantsFile,
     /// The portal's administrator, through this application.
     Portal(&'a str),

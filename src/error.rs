@@ -60,7 +60,6 @@ pub(crate) enum Error {
     /// Bitrix24 refused the call, and the time of a useful retry is known.
     #[error("{refusal}")]
     Later {
-        /// The refusal.
         refusal: CallError,
         /// How long to wait.
         retry_after: Duration,

@@ -120,7 +120,6 @@ pub struct Metrics {
     dispatch: DispatchInstruments,
 }
 
-/// How a call ended.
 #[derive(Clone, Copy, Debug)]
 pub struct EndedCall<'a> {
     /// The full name of the operation, `package.Service/Method`.

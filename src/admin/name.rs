@@ -6,7 +6,6 @@ use bitrix24::{InvalidTenantId, TenantId};
 /// What stands before the id.
 const COLLECTION: &str = "tenants/";
 
-/// The name of a tenant.
 pub(super) fn of(id: &TenantId) -> String {
     format!("{COLLECTION}{id}")
 }

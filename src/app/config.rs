@@ -52,9 +52,7 @@ pub struct Config {
     pub ledger: LedgerSettings,
     /// Limits of requests.
     pub rules: Rules,
-    /// The log.
     pub log: LogSettings,
-    /// Traces.
     pub traces: TraceSettings,
     effective: Vec<Effective>,
 }

@@ -4,7 +4,6 @@ use std::fmt;
 
 use store::key_text;
 
-/// The prefix of API keys.
 pub(super) const PREFIX: &str = "b24f";
 
 /// A well-formed key from a caller. [`Callers`](super::Callers) decides whether it is known.

@@ -16,7 +16,6 @@ pub enum Auth {
     DangerousNone,
 }
 
-/// One of `auth.callers`.
 #[derive(Clone, Debug)]
 pub struct ConfiguredCaller {
     /// The caller's name in logs.

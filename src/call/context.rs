@@ -42,7 +42,6 @@ pub(crate) struct Notes {
 /// Whether a call may have changed something outside of the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// It has not.
     #[default]
     NotStarted,
     /// The portal may be executing it.

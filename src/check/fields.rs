@@ -40,12 +40,14 @@ impl Check {
 
     /// The id of a tenant, required.
     pub(crate) fn tenant_id(&mut self, path: Path<'_>, value: &str) -> Option<TenantId> {
-        TenantId::parse(value)
-            .map_err(|error| match error {
-                InvalidTenantId::Empty => self.wrong(path, "REQUIRED", "is required; it is empty"),
-                error => self.wrong(path, "TENANT_ID", error.to_string()),
-            })
-            .ok()
+        match TenantId::parse(value) {
+            Ok(id) => return Some(id),
+            Err(InvalidTenantId::Empty) => {
+                self.wrong(path, "REQUIRED", "is required; it is empty");
+            }
+            Err(error) => self.wrong(path, "TENANT_ID", error.to_string()),
+        }
+        None
     }
 
     /// A message field that must be set.

@@ -13,7 +13,6 @@ use pacing::{
     RequestOutcome, SchedulingInfo, SentAs, TenantKey, Waiting,
 };
 
-/// The driver of one portal.
 pub(super) struct PortalDriver {
     name: String,
     state: Mutex<State>,

@@ -103,9 +103,7 @@ pub(crate) struct Delivered {
 /// How a queued call ended.
 #[derive(Debug)]
 pub(super) enum CallOutcome {
-    /// It was sent.
     Sent(Result<Delivered, SendError>, Spent),
-    /// It was not sent.
     NotSent(NotAdmitted, Spent),
     /// Its portal has moved: it must be sent there.
     Moved(Box<Job>),

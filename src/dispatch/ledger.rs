@@ -60,7 +60,6 @@ const LONGEST_WAIT: Duration = Duration::from_millis(400);
 pub struct Key {
     /// The tenant that the key belongs to.
     pub tenant: TenantId,
-    /// The idempotency key.
     pub idempotency_key: Uuid,
     /// The fingerprint of its request.
     pub fingerprint: Fingerprint,

@@ -21,7 +21,6 @@ pub(crate) enum Actor {
     Bitrix24Support,
     /// The cause passes with time.
     Time,
-    /// The developers of this service.
     ServiceDeveloper,
 }
 
@@ -40,7 +39,6 @@ pub(crate) enum Retry {
     MayDuplicate,
 }
 
-/// One reason.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReasonRow {
     pub(crate) reason: Reason,
@@ -63,7 +61,6 @@ pub(crate) struct ReasonRow {
     pub(crate) help: Option<&'static str>,
 }
 
-/// The row of a reason.
 pub(crate) fn row(reason: Reason) -> &'static ReasonRow {
     const UNSPECIFIED: &ReasonRow = &ReasonRow {
         reason: Reason::Unspecified,

@@ -3,7 +3,6 @@
 /// A metric, for docs/metrics.md.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
-    /// The name at `/metrics`.
     pub name: &'static str,
     /// The type of Prometheus.
     pub kind: &'static str,

@@ -50,7 +50,6 @@ pub(super) struct Connections<S> {
     arrived: Arc<AtomicU64>,
 }
 
-/// One connection.
 struct Connection<S> {
     calls: CallService<S>,
     in_order: &'static str,

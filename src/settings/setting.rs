@@ -37,7 +37,6 @@ pub struct Effective {
 pub enum Origin {
     /// Neither file nor environment gives one.
     Default,
-    /// The settings file.
     File,
     /// An environment variable.
     Environment,

@@ -30,7 +30,6 @@ pub(crate) struct TenantsFile {
     pub(crate) tenants: Vec<StoredTenant>,
     /// Names of the environment variables with secrets.
     pub(crate) variables: BTreeSet<String>,
-    /// All errors of the file.
     pub(crate) errors: SettingErrors,
 }
 

@@ -102,7 +102,6 @@ pub struct TenantSettings {
 pub struct ListedTenants {
     /// Reads the file again.
     pub source: TenantsSource,
-    /// The tenants in it.
     pub tenants: Vec<StoredTenant>,
 }
 

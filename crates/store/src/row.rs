@@ -58,6 +58,7 @@ macro_rules! row {
                 concat!(stringify!($first), $(", ", stringify!($column)),+)
             };
         }
+        pub(crate) use columns;
     };
 }
 
@@ -102,7 +103,7 @@ macro_rules! values {
     };
 }
 
-pub(crate) use {columns, values};
+pub(crate) use values;
 
 /// The columns that only the store decides.
 #[derive(Clone, Copy)]

@@ -103,7 +103,7 @@ fn everything_but_tenants_and_callers_has_a_default() {
     assert_eq!(config.transport.idle_connection, Duration::from_secs(30));
     assert_eq!(config.dispatch, Options::default());
     assert_eq!(config.ledger.lifetime, Duration::from_secs(24 * 60 * 60));
-    assert_eq!(config.rules.strict_names, true);
+    assert!(config.rules.strict_names);
     assert_eq!(config.rules.maximum_messages, 100);
     assert_eq!(config.rules.maximum_text_characters, 20_000);
     assert_eq!(config.rules.maximum_attachment_bytes, 30_720);

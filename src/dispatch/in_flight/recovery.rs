@@ -35,7 +35,6 @@ pub(super) struct Recovery {
 
 /// What to change before a retry.
 enum Repair {
-    /// Refresh the token.
     RefreshToken,
     /// Use the token that replaced the unknown one.
     NewerToken,

@@ -12,7 +12,6 @@ use bitrix24::{Method, Parameters};
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Of a method with its parameters.
     pub fn of(method: Method, parameters: &Parameters) -> Self {
         let mut hash = Sha256::new();
         hash.update(method.name());

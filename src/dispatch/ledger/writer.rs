@@ -24,7 +24,6 @@ const RETRIED: usize = 64;
 /// How long to wait after a failed write.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A write.
 #[derive(Debug)]
 pub(super) enum Write {
     /// Calls that are about to be sent.

@@ -5,7 +5,21 @@ pub(crate) mod proxy;
 pub(crate) mod stores;
 
 use secrecy::{ExposeSecret, SecretString};
-use store::{StoredCredentials, StoredTenant};
+use store::{Keyring, Store, StoredCredentials, StoredTenant};
+
+use self::stores::Stores;
+
+impl Stores {
+    /// Another replica's view of the same data; on SQLite, where there is no other, the service's
+    /// own.
+    pub(crate) async fn replica(&self, store: &Store, keyring: &Keyring) -> Store {
+        if self.is_shared() {
+            self.open(keyring).await
+        } else {
+            store.clone()
+        }
+    }
+}
 
 /// All of a tenant including its secrets, to compare two tenants.
 pub(crate) fn everything(tenant: &StoredTenant) -> String {

@@ -156,16 +156,6 @@ impl Stores {
         Store::open(&url, keyring.clone(), access).await
     }
 
-    /// Another replica's view of the same data; on SQLite, where there is no other, the service's
-    /// own.
-    pub(crate) async fn replica(&self, store: &Store, keyring: &Keyring) -> Store {
-        if self.is_shared() {
-            self.open(keyring).await
-        } else {
-            store.clone()
-        }
-    }
-
     /// Runs a statement past the store, and returns how many rows it touched.
     pub(crate) async fn execute(&self, statement: &str) -> u64 {
         let query = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
