@@ -1,11 +1,12 @@
 //! Management of tenants: the implementation of `openlines.tenants.v1.TenantService`.
 //!
-//! A call goes through proofs like one that sends: a [`Caller`](crate::auth::Caller) becomes a `Manager`, the manager
-//! and a tenant's name become `Managed`, and only with that the store is asked. What a request enters is checked field
-//! by field (`entered`), narrowed to the fields that it is about (`selection`), and applied to the stored tenant inside
-//! the store's compare-and-set (`change`), so that two changes at once cannot mix.
+//! A call goes through proofs like one that sends: a [`Caller`](crate::auth::Caller) becomes a
+//! `Manager`, the manager and a tenant's name become `Managed`, which every access to the store
+//! needs. The fields of a request are checked (`entered`), narrowed to those of the mask
+//! (`selection`), and applied to the stored tenant inside the store's compare-and-set (`change`), so
+//! two concurrent changes cannot mix.
 //!
-//! No secret leaves: `view` makes the answers, and it has no field to put one into.
+//! Secrets are write-only: `view` makes the responses and has no field for one.
 
 mod asked;
 mod change;

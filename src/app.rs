@@ -38,8 +38,8 @@ use crate::tenant::{
 use bitrix24::{Client, Policy, TransportOptions, TransportUnusable};
 use store::{OpenError, Store, StoreError};
 
-/// How long refreshes that nobody waits for, and installations that were taken, may go on when the service stops, beside what an
-/// authorization server may take to answer twice. What they have bought must be stored.
+/// How long running refreshes and accepted installations may go on during a shutdown, beyond two
+/// timeouts of the authorization server: new tokens must be stored.
 const LAST_TASKS: Duration = Duration::from_secs(8);
 
 /// Why the service could not run.
@@ -217,7 +217,8 @@ fn services(open_lines: OpenLines, tenants: Tenants, maximum_request_bytes: usiz
     }
 }
 
-/// Opens the store, takes the tenants file over, and keeps both and the directory up to date in the background.
+/// Opens the store, applies the tenants file, and keeps both and the directory up to date in the
+/// background.
 async fn open_tenants(
     settings: StoreSettings,
     (file, maximum_cached): (Option<ListedTenants>, u64),

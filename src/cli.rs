@@ -100,7 +100,8 @@ fn in_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), 
     Runtime::new()?.block_on(command)
 }
 
-/// Completes on SIGTERM and on Ctrl-C. Neither ends the process from this call on, also before the first poll.
+/// Completes on SIGTERM and on Ctrl-C. From this call on neither ends the process, even before the
+/// first poll.
 fn stop_signal() -> impl Future<Output = ()> {
     let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     let [terminate, interrupt] = signals.map(async |signal| match signal {

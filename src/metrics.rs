@@ -1,7 +1,7 @@
-//! What is counted and measured. docs/metrics.md lists it, and a test keeps the two equal.
+//! The metrics. docs/metrics.md lists them, and a test keeps the two equal.
 //!
-//! No tenant is a label: there may be 100,000. Names and attributes follow OpenTelemetry's conventions for RPC and HTTP where they have
-//! one.
+//! A tenant is never a label: there may be 100,000. Names and attributes follow OpenTelemetry's
+//! conventions for RPC and HTTP where they exist.
 
 mod dispatch;
 mod table;
@@ -110,7 +110,7 @@ pub struct Metrics {
     installations: Counter<u64>,
     token_refreshes: Counter<u64>,
     token_refresh_duration: Histogram<f64>,
-    token_answers_lost: Counter<u64>,
+    token_responses_lost: Counter<u64>,
     token_store_failures: Counter<u64>,
     portal_moves: Counter<u64>,
     tenant_loads: Counter<u64>,
@@ -170,7 +170,7 @@ impl Metrics {
                 "openlines.token_refresh.duration",
                 &CALL_SECONDS,
             ),
-            token_answers_lost: meter.u64_counter("openlines.token_responses_lost").build(),
+            token_responses_lost: meter.u64_counter("openlines.token_responses_lost").build(),
             token_store_failures: meter.u64_counter("openlines.token_store_failures").build(),
             portal_moves: meter.u64_counter("openlines.portal_moves").build(),
             tenant_loads: meter.u64_counter("openlines.tenant_loads").build(),
@@ -188,7 +188,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Shows the counters that alerts watch from the start: what appears with its first count has no rate.
+    /// Shows the counters of alerts from the start: a series that begins with 1 has no rate.
     fn begin_at_zero(&self) {
         for result in ["created", "busy", "gave_up"] {
             let attributes = [
@@ -207,7 +207,7 @@ impl Metrics {
         for end in ["loaded", "absent", "failed"] {
             self.tenant_loads.add(0, &[KeyValue::new("end", end)]);
         }
-        self.token_answers_lost.add(0, &[]);
+        self.token_responses_lost.add(0, &[]);
         self.token_store_failures.add(0, &[]);
         self.tenants_unlisted.record(0, &[]);
         self.dispatch.begin_at_zero();
@@ -280,7 +280,7 @@ impl Metrics {
 
     /// Counts an answer of an authorization server that was lost.
     pub fn token_answer_lost(&self) {
-        self.token_answers_lost.add(1, &[]);
+        self.token_responses_lost.add(1, &[]);
     }
 
     /// Counts a failed attempt to store a new pair of tokens.

@@ -1,6 +1,6 @@
 //! The three operations: one file for each, and their common shape.
 //!
-//! A request that breaks no rule becomes a [`Call`](crate::check::Call); the dispatcher sends it; the
+//! A request without violations becomes a [`Call`](crate::check::Call); the dispatcher sends it; the
 //! answer becomes the response.
 
 mod attachment;

@@ -15,18 +15,18 @@ pub(super) struct Change {
     pub(super) entered: Entered,
 }
 
-/// The fields that a change gave another value, and every secret that was entered, be it the old one or not.
+/// The fields with a new value, and every secret in the request, also an unchanged one.
 pub(super) type Changed = Vec<&'static str>;
 
 impl Change {
-    /// Applies the change, and judges the fields together that it is about.
+    /// Applies the change, and checks the changed fields together.
     ///
-    /// The credentials of a tenant whose other fields are changed are not judged: that the settings have lost its
-    /// application must not keep anybody from renaming it.
+    /// Unchanged credentials are not checked: a tenant whose application is missing in the settings
+    /// can still be renamed.
     ///
     /// # Errors
     ///
-    /// What is wrong with the tenant as it would be. It is half changed then, and must be thrown away.
+    /// The violations of the changed tenant, which is incomplete then and must be discarded.
     pub(super) fn apply(
         &self,
         tenant: &mut StoredTenant,
@@ -315,7 +315,8 @@ impl Applying<'_> {
         }
     }
 
-    /// A secret that was entered counts as changed even if it is the stored one: whoever enters it says that it is good.
+    /// A secret in the request counts as changed even if it equals the stored one: the caller
+    /// declares it valid.
     fn set_secret(
         &mut self,
         field: Field,

@@ -3,7 +3,7 @@
 use crate::error::Administration;
 use store::StoredTenant;
 
-/// The etag of a tenant as it is. A tenant that was deleted and created again has others than the first one.
+/// The current etag of a tenant. A tenant that is deleted and created again has new ones.
 pub(super) fn of(tenant: &StoredTenant) -> String {
     format!(
         "{:x}-{:x}",
@@ -12,7 +12,7 @@ pub(super) fn of(tenant: &StoredTenant) -> String {
     )
 }
 
-/// Whether a change that was made from the version `etag` may be applied; an empty one fits every version.
+/// Whether a change of the version `etag` may be applied; an empty one matches every version.
 pub(super) fn check(etag: &str, tenant: &StoredTenant) -> Result<(), Administration> {
     if etag.is_empty() || etag == of(tenant) {
         Ok(())

@@ -16,7 +16,7 @@ use crate::error::Error;
 use bitrix24::TenantId;
 use store::{StoreError, StoredTenant, UnreadableTenant};
 
-/// Most tenants that are read for one page. A filter that few tenants pass must not make a page as dear as the whole list.
+/// Most tenants that are read for one page, so that a filter with few matches does not read them all.
 const LOOKED_AT: usize = 2000;
 /// Tenants that are read at once.
 const AT_ONCE: usize = 500;
@@ -121,7 +121,7 @@ impl Tenants {
         }
     }
 
-    /// The same for a caller that was granted these tenants only: they are fewer than all, and some may not exist.
+    /// The same for a caller with grants for these tenants only, of which some may not exist.
     async fn granted_rows(
         &self,
         granted: &BTreeSet<TenantId>,

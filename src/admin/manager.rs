@@ -37,7 +37,7 @@ impl Manager {
         self.0.grants()
     }
 
-    /// Whether the tenant is the caller's to manage is judged before anybody looks whether it exists.
+    /// Checks the caller's grant before the tenant's existence.
     pub(super) fn manage(&self, id: TenantId, context: &CallContext) -> Result<Managed, Error> {
         if !self.0.may_act_for(&id) {
             return Err(ResolveError::NotPermitted.into());

@@ -14,7 +14,8 @@ const MAXIMUM_SIZE: usize = 1000;
 
 /// What a token begins with: a token of another form can be told from this one.
 const VERSION: u8 = 1;
-/// How much of the filters' hash a token has, in bytes. It tells mistakes, not attacks: a token grants nothing.
+/// The part of the filters' hash in a token, in bytes. It detects mistakes, not attacks: a token
+/// grants nothing.
 const HASH_BYTES: usize = 8;
 
 /// The number of tenants on a page.
@@ -63,7 +64,7 @@ pub(super) fn token(last: &TenantId, filters: Filters<'_>) -> String {
         })
 }
 
-/// The tenant that the page begins behind. `None` for the first page, and with a violation for a token that is none.
+/// The tenant before the page. `None` for the first page, and with a violation for an invalid token.
 pub(super) fn read(
     token: &str,
     filters: Filters<'_>,

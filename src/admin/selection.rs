@@ -28,7 +28,7 @@ pub(super) enum Field {
 /// How a field came to be selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum How {
-    /// As part of a message that is replaced as a whole. Secrets that are empty in the request are kept.
+    /// As part of a message that is replaced as a whole. Secrets that the request leaves empty stay.
     Within,
     /// By itself. If it is empty in the request it is emptied.
     Named,
@@ -50,8 +50,7 @@ const APPLICATION: [Field; 7] = [
     Field::RefreshToken,
 ];
 
-/// Paths that a mask may name and that are ignored: output only fields, the name that says which tenant, and the version
-/// that a change was made from.
+/// Paths that a mask may name and that are ignored: output only fields, the name, and the etag.
 const IGNORED: [&str; 19] = [
     "name",
     "etag",
@@ -115,7 +114,7 @@ impl Selection {
         all
     }
 
-    /// The fields that a change is about: those of the mask, or without one those that are not empty.
+    /// The fields of a change: those of the mask, or without one those that are not empty.
     pub(super) fn of(
         mask: Option<&FieldMask>,
         tenant: &Tenant,

@@ -130,12 +130,12 @@ impl Tenants {
     }
 }
 
-/// What a caller is told when the store could not read.
+/// The error of a failed read from the store.
 pub(super) fn unread(error: StoreError) -> Error {
     failed(error, Outcome::NotExecuted)
 }
 
-/// What a caller is told when the store could not write. That the answer is missing does not mean that nothing was done.
+/// The error of a failed write to the store, which may have been executed.
 pub(super) fn unwritten(error: StoreError) -> Error {
     failed(error, Outcome::Unknown)
 }

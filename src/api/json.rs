@@ -22,7 +22,7 @@ pub fn of_message<M: Message + Name>(message: &M) -> Result<String, NotShown> {
     pretty(&M::full_name(), message.encode_to_vec().into())
 }
 
-/// The `google.rpc.Status` that a failing status carries, indented. Its details are shown as what they are.
+/// The `google.rpc.Status` of a failing status, indented, with its details decoded.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The `Debug` forms of messages that carry secrets: they show which secrets there are, and none of them.
+//! The `Debug` forms of messages with secrets: they show which secrets are set, and no value.
 
 use std::fmt;
 

@@ -1,9 +1,10 @@
-//! Who came first.
+//! The order in which calls arrived.
 //!
-//! The calls of a connection are worked on side by side, so a later one may be through with its checks, its tenant or its idempotency key
-//! before an earlier one. Before a call enters its queue it waits for those before it that write to the same conversation, in two steps:
-//! until all earlier calls of its [connection](Arrival) have been read, so that it is known whom they write to; and until those of its
-//! own conversations are in the queue or have ended, which the dispatcher keeps count of. Calls to other conversations are not waited for.
+//! The calls of a connection run concurrently, so a later one may pass its checks, its tenant or its
+//! idempotency key before an earlier one. Before a call enters its queue it waits for earlier calls
+//! to the same conversation, in two steps: until all earlier calls of its [connection](Arrival) are
+//! read, so their conversations are known; and until those of its own conversations are queued or
+//! have ended, which the dispatcher counts. It does not wait for calls to other conversations.
 
 mod arrival;
 
@@ -13,51 +14,50 @@ use tokio::sync::oneshot;
 
 pub(crate) use self::arrival::{Arrival, Arrivals};
 
-/// Numbers that are on their way to the same place. Each may wait until no smaller one is.
+/// Numbers that are pending. Each may wait until no smaller one is.
 #[derive(Debug, Default)]
 pub(crate) struct Order {
-    on_their_way: BTreeSet<u128>,
+    pending: BTreeSet<u128>,
     waiting: BTreeMap<u128, oneshot::Sender<()>>,
 }
 
 impl Order {
     pub(crate) fn enter(&mut self, number: u128) {
-        self.on_their_way.insert(number);
+        self.pending.insert(number);
     }
 
-    /// The number is there, or never will be. It may be told more than once.
+    /// The number is not pending any more. May be called more than once.
     pub(crate) fn leave(&mut self, number: u128) {
-        if self.on_their_way.remove(&number) {
+        if self.pending.remove(&number) {
             self.waiting.remove(&number);
             self.release();
         }
     }
 
-    /// Completes when no smaller number is on its way; `None` if none is.
+    /// Completes when no smaller number is pending; `None` if none is.
     pub(crate) fn turn(&mut self, number: u128) -> Option<oneshot::Receiver<()>> {
-        self.on_their_way.range(..number).next()?;
+        self.pending.range(..number).next()?;
         let (release, turn) = oneshot::channel();
         self.waiting.insert(number, release);
         Some(turn)
     }
 
-    /// Nobody waits for smaller numbers any more.
+    /// Stops waiting for smaller numbers.
     pub(crate) fn give_up_before(&mut self, number: u128) {
-        self.on_their_way = self.on_their_way.split_off(&number);
+        self.pending = self.pending.split_off(&number);
         self.release();
     }
 
-    /// Whether nothing is on its way.
     pub(crate) fn is_empty(&self) -> bool {
-        self.on_their_way.is_empty()
+        self.pending.is_empty()
     }
 
     fn release(&mut self) {
-        let first = self.on_their_way.first().copied();
+        let first = self.pending.first().copied();
         while let Some(next) = self.waiting.first_entry()
             && first.is_none_or(|first| *next.key() <= first)
         {
-            // Who does not wait any more needs no turn.
+            // The receiver may have stopped waiting.
             let _ = next.remove().send(());
         }
     }
@@ -95,13 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn who_is_given_up_is_not_waited_for_even_if_it_comes() {
+    fn a_number_that_was_given_up_is_not_waited_for() {
         let mut order = Order::default();
         (1..=3).for_each(|number| order.enter(number));
         let mut second = order.turn(2).unwrap();
         order.give_up_before(2);
         assert!(is_turn(&mut second));
         order.leave(1);
-        assert!(order.turn(3).is_some(), "the second is still on its way");
+        assert!(order.turn(3).is_some(), "the second is still pending");
     }
 }

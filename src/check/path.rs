@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A path. It is built on the stack while a request is walked and becomes a text only when something is wrong.
+/// A path, built on the stack while a request is walked. Only a violation makes it a text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path<'a> {
     parent: Option<&'a Path<'a>>,

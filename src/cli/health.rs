@@ -1,4 +1,4 @@
-//! `openlines health`: asks a running service how it is, for `helm test` and for people without grpcurl.
+//! `openlines health`: checks the health of a running service, for `helm test` and for operators.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     /// The gRPC service to ask about; without it, the process as a whole.
     #[arg(long, value_name = "SERVICE", default_value = "")]
     service: String,
-    /// Certificates in PEM that the service's own is checked with. With it the question is asked over TLS.
+    /// CA certificates in PEM that the service's own is checked with. Turns on TLS.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `openlines tenants`: manages the tenants of a running service, as any caller of its tenant service could.
+//! `openlines tenants`: manages the tenants of a running service, as a client of its TenantService.
 
 mod connection;
 mod entry;
@@ -100,7 +100,7 @@ struct Named {
 
 #[derive(Debug, Args)]
 struct Version {
-    /// The version that is meant, as `get` shows it. If the tenant was changed since, nothing is done.
+    /// The version to change, as `get` shows it. If the tenant has changed since, nothing is done.
     #[arg(long, value_name = "ETAG", default_value = "")]
     etag: String,
 }

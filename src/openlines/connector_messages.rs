@@ -24,17 +24,17 @@ use bitrix24::{Answer, Method, NotAnObject, Parameters};
 
 pub(super) struct SendConnectorMessages;
 
-/// The longest identifier or name, in characters. Ours: Bitrix24 documents none, and these are keys and titles.
+/// The longest identifier or name, in characters. Ours: Bitrix24 documents none.
 const ID_CHARACTERS: usize = 255;
 /// The longest first or last name, in characters. Source: method page `imconnector.send.messages`.
 const NAME_CHARACTERS: usize = 25;
-/// The longest email address, in characters. Source: RFC 5321, section 4.5.3.1.3, less the brackets.
+/// The longest email address, in characters. Source: RFC 5321, section 4.5.3.1.3, without brackets.
 const EMAIL_CHARACTERS: usize = 254;
-/// The longest phone number, in characters. Ours: twice what an international number with extension needs.
+/// The longest phone number, in characters. Ours: twice an international number with extension.
 const PHONE_CHARACTERS: usize = 64;
 /// The largest number of files of one message. Ours: Bitrix24 documents none.
 const FILES: usize = 100;
-/// A second has so many nanoseconds.
+/// In one second.
 const NANOSECONDS: i32 = 1_000_000_000;
 /// The last second of the year 9999, the end of `Timestamp`.
 const LAST_SECOND: i64 = 253_402_300_799;
@@ -48,8 +48,9 @@ impl Operation for SendConnectorMessages {
     const METHOD: Method = Method::SendConnectorMessages;
 
     fn conversations(request: &Self::Request) -> Vec<Conversation> {
-        // Bitrix24 keeps the connector in lower case. It makes one chat of each external user, or of each external chat if the
-        // connector was registered so (`CHAT_GROUP`), and the request does not tell which: keep the order of both.
+        // Bitrix24 keeps the connector in lower case. It makes one chat for each external user, or
+        // for each external chat if the connector is registered so (`CHAT_GROUP`). The request does
+        // not tell which, so the order of both is kept.
         let connector = request.connector_id.to_lowercase();
         let of = |kind: &'static str, id: &str| {
             Conversation::of(&(kind, connector.as_str(), request.line_id, id))

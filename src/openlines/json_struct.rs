@@ -11,7 +11,7 @@ const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NotFinite;
 
-/// The JSON form of a struct. Whole numbers become integers: Bitrix24 takes `5.0` for something else than `5`.
+/// The JSON form of a struct. Whole numbers become integers: to Bitrix24 `5.0` is not `5`.
 pub(super) fn to_json(source: &Struct) -> Result<Value, NotFinite> {
     let entries = source
         .fields

@@ -1,6 +1,8 @@
-//! `KEYBOARD`: the check of a keyboard, typed or as Bitrix24's own JSON, and its form under Bitrix24's names.
+//! `KEYBOARD`: the check of a keyboard, typed or as Bitrix24's own JSON, and its form under Bitrix24's
+//! names.
 //!
-//! Source: page "message keyboards"; method page `imopenlines.network.message.add` for the rule on links.
+//! Source: page "message keyboards"; method page `imopenlines.network.message.add` for the rule on
+//! links.
 
 use serde_json::Value;
 

@@ -5,7 +5,7 @@ use prost_types::{Duration, Timestamp};
 use crate::api::openlines::v1::{CallTiming, OperatingBudget};
 use bitrix24::Time;
 
-/// Seconds beyond this are no plausible time or duration and are left out: 31 December 9999, the end of `Timestamp`.
+/// 31 December 9999, the end of `Timestamp`. Larger times and durations are left out.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
 pub(super) fn timing(time: &Time) -> CallTiming {

@@ -254,7 +254,7 @@ async fn a_call_under_way_ends_well_when_the_process_is_told_to_stop() {
     call.await.unwrap().expect("the call under way ends well");
     let (status, log) = bench.process.ended().await;
     assert_eq!(status.code(), Some(0), "{log}");
-    assert!(log.contains("stopped: every call has ended"), "{log}");
+    assert!(log.contains("shut down: every call has ended"), "{log}");
     assert_eq!(bench.sandbox.record().times_delivered("under way"), 1);
 }
 

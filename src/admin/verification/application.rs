@@ -1,4 +1,4 @@
-//! The trial of an application's access: the authorization server is asked whose the access token is.
+//! The trial of an application's access: the authorization server says whose the access token is.
 
 use secrecy::SecretString;
 
@@ -56,8 +56,8 @@ impl Trial<'_> {
         }
     }
 
-    /// The token that is tried: that of the next call, refreshed if it has expired. For a tenant that no calls are made for,
-    /// because it is disabled, nothing is refreshed.
+    /// The token that the next call would use, refreshed if it has expired. The token of a disabled
+    /// tenant is not refreshed.
     async fn access_token(
         &self,
         application: &StoredApplication,
@@ -75,14 +75,14 @@ impl Trial<'_> {
                 Credential::Application { access_token } => Some(access_token.clone()),
                 Credential::Webhook { .. } => None,
             }),
-            // What cannot be refreshed may still be tried: only the server knows whether it has really expired.
+            // Only the server knows whether the token has really expired.
             Err(AccessError::NotRefreshable) => Ok(application.access_token.clone()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Compares what the authorization server says of the token with what is stored. What either does not know cannot
-    /// disagree.
+    /// Compares the server's information on the token with the stored tenant. A value that either
+    /// lacks does not disagree.
     fn compare(
         &self,
         who: &str,

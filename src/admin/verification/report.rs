@@ -81,7 +81,7 @@ impl Report {
 
     /// Notes permissions that are missing, if anything is known of the permissions.
     ///
-    /// Source: the method pages name `imopenlines`; the list of permissions has `imconnector` besides.
+    /// Source: the method pages name `imopenlines`; the list of permissions also has `imconnector`.
     pub(super) fn require_scopes(&mut self, field: &str, required: &[&str]) {
         if self.scopes.is_empty() {
             return;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Order;
 
-/// How long the later calls of a connection wait for one whose request does not arrive whole.
+/// How long later calls of a connection wait for one whose request is incomplete.
 const STALLED: Duration = Duration::from_millis(100);
 
 /// The calls of one connection that have not been read.
@@ -18,11 +18,12 @@ pub(crate) struct Arrivals {
     arrived: Arc<AtomicU64>,
 }
 
-/// One call's place in the order in which the calls of its connection arrived. Dropped, it is not waited for any more.
+/// A call's place in the order in which the calls of its connection arrived. Dropping it releases
+/// the later ones.
 #[derive(Clone)]
-pub(crate) struct Arrival(Arc<Place>);
+pub(crate) struct Arrival(Arc<Slot>);
 
-struct Place {
+struct Slot {
     number: u64,
     unread: Arc<Mutex<Order>>,
 }
@@ -42,7 +43,7 @@ impl Arrivals {
         let number = self.arrived.fetch_add(1, Ordering::Relaxed);
         unread.enter(number.into());
         drop(unread);
-        Arrival(Arc::new(Place {
+        Arrival(Arc::new(Slot {
             number,
             unread: Arc::clone(&self.unread),
         }))
@@ -55,7 +56,7 @@ impl Arrival {
         self.0.number
     }
 
-    /// The request has been read, and it is known to whom it writes.
+    /// Notes that the request has been read, so its conversations are known.
     pub(crate) fn note_read(&self) {
         self.0.leave();
     }
@@ -72,13 +73,13 @@ impl Arrival {
     }
 }
 
-impl Place {
+impl Slot {
     fn leave(&self) {
         lock(&self.unread).leave(self.number.into());
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.leave();
     }

@@ -34,7 +34,8 @@ pub(super) struct Connection {
         default_value = "http://127.0.0.1:50051"
     )]
     address: String,
-    /// A file with your API key, `-` for standard input. Without it, the environment variable OPENLINES_API_KEY holds the key.
+    /// A file with your API key, or `-` for standard input. Default: the environment variable
+    /// OPENLINES_API_KEY.
     #[arg(long, global = true, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
     /// Certificates in PEM that the service's own is checked with, in place of the system's.

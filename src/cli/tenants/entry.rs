@@ -21,7 +21,7 @@ pub(super) struct Entry {
     /// The portal's host name, like example.bitrix24.com.
     #[arg(long, value_name = "HOST")]
     portal: Option<String>,
-    /// How many requests the portal takes: standard, enterprise, unlimited, or BURST/PER_SECOND like 100/3.
+    /// The portal's rate limit: standard, enterprise, unlimited, or BURST/PER_SECOND like 100/3.
     #[arg(long, value_name = "PLAN", value_parser = plan::parse)]
     plan: Option<Plan>,
     /// Webhook: the user in whose name it acts.

@@ -3,7 +3,8 @@
 use crate::api::openlines::tenants::v1::plan::{Kind, Limit};
 use crate::api::openlines::tenants::v1::{Intensity, Plan};
 
-/// Reads `standard`, `enterprise`, `unlimited`, or figures like `100/3`. Whether the figures may be is the service's to say.
+/// Reads `standard`, `enterprise`, `unlimited`, or figures like `100/3`, whose range the service
+/// checks.
 pub(super) fn parse(text: &str) -> Result<Plan, String> {
     let limit = match text {
         "standard" => Limit::Kind(Kind::Standard.into()),

@@ -12,8 +12,8 @@ const LARGEST: u64 = 64 * 1024;
 /// Whether standard input has been read: it can give one secret only.
 static STANDARD_INPUT_IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Reads the secret in a file, or behind `-` on standard input. Line ends behind it do not count, because most editors
-/// write one.
+/// Reads the secret in a file, or for `-` on standard input. Trailing line ends do not count: most
+/// editors write one.
 pub(super) fn read(option: &str, file: &Path) -> Result<String, Usage> {
     let text = if file == Path::new("-") {
         if STANDARD_INPUT_IS_TAKEN.swap(true, Ordering::Relaxed) {

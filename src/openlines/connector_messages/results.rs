@@ -1,7 +1,7 @@
-//! What became of each message, out of the answer of `imconnector.send.messages`.
+//! The result of each message, from the answer of `imconnector.send.messages`.
 //!
-//! Both generations of the answer are read, and PHP's loose values. A message whose result is not there, or belongs to
-//! another message, has an unknown outcome: nothing is guessed.
+//! Both generations of the answer are read, and PHP's loose values. A message whose result is
+//! missing, or belongs to another message, has an unknown outcome: results are never guessed.
 
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ use bitrix24::{Answer, loose};
 ///
 /// # Errors
 ///
-/// [`Error::ResultMissing`] if the answer judges the call as a whole and says that it failed, without saying of what.
+/// [`Error::ResultMissing`] if the answer has no list of results.
 pub(super) fn of(
     answer: &Answer,
     request: &SendConnectorMessagesRequest,
