@@ -13,6 +13,8 @@ mod network_message;
 mod operation;
 mod service;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod timing;
 
 pub use self::service::OpenLines;

@@ -24,7 +24,7 @@ use crate::dispatch::{Delivery, Dispatcher};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::tenant::{Directory, ResolveError, Tenant};
-use bitrix24::Outcome;
+use bitrix24::{NotAnObject, Outcome, Parameters};
 
 /// The implementation of `openlines.v1.OpenLinesService`.
 #[derive(Debug)]
@@ -165,9 +165,8 @@ impl OpenLines {
         {
             return Err(Error::ApplicationRequired);
         }
-        let idempotency_key = check_idempotency_key(request.idempotency_key(), &mut check);
-        let parameters = O::prepare(request, &self.rules, &mut check).map_err(|_| NOT_SENT)?;
-        check.known::<CallPriority>(Path::root("priority"), request.priority());
+        let (parameters, idempotency_key) =
+            check_fields::<O>(request, &self.rules, &mut check).map_err(|_| NOT_SENT)?;
         let parts = tenant.map(|tenant| CallParts {
             tenant,
             method: O::METHOD,
@@ -184,6 +183,18 @@ impl OpenLines {
 const NOT_SENT: Error = Error::Internal {
     outcome: Outcome::NotExecuted,
 };
+
+/// Checks all fields but `tenant_id`.
+pub(super) fn check_fields<O: Operation>(
+    request: &O::Request,
+    rules: &Rules,
+    check: &mut Check,
+) -> Result<(Parameters, Option<Uuid>), NotAnObject> {
+    let idempotency_key = check_idempotency_key(request.idempotency_key(), check);
+    let parameters = O::prepare(request, rules, check)?;
+    check.known::<CallPriority>(Path::root("priority"), request.priority());
+    Ok((parameters, idempotency_key))
+}
 
 fn check_idempotency_key(text: &str, check: &mut Check) -> Option<Uuid> {
     if text.is_empty() {

@@ -10,6 +10,7 @@ mod rights;
 mod secrecy;
 mod store;
 mod switching;
+mod terminal;
 mod trail;
 mod updates;
 mod verification;

@@ -1,93 +1,11 @@
 //! `openlines tenants`, as an operator types it.
 
-use std::io::Write;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Output, Stdio};
-
 use sandbox::demo;
 use serde_json::Value;
 
 use super::office::Office;
+use super::terminal::{Done, Terminal, file, line};
 use crate::support::process::openlines;
-
-/// Somebody with a key at a terminal.
-struct Terminal {
-    address: SocketAddr,
-    key: String,
-}
-
-/// What a command did.
-struct Done {
-    code: i32,
-    output: String,
-    error: String,
-}
-
-impl Terminal {
-    fn of(office: &Office) -> Self {
-        Self {
-            address: office.service.address,
-            key: office.keys.manager.clone(),
-        }
-    }
-
-    /// Runs a command with text on its standard input.
-    async fn type_in(&self, arguments: &[&str], input: &str) -> Done {
-        let mut command = openlines(&["tenants", "--address", &format!("http://{}", self.address)]);
-        command
-            .args(arguments)
-            .env("OPENLINES_API_KEY", &self.key)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let input = input.to_owned();
-        let output = tokio::task::spawn_blocking(move || {
-            let mut child = command.spawn().unwrap();
-            let mut pipe = child.stdin.take().unwrap();
-            // The program may have ended without reading.
-            let _ = pipe.write_all(input.as_bytes());
-            drop(pipe);
-            child.wait_with_output().unwrap()
-        });
-        Done::of(output.await.unwrap())
-    }
-
-    async fn run(&self, arguments: &[&str]) -> Done {
-        self.type_in(arguments, "").await
-    }
-
-    /// Runs a command that must succeed, and returns what it wrote.
-    async fn done(&self, arguments: &[&str]) -> String {
-        let done = self.run(arguments).await;
-        assert_eq!(done.code, 0, "{arguments:?} {}", done.error);
-        assert_eq!(done.error, "");
-        done.output
-    }
-}
-
-impl Done {
-    fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code().unwrap(),
-            output: String::from_utf8(output.stdout).unwrap(),
-            error: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-fn file(folder: &Path, name: &str, text: &str) -> String {
-    let path = folder.join(name);
-    std::fs::write(&path, text).unwrap();
-    path.to_str().unwrap().to_owned()
-}
-
-/// The value of a line in the output of `get`.
-fn line<'t>(shown: &'t str, title: &str) -> &'t str {
-    let lines = shown.lines();
-    let of_title = |line: &'t str| line.strip_prefix(title)?.strip_prefix("  ");
-    lines.filter_map(of_title).next().unwrap_or_default().trim()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_lives_its_whole_life_at_the_terminal() {

@@ -12,12 +12,6 @@ use crate::support::requests::{
     connector_message, connector_messages, crm_message, network_message,
 };
 
-/// An absolute address of so many characters.
-pub(super) fn url_of(characters: usize) -> String {
-    let start = "https://a/";
-    start.to_owned() + &"x".repeat(characters - start.len())
-}
-
 /// An attachment of one text whose JSON has so many bytes.
 pub(super) fn attachment_of(bytes: usize) -> AttachmentForm {
     // {"BLOCKS":[{"MESSAGE":"…"}]}

@@ -1,16 +1,15 @@
 //! The rules of typed attachments, and of those in Bitrix24's own form.
 
-use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::api::openlines::v1::attachment_block::Block;
-use bitrix24_openlines::api::openlines::v1::send_network_message_request::AttachmentForm;
+use crate::api::openlines::v1 as api;
+use crate::api::openlines::v1::attachment_block::Block;
+use crate::api::openlines::v1::send_network_message_request::AttachmentForm;
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 
-use super::{assert_nothing_sent, assert_only_violation, network};
-use crate::support::World;
-use crate::support::requests::network_message;
+use super::{assert_only_violation, network_message, url_of};
+use crate::openlines::network_message::SendNetworkMessage;
 
-/// What each broken attachment is refused with: field, rule, attachment.
+/// Field and rule of the violation, and the attachment.
 type Case = (&'static str, &'static str, api::Attachment);
 
 /// An attachment whose second block is the one in question.
@@ -86,23 +85,20 @@ fn delimiter(size_pixels: i32, color: &str) -> api::Attachment {
     }))
 }
 
-async fn assert_each(cases: Vec<Case>) {
-    let world = World::start().await;
+fn assert_each(cases: Vec<Case>) {
     for (field, rule, attachment) in cases {
         let mut request = network_message("text");
         request.attachment_form = Some(AttachmentForm::Attachment(attachment));
-        let status = network(&world, request).await.unwrap_err();
-        assert_only_violation(&status, field, rule);
+        assert_only_violation::<SendNetworkMessage>(&request, field, rule);
     }
-    assert_nothing_sent(&world);
 }
 
 fn text(value: &str) -> String {
     value.to_owned()
 }
 
-#[tokio::test]
-async fn each_rule_of_the_whole_and_of_texts_and_lines_is_named_alone() {
+#[test]
+fn each_rule_of_the_whole_and_of_texts_and_lines_is_named_alone() {
     assert_each(vec![
         ("attachment.id", "NEGATIVE", changed(|a| a.id = -1)),
         (
@@ -165,13 +161,12 @@ async fn each_rule_of_the_whole_and_of_texts_and_lines_is_named_alone() {
             "REQUIRED",
             with(Block::File(Default::default())),
         ),
-    ])
-    .await;
+    ]);
 }
 
-#[tokio::test]
-async fn each_rule_of_a_link_is_named_alone() {
-    let long = || super::limits::url_of(2049);
+#[test]
+fn each_rule_of_a_link_is_named_alone() {
+    let long = || url_of(2049);
     assert_each(vec![
         (
             "attachment.blocks[1].link.url",
@@ -223,13 +218,12 @@ async fn each_rule_of_a_link_is_named_alone() {
             "NEGATIVE",
             link(|l| l.portal_chat_id = -1),
         ),
-    ])
-    .await;
+    ]);
 }
 
-#[tokio::test]
-async fn each_rule_of_a_person_is_named_alone() {
-    let long = || super::limits::url_of(2049);
+#[test]
+fn each_rule_of_a_person_is_named_alone() {
+    let long = || url_of(2049);
     assert_each(vec![
         (
             "attachment.blocks[1].user.name",
@@ -276,12 +270,11 @@ async fn each_rule_of_a_person_is_named_alone() {
             "UNKNOWN_VALUE",
             user(|u| u.avatar_type = 4),
         ),
-    ])
-    .await;
+    ]);
 }
 
-#[tokio::test]
-async fn each_rule_of_a_grid_is_named_alone() {
+#[test]
+fn each_rule_of_a_grid_is_named_alone() {
     assert_each(vec![
         (
             "attachment.blocks[1].grid.entries[0].display",
@@ -328,12 +321,11 @@ async fn each_rule_of_a_grid_is_named_alone() {
             "NEGATIVE",
             entry(|e| e.portal_chat_id = -1),
         ),
-    ])
-    .await;
+    ]);
 }
 
-#[tokio::test]
-async fn each_rule_of_pictures_and_files_is_named_alone() {
+#[test]
+fn each_rule_of_pictures_and_files_is_named_alone() {
     assert_each(vec![
         (
             "attachment.blocks[1].image.images[0].url",
@@ -375,20 +367,16 @@ async fn each_rule_of_pictures_and_files_is_named_alone() {
             "NEGATIVE",
             file(|f| f.size_bytes = -1),
         ),
-    ])
-    .await;
+    ]);
 }
 
-#[tokio::test]
-async fn a_number_that_json_does_not_know_is_refused() {
-    let world = World::start().await;
+#[test]
+fn a_number_that_json_does_not_know_is_refused() {
     for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let mut request = network_message("text");
         let kind = Some(Kind::NumberValue(number));
         let fields = [("ID".to_owned(), Value { kind })].into();
         request.attachment_form = Some(AttachmentForm::AttachmentStruct(Struct { fields }));
-        let status = network(&world, request).await.unwrap_err();
-        assert_only_violation(&status, "attachment_struct", "NOT_FINITE");
+        assert_only_violation::<SendNetworkMessage>(&request, "attachment_struct", "NOT_FINITE");
     }
-    assert_nothing_sent(&world);
 }

@@ -1,18 +1,23 @@
 //! The rules of `SendConnectorMessages`.
 
-use bitrix24_openlines::api::openlines::v1 as api;
+use crate::api::openlines::v1 as api;
 use prost_types::Timestamp;
 
-use super::{assert_nothing_sent, assert_only_violation, connector};
-use crate::support::World;
-use crate::support::requests::{connector_message, connector_messages};
+use super::{assert_only_violation, connector_message, url_of, violations};
+use crate::openlines::connector_messages::SendConnectorMessages;
 
 type Request = api::SendConnectorMessagesRequest;
 
 /// Three good messages; the rules below are broken in the last one.
 fn good() -> Request {
     let message = |number| connector_message(&format!("m{number}"), "text");
-    connector_messages((0..3).map(message).collect())
+    Request {
+        tenant_id: "app".to_owned(),
+        connector_id: "connector".to_owned(),
+        line_id: 1,
+        messages: (0..3).map(message).collect(),
+        ..Default::default()
+    }
 }
 
 fn user(request: &mut Request) -> &mut api::ExternalUser {
@@ -41,19 +46,16 @@ fn at(seconds: i64) -> Option<Timestamp> {
 /// Field, rule, and the change that breaks it.
 type Rule = (&'static str, &'static str, fn(&mut Request));
 
-async fn assert_each(rules: &[Rule]) {
-    let world = World::start().await;
+fn assert_each(rules: &[Rule]) {
     for (field, rule, change) in rules {
         let mut request = good();
         change(&mut request);
-        let status = connector(&world, request).await.unwrap_err();
-        assert_only_violation(&status, field, rule);
+        assert_only_violation::<SendConnectorMessages>(&request, field, rule);
     }
-    assert_nothing_sent(&world);
 }
 
-#[tokio::test]
-async fn each_rule_of_the_call_is_named_alone() {
+#[test]
+fn each_rule_of_the_call_is_named_alone() {
     assert_each(&[
         ("tenant_id", "REQUIRED", |r| r.tenant_id.clear()),
         ("request_id", "UUID", |r| r.request_id = "once".to_owned()),
@@ -85,12 +87,11 @@ async fn each_rule_of_the_call_is_named_alone() {
         ("messages[2].chat", "REQUIRED", |r| {
             r.messages[2].chat = None
         }),
-    ])
-    .await;
+    ]);
 }
 
-#[tokio::test]
-async fn each_rule_of_a_user_is_named_alone() {
+#[test]
+fn each_rule_of_a_user_is_named_alone() {
     assert_each(&[
         ("messages[2].user.id", "REQUIRED", |r| user(r).id.clear()),
         ("messages[2].user.id", "TOO_LONG", |r| {
@@ -132,12 +133,11 @@ async fn each_rule_of_a_user_is_named_alone() {
         ("messages[2].user.phone", "TOO_LONG", |r| {
             user(r).phone = "7".repeat(65)
         }),
-    ])
-    .await;
+    ]);
 }
 
-#[tokio::test]
-async fn each_rule_of_a_message_is_named_alone() {
+#[test]
+fn each_rule_of_a_message_is_named_alone() {
     assert_each(&[
         ("messages[2].message.id", "REQUIRED", |r| {
             message(r).id.clear()
@@ -178,12 +178,11 @@ async fn each_rule_of_a_message_is_named_alone() {
         ("messages[2].message.portal_user_id", "NEGATIVE", |r| {
             message(r).portal_user_id = Some(-1);
         }),
-    ])
-    .await;
+    ]);
 }
 
-#[tokio::test]
-async fn each_rule_of_a_chat_is_named_alone() {
+#[test]
+fn each_rule_of_a_chat_is_named_alone() {
     assert_each(&[
         ("messages[2].chat.id", "REQUIRED", |r| chat(r).id.clear()),
         ("messages[2].chat.id", "TOO_LONG", |r| {
@@ -198,17 +197,11 @@ async fn each_rule_of_a_chat_is_named_alone() {
         ("messages[2].chat.url", "TOO_LONG", |r| {
             chat(r).url = url_of(2049)
         }),
-    ])
-    .await;
+    ]);
 }
 
-fn url_of(characters: usize) -> String {
-    super::limits::url_of(characters)
-}
-
-/// What stands at the edge of each rule, on its good side.
-#[tokio::test]
-async fn everything_exactly_at_its_limit_is_sent() {
+#[test]
+fn a_request_exactly_at_every_limit_breaks_no_rule() {
     let mut request = good();
     *user(&mut request) = api::ExternalUser {
         id: "u".repeat(255),
@@ -235,17 +228,13 @@ async fn everything_exactly_at_its_limit_is_sent() {
         url: url_of(2048),
     };
     request.messages[1].message.as_mut().unwrap().send_time = at(1);
-    let world = World::start().await;
-    connector(&world, request).await.unwrap();
-    assert_eq!(world.sandbox.record().deliveries().count(), 3);
+    assert_eq!(violations::<SendConnectorMessages>(&request), []);
 }
 
-#[tokio::test]
-async fn files_alone_are_a_message() {
+#[test]
+fn files_alone_are_a_message() {
     let mut request = good();
     message(&mut request).text.clear();
     message(&mut request).files = vec![file("https://example.com/a.pdf", "")];
-    let world = World::start().await;
-    connector(&world, request).await.unwrap();
-    assert_eq!(world.sandbox.record().times_delivered(""), 1);
+    assert_eq!(violations::<SendConnectorMessages>(&request), []);
 }

@@ -1,14 +1,15 @@
 //! The rules of keyboards: typed ones, and those in Bitrix24's own form.
 
-use bitrix24_openlines::api::openlines::v1 as api;
-use bitrix24_openlines::api::openlines::v1::keyboard_button::Action;
-use bitrix24_openlines::api::openlines::v1::keyboard_item::Item;
-use bitrix24_openlines::api::openlines::v1::send_network_message_request::KeyboardForm;
+use crate::api::openlines::v1 as api;
+use crate::api::openlines::v1::keyboard_button::Action;
+use crate::api::openlines::v1::keyboard_item::Item;
+use crate::api::openlines::v1::send_network_message_request::KeyboardForm;
 use serde_json::{Value, json};
 
-use super::{assert_nothing_sent, assert_only_violation, network};
-use crate::support::World;
-use crate::support::requests::{network_message, struct_of};
+use super::{assert_only_violation, network_message, url_of};
+use crate::check::{Check, Path};
+use crate::openlines::keyboard::check_json;
+use crate::openlines::network_message::SendNetworkMessage;
 
 /// A keyboard whose second item is the button in question.
 fn button(change: impl FnOnce(&mut api::KeyboardButton)) -> api::Keyboard {
@@ -34,23 +35,20 @@ fn url(url: &str) -> api::Keyboard {
     with_action(Action::Url(url.to_owned()))
 }
 
-async fn assert_each<const N: usize>(cases: [(&str, &str, api::Keyboard); N]) {
-    let world = World::start().await;
+fn assert_each<const N: usize>(cases: [(&str, &str, api::Keyboard); N]) {
     for (field, rule, keyboard) in cases {
         let mut request = network_message("text");
         request.keyboard_form = Some(KeyboardForm::Keyboard(keyboard));
-        let status = network(&world, request).await.unwrap_err();
-        assert_only_violation(&status, field, rule);
+        assert_only_violation::<SendNetworkMessage>(&request, field, rule);
     }
-    assert_nothing_sent(&world);
 }
 
-#[tokio::test]
-async fn each_rule_of_a_keyboard_is_named_alone() {
+#[test]
+fn each_rule_of_a_keyboard_is_named_alone() {
     let empty_item = api::Keyboard {
         items: vec![api::KeyboardItem { item: None }],
     };
-    let long = super::limits::url_of(2049);
+    let long = url_of(2049);
     let red = || "red".to_owned();
     assert_each([
         ("keyboard.items", "REQUIRED", api::Keyboard::default()),
@@ -113,12 +111,11 @@ async fn each_rule_of_a_keyboard_is_named_alone() {
             "COLOR",
             button(|b| b.disabled_text_color = red()),
         ),
-    ])
-    .await;
+    ]);
 }
 
-#[tokio::test]
-async fn a_button_that_does_more_than_link_is_refused() {
+#[test]
+fn a_button_that_does_more_than_link_is_refused() {
     let command = api::BotCommand {
         command: "help".to_owned(),
         ..Default::default()
@@ -147,28 +144,31 @@ async fn a_button_that_does_more_than_link_is_refused() {
             "LINK_ONLY",
             with_action(Action::ApplicationLaunch(launch)),
         ),
-    ])
-    .await;
+    ]);
 }
 
-async fn assert_struct_refused(keyboard: &Value, rule: &str) {
-    let world = World::start().await;
-    let mut request = network_message("text");
-    request.keyboard_form = Some(KeyboardForm::KeyboardStruct(struct_of(keyboard)));
-    let status = network(&world, request).await.unwrap_err();
-    assert_only_violation(&status, "keyboard_struct", rule);
-    assert_nothing_sent(&world);
+fn assert_struct_refused(keyboard: &Value, rule: &str) {
+    let mut check = Check::default();
+    check_json(Path::root("keyboard_struct"), keyboard, &mut check);
+    let violations = check.pass(None).unwrap_err();
+    let [found] = violations.kept() else {
+        panic!("{violations:?}");
+    };
+    assert_eq!(
+        (found.field.as_str(), found.rule),
+        ("keyboard_struct", rule)
+    );
 }
 
-#[tokio::test]
-async fn a_keyboard_in_bitrix24s_own_form_needs_its_list_of_buttons() {
+#[test]
+fn a_keyboard_in_bitrix24s_own_form_needs_its_list_of_buttons() {
     for keyboard in [json!({}), json!({"BUTTONS": {}}), json!({"buttons": []})] {
-        assert_struct_refused(&keyboard, "REQUIRED").await;
+        assert_struct_refused(&keyboard, "REQUIRED");
     }
 }
 
-#[tokio::test]
-async fn a_button_in_bitrix24s_own_form_may_only_be_a_link_too() {
+#[test]
+fn a_button_in_bitrix24s_own_form_may_only_be_a_link_too() {
     let link = json!({"TEXT": "Open", "LINK": "https://example.com/"});
     for other in [
         json!({"TEXT": "x", "COMMAND": "help"}),
@@ -176,6 +176,6 @@ async fn a_button_in_bitrix24s_own_form_may_only_be_a_link_too() {
         json!({"TEXT": "x", "APP_ID": 3}),
         json!({"TEXT": "x", "LINK": "https://example.com/", "COMMAND": "help"}),
     ] {
-        assert_struct_refused(&json!({"BUTTONS": [link, other]}), "LINK_ONLY").await;
+        assert_struct_refused(&json!({"BUTTONS": [link, other]}), "LINK_ONLY");
     }
 }
