@@ -207,13 +207,8 @@ async fn a_webhook_cannot_send_connector_messages() {
     let world = World::start().await;
     let mut request = connector_messages(vec![connector_message("m", "text")]);
     request.tenant_id = WEBHOOK.to_owned();
-    let request = world.request(request);
-    let status = world
-        .client()
-        .await
-        .send_connector_messages(request)
-        .await
-        .unwrap_err();
+
+    let status = world.send(request).await.unwrap_err();
     assert_refused(
         &status,
         Code::FailedPrecondition,
@@ -235,13 +230,8 @@ async fn a_malformed_request_id_is_a_violation_like_any_other() {
     let world = World::start().await;
     let mut request = crm_message("");
     request.request_id = "once".to_owned();
-    let request = world.request(request);
-    let status = world
-        .client()
-        .await
-        .send_crm_message(request)
-        .await
-        .unwrap_err();
+
+    let status = world.send(request).await.unwrap_err();
     assert_refused(&status, Code::InvalidArgument, "INVALID_REQUEST");
     let fields: Vec<_> = status
         .violations()

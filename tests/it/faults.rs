@@ -308,13 +308,8 @@ async fn an_answer_that_never_comes_is_a_deadline_and_not_a_cancellation() {
         world
             .sandbox
             .inject(Fault::once(FaultKind::Silence(moment)));
-        let request = world.request(conversations::crm_message(conversation, "silence"));
-        let told = world
-            .client()
-            .await
-            .send_crm_message(request)
-            .await
-            .unwrap_err();
+        let request = conversations::crm_message(conversation, "silence");
+        let told = world.send(request).await.unwrap_err();
         assert_eq!(
             (told.code(), told.reason().as_str(), told.outcome().as_str()),
             (Code::DeadlineExceeded, "OUTCOME_UNKNOWN", "unknown")

@@ -6,11 +6,10 @@ mod connector;
 mod switches;
 mod wire;
 
-use bitrix24_openlines::api::openlines::v1 as api;
 use serde_json::Value;
-use tonic::{Response, Status};
 
 use crate::support::portal::{Captured, ScriptedPortal};
+use crate::support::requests::Message;
 use crate::support::{Service, tenants};
 
 /// A service whose tenants lie on a portal that keeps requests as they come.
@@ -26,31 +25,10 @@ impl Desk {
         Self { portal, service }
     }
 
-    async fn crm(&self, request: api::SendCrmMessageRequest) -> Captured {
-        let request = self.service.request(request);
-        self.taken(self.service.client().await.send_crm_message(request).await)
-    }
-
-    async fn network(&self, request: api::SendNetworkMessageRequest) -> Captured {
-        let request = self.service.request(request);
-        self.taken(
-            self.service
-                .client()
-                .await
-                .send_network_message(request)
-                .await,
-        )
-    }
-
-    async fn connector(&self, request: api::SendConnectorMessagesRequest) -> Captured {
-        let request = self.service.request(request);
-        let mut client = self.service.client().await;
-        self.taken(client.send_connector_messages(request).await)
-    }
-
-    /// The one request that came of a call that succeeded.
-    fn taken<T>(&self, answer: Result<Response<T>, Status>) -> Captured {
-        answer.unwrap_or_else(|status| panic!("{status:?}"));
+    /// The one request that a call made, which succeeded.
+    async fn sent<M: Message>(&self, message: M) -> Captured {
+        let response = self.service.send(message).await;
+        response.unwrap_or_else(|status| panic!("{status:?}"));
         let request = self.portal.only_request();
         self.portal.forget();
         request

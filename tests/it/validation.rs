@@ -6,7 +6,6 @@ mod settings;
 mod size;
 mod together;
 
-use bitrix24_openlines::api::openlines::v1 as api;
 use tonic::{Code, Status};
 
 use crate::support::requests::{
@@ -39,39 +38,6 @@ fn assert_only_violation(status: &Status, field: &str, rule: &str) {
     );
 }
 
-async fn crm(world: &World, request: api::SendCrmMessageRequest) -> Result<(), Status> {
-    let request = world.request(request);
-    world
-        .client()
-        .await
-        .send_crm_message(request)
-        .await
-        .map(drop)
-}
-
-async fn network(world: &World, request: api::SendNetworkMessageRequest) -> Result<(), Status> {
-    let request = world.request(request);
-    world
-        .client()
-        .await
-        .send_network_message(request)
-        .await
-        .map(drop)
-}
-
-async fn connector(
-    world: &World,
-    request: api::SendConnectorMessagesRequest,
-) -> Result<(), Status> {
-    let request = world.request(request);
-    world
-        .client()
-        .await
-        .send_connector_messages(request)
-        .await
-        .map(drop)
-}
-
 fn assert_nothing_sent(world: &World) {
     assert_eq!(world.sandbox.record().entries, []);
 }
@@ -79,13 +45,14 @@ fn assert_nothing_sent(world: &World) {
 #[tokio::test]
 async fn a_request_with_a_violation_is_refused_and_not_sent() {
     let world = World::start().await;
-    let status = crm(&world, crm_message("")).await.unwrap_err();
+    let status = world.send(crm_message("")).await.unwrap_err();
     assert_only_violation(&status, "text", "REQUIRED");
-    let status = network(&world, network_message("")).await.unwrap_err();
+    let status = world.send(network_message("")).await.unwrap_err();
     assert_only_violation(&status, "text", "REQUIRED");
     let mut message = connector_message("m1", "text");
     message.chat = None;
-    let status = connector(&world, connector_messages(vec![message]))
+    let status = world
+        .send(connector_messages(vec![message]))
         .await
         .unwrap_err();
     assert_only_violation(&status, "messages[0].chat", "REQUIRED");

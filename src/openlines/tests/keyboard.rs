@@ -4,11 +4,11 @@ use crate::api::openlines::v1 as api;
 use crate::api::openlines::v1::keyboard_button::Action;
 use crate::api::openlines::v1::keyboard_item::Item;
 use crate::api::openlines::v1::send_network_message_request::KeyboardForm;
+use prost_types::value::Kind;
 use serde_json::{Value, json};
 
 use super::{assert_only_violation, network_message, url_of};
-use crate::check::{Check, Path};
-use crate::openlines::keyboard::check_json;
+use crate::openlines::json_struct;
 use crate::openlines::network_message::SendNetworkMessage;
 
 /// A keyboard whose second item is the button in question.
@@ -148,16 +148,12 @@ fn a_button_that_does_more_than_link_is_refused() {
 }
 
 fn assert_struct_refused(keyboard: &Value, rule: &str) {
-    let mut check = Check::default();
-    check_json(Path::root("keyboard_struct"), keyboard, &mut check);
-    let violations = check.pass(None).unwrap_err();
-    let [found] = violations.kept() else {
-        panic!("{violations:?}");
+    let Some(Kind::StructValue(keyboard)) = json_struct::from_json(keyboard).kind else {
+        panic!("{keyboard} is not an object");
     };
-    assert_eq!(
-        (found.field.as_str(), found.rule),
-        ("keyboard_struct", rule)
-    );
+    let mut request = network_message("text");
+    request.keyboard_form = Some(KeyboardForm::KeyboardStruct(keyboard));
+    assert_only_violation::<SendNetworkMessage>(&request, "keyboard_struct", rule);
 }
 
 #[test]

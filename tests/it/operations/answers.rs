@@ -59,38 +59,26 @@ fn budget() -> api::OperatingBudget {
 #[tokio::test]
 async fn a_crm_message_comes_back_with_its_id_and_the_times() {
     let desk = Desk::answering(&format!("{{\"result\":987654,{TIME}}}")).await;
-    let request = desk.service.request(crm_message("Hello"));
-    let response = desk
-        .service
-        .client()
-        .await
-        .send_crm_message(request)
-        .await
-        .unwrap();
+    let request = crm_message("Hello");
+    let response = desk.service.send(request).await.unwrap();
     let expected = api::SendCrmMessageResponse {
         portal_message_id: 987_654,
         timing: Some(timing()),
         operating_budget: Some(budget()),
     };
-    assert_eq!(response.into_inner(), expected);
+    assert_eq!(response, expected);
 }
 
 #[tokio::test]
 async fn a_network_message_comes_back_with_the_times() {
     let desk = Desk::answering(&format!("{{\"result\":true,{TIME}}}")).await;
-    let request = desk.service.request(network_message("Hello"));
-    let response = desk
-        .service
-        .client()
-        .await
-        .send_network_message(request)
-        .await
-        .unwrap();
+    let request = network_message("Hello");
+    let response = desk.service.send(request).await.unwrap();
     let expected = api::SendNetworkMessageResponse {
         timing: Some(timing()),
         operating_budget: Some(budget()),
     };
-    assert_eq!(response.into_inner(), expected);
+    assert_eq!(response, expected);
 }
 
 #[tokio::test]
@@ -104,15 +92,8 @@ async fn every_field_of_an_accepted_connector_message_comes_back() {
         format!(r#"{{"result":{{"SUCCESS":true,"DATA":{{"RESULT":[{result}]}}}},{TIME}}}"#);
     let desk = Desk::answering(&document).await;
     let request = connector_messages(vec![connector_message("m", "Hello")]);
-    let request = desk.service.request(request);
-    let response = desk
-        .service
-        .client()
-        .await
-        .send_connector_messages(request)
-        .await
-        .unwrap();
-    let response = response.into_inner();
+
+    let response = desk.service.send(request).await.unwrap();
     assert_eq!(
         (response.timing, response.operating_budget),
         (Some(timing()), Some(budget()))
@@ -166,14 +147,9 @@ async fn each_result_belongs_to_the_message_in_its_place() {
     }
     let messages =
         (0..50).map(|number| connector_message(&format!("m{number}"), &format!("text {number}")));
-    let request = world.request(connector_messages(messages.collect()));
-    let response = world
-        .client()
-        .await
-        .send_connector_messages(request)
-        .await
-        .unwrap();
-    let results = response.into_inner().results;
+    let request = connector_messages(messages.collect());
+    let response = world.send(request).await.unwrap();
+    let results = response.results;
     assert_eq!(results.len(), 50);
     for (number, result) in results.into_iter().enumerate() {
         match result.outcome.unwrap() {
@@ -203,14 +179,9 @@ async fn each_result_belongs_to_the_message_in_its_place() {
 #[tokio::test]
 async fn the_chat_that_a_connector_message_opened_can_be_named_in_a_crm_message() {
     let world = World::start().await;
-    let request = world.request(connector_messages(vec![connector_message("m", "Hello")]));
-    let response = world
-        .client()
-        .await
-        .send_connector_messages(request)
-        .await
-        .unwrap();
-    let results = response.into_inner().results;
+    let request = connector_messages(vec![connector_message("m", "Hello")]);
+    let response = world.send(request).await.unwrap();
+    let results = response.results;
     let Some(Outcome::Accepted(accepted)) = &results[0].outcome else {
         panic!("{results:?}")
     };
@@ -222,12 +193,7 @@ async fn the_chat_that_a_connector_message_opened_can_be_named_in_a_crm_message(
     });
     let mut crm = crm_message("Answer");
     crm.portal_chat_id = chat;
-    let response = world
-        .client()
-        .await
-        .send_crm_message(world.request(crm))
-        .await
-        .unwrap();
-    assert!(response.get_ref().portal_message_id > 0);
+    let response = world.send(crm).await.unwrap();
+    assert!(response.portal_message_id > 0);
     assert_eq!(world.sandbox.record().times_delivered("Answer"), 1);
 }

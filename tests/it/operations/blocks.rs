@@ -39,7 +39,7 @@ async fn sent(attachment: Option<AttachmentForm>, keyboard: Option<KeyboardForm>
         keyboard_form: keyboard,
         ..network_message("Hello")
     };
-    desk.network(request).await.json()
+    desk.sent(request).await.json()
 }
 
 #[tokio::test]
@@ -276,13 +276,8 @@ async fn the_portal_accepts_the_keyboard_in_both_forms() {
         let world = World::start().await;
         let mut request = network_message("Hello");
         request.keyboard_form = Some(form);
-        let request = world.request(request);
-        world
-            .client()
-            .await
-            .send_network_message(request)
-            .await
-            .unwrap();
+
+        world.send(request).await.unwrap();
         let record = world.sandbox.record();
         let delivered: Vec<_> = record.deliveries().collect();
         assert!(

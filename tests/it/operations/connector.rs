@@ -52,7 +52,7 @@ fn full() -> api::ConnectorMessage {
 #[tokio::test]
 async fn every_field_of_a_message_arrives_under_its_name() {
     let desk = Desk::answering(DONE).await;
-    let request = desk.connector(connector_messages(vec![full()])).await;
+    let request = desk.sent(connector_messages(vec![full()])).await;
     assert_eq!(
         request.request_line(),
         "POST /rest/imconnector.send.messages HTTP/1.1"
@@ -94,7 +94,7 @@ async fn every_field_of_a_message_arrives_under_its_name() {
 async fn what_is_not_given_is_not_sent() {
     let desk = Desk::answering(DONE).await;
     let request = desk
-        .connector(connector_messages(vec![connector_message("m", "Hello")]))
+        .sent(connector_messages(vec![connector_message("m", "Hello")]))
         .await;
     let expected = json!([{
         "user": {"id": "u1"},
@@ -114,7 +114,7 @@ async fn the_system_user_differs_from_no_user() {
     ] {
         let mut message = connector_message("m", "Hello");
         message.message.as_mut().unwrap().portal_user_id = given;
-        let request = desk.connector(connector_messages(vec![message])).await;
+        let request = desk.sent(connector_messages(vec![message])).await;
         let sent = parameters(&request)["MESSAGES"][0]["message"].clone();
         assert_eq!(sent["user_id"], expected);
         assert_eq!(sent.get("user_id").is_some(), given.is_some());
@@ -131,7 +131,7 @@ async fn both_genders_have_bitrix24s_words() {
     ] {
         let mut message = connector_message("m", "Hello");
         message.user.as_mut().unwrap().gender = gender.into();
-        let request = desk.connector(connector_messages(vec![message])).await;
+        let request = desk.sent(connector_messages(vec![message])).await;
         assert_eq!(
             parameters(&request)["MESSAGES"][0]["user"]["gender"],
             expected
@@ -144,7 +144,7 @@ async fn messages_keep_their_order() {
     let desk = Desk::answering(DONE).await;
     let ids: Vec<String> = (0..100).rev().map(|number| format!("m{number}")).collect();
     let messages = ids.iter().map(|id| connector_message(id, "Hello"));
-    let request = desk.connector(connector_messages(messages.collect())).await;
+    let request = desk.sent(connector_messages(messages.collect())).await;
     let body = parameters(&request);
     let sent = body["MESSAGES"].as_array().unwrap().iter();
     let sent: Vec<_> = sent

@@ -31,14 +31,8 @@ async fn accepted(
         nanos: 0,
     });
     message.chat.as_mut().unwrap().name = "Support".to_owned();
-    let request = world.request(connector_messages(vec![message]));
-    let response = world
-        .client()
-        .await
-        .send_connector_messages(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let request = connector_messages(vec![message]);
+    let response = world.send(request).await.unwrap();
     assert_eq!(world.sandbox.record().times_delivered("Hello"), 1);
     let [
         api::ConnectorMessageResult {
@@ -122,14 +116,9 @@ async fn extra_may_have_any_form() {
     for form in [ExtraForm::Missing, ExtraForm::EmptyArray, ExtraForm::Never] {
         let world = World::start().await;
         world.sandbox.switch(|s| s.extra = form);
-        let request = world.request(connector_messages(vec![connector_message("m", "Hello")]));
-        let response = world
-            .client()
-            .await
-            .send_connector_messages(request)
-            .await
-            .unwrap();
-        let Some(Outcome::Accepted(accepted)) = &response.get_ref().results[0].outcome else {
+        let request = connector_messages(vec![connector_message("m", "Hello")]);
+        let response = world.send(request).await.unwrap();
+        let Some(Outcome::Accepted(accepted)) = &response.results[0].outcome else {
             panic!("{response:?}")
         };
         assert!(!accepted.phone_validation_skipped && !accepted.crm_tracker_disabled);
@@ -167,14 +156,9 @@ async fn a_failed_message_is_seen_in_every_spelling_of_success() {
             text: None,
             error: "no".to_owned(),
         });
-        let request = world.request(connector_messages(vec![connector_message("m", "Hello")]));
-        let response = world
-            .client()
-            .await
-            .send_connector_messages(request)
-            .await
-            .unwrap();
-        let outcome = &response.get_ref().results[0].outcome;
+        let request = connector_messages(vec![connector_message("m", "Hello")]);
+        let response = world.send(request).await.unwrap();
+        let outcome = &response.results[0].outcome;
         assert!(
             matches!(outcome, Some(Outcome::Error(_))),
             "{success:?}: {outcome:?}"
@@ -188,13 +172,8 @@ async fn a_bare_true_in_place_of_results_leaves_the_outcome_unknown() {
     world
         .sandbox
         .switch(|s| s.connector_result = ConnectorResult::Bool);
-    let request = world.request(connector_messages(vec![connector_message("m", "Hello")]));
-    let status = world
-        .client()
-        .await
-        .send_connector_messages(request)
-        .await
-        .unwrap_err();
+    let request = connector_messages(vec![connector_message("m", "Hello")]);
+    let status = world.send(request).await.unwrap_err();
     assert_eq!(
         (status.reason().as_str(), status.outcome().as_str()),
         ("OUTCOME_UNKNOWN", "unknown")
@@ -255,14 +234,8 @@ async fn times_may_be_whole_broken_or_absent() {
 async fn portals_that_do_not_tell_of_the_budget_have_none() {
     let world = World::start().await;
     world.sandbox.switch(|s| s.operating = false);
-    let request = world.request(crm_message("a"));
-    let response = world
-        .client()
-        .await
-        .send_crm_message(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let request = crm_message("a");
+    let response = world.send(request).await.unwrap();
     assert_eq!(response.operating_budget, None);
     assert!(response.timing.unwrap().start_time.is_some());
 }

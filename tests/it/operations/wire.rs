@@ -17,7 +17,7 @@ async fn an_application_is_named_in_the_body_and_nowhere_else() {
         tenant_id: APPLICATION.to_owned(),
         ..crm_message("Hello")
     };
-    let request = desk.crm(request).await;
+    let request = desk.sent(request).await;
     assert_eq!(
         request.request_line(),
         "POST /rest/imopenlines.crm.message.add HTTP/1.1"
@@ -41,7 +41,7 @@ async fn an_application_is_named_in_the_body_and_nowhere_else() {
 #[tokio::test]
 async fn a_webhook_is_named_in_the_path_and_nowhere_else() {
     let desk = Desk::answering(DONE).await;
-    let request = desk.crm(crm_message("Hello")).await;
+    let request = desk.sent(crm_message("Hello")).await;
     let (user, secret) = (demo::OWNER, demo::WEBHOOK_SECRET);
     let line = format!("POST /rest/{user}/{secret}/imopenlines.crm.message.add HTTP/1.1");
     assert_eq!(request.request_line(), line);
@@ -53,7 +53,7 @@ async fn a_webhook_is_named_in_the_path_and_nowhere_else() {
 #[tokio::test]
 async fn the_headers_say_who_calls_and_what_is_exchanged() {
     let desk = Desk::answering(DONE).await;
-    let request = desk.crm(crm_message("Привет")).await;
+    let request = desk.sent(crm_message("Привет")).await;
     let version = env!("CARGO_PKG_VERSION");
     let length = request.body.len().to_string();
     for (name, value) in [
@@ -85,7 +85,7 @@ async fn every_kind_of_crm_item_has_bitrix24s_name() {
             crm_entity_type: kind.into(),
             ..crm_message("Hello")
         };
-        assert_eq!(desk.crm(request).await.json()["CRM_ENTITY_TYPE"], name);
+        assert_eq!(desk.sent(request).await.json()["CRM_ENTITY_TYPE"], name);
     }
 }
 
@@ -100,7 +100,7 @@ async fn the_largest_ids_and_all_characters_of_a_text_survive() {
         portal_chat_id: 9_007_199_254_740_993,
         ..crm_message(text)
     };
-    let request = desk.crm(request).await;
+    let request = desk.sent(request).await;
     assert_eq!(request.json()["MESSAGE"], text);
     for number in [
         "9223372036854775807",
@@ -118,7 +118,7 @@ async fn the_largest_ids_and_all_characters_of_a_text_survive() {
 #[tokio::test]
 async fn a_network_message_carries_no_more_than_it_was_given() {
     let desk = Desk::answering(r#"{"result":true}"#).await;
-    let request = desk.network(network_message("Hello")).await;
+    let request = desk.sent(network_message("Hello")).await;
     let (user, secret) = (demo::OWNER, demo::WEBHOOK_SECRET);
     let line = format!("POST /rest/{user}/{secret}/imopenlines.network.message.add HTTP/1.1");
     assert_eq!(request.request_line(), line);
@@ -139,7 +139,7 @@ async fn rich_links_are_switched_off_with_the_letter_n() {
             tenant_id: APPLICATION.to_owned(),
             ..network_message("Hello")
         };
-        let request = desk.network(request).await;
+        let request = desk.sent(request).await;
         assert_eq!(parameters(&request)["URL_PREVIEW"], expected);
         assert_eq!(request.json()["auth"], demo::ACCESS_TOKEN);
     }

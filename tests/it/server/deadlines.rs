@@ -27,13 +27,8 @@ fn authorization(world: &World) -> String {
 async fn the_callers_deadline_is_answered_as_such_with_all_details() {
     let world = World::start().await;
     // From now on there is a connection to the portal.
-    let request = world.request(crm_message("first"));
-    world
-        .client()
-        .await
-        .send_crm_message(request)
-        .await
-        .unwrap();
+    let request = crm_message("first");
+    world.send(request).await.unwrap();
     world.sandbox.inject(Fault::always(SILENCE));
     conversations::add(&world.sandbox, 3);
     let authorization = authorization(&world);

@@ -122,12 +122,7 @@ async fn a_connection_that_never_says_anything_does_not_hold_the_stop() {
     let mut world = World::start().await;
     let silent = TcpStream::connect(world.service.address).await.unwrap();
     // The connection has been accepted once a later one is served.
-    world
-        .client()
-        .await
-        .send_crm_message(world.request(crm_message("text")))
-        .await
-        .unwrap();
+    world.send(crm_message("text")).await.unwrap();
     world.service.stop();
     assert_stops(world.service).await;
     drop(silent);

@@ -1,11 +1,59 @@
 //! Requests that break no rule and that the demonstration portal accepts.
 
 use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 use sandbox::demo;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
 
-use super::{APPLICATION, WEBHOOK};
+use super::{APPLICATION, Service, WEBHOOK, World};
+
+/// The request of one of the three operations.
+pub(crate) trait Message: Sized {
+    type Response;
+
+    async fn send(
+        client: OpenLinesServiceClient<Channel>,
+        request: Request<Self>,
+    ) -> Result<Response<Self::Response>, Status>;
+}
+
+macro_rules! messages {
+    ($($request:ident => $response:ident, $method:ident;)*) => {
+        $(impl Message for api::$request {
+            type Response = api::$response;
+
+            async fn send(
+                mut client: OpenLinesServiceClient<Channel>,
+                request: Request<Self>,
+            ) -> Result<Response<Self::Response>, Status> {
+                client.$method(request).await
+            }
+        })*
+    };
+}
+
+messages! {
+    SendConnectorMessagesRequest => SendConnectorMessagesResponse, send_connector_messages;
+    SendCrmMessageRequest => SendCrmMessageResponse, send_crm_message;
+    SendNetworkMessageRequest => SendNetworkMessageResponse, send_network_message;
+}
+
+impl World {
+    /// Sends a message over a new connection, with the API key that may act for every tenant.
+    pub(crate) async fn send<M: Message>(&self, message: M) -> Result<M::Response, Status> {
+        self.service.send(message).await
+    }
+}
+
+impl Service {
+    pub(crate) async fn send<M: Message>(&self, message: M) -> Result<M::Response, Status> {
+        let response = M::send(self.client().await, self.request(message)).await;
+        response.map(Response::into_inner)
+    }
+}
 
 pub(crate) fn crm_message(text: &str) -> api::SendCrmMessageRequest {
     api::SendCrmMessageRequest {

@@ -6,7 +6,7 @@ use bitrix24_openlines::api::openlines::v1::send_network_message_request::{
 };
 use sandbox::demo;
 
-use super::{assert_nothing_sent, assert_only_violation, connector, crm, network};
+use super::{assert_nothing_sent, assert_only_violation};
 use crate::support::World;
 use crate::support::requests::{
     connector_message, connector_messages, crm_message, network_message,
@@ -46,7 +46,7 @@ pub(super) fn keyboard_of(bytes: usize) -> KeyboardForm {
 async fn a_text_of_20000_characters_is_sent_whatever_its_bytes() {
     let world = World::start().await;
     for text in ["я".repeat(20_000), "🙂".repeat(20_000)] {
-        crm(&world, crm_message(&text)).await.unwrap();
+        world.send(crm_message(&text)).await.unwrap();
         assert_eq!(world.sandbox.record().times_delivered(&text), 1);
     }
 }
@@ -55,7 +55,8 @@ async fn a_text_of_20000_characters_is_sent_whatever_its_bytes() {
 async fn a_hundred_messages_are_sent_in_one_call() {
     let world = World::start().await;
     let messages = (0..100).map(|number| connector_message(&format!("m{number}"), "text"));
-    connector(&world, connector_messages(messages.collect()))
+    world
+        .send(connector_messages(messages.collect()))
         .await
         .unwrap();
     let record = world.sandbox.record();
@@ -71,7 +72,7 @@ async fn an_attachment_and_a_keyboard_of_30720_bytes_of_json_are_sent() {
     let mut request = network_message("text");
     request.attachment_form = Some(attachment_of(30_720));
     request.keyboard_form = Some(keyboard_of(30_720));
-    network(&world, request).await.unwrap();
+    world.send(request).await.unwrap();
     assert_eq!(world.sandbox.record().times_delivered("text"), 1);
 }
 
@@ -80,7 +81,7 @@ async fn one_byte_more_of_json_is_too_large() {
     let world = World::start().await;
     let mut request = network_message("text");
     request.attachment_form = Some(attachment_of(30_721));
-    let status = network(&world, request).await.unwrap_err();
+    let status = world.send(request).await.unwrap_err();
     assert_only_violation(&status, "attachment", "TOO_LARGE");
     assert!(
         status.message().contains("30721 bytes"),
@@ -90,7 +91,7 @@ async fn one_byte_more_of_json_is_too_large() {
 
     let mut request = network_message("text");
     request.keyboard_form = Some(keyboard_of(30_721));
-    let status = network(&world, request).await.unwrap_err();
+    let status = world.send(request).await.unwrap_err();
     assert_only_violation(&status, "keyboard", "TOO_LARGE");
     assert_nothing_sent(&world);
 }
@@ -106,9 +107,9 @@ async fn the_size_is_that_of_the_json_and_not_of_the_fields() {
     for character in ["\"", "я", "\n"] {
         let mut request = network_message("text");
         request.attachment_form = Some(attachment_with(character.repeat(room / 2)));
-        network(&world, request.clone()).await.unwrap();
+        world.send(request.clone()).await.unwrap();
         request.attachment_form = Some(attachment_with(character.repeat(room / 2 + 1)));
-        let status = network(&world, request).await.unwrap_err();
+        let status = world.send(request).await.unwrap_err();
         assert_only_violation(&status, "attachment", "TOO_LARGE");
     }
     assert_eq!(world.sandbox.record().entries.len(), 3);

@@ -2,8 +2,8 @@
 
 use sandbox::demo;
 
+use super::assert_only_violation;
 use super::limits::{attachment_of, keyboard_of};
-use super::{assert_only_violation, connector, crm, network};
 use crate::support::World;
 use crate::support::requests::{
     connector_message, connector_messages, crm_message, network_message,
@@ -18,11 +18,11 @@ async fn names_can_be_left_unchecked() {
     let request = connector_messages(vec![message]);
 
     let world = World::with_settings(&[("VALIDATION_NAMES", "unchecked")]).await;
-    connector(&world, request.clone()).await.unwrap();
+    world.send(request.clone()).await.unwrap();
     assert_eq!(world.sandbox.record().times_delivered("text"), 1);
 
     let world = World::with_settings(&[("VALIDATION_NAMES", "strict")]).await;
-    assert!(connector(&world, request).await.is_err());
+    assert!(world.send(request).await.is_err());
     assert_eq!(world.sandbox.record().entries, []);
 }
 
@@ -32,8 +32,8 @@ async fn the_number_of_messages_follows_its_setting() {
         let setting = maximum.to_string();
         let world = World::with_settings(&[("VALIDATION_MAXIMUM_MESSAGES", &setting)]).await;
         let messages = |count| connector_messages(vec![connector_message("m", "text"); count]);
-        connector(&world, messages(maximum)).await.unwrap();
-        let status = connector(&world, messages(maximum + 1)).await.unwrap_err();
+        world.send(messages(maximum)).await.unwrap();
+        let status = world.send(messages(maximum + 1)).await.unwrap_err();
         assert_only_violation(&status, "messages", "TOO_MANY");
         assert_eq!(world.sandbox.record().times_delivered("text"), maximum);
     }
@@ -46,20 +46,19 @@ async fn the_length_of_texts_follows_its_setting() {
         let world = World::with_settings(&[("VALIDATION_MAXIMUM_TEXT_CHARACTERS", &setting)]).await;
         let fits = "я".repeat(maximum);
         let text = "я".repeat(maximum + 1);
-        crm(&world, crm_message(&fits)).await.unwrap();
-        network(&world, network_message(&fits)).await.unwrap();
+        world.send(crm_message(&fits)).await.unwrap();
+        world.send(network_message(&fits)).await.unwrap();
         let message = connector_message("m", &fits);
-        connector(&world, connector_messages(vec![message]))
-            .await
-            .unwrap();
+        world.send(connector_messages(vec![message])).await.unwrap();
         assert_eq!(world.sandbox.record().times_delivered(&fits), 3);
 
-        let status = crm(&world, crm_message(&text)).await.unwrap_err();
+        let status = world.send(crm_message(&text)).await.unwrap_err();
         assert_only_violation(&status, "text", "TOO_LONG");
-        let status = network(&world, network_message(&text)).await.unwrap_err();
+        let status = world.send(network_message(&text)).await.unwrap_err();
         assert_only_violation(&status, "text", "TOO_LONG");
         let message = connector_message("m", &text);
-        let status = connector(&world, connector_messages(vec![message]))
+        let status = world
+            .send(connector_messages(vec![message]))
             .await
             .unwrap_err();
         assert_only_violation(&status, "messages[0].message.text", "TOO_LONG");
@@ -85,15 +84,15 @@ async fn the_sizes_of_attachments_and_keyboards_follow_their_settings() {
         let mut request = network_message("text");
         request.attachment_form = Some(attachment_of(maximum));
         request.keyboard_form = Some(keyboard_of(maximum));
-        network(&world, request.clone()).await.unwrap();
+        world.send(request.clone()).await.unwrap();
 
         let mut larger = request.clone();
         larger.attachment_form = Some(attachment_of(maximum + 1));
-        let status = network(&world, larger).await.unwrap_err();
+        let status = world.send(larger).await.unwrap_err();
         assert_only_violation(&status, "attachment", "TOO_LARGE");
         let mut larger = request;
         larger.keyboard_form = Some(keyboard_of(maximum + 1));
-        let status = network(&world, larger).await.unwrap_err();
+        let status = world.send(larger).await.unwrap_err();
         assert_only_violation(&status, "keyboard", "TOO_LARGE");
         assert_eq!(world.sandbox.record().times_delivered("text"), 1);
     }

@@ -3,7 +3,7 @@
 use bitrix24_openlines::api::openlines::v1 as api;
 use tonic::Code;
 
-use super::{assert_nothing_sent, connector, crm};
+use super::assert_nothing_sent;
 use crate::support::requests::{connector_message, connector_messages, crm_message};
 use crate::support::{Told, World};
 
@@ -15,7 +15,7 @@ async fn all_violations_are_told_at_once_in_the_order_of_the_fields() {
         request_id: "once".to_owned(),
         ..Default::default()
     };
-    let status = crm(&world, request).await.unwrap_err();
+    let status = world.send(request).await.unwrap_err();
     let expected = [
         ("request_id", "UUID"),
         ("crm_entity_type", "REQUIRED"),
@@ -41,7 +41,8 @@ async fn one_field_can_break_two_rules() {
     let world = World::start().await;
     let mut message = connector_message("m1", "text");
     message.user.as_mut().unwrap().first_name = "_".repeat(26);
-    let status = connector(&world, connector_messages(vec![message]))
+    let status = world
+        .send(connector_messages(vec![message]))
         .await
         .unwrap_err();
     let field = "messages[0].user.first_name".to_owned();
@@ -56,7 +57,7 @@ async fn an_empty_request_lists_everything_that_is_required() {
         messages: vec![api::ConnectorMessage::default()],
         ..Default::default()
     };
-    let status = connector(&world, request).await.unwrap_err();
+    let status = world.send(request).await.unwrap_err();
     let fields: Vec<String> = status
         .violations()
         .into_iter()
@@ -86,7 +87,7 @@ async fn of_more_than_20_violations_20_are_kept_and_all_are_counted() {
             ..connector_message("m", "text")
         };
         let request = connector_messages(vec![broken; messages]);
-        let status = connector(&world, request).await.unwrap_err();
+        let status = world.send(request).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument);
         let violations = status.violations();
         assert_eq!(violations.len(), 20);
