@@ -53,7 +53,7 @@ impl Cli {
         match Self::try_parse() {
             Ok(cli) => cli.run(),
             Err(told) => {
-                // There is nobody left to tell if the output is closed.
+                // The output may be closed.
                 let _ = told.print();
                 if told.use_stderr() {
                     ExitCode::from(EXIT_USAGE)
@@ -77,7 +77,7 @@ impl Cli {
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                // There is nobody left to tell if standard error is closed.
+                // Standard error may be closed.
                 let _ = writeln!(io::stderr(), "openlines: {}", chain(error.as_ref()));
                 let usage = error.is::<SettingErrors>()
                     || error.is::<sandbox::NotLoopback>()
@@ -93,7 +93,7 @@ impl Cli {
     }
 }
 
-/// What a command fails with: it is printed and ends the process, nobody tells one from another.
+/// The failure of a command. It is printed and ends the process.
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn in_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

@@ -37,7 +37,7 @@ pub enum RefreshEnd {
     Refreshed,
     /// With a new pair at the second attempt, after a lost answer.
     Recovered,
-    /// With a pair that somebody else had stored.
+    /// With a pair that another replica had stored.
     Adopted,
     /// A person has to act.
     ReauthorizationRequired,

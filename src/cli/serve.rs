@@ -22,7 +22,7 @@ pub(super) struct Arguments {
     check: bool,
 }
 
-/// Completes on the second signal to stop: whoever sends one does not want to wait.
+/// Completes on the second stop signal, whose sender does not want to wait.
 async fn second_stop_signal() {
     stop_signal().await;
     stop_signal().await;

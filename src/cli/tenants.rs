@@ -124,7 +124,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         output,
         command,
     } = arguments;
-    // What the command line itself lacks is told before anybody is called.
+    // Errors of the command line are reported before the service is called.
     let command = Prepared::of(command)?;
     let mut client = connection.open().await?;
     let done = command.run(&mut client, output).await;

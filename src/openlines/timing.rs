@@ -104,7 +104,7 @@ mod tests {
         let seconds = |seconds| Some(Duration { seconds, nanos: 0 });
         assert_eq!(left(Some(100.0), LIMIT), seconds(380));
         assert_eq!(left(Some(480.5), LIMIT), seconds(0));
-        // Nobody knows.
+        // The limit, or the used time, is unknown.
         assert_eq!(left(Some(100.0), None), None);
         assert_eq!(left(None, LIMIT), None);
         assert_eq!(left(Some(f64::NAN), LIMIT), None);

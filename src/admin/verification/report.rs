@@ -37,7 +37,7 @@ impl Report {
         }
     }
 
-    /// The credentials were refused, or nobody answered: which of the two, the reason tells.
+    /// The credentials were refused, or there was no response: the reason says which.
     pub(super) fn failed(error: Error, call: &CallIdentity, who: &str) -> Self {
         // Its usual words and remedy are about a message that may have been delivered.
         let unanswered = if let Error::Call(CallError::Unanswered(unanswered)) = &error {

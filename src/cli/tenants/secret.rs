@@ -1,4 +1,4 @@
-//! Secrets on the command line: files, never arguments, which anybody on the machine can see.
+//! Secrets on the command line: files, never arguments, which every user of the machine can see.
 
 use std::io::{self, Read};
 use std::path::Path;

@@ -1,5 +1,6 @@
-//! More calls than the server may have in hand.
+//! More calls than may be in progress.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::api::openlines::v1 as api;
@@ -78,28 +79,36 @@ async fn a_call_too_many_is_refused_at_once_and_health_is_still_answered() {
 
 #[tokio::test]
 async fn as_many_calls_as_the_setting_allows_run_at_once() {
-    let world = World::with_settings(&[("SERVER_MAXIMUM_CONCURRENT_CALLS", "8")]).await;
-    let slow = FaultKind::Slow(Moment::Before, Duration::from_millis(500));
-    world.sandbox.inject(Fault::always(slow));
+    let admin = free_address().await;
+    let world = World::with_settings(&[
+        ("SERVER_MAXIMUM_CONCURRENT_CALLS", "8"),
+        ("ADMIN_LISTEN", &admin.to_string()),
+    ])
+    .await;
+    let gate = hold(&world);
     let client = world.client().await;
     let call = |number| {
         let mut client = client.clone();
         let request = world.request(crm_message(&format!("text {number}")));
         tokio::spawn(async move { client.send_crm_message(request).await })
     };
-    for call in (0..8).map(call).collect::<Vec<_>>() {
+    let calls: Vec<_> = (0..8).map(call).collect();
+    until_in_progress(admin, 8).await;
+    gate.open();
+    for call in calls {
         call.await.unwrap().unwrap();
     }
     assert_eq!(world.sandbox.record().delivered_by_text().len(), 8);
 }
 
-/// Without a setting HTTP/2 would allow 200 calls at once on one connection; the others would wait in the client.
+/// Without a setting HTTP/2 would allow 200 calls at once on one connection; the others would wait
+/// in the client.
 #[tokio::test]
-async fn one_connection_may_carry_as_many_calls_as_may_be_in_hand() {
+async fn one_connection_may_carry_as_many_calls_as_may_be_in_progress() {
     let admin = free_address().await;
     let world = World::with_settings(&[("ADMIN_LISTEN", &admin.to_string())]).await;
-    let slow = FaultKind::Slow(Moment::Before, Duration::from_secs(10));
-    world.sandbox.inject(Fault::always(slow));
+    let held = FaultKind::Held(Moment::Before, Gate::closed());
+    world.sandbox.inject(Fault::always(held));
     let client = world.client().await;
     let mut calls = JoinSet::new();
     for user_id in 1..=400 {
@@ -110,15 +119,19 @@ async fn one_connection_may_carry_as_many_calls_as_may_be_in_hand() {
         });
         calls.spawn(async move { client.send_network_message(request).await });
     }
-    let patience = Instant::now() + Duration::from_secs(20);
-    while sample(admin, "openlines_calls_in_progress").await < 400 {
-        assert!(Instant::now() < patience, "some calls wait in the client");
+    until_in_progress(admin, 400).await;
+}
+
+async fn until_in_progress(admin: SocketAddr, calls: u32) {
+    let timeout = Instant::now() + Duration::from_secs(20);
+    while sample(admin, "openlines_calls_in_progress").await < calls.into() {
+        assert!(Instant::now() < timeout, "fewer than {calls} calls run");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 #[tokio::test]
-async fn requests_in_hand_take_no_more_memory_than_the_setting_allows() {
+async fn requests_in_progress_take_no_more_memory_than_the_setting_allows() {
     let world = World::with_settings(&[
         ("SERVER_MAXIMUM_BYTES_IN_PROGRESS", "1048576"),
         ("VALIDATION_MAXIMUM_TEXT_CHARACTERS", "1000000"),

@@ -1,10 +1,8 @@
 //! What updates do to portals, credentials and tokens.
 
-use std::time::Duration;
-
 use bitrix24_openlines::api::openlines::tenants::v1 as api;
 use bitrix24_openlines::api::openlines::tenants::v1::tenant::{Credentials, Origin, State};
-use sandbox::{Fault, FaultKind, Moment, demo};
+use sandbox::{Fault, FaultKind, Gate, Moment, demo};
 
 use super::office::{Desk, Office, application, application_of, webhook};
 use crate::support::{APPLICATION, Told, WEBHOOK, until};
@@ -268,17 +266,19 @@ async fn credentials_that_are_entered_while_a_refresh_is_under_way_stay() {
         desk.create(id, application(&office.portal(), credentials))
             .await
             .unwrap();
-        let slow = FaultKind::Slow(Moment::After, Duration::from_millis(500));
-        office.sandbox.inject(Fault::once(slow).for_oauth());
+        let gate = Gate::closed();
+        let held = FaultKind::Held(Moment::After, gate.clone());
+        office.sandbox.inject(Fault::once(held).for_oauth());
         let change = async {
             until("the refresh has reached the server", || {
                 !office.sandbox.record().entries.is_empty()
             })
             .await;
-            desk.update(id, entered, &[]).await.unwrap()
+            let updated = desk.update(id, entered, &[]).await.unwrap();
+            gate.open();
+            updated
         };
         let (_sent, entered) = tokio::join!(office.send(id), change);
-        tokio::time::sleep(Duration::from_millis(800)).await;
         let after = desk.get(id).await.unwrap();
         assert_eq!(after, entered, "{id}");
         office.sandbox.clear_record();
