@@ -16,7 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_imports(true);
     // Comments: reflection shows them, and docs/errors.md is checked against them.
     compiler.include_source_info(true);
-    // The server puts this message into statuses and no RPC names it: reflection needs it all the same.
+    // The server puts this message into statuses and no RPC names it: reflection needs it all the
+    // same.
     compiler.open_files([
         "openlines/v1/open_lines_service.proto",
         "openlines/v1/bitrix24_error.proto",
@@ -25,7 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "google/rpc/error_details.proto",
     ])?;
 
-    // Encoded by the compiler itself: the typed set would drop the validation rules, which are extensions.
+    // Encoded by the compiler itself: the typed set would drop the validation rules, which are
+    // extensions.
     let descriptors = PathBuf::from(env::var("OUT_DIR")?).join("descriptors.binpb");
     fs::write(&descriptors, compiler.encode_file_descriptor_set())?;
 

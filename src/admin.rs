@@ -3,8 +3,8 @@
 //! A call goes through proofs like one that sends: a [`Caller`](crate::auth::Caller) becomes a
 //! `Manager`, the manager and a tenant's name become `Managed`, which every access to the store
 //! needs. The fields of a request are checked (`entered`), narrowed to those of the mask
-//! (`selection`), and applied to the stored tenant inside the store's compare-and-set (`change`), so
-//! two concurrent changes cannot mix.
+//! (`selection`), and applied to the stored tenant inside the store's compare-and-set (`change`),
+//! so two concurrent changes cannot mix.
 //!
 //! Secrets are write-only: `view` makes the responses and has no field for one.
 

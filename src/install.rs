@@ -7,8 +7,8 @@
 //! connections   limits number, duration and size
 //! entrance      path, method, content type, size, form → Notice; responds at once
 //! work          in the background, in a bounded queue; retries transient failures
-//!   installation  shows the access token to the authorization server, if the operator's list has it:
-//!                 the server returns the token's application, its portal and the portal's address
+//!   installation  shows the access token to the authorization server, if the operator's list has
+//!                 it: the server returns the token's application, portal and portal's address
 //!   removal       compares the event's application token with that of the installation
 //! ```
 //!

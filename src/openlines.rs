@@ -1,7 +1,7 @@
 //! The three operations: one file for each, and their common shape.
 //!
-//! A request without violations becomes a [`Call`](crate::check::Call); the dispatcher sends it; the
-//! answer becomes the response.
+//! A request without violations becomes a [`Call`](crate::check::Call); the dispatcher sends it;
+//! the answer becomes the response.
 
 mod attachment;
 mod connector_messages;

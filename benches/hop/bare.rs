@@ -1,4 +1,5 @@
-//! The bare hop: the same operation with tonic and reqwest and nothing else. No keys, no checks, no limits, no logs.
+//! The bare hop: the same operation with tonic and reqwest and nothing else. No keys, no checks, no
+//! limits, no logs.
 
 use bitrix24_openlines::api::openlines::v1::open_lines_service_server::{
     OpenLinesService, OpenLinesServiceServer,

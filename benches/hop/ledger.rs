@@ -1,4 +1,5 @@
-//! Calls with a `request_id` beside calls without, to the same process in alternating rounds: what the ledger costs.
+//! Calls with a `request_id` beside calls without, to the same process in alternating rounds: what
+//! the ledger costs.
 
 use std::time::Duration;
 

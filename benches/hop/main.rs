@@ -1,8 +1,9 @@
 //! The service beside a bare hop: processor time for each call, latency, memory, start.
 //!
-//! `cargo bench --bench hop` starts an upstream stub, the real program with everything on, and a bare tonic + reqwest hop, each as a
-//! process of its own, and loads the two in alternating rounds of one run. It prints Markdown for docs/performance.md.
-//! `cargo bench --bench hop -- --short` takes a few seconds; `cargo bench --bench hop -- --tenants` compares ten stored tenants with
+//! `cargo bench --bench hop` starts an upstream stub, the real program with everything on, and a
+//! bare tonic + reqwest hop, each as a process of its own, and loads the two in alternating rounds
+//! of one run. It prints Markdown for docs/performance.md. `cargo bench --bench hop -- --short`
+//! takes a few seconds; `cargo bench --bench hop -- --tenants` compares ten stored tenants with
 //! 100,000; `cargo bench --bench hop -- --ledger` compares calls with and without a `request_id`.
 
 #![expect(
@@ -122,7 +123,8 @@ async fn measured(load: &Load, process: &Process, in_flight: usize, plan: &Plan)
     round
 }
 
-/// What a service is started with that has a tenant in its file, on this store or on one of its own, and `more` settings.
+/// What a service is started with that has a tenant in its file, on this store or on one of its
+/// own, and `more` settings.
 fn files(store_url: Option<&str>, portal: SocketAddr, more: &str) -> Files {
     let tenant = format!(
         "- {{id: hook, portal: 'http://{portal}', webhook: {{user_id: 1, secret: {{inline: secret}}}}}}\n"

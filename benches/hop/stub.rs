@@ -1,4 +1,5 @@
-//! The upstream: answers every request at once with a fixed result, and takes traces without a look at them.
+//! The upstream: answers every request at once with a fixed result, and takes traces without a look
+//! at them.
 
 use std::convert::Infallible;
 

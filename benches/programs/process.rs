@@ -50,7 +50,8 @@ impl Process {
     /// User and system time of all threads so far.
     pub(crate) fn processor_time(&self) -> Duration {
         let stat = self.proc("stat");
-        // The name, in brackets, may hold spaces; utime and stime are the 12th and 13th field after it.
+        // The name, in brackets, may hold spaces; utime and stime are the 12th and 13th field after
+        // it.
         let (_, fields) = stat.rsplit_once(')').unwrap();
         let ticks: u32 = fields
             .split_whitespace()

@@ -31,8 +31,8 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Writes a keyring, these entries of the tenants file, and the settings with `more` of them. Without the URL of a store it is an
-    /// SQLite file among the others.
+    /// Writes a keyring, these entries of the tenants file, and the settings with `more` of them.
+    /// Without the URL of a store it is an SQLite file among the others.
     pub(crate) fn write(store_url: Option<&str>, tenants: &str, more: &str) -> Self {
         let files = Self {
             folder: tempfile::tempdir().unwrap(),

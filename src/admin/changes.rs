@@ -184,7 +184,8 @@ impl Tenants {
     ) -> Result<(), Error> {
         let manager = asked.manager()?;
         let managed = manager.manage_named(&request.name, &asked.context)?;
-        // Without an etag the tenant is not read, so one with secrets that do not open can be deleted.
+        // Without an etag the tenant is not read, so one with secrets that do not open can be
+        // deleted.
         let revision = if request.etag.is_empty() {
             None
         } else {
@@ -210,8 +211,8 @@ impl Tenants {
         .await
     }
 
-    /// Changes a tenant in a task of its own: a caller that cancels interrupts neither the change nor
-    /// its audit line. When it is done, the caller's next call uses the changed tenant.
+    /// Changes a tenant in a task of its own: a caller that cancels interrupts neither the change
+    /// nor its audit line. When it is done, the caller's next call uses the changed tenant.
     async fn to_the_end<T: Send + 'static>(
         &self,
         id: &TenantId,

@@ -49,8 +49,8 @@ pub(super) struct EnteredApplication {
 }
 
 impl Entered {
-    /// Checks each field by itself. A field with a violation counts as empty, so the others must not
-    /// be used then.
+    /// Checks each field by itself. A field with a violation counts as empty, so the others must
+    /// not be used then.
     pub(super) fn read(tenant: Tenant, policy: &Policy, violations: &mut Violations) -> Self {
         let mut form = Form { policy, violations };
         form.display_name(&tenant.display_name);

@@ -16,7 +16,8 @@ use crate::error::Error;
 use bitrix24::TenantId;
 use store::{StoreError, StoredTenant, UnreadableTenant};
 
-/// Most tenants that are read for one page, so that a filter with few matches does not read them all.
+/// Most tenants that are read for one page, so that a filter with few matches does not read them
+/// all.
 const LOOKED_AT: usize = 2000;
 /// Tenants that are read at once.
 const AT_ONCE: usize = 500;

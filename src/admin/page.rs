@@ -64,7 +64,8 @@ pub(super) fn token(last: &TenantId, filters: Filters<'_>) -> String {
         })
 }
 
-/// The tenant before the page. `None` for the first page, and with a violation for an invalid token.
+/// The tenant before the page. `None` for the first page, and with a violation for an invalid
+/// token.
 pub(super) fn read(
     token: &str,
     filters: Filters<'_>,

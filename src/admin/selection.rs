@@ -28,7 +28,8 @@ pub(super) enum Field {
 /// How a field came to be selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum How {
-    /// As part of a message that is replaced as a whole. Secrets that the request leaves empty stay.
+    /// As part of a message that is replaced as a whole. Secrets that the request leaves empty
+    /// stay.
     Within,
     /// By itself. If it is empty in the request it is emptied.
     Named,

@@ -1,10 +1,11 @@
 //! The order in which calls arrived.
 //!
-//! The calls of a connection run concurrently, so a later one may pass its checks, its tenant or its
-//! idempotency key before an earlier one. Before a call enters its queue it waits for earlier calls
-//! to the same conversation, in two steps: until all earlier calls of its [connection](Arrival) are
-//! read, so their conversations are known; and until those of its own conversations are queued or
-//! have ended, which the dispatcher counts. It does not wait for calls to other conversations.
+//! The calls of a connection run concurrently, so a later one may pass its checks, its tenant or
+//! its idempotency key before an earlier one. Before a call enters its queue it waits for earlier
+//! calls to the same conversation, in two steps: until all earlier calls of its
+//! [connection](Arrival) are read, so their conversations are known; and until those of its own
+//! conversations are queued or have ended, which the dispatcher counts. It does not wait for calls
+//! to other conversations.
 
 mod arrival;
 

@@ -13,13 +13,13 @@ use sandbox::{Identity, Intensity, Limits, Portal, Sandbox, demo};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A loopback address to listen on: any client of the portal can use its controls. Port 0 takes a
-    /// free port.
+    /// A loopback address to listen on: any client of the portal can use its controls. Port 0 takes
+    /// a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8024")]
     listen: SocketAddr,
 
-    /// The rate limit of the demonstration portal: standard (50 at once, then 2 a second), enterprise
-    /// (250, 5) or none.
+    /// The rate limit of the demonstration portal: standard (50 at once, then 2 a second),
+    /// enterprise (250, 5) or none.
     #[arg(
         long,
         value_name = "PLAN",

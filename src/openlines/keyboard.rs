@@ -1,5 +1,5 @@
-//! `KEYBOARD`: the check of a keyboard, typed or as Bitrix24's own JSON, and its form under Bitrix24's
-//! names.
+//! `KEYBOARD`: the check of a keyboard, typed or as Bitrix24's own JSON, and its form under
+//! Bitrix24's names.
 //!
 //! Source: page "message keyboards"; method page `imopenlines.network.message.add` for the rule on
 //! links.

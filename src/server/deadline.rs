@@ -7,8 +7,8 @@ use http::HeaderMap;
 /// The header in which gRPC carries the time left.
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// How much earlier than the caller's deadline the response has to leave. Later the caller would get
-/// the bare DEADLINE_EXCEEDED of its own library.
+/// How much earlier than the caller's deadline the response has to leave. Later the caller would
+/// get the bare DEADLINE_EXCEEDED of its own library.
 const LEAD: Duration = Duration::from_millis(10);
 
 /// How long a call may take.

@@ -161,6 +161,22 @@ fn no_file_is_longer_than_four_hundred_lines() {
     }
 }
 
+#[test]
+fn no_comment_is_wider_than_one_hundred_columns() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders =
+        ["src", "crates", "tests", "benches"].map(|folder| rust_files(&root.join(folder)));
+    let mut wide = Vec::new();
+    for file in folders.iter().flatten() {
+        for (number, line) in fs::read_to_string(file).unwrap().lines().enumerate() {
+            if line.trim_start().starts_with("//") && line.chars().count() > 100 {
+                wide.push(format!("{}:{}", file.display(), number + 1));
+            }
+        }
+    }
+    assert!(wide.is_empty(), "{}", wide.join("\n"));
+}
+
 /// The paths of a file that have their home elsewhere.
 fn away_from_home(source: &Source) -> Vec<String> {
     let module = source.module.join("::");

@@ -1,4 +1,5 @@
-//! The real program as a process: what it prints, how it ends, what it does when it is told to stop.
+//! The real program as a process: what it prints, how it ends, what it does when it is told to
+//! stop.
 
 use std::process::Output;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Every fault of a portal and of the network: compares the caller's status with the portal's record.
+//! Every fault of a portal and of the network: compares the caller's status with the portal's
+//! record.
 
 mod lost;
 mod unreachable;

@@ -1,4 +1,5 @@
-//! The whole product through real sockets: a gRPC client, the service, and the sandbox portal behind it over HTTP.
+//! The whole product through real sockets: a gRPC client, the service, and the sandbox portal
+//! behind it over HTTP.
 
 #![expect(
     clippy::unwrap_used,

@@ -176,7 +176,8 @@ async fn get(admin: &str, path: &str) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-/// The labels of a sample, without the bound of a histogram's bucket, in the order in which they are served.
+/// The labels of a sample, without the bound of a histogram's bucket, in the order in which they
+/// are served.
 fn labels_of(sample: &str) -> Vec<&str> {
     let Some((_, rest)) = sample.split_once('{') else {
         return Vec::new();

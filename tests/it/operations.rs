@@ -1,4 +1,5 @@
-//! What a request carries arrives at the portal under Bitrix24's names, and what the portal answers comes back.
+//! What a request carries arrives at the portal under Bitrix24's names, and what the portal answers
+//! comes back.
 
 mod answers;
 mod blocks;

@@ -171,7 +171,8 @@ fn first_cells(page: &str, wanted: impl Fn(&str) -> bool) -> Vec<String> {
         .collect()
 }
 
-/// What stands in back ticks, outside of blocks of code; what runs over the end of a line in one piece.
+/// What stands in back ticks, outside of blocks of code; what runs over the end of a line in one
+/// piece.
 fn code_spans(page: &str) -> Vec<String> {
     let blocks = page.split("```").step_by(2);
     blocks

@@ -70,7 +70,8 @@ impl Office {
         Self::with_settings(stores, &[]).await
     }
 
-    /// Its authorization server answers the next request when the gate opens. The service waits for it longer than other tests let it.
+    /// Its authorization server answers the next request when the gate opens. The service waits for
+    /// it longer than other tests let it.
     pub(crate) async fn held(stores: Stores, moment: Moment) -> (Self, Gate) {
         let office = Self::with_settings(stores, &[("AUTHORIZATION_TIMEOUT_SECONDS", "15")]).await;
         let gate = Gate::closed();
@@ -239,7 +240,8 @@ impl Office {
         self.told().await;
     }
 
-    /// Waits until the directory has followed a change: it polls every second. The second poll that ends began after the change.
+    /// Waits until the directory has followed a change: it polls every second. The second poll that
+    /// ends began after the change.
     pub(crate) async fn told(&self) {
         let polled = || self.counted::<f64>("openlines_directory_followed_timestamp_seconds");
         let limit = Instant::now() + Duration::from_secs(60);

@@ -60,7 +60,8 @@ impl World {
         Self::with_tenants(settings, "").await
     }
 
-    /// With more tenants: items of the list in the tenants file, with `PORTAL` for the sandbox's address.
+    /// With more tenants: items of the list in the tenants file, with `PORTAL` for the sandbox's
+    /// address.
     pub(crate) async fn with_tenants(settings: &[(&str, &str)], more_tenants: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
@@ -103,7 +104,8 @@ pub(crate) fn tenants_with(portal: SocketAddr, token: &str, secret: &str) -> Str
     )
 }
 
-/// One more item of a tenants file: the application of the demonstration portal, with all that a refresh needs.
+/// One more item of a tenants file: the application of the demonstration portal, with all that a
+/// refresh needs.
 pub(crate) fn refreshable(id: &str) -> String {
     format!(
         "- id: {id}\n  portal: 'http://PORTAL'\n  application:\n    client_id: {client_id}\n\

@@ -117,8 +117,8 @@ async fn a_caller_that_does_not_sample_is_not_traced() {
     assert!(spans.is_empty(), "{spans:?}");
 }
 
-/// Makes one call with a caller's trace, and returns what the collector has when the program has ended: the call's span and those
-/// below it.
+/// Makes one call with a caller's trace, and returns what the collector has when the program has
+/// ended: the call's span and those below it.
 async fn traced(sampled: bool, text: &str) -> (Collector, Vec<Span>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();

@@ -9,7 +9,7 @@
 //! | `switches` | GET, POST, DELETE | `{"error_dialect": "old"}`: changes the given ones |
 //! | `clock` | GET, POST | `{"advance_seconds": 604800, "portal": "…"}` |
 //! | `tokens` | POST | `{"token": "…", "state": "expired"}` |
-//! | `limits` | GET, POST, DELETE | `{"portal": "…", "intensity": "standard"}`: changes the given ones |
+//! | `limits` | GET, POST, DELETE | `{"portal": "…", "intensity": "standard"}`: the same |
 //! | `oauth` | GET | |
 //! | `oauth/codes`, `oauth/grants` | POST | `{"client_id": "…", "user_id": 1}` |
 //! | `oauth/revocations` | POST | `{"client_id": "…"}` or `{"token": "…"}` |

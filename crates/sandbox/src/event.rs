@@ -53,8 +53,8 @@ pub struct Event {
     pub user_id: i64,
     /// Whether this installation gives the application a new application token.
     pub renews_application_token: bool,
-    /// Fields that get another value, or are left out for `None`, by their name on the wire, such as
-    /// `auth[application_token]`.
+    /// Fields that get another value, or are left out for `None`, by their name on the wire, such
+    /// as `auth[application_token]`.
     pub replace: BTreeMap<String, Option<String>>,
 }
 

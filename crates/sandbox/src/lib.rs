@@ -16,8 +16,8 @@
 //! ```
 //!
 //! Below these are `event` (what portals send), `simulator` (the running portals), `state` (their
-//! memory), `fault`, `request`, `response`, `record`, `error`, `portal` (definitions) and `switches`.
-//! Modules import only from modules below them.
+//! memory), `fault`, `request`, `response`, `record`, `error`, `portal` (definitions) and
+//! `switches`. Modules import only from modules below them.
 //!
 //! A handler runs in a task of its own: as on a real portal, a client that disconnects undoes
 //! nothing. Every request has one [`Entry`] in the [`Record`]; `executed` is the truth about its

@@ -126,8 +126,8 @@ pub struct Entry {
     pub bucket: Option<f64>,
     /// Name of the fault that was applied.
     pub fault: Option<String>,
-    /// HTTP status that was sent, whether or not it arrived. `None` while the request is in progress,
-    /// and if no response was sent.
+    /// HTTP status that was sent, whether or not it arrived. `None` while the request is in
+    /// progress, and if no response was sent.
     pub status: Option<u16>,
     /// `error` of the response, if it has one.
     pub error: Option<String>,
@@ -183,7 +183,8 @@ impl Record {
         self.entries.iter().flat_map(|entry| &entry.deliveries)
     }
 
-    /// How often each text was delivered. A missing text was lost, a count above one is a duplicate.
+    /// How often each text was delivered. A missing text was lost, a count above one is a
+    /// duplicate.
     pub fn delivered_by_text(&self) -> BTreeMap<&str, usize> {
         count(self.deliveries().map(Delivery::text))
     }

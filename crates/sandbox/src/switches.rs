@@ -72,7 +72,8 @@ pub struct Switches {
     pub week: Week,
     /// Whether a network message that could not be added counts against the week.
     pub failed_message_counts: bool,
-    /// Largest ATTACH in characters of its JSON. The ATTACH page says 60,000, the method page 30 KB.
+    /// Largest ATTACH in characters of its JSON. The ATTACH page says 60,000, the method page 30
+    /// KB.
     pub attach_limit: usize,
     /// Largest KEYBOARD in bytes of its JSON. Only the old method page names a limit, 30 KB.
     pub keyboard_limit: usize,
@@ -143,7 +144,8 @@ choices! {
         /// The current method pages: envelope, `extra.disable_tracker`, `message.files`.
         #[default]
         Current,
-        /// The previous fields in the envelope: `message.disable_crm`, no `files`, no `disable_tracker`.
+        /// The previous fields in the envelope: `message.disable_crm`, no `files`, no
+        /// `disable_tracker`.
         Old,
         /// The previous fields without envelope, as the previous page prints them. Never observed.
         OldBare,

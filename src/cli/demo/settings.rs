@@ -80,7 +80,8 @@ impl Files {
         Ok(Self { folder })
     }
 
-    /// Loads the settings without a look at the environment, so that the demo runs the same everywhere.
+    /// Loads the settings without a look at the environment, so that the demo runs the same
+    /// everywhere.
     pub(super) fn load(&self) -> Result<Config, SettingErrors> {
         let environment: Environment = std::iter::empty::<(String, String)>().collect();
         Config::load(

@@ -11,8 +11,8 @@ use crate::telemetry::chain;
 use store::Store;
 use store::sealing::KeyId;
 
-/// The most rounds, for tenants that the service changed concurrently. Each round leaves few; after the
-/// last one, a service must still be sealing with an old key.
+/// The most rounds, for tenants that the service changed concurrently. Each round leaves few; after
+/// the last one, a service must still be sealing with an old key.
 const ROUNDS: u32 = 20;
 
 /// The pause between two rounds.

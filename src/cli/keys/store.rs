@@ -13,8 +13,8 @@ use store::{Access, Keyring, Store, StoreUrl};
 
 #[derive(Debug, Args)]
 pub struct StoreArguments {
-    /// The store: `sqlite:PATH` or `postgresql://…`. Other users of the machine can see arguments: if it
-    /// has a password, use the file or the variable. Default: OPENLINES_STORE_URL or
+    /// The store: `sqlite:PATH` or `postgresql://…`. Other users of the machine can see arguments:
+    /// if it has a password, use the file or the variable. Default: OPENLINES_STORE_URL or
     /// OPENLINES_STORE_URL_FILE.
     // clap would quote a text that the parser refuses, so it refuses none.
     #[arg(long, value_name = "URL", conflicts_with = "store_url_file", value_parser = secret)]
@@ -22,7 +22,8 @@ pub struct StoreArguments {
     /// A file with the store's URL.
     #[arg(long, value_name = "FILE")]
     store_url_file: Option<PathBuf>,
-    /// The keyring file. Default: OPENLINES_STORE_KEYRING_FILE, or the keys in OPENLINES_STORE_KEYRING.
+    /// The keyring file. Default: OPENLINES_STORE_KEYRING_FILE, or the keys in
+    /// OPENLINES_STORE_KEYRING.
     #[arg(long, value_name = "FILE")]
     keyring_file: Option<PathBuf>,
 }

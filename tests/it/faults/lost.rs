@@ -1,4 +1,5 @@
-//! Answers that are lost after the portal has done its work: who gets none is told so, and nobody else, and nothing is sent twice.
+//! Answers that are lost after the portal has done its work: who gets none is told so, and nobody
+//! else, and nothing is sent twice.
 
 use std::collections::BTreeSet;
 
@@ -98,7 +99,8 @@ async fn of_500_calls_in_batches_exactly_those_of_lost_batches_are_unknown_and_n
     assert_told_as_recorded(&world, &told);
 }
 
-/// Before its execution or behind it: nobody can tell which it was, so every call of the batch is unknown.
+/// Before its execution or behind it: nobody can tell which it was, so every call of the batch is
+/// unknown.
 #[tokio::test]
 async fn each_call_of_a_batch_whose_answer_is_lost_is_unknown_and_not_sent_again() {
     for moment in [Moment::Before, Moment::After] {

@@ -23,7 +23,8 @@ fn told(status: &Status) -> (Code, String, String) {
     (status.code(), status.reason(), status.outcome())
 }
 
-/// Sends one CRM message with the header `grpc-timeout`, through a client that keeps no deadline itself.
+/// Sends one CRM message with the header `grpc-timeout`, through a client that keeps no deadline
+/// itself.
 async fn send(service: &Service, timeout: &str, text: &str) -> Status {
     let authorization = format!("Bearer {}", service.key.expose());
     let headers = [
@@ -124,7 +125,8 @@ async fn a_deadline_that_has_all_but_passed_is_answered_before_anything_is_sent(
     assert_eq!(world.sandbox.record().entries, []);
 }
 
-/// Whatever the moment at which the time runs out: `not_executed` is said only of what was not delivered.
+/// Whatever the moment at which the time runs out: `not_executed` is said only of what was not
+/// delivered.
 #[tokio::test]
 async fn a_deadline_at_any_moment_never_hides_a_delivery() {
     let world = World::start().await;

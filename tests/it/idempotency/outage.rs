@@ -14,7 +14,8 @@ use crate::support::proxy::{Mode, Proxy};
 use crate::support::requests::crm_message;
 use crate::support::stores::Stores;
 
-/// A service with a proxy in front of PostgreSQL, whose tenant is in memory and which has a connection to its portal.
+/// A service with a proxy in front of PostgreSQL, whose tenant is in memory and which has a
+/// connection to its portal.
 async fn behind_a_proxy() -> Option<(Proxy, Site)> {
     let stores = Stores::postgresql().await?;
     let (proxy, url) = Proxy::before(stores.url()).await;
@@ -45,7 +46,8 @@ async fn while_the_store_is_away_nothing_is_sent_with_an_id() {
     assert_eq!(site.delivered("text"), 1);
 }
 
-/// The read was answered and the start is not: the call does not leave, and is not said to have left.
+/// The read was answered and the start is not: the call does not leave, and is not said to have
+/// left.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_cannot_be_written_down_before_its_deadline_was_certainly_not_sent() {
     let Some((proxy, site)) = behind_a_proxy().await else {

@@ -109,7 +109,8 @@ async fn the_answer_to_a_caller_that_has_left_is_kept_for_its_repeat(stores: Sto
 
 async fn the_answer_after_the_callers_deadline_is_kept_for_its_repeat(stores: Stores) {
     let site = Site::start(stores).await;
-    // From now on there is a connection to the portal, and the call is sent long before its deadline.
+    // From now on there is a connection to the portal, and the call is sent long before its
+    // deadline.
     site.crm(Uuid::new_v4(), "before").await.executed_now();
     let gate = site.hold();
     let id = Uuid::new_v4();

@@ -1,4 +1,5 @@
-//! `ATTACH` and `KEYBOARD`: every block and button under Bitrix24's names, and the untyped forms as they were given.
+//! `ATTACH` and `KEYBOARD`: every block and button under Bitrix24's names, and the untyped forms as
+//! they were given.
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::attachment_block::Block;

@@ -13,7 +13,8 @@ use crate::support::requests::{
 };
 use crate::support::{Told, World};
 
-/// Sends one message with all flags, after the switches were changed; gives its acceptance and the whole response.
+/// Sends one message with all flags, after the switches were changed; gives its acceptance and the
+/// whole response.
 async fn accepted(
     change: impl FnOnce(&mut Switches),
 ) -> (

@@ -140,7 +140,8 @@ async fn without_the_database_processes_go_on_with_their_parts_and_lose_nothing(
         "{before} before, {alone} alone, {together} together again, {taken} taken, {refused} refused, {delivered} delivered"
     );
     tell(&told);
-    // One that takes longer than 50 ms to the portal, as happens on a busy machine, finds the bucket full, and is sent again.
+    // One that takes longer than 50 ms to the portal, as happens on a busy machine, finds the
+    // bucket full, and is sent again.
     assert!(refused <= 2, "{told}");
     // Of 40 that drain in that time.
     assert!(alone >= 25, "{told}");

@@ -68,7 +68,8 @@ async fn a_client_with_a_deadline_of_its_own_gets_the_answer_before_it() {
     panic!("the answer of the service never came before the client's own");
 }
 
-/// However little time the caller gives, the answer is ours and not the gRPC library's bare CANCELLED.
+/// However little time the caller gives, the answer is ours and not the gRPC library's bare
+/// CANCELLED.
 #[tokio::test]
 async fn a_request_that_does_not_arrive_within_a_short_deadline_is_answered_as_such() {
     let world = World::start().await;

@@ -134,7 +134,8 @@ async fn a_request_larger_than_the_setting_is_too_large() {
 #[tokio::test]
 async fn bytes_that_are_no_message_are_not_decodable() {
     let world = World::start().await;
-    // Field 1 with a length beyond the end, a wire type that does not exist, a text that is no UTF-8.
+    // Field 1 with a length beyond the end, a wire type that does not exist, a text that is no
+    // UTF-8.
     for bytes in [&b"\x0a\xff"[..], b"\x0f", b"\x0a\x01\xff", b"\x08\x01"] {
         let status = call(&world, SEND_CRM_MESSAGE, &[], framed(bytes))
             .await

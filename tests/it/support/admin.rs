@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 
-/// Below the ports that the kernel gives to whoever asks for any, so that no other socket of the tests can take them.
+/// Below the ports that the kernel gives to whoever asks for any, so that no other socket of the
+/// tests can take them.
 const FIRST_PORT: u16 = 12_000;
 
 /// A free address on loopback that settings can name. No two tests get the same.

@@ -1,5 +1,5 @@
-//! Requests in conversations of their own. Calls of one conversation wait for each other, also for an answer that never comes: only
-//! those of different ones show what becomes of each by itself.
+//! Requests in conversations of their own. Calls of one conversation wait for each other, also for
+//! an answer that never comes: only those of different ones show what becomes of each by itself.
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use sandbox::{CrmChat, CrmItem, Portal, Sandbox, User, demo};
@@ -49,7 +49,8 @@ pub(crate) fn network_message(conversation: i64, text: &str) -> api::SendNetwork
     }
 }
 
-/// A message of the external user with this number, in a chat of its own. The portal need not know them.
+/// A message of the external user with this number, in a chat of its own. The portal need not know
+/// them.
 pub(crate) fn connector_message(conversation: i64, id: &str, text: &str) -> api::ConnectorMessage {
     let mut message = requests::connector_message(id, text);
     if let Some(user) = &mut message.user {

@@ -29,7 +29,8 @@ pub(crate) struct Running {
 }
 
 impl Deployment {
-    /// Writes the settings for processes on this store, with this tenants file, and `more` settings.
+    /// Writes the settings for processes on this store, with this tenants file, and `more`
+    /// settings.
     pub(crate) fn write(store_url: &str, sealing_key: &Key, tenants: &str, more: &str) -> Self {
         let (folder, key) = (tempfile::tempdir().unwrap(), NewKey::generate().unwrap());
         let path = folder.path();
@@ -77,8 +78,8 @@ impl Running {
     }
 }
 
-/// How often a process is killed: `OPENLINES_TEST_KILLS` times, or 10; on PostgreSQL a fifth, because there the next process waits until
-/// the dead one has been missed.
+/// How often a process is killed: `OPENLINES_TEST_KILLS` times, or 10; on PostgreSQL a fifth,
+/// because there the next process waits until the dead one has been missed.
 pub(crate) fn kills(stores: &Stores) -> usize {
     let environment = Environment::of_process();
     let given = environment.get("OPENLINES_TEST_KILLS");

@@ -14,8 +14,8 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Writes until both are dropped.
     ///
-    /// The second one writes nothing. With a single subscriber in the process, a line that another thread comes to first
-    /// would be switched off by that thread, which has none.
+    /// The second one writes nothing. With a single subscriber in the process, a line that another
+    /// thread comes to first would be switched off by that thread, which has none.
     pub(crate) fn start(&self) -> (DefaultGuard, Dispatch) {
         let log = self.clone();
         let subscriber = tracing_subscriber::fmt()

@@ -1,5 +1,5 @@
-//! A gRPC client without a gRPC library: it sends the bytes that it is given, keeps no deadline of its own, and shows the
-//! answer as it travelled.
+//! A gRPC client without a gRPC library: it sends the bytes that it is given, keeps no deadline of
+//! its own, and shows the answer as it travelled.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -16,7 +16,8 @@ fn id(number: usize) -> String {
     format!("t{number:04}")
 }
 
-/// An office with a thousand tenants beside the two of the file: every tenth is disabled, every third has another portal.
+/// An office with a thousand tenants beside the two of the file: every tenth is disabled, every
+/// third has another portal.
 async fn full() -> Office {
     let office = Office::open().await;
     stream::iter(0..TENANTS)

@@ -106,7 +106,8 @@ impl Office {
         webhook(&self.portal(), demo::OWNER, demo::WEBHOOK_SECRET)
     }
 
-    /// The tenant of the sandbox portal with its application: both tokens, and everything to refresh them.
+    /// The tenant of the sandbox portal with its application: both tokens, and everything to
+    /// refresh them.
     pub(super) fn application(&self) -> api::Tenant {
         application(
             &self.portal(),

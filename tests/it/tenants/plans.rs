@@ -47,7 +47,8 @@ async fn a_tenant_shows_the_plan_that_was_entered_and_none_if_none_was() {
         let created = desk.create(id, tenant).await.unwrap();
         assert_eq!(created.plan, Some(plan));
         assert_eq!(desk.get(id).await.unwrap(), created);
-        // All are tenants of one portal, of which the smallest plan counts: the figures behind these leave no room for a second call.
+        // All are tenants of one portal, of which the smallest plan counts: the figures behind
+        // these leave no room for a second call.
         if id < "d" {
             office.send(id).await.unwrap();
         }

@@ -84,7 +84,8 @@ async fn a_store_that_does_not_write_leaves_the_outcome_open_and_still_reads() {
     assert_eq!(desk.get("acme").await.unwrap(), created);
     office.send("acme").await.unwrap();
 
-    // A caller with less patience than the store is told that nobody knows, and its change is made when it can be.
+    // A caller with less patience than the store is told that nobody knows, and its change is made
+    // when it can be.
     let request = api::DisableTenantRequest {
         name: name("acme"),
         ..Default::default()

@@ -1,4 +1,5 @@
-//! Everything that a failing status carries travels in HTTP headers, and many clients and proxies take no more than 8 KiB.
+//! Everything that a failing status carries travels in HTTP headers, and many clients and proxies
+//! take no more than 8 KiB.
 
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::attachment_block::Block;
@@ -120,7 +121,8 @@ async fn twenty_violations_of_names_fit_too() {
     assert_small(&answer);
 }
 
-/// A status message travels percent-encoded, nine bytes for three of a letter such as 漢, twelve for an emoji.
+/// A status message travels percent-encoded, nine bytes for three of a letter such as 漢, twelve for
+/// an emoji.
 #[tokio::test]
 async fn a_refusal_with_huge_texts_fits() {
     let world = world(&[]).await;

@@ -116,7 +116,8 @@ pub enum FaultKind {
     PlainText(Moment),
     /// `200` without a body.
     Empty(Moment),
-    /// `302` to the same path below this origin, for example `https://new.bitrix24.test`. Not executed.
+    /// `302` to the same path below this origin, for example `https://new.bitrix24.test`. Not
+    /// executed.
     Redirect {
         /// Scheme and host, without a slash at the end.
         origin: String,

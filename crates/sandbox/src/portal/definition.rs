@@ -15,9 +15,11 @@ pub struct Portal {
     pub member_id: String,
     /// Offset of the portal's local time from UTC in hours, −12 to 14, seen in `time.date_start`.
     pub utc_offset_hours: i8,
-    /// Whether the portal has the Partner (NFR) licence, which has no weekly limit of network messages.
+    /// Whether the portal has the Partner (NFR) licence, which has no weekly limit of network
+    /// messages.
     pub nfr_licence: bool,
-    /// Whether the module for chat bots is installed; without it network messages get `IMBOT_ERROR`.
+    /// Whether the module for chat bots is installed; without it network messages get
+    /// `IMBOT_ERROR`.
     pub imbot_installed: bool,
     /// The portal's limits and latency.
     pub limits: Limits,

@@ -12,7 +12,8 @@ pub struct Limits {
     #[serde(deserialize_with = "intensity")]
     pub intensity: Option<Intensity>,
     /// Operating time in seconds that one method has for one application or webhook within ten
-    /// minutes. The cloud's value is not documented; 480 is the example of the page. `None`: unlimited.
+    /// minutes. The cloud's value is not documented; 480 is the example of the page. `None`:
+    /// unlimited.
     pub operating_limit_seconds: Option<f64>,
     /// Operating time in seconds that every call counts as. `None`: its real duration.
     pub operating_seconds_per_call: Option<f64>,

@@ -24,7 +24,8 @@ pub(crate) struct RestRequest {
 }
 
 impl RestRequest {
-    /// `None` if the path is not that of a method. `bearer`: whether the header `Authorization` counts.
+    /// `None` if the path is not that of a method. `bearer`: whether the header `Authorization`
+    /// counts.
     pub(crate) fn read(http: &HttpRequest, bearer: bool) -> Option<Self> {
         // One SDK writes `/rest//method`; the web server of a portal merges slashes.
         let path = http.uri.path().strip_prefix("/rest/")?;

@@ -17,7 +17,8 @@ impl Sandbox {
         self.simulator.set_token_state(token, TokenState::Expired)
     }
 
-    /// Creates a code for a user, as the authorization page does. `None` if the application is unknown.
+    /// Creates a code for a user, as the authorization page does. `None` if the application is
+    /// unknown.
     pub fn authorize(&self, host: &str, client_id: &str, user_id: i64) -> Option<SecretString> {
         let portal = self.simulator.portal(host)?;
         let (mut state, now) = (portal.state(), self.simulator.now(portal));
@@ -50,10 +51,11 @@ impl Sandbox {
         pair.is_some_and(|pair| self.expire_token(pair.access_token.expose_secret()))
     }
 
-    /// Installs or reinstalls an application: grants it tokens and sends its handler the event once.
-    /// Returns the handler's status.
+    /// Installs or reinstalls an application: grants it tokens and sends its handler the event
+    /// once. Returns the handler's status.
     ///
-    /// An application that only another portal knows is a market application: it is added to this one.
+    /// An application that only another portal knows is a market application: it is added to this
+    /// one.
     ///
     /// # Errors
     ///
@@ -63,8 +65,8 @@ impl Sandbox {
         self.send_event(host, &event).await
     }
 
-    /// Removes an application with its settings: ends its tokens and sends its handler the event once.
-    /// Returns the handler's status.
+    /// Removes an application with its settings: ends its tokens and sends its handler the event
+    /// once. Returns the handler's status.
     ///
     /// # Errors
     ///
@@ -78,8 +80,8 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// When the portal or application is unknown, when the handler is not plain HTTP on loopback, and
-    /// when the handler does not respond.
+    /// When the portal or application is unknown, when the handler is not plain HTTP on loopback,
+    /// and when the handler does not respond.
     pub async fn send_event(&self, host: &str, event: &Event) -> io::Result<u16> {
         let handler = event::handler(&event.handler).ok_or(io::ErrorKind::InvalidInput)?;
         let form = self

@@ -1,7 +1,7 @@
 //! Operating time of each method for each application or webhook within ten minutes.
 //!
-//! Source: page "limits". The time is kept in baskets of one minute. A basket is emptied ten minutes
-//! after the first call of its minute.
+//! Source: page "limits". The time is kept in baskets of one minute. A basket is emptied ten
+//! minutes after the first call of its minute.
 
 use std::collections::HashMap;
 

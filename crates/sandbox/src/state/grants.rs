@@ -201,7 +201,8 @@ impl Grants {
         true
     }
 
-    /// Forgets the pairs that match client id, access token and refresh token. Returns their number.
+    /// Forgets the pairs that match client id, access token and refresh token. Returns their
+    /// number.
     pub(crate) fn revoke(&mut self, of: impl Fn(&str, &str, &str) -> bool) -> usize {
         let before = self.pairs.len();
         self.pairs.retain(|pair| {
