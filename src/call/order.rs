@@ -43,12 +43,6 @@ impl Order {
         Some(turn)
     }
 
-    /// Stops waiting for smaller numbers.
-    pub(crate) fn give_up_before(&mut self, number: u128) {
-        self.pending = self.pending.split_off(&number);
-        self.release();
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
@@ -93,16 +87,5 @@ mod tests {
         assert!(is_turn(&mut fourth));
         order.leave(4);
         assert!(order.is_empty());
-    }
-
-    #[test]
-    fn a_number_that_was_given_up_is_not_waited_for() {
-        let mut order = Order::default();
-        (1..=3).for_each(|number| order.enter(number));
-        let mut second = order.turn(2).unwrap();
-        order.give_up_before(2);
-        assert!(is_turn(&mut second));
-        order.leave(1);
-        assert!(order.turn(3).is_some(), "the second is still pending");
     }
 }

@@ -78,7 +78,8 @@ impl Announced {
     /// The deadline passed.
     pub(super) async fn turn(&self, deadline: Instant) -> Result<(), Rejection> {
         if let Some(arrival) = &self.arrival {
-            arrival.earlier_are_read().await;
+            let read = tokio::time::timeout_at(deadline, arrival.earlier_are_read());
+            read.await.map_err(|_| Rejection::DeadlinePassed)?;
         }
         for conversation in &self.conversations {
             let turn = self

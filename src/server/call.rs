@@ -20,7 +20,7 @@ use tracing::{Instrument, Span};
 use super::call_id::{self, CALL_ID};
 use super::deadline::Timeouts;
 use super::ending::{Ending, Methods, operation};
-use super::memory::{CountedBody, RequestMemory};
+use super::memory::{BodyEvent, CountedBody, RequestMemory};
 use super::settings::ServerSettings;
 use crate::call::{Arrival, CallContext, Progress};
 use crate::error::{self, Error, Interruption};
@@ -159,7 +159,7 @@ where
         let noted = context.clone();
         let mut request = request.map({
             let bytes = Arc::clone(&bytes);
-            |body| CountedBody::of(body, bytes, move || noted.note_too_large())
+            |body| CountedBody::of(body, bytes, move |event| note(&noted, event))
         });
         request.extensions_mut().insert(context.clone());
         let response = AssertUnwindSafe(self.inner.call(request).instrument(span)).catch_unwind();
@@ -179,6 +179,15 @@ where
             Ok(finish(response, &context, ending))
         }
         .boxed()
+    }
+}
+
+fn note(context: &CallContext, event: BodyEvent) {
+    match (event, context.arrival()) {
+        (BodyEvent::Cut, _) => context.note_too_large(),
+        (BodyEvent::Starved, Some(arrival)) => arrival.note_starved(true),
+        (BodyEvent::Fed, Some(arrival)) => arrival.note_starved(false),
+        (BodyEvent::Starved | BodyEvent::Fed, None) => {}
     }
 }
 

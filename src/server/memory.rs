@@ -80,21 +80,33 @@ impl Drop for RequestBytes {
 pub(super) struct CountedBody<F> {
     body: Body,
     request: Arc<RequestBytes>,
-    /// Called once, when the body is cut because the memory is used up.
-    on_cut: F,
+    is_starved: bool,
+    note: F,
 }
 
-impl<F: Fn() + Send + Unpin + 'static> CountedBody<F> {
-    pub(super) fn of(body: Body, request: Arc<RequestBytes>, on_cut: F) -> Body {
+/// What happens to a body.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum BodyEvent {
+    /// The peer owes more of it.
+    Starved,
+    /// More of it has arrived after that.
+    Fed,
+    /// It is cut because the memory is used up.
+    Cut,
+}
+
+impl<F: Fn(BodyEvent) + Send + Unpin + 'static> CountedBody<F> {
+    pub(super) fn of(body: Body, request: Arc<RequestBytes>, note: F) -> Body {
         Body::new(Self {
             body,
             request,
-            on_cut,
+            is_starved: false,
+            note,
         })
     }
 }
 
-impl<F: Fn() + Unpin> http_body::Body for CountedBody<F> {
+impl<F: Fn(BodyEvent) + Unpin> http_body::Body for CountedBody<F> {
     type Data = Bytes;
     type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -102,12 +114,21 @@ impl<F: Fn() + Unpin> http_body::Body for CountedBody<F> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if polled.is_pending() != self.is_starved {
+            self.is_starved = polled.is_pending();
+            (self.note)(if self.is_starved {
+                BodyEvent::Starved
+            } else {
+                BodyEvent::Fed
+            });
+        }
+        let frame = ready!(polled);
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
             && let Err(exhausted) = self.request.add(data.len())
         {
-            (self.on_cut)();
+            (self.note)(BodyEvent::Cut);
             return Poll::Ready(Some(Err(exhausted.into())));
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))

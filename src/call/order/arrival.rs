@@ -1,19 +1,23 @@
 //! The calls of one connection in the order in which they arrived.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Order;
 
-/// How long later calls of a connection wait for one whose request is incomplete.
+/// How long the rest of a request may fail to arrive before later calls of its connection stop
+/// waiting for it. A request that has arrived is waited for, however busy the machine is.
 const STALLED: Duration = Duration::from_millis(100);
 
 /// The calls of one connection that have not been read.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrivals {
-    unread: Arc<Mutex<Order>>,
+    unread: Arc<Mutex<Unread>>,
     /// How many calls have arrived at the process.
     arrived: Arc<AtomicU64>,
 }
@@ -25,7 +29,14 @@ pub(crate) struct Arrival(Arc<Slot>);
 
 struct Slot {
     number: u64,
-    unread: Arc<Mutex<Order>>,
+    unread: Arc<Mutex<Unread>>,
+}
+
+#[derive(Debug, Default)]
+struct Unread {
+    order: Order,
+    /// Those whose peer owes the rest of the request, and since when.
+    starved: BTreeMap<u128, Instant>,
 }
 
 impl Arrivals {
@@ -41,7 +52,7 @@ impl Arrivals {
     pub(crate) fn next(&self) -> Arrival {
         let mut unread = lock(&self.unread);
         let number = self.arrived.fetch_add(1, Ordering::Relaxed);
-        unread.enter(number.into());
+        unread.order.enter(number.into());
         drop(unread);
         Arrival(Arc::new(Slot {
             number,
@@ -61,14 +72,47 @@ impl Arrival {
         self.0.leave();
     }
 
-    /// Waits until the earlier calls of the connection have been read, or take too long.
+    /// Notes that the service waits for the rest of the request, or that more of it has arrived.
+    pub(crate) fn note_starved(&self, is_starved: bool) {
+        let mut unread = lock(&self.0.unread);
+        if is_starved {
+            unread.starved.insert(self.0.number.into(), Instant::now());
+        } else {
+            unread.starved.remove(&self.0.number.into());
+        }
+    }
+
+    /// Waits until the earlier calls of the connection have been read, except for requests that
+    /// have stalled.
     pub(crate) async fn earlier_are_read(&self) {
         let number = self.0.number.into();
-        let turn = lock(&self.0.unread).turn(number);
-        if let Some(turn) = turn
-            && tokio::time::timeout(STALLED, turn).await.is_err()
-        {
-            lock(&self.0.unread).give_up_before(number);
+        loop {
+            let Some(turn) = lock(&self.0.unread).order.turn(number) else {
+                return;
+            };
+            if tokio::time::timeout(STALLED, turn).await.is_ok() {
+                return;
+            }
+            lock(&self.0.unread).give_up_stalled_before(number);
+        }
+    }
+}
+
+impl Unread {
+    fn leave(&mut self, number: u128) {
+        self.starved.remove(&number);
+        self.order.leave(number);
+    }
+
+    fn give_up_stalled_before(&mut self, number: u128) {
+        let stalled: Vec<u128> = self
+            .starved
+            .range(..number)
+            .filter(|(_, since)| since.elapsed() >= STALLED)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in stalled {
+            self.leave(number);
         }
     }
 }
@@ -91,8 +135,8 @@ impl fmt::Debug for Arrival {
     }
 }
 
-fn lock(order: &Mutex<Order>) -> MutexGuard<'_, Order> {
-    order.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(unread: &Mutex<Unread>) -> MutexGuard<'_, Unread> {
+    unread.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -128,8 +172,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_request_that_has_arrived_is_waited_for_however_busy_the_machine_is() {
+        let [first, second, _] = three();
+        first.note_starved(true);
+        first.note_starved(false);
+        let mut waiting = Box::pin(second.earlier_are_read());
+        let long = tokio::time::timeout(3 * STALLED, &mut waiting);
+        assert!(long.await.is_err(), "overtaken");
+        first.note_read();
+        waiting.await;
+    }
+
+    #[tokio::test]
+    async fn only_the_stalled_ones_are_given_up() {
+        let [stalled, second, third] = three();
+        stalled.note_starved(true);
+        let mut waiting = Box::pin(third.earlier_are_read());
+        let long = tokio::time::timeout(3 * STALLED, &mut waiting);
+        assert!(long.await.is_err(), "the second was given up, too");
+        second.note_read();
+        waiting.await;
+    }
+
+    #[tokio::test]
     async fn a_request_that_does_not_arrive_delays_the_others_once() {
-        let [_stalled, second, third] = three();
+        let [stalled, second, third] = three();
+        stalled.note_starved(true);
         second.note_read();
         second.earlier_are_read().await;
         third.note_read();

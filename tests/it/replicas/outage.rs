@@ -36,24 +36,21 @@ async fn without_the_database_every_replica_sends_its_part_and_comes_back_by_its
         };
         changed(SharingState::Isolated).await;
         let before = arrivals.count(FAST).0;
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let alone = arrivals.count(FAST).0 - before;
+        // Half of what drains in three seconds, however long a busy machine takes for it.
+        let alone = arrivals.reach(FAST, before + 30).await - before;
         proxy.set(Mode::Open);
         let opened = Instant::now();
         changed(SharingState::Shared).await;
         // They reckon with two seconds; of more than that, on a busy machine, the portal has to
         // refuse something.
         let is_busy = opened.elapsed() > Duration::from_secs(2);
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        let back = arrivals.count(FAST).0;
+        arrivals.reach(FAST, back + 60).await;
         sending.shutdown().await;
         let (sent, refused) = arrivals.count(FAST);
         let told = format!("{away:?}: {before} before, {alone} alone, {sent} in all");
         println!("{told}");
         assert!(refused == 0 || is_busy, "{told}");
-        // Of 60 that drain in that time.
-        assert!(alone >= 30, "{told}");
-        // Of 100 that drain at the end, less what coming back costs.
-        assert!(sent - before - alone >= 30, "{told}");
         together.stop().await;
     }
 }

@@ -84,6 +84,21 @@ impl Arrivals {
         }
         (taken, rejected)
     }
+
+    /// Waits until the portal has accepted so many, and says how many it were.
+    pub(crate) async fn reach(&self, limit: RateLimit, wanted: u32) -> u32 {
+        let reached = async {
+            loop {
+                let (taken, _) = self.count(limit);
+                if taken >= wanted {
+                    return taken;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
+        reached.expect("requests go on being sent")
+    }
 }
 
 /// Sends as fast as it may through one replica, until `end`: always more requests wait than may go.
