@@ -57,8 +57,8 @@ pub enum AppError {
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
-    /// The tenants file cannot be taken over.
-    #[error("the tenants file cannot be taken over")]
+    /// The tenants file cannot be applied.
+    #[error("the tenants file cannot be applied")]
     Reconcile(#[source] StoreError),
     /// A port cannot be listened on.
     #[error("cannot listen on {address} ({setting})")]

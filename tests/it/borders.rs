@@ -78,13 +78,28 @@ fn the_crates_use_each_other_as_drawn() {
 }
 
 #[test]
-fn every_file_that_the_architecture_names_is_there() {
-    let page = architecture();
+fn every_file_that_the_pages_name_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let gone: Vec<&str> = named_files(&page)
+    let pages = [
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "README.md",
+        "SECURITY.md",
+    ];
+    let decisions = fs::read_dir(root.join("docs/adr")).unwrap();
+    let decisions = decisions.map(|entry| entry.unwrap().path());
+    let mut gone = Vec::new();
+    for page in pages
+        .map(|page| root.join(page))
         .into_iter()
-        .filter(|name| !root.join(name).exists())
-        .collect();
+        .chain(decisions)
+    {
+        let text = fs::read_to_string(&page).unwrap();
+        let missing = named_files(&text)
+            .into_iter()
+            .filter(|name| !root.join(name).exists());
+        gone.extend(missing.map(|name| format!("{}: {name}", page.display())));
+    }
     assert!(gone.is_empty(), "{gone:#?}");
 }
 
