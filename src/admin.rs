@@ -8,16 +8,16 @@
 //!
 //! Secrets are write-only: `view` makes the responses and has no field for one.
 
-mod asked;
 mod change;
 mod changes;
-mod entered;
 mod etag;
+mod incoming;
 mod list;
 mod manager;
 mod name;
 mod page;
 mod plan;
+mod requested;
 mod selection;
 mod service;
 mod time;

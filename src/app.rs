@@ -29,7 +29,7 @@ use crate::dispatch::replica::{HeartbeatConfig, Replica};
 use crate::dispatch::sharing::{self, Sharing};
 use crate::dispatch::{Dispatcher, Means};
 use crate::install::{self, InstallationEndpoint, Retries};
-use crate::metrics::{Limits, Metrics};
+use crate::metrics::{ConfiguredLimits, Metrics};
 use crate::openlines::OpenLines;
 use crate::server::{self, ServeError, Services, admin};
 use crate::tenant::{
@@ -97,7 +97,7 @@ pub async fn run(
         ..
     } = config;
     let metrics = Metrics::new()?;
-    metrics.limited(Limits {
+    metrics.limited(ConfiguredLimits {
         calls_in_progress: server.maximum_concurrent_calls,
         waiting_calls: dispatch.maximum_waiting_calls,
         waiting_bytes: dispatch.maximum_waiting_bytes,
@@ -284,7 +284,7 @@ fn client(settings: &TransportSettings, policy: &Policy) -> Result<Client, Trans
     Client::new(TransportOptions {
         connect_timeout: settings.connect_timeout,
         idle_connection: settings.idle_connection,
-        maximum_answer_bytes: settings.maximum_response_bytes,
+        maximum_response_bytes: settings.maximum_response_bytes,
         self_hosted: policy
             .self_hosted
             .iter()

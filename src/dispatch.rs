@@ -8,6 +8,7 @@
 
 mod announced;
 mod call_handle;
+mod context;
 mod driver;
 mod drivers;
 mod in_flight;
@@ -16,7 +17,6 @@ pub(crate) mod ledger;
 mod not_admitted;
 pub(crate) mod replica;
 mod send_error;
-mod services;
 mod settings;
 pub(crate) mod sharing;
 
@@ -33,13 +33,13 @@ use tracing::Span;
 pub(crate) use self::announced::Announced;
 use self::announced::Announcements;
 use self::call_handle::CallHandle;
+use self::context::DispatchContext;
 use self::drivers::Drivers;
 use self::job::{CallOutcome, Job, SentFlag, Tries};
 pub(crate) use self::job::{Delivered, NoteSent, Spent};
 use self::ledger::{Claim, Entered, Fingerprint, Key, Ledger, LedgerError};
 pub(crate) use self::not_admitted::{LedgerFailure, NotAdmitted};
 pub(crate) use self::send_error::SendError;
-use self::services::Services;
 pub(crate) use self::settings::LedgerSettings;
 pub use self::settings::Options;
 use self::sharing::Sharing;
@@ -56,7 +56,7 @@ use pacing::{
 #[derive(Clone, Debug)]
 pub struct Dispatcher {
     drivers: Arc<Drivers>,
-    services: Arc<Services>,
+    context: Arc<DispatchContext>,
     announcements: Arc<Announcements>,
     /// Makes the numbers of calls unique.
     numbers: Arc<AtomicU64>,
@@ -123,7 +123,7 @@ impl Dispatcher {
             metrics,
         } = means;
         let (calls, bytes) = (options.maximum_waiting_calls, options.maximum_waiting_bytes);
-        let services = Arc::new(Services {
+        let context = Arc::new(DispatchContext {
             client,
             access,
             ledger,
@@ -135,8 +135,8 @@ impl Dispatcher {
             stopped,
         });
         Self {
-            drivers: Arc::new(Drivers::new(Arc::clone(&services))),
-            services,
+            drivers: Arc::new(Drivers::new(Arc::clone(&context))),
+            context,
             announcements: Arc::default(),
             numbers: Arc::default(),
         }
@@ -144,7 +144,7 @@ impl Dispatcher {
 
     /// The operator's choices.
     pub fn options(&self) -> &Options {
-        &self.services.options
+        &self.context.options
     }
 
     /// Announces a call that is about to be sent to these conversations, each named once; none: it
@@ -210,8 +210,8 @@ impl Dispatcher {
         deadline: Instant,
         on_wait: impl Fn() + Send,
     ) -> Result<Result<Claim, Delivered>, LedgerFailure> {
-        let metrics = &self.services.metrics;
-        let ledger = &self.services.ledger;
+        let metrics = &self.context.metrics;
+        let ledger = &self.context.ledger;
         match ledger.enter(key.clone(), deadline, on_wait).await {
             Ok(Entered::First(claim)) => {
                 metrics.key_looked_up(LedgerResult::First);
@@ -264,11 +264,11 @@ impl Dispatcher {
         if Instant::now() >= deadline {
             return self.not_sent(Rejection::DeadlinePassed.into());
         }
-        let opened = match self.services.access.open(tenant, deadline).await {
+        let opened = match self.context.access.open(tenant, deadline).await {
             Ok(opened) => opened,
             Err(error) => return self.not_sent(error.into()),
         };
-        let Some(slot) = self.services.capacity.slot(parameters.as_json().len()) else {
+        let Some(slot) = self.context.capacity.slot(parameters.as_json().len()) else {
             let retry_after = WHEN_FULL;
             return self.not_sent(Rejection::QueueFull { retry_after }.into());
         };
@@ -335,7 +335,7 @@ impl Dispatcher {
     }
 
     fn not_sent(&self, why: NotAdmitted) -> Attempt {
-        self.services.count(&why);
+        self.context.count(&why);
         Attempt::Ended(Box::new(Err(why.into())), Spent::default())
     }
 }

@@ -20,16 +20,16 @@
 
 mod connections;
 mod entrance;
+mod event_result;
 mod form;
 mod installation;
 mod newest;
 mod notice;
-mod outcome;
 mod removal;
 mod settings;
 mod work;
 
-pub use outcome::Outcome;
+pub use event_result::EventResult;
 pub(crate) use settings::InstallationSettings;
 
 use std::time::Duration;

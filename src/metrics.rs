@@ -17,7 +17,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
 use self::dispatch::DispatchInstruments;
-pub(crate) use self::dispatch::{LedgerResult, Limits, RetryCause};
+pub(crate) use self::dispatch::{ConfiguredLimits, LedgerResult, RetryCause};
 pub use self::table::METRICS;
 
 /// Bounds of whole calls, in seconds: a portal answers in tens of milliseconds to a minute.

@@ -32,7 +32,7 @@ pub mod error {
 }
 
 pub mod install {
-    pub use crate::install::{InstallationEndpoint, Outcome, Retries, serve};
+    pub use crate::install::{EventResult, InstallationEndpoint, Retries, serve};
 }
 
 pub mod metrics {

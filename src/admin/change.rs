@@ -2,7 +2,9 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::entered::{Entered, EnteredApplication, EnteredCredentials, EnteredWebhook};
+use super::requested::{
+    RequestedApplication, RequestedCredentials, RequestedTenant, RequestedWebhook,
+};
 use super::selection::{Field, How, Selection};
 use crate::check::Violations;
 use crate::tenant::Applications;
@@ -12,7 +14,7 @@ use store::{StoredApplication, StoredCredentials, StoredTenant};
 #[derive(Clone, Debug)]
 pub(super) struct Change {
     pub(super) selection: Selection,
-    pub(super) entered: Entered,
+    pub(super) requested: RequestedTenant,
 }
 
 /// The fields with a new value, and every secret in the request, also an unchanged one.
@@ -57,12 +59,12 @@ struct Applying<'a> {
 
 impl Applying<'_> {
     fn run(&mut self, tenant: &mut StoredTenant) {
-        let Entered {
+        let RequestedTenant {
             display_name,
             portal,
             plan,
             credentials,
-        } = &self.change.entered;
+        } = &self.change.requested;
         if self.is_selected(Field::DisplayName) && tenant.display_name != *display_name {
             tenant.display_name.clone_from(display_name);
             self.changed.push(Field::DisplayName.path());
@@ -106,12 +108,12 @@ impl Applying<'_> {
 
     /// Whether the request has what opens a portal.
     fn enters_secrets(&self) -> bool {
-        match &self.change.entered.credentials {
+        match &self.change.requested.credentials {
             None => false,
-            Some(EnteredCredentials::Webhook(webhook)) => {
+            Some(RequestedCredentials::Webhook(webhook)) => {
                 webhook.secret.is_some() && self.is_selected(Field::WebhookSecret)
             }
-            Some(EnteredCredentials::Application(application)) => {
+            Some(RequestedCredentials::Application(application)) => {
                 (application.access_token.is_some() && self.is_selected(Field::AccessToken))
                     || (application.refresh_token.is_some()
                         && self.is_selected(Field::RefreshToken))
@@ -121,24 +123,24 @@ impl Applying<'_> {
 
     fn credentials(
         &mut self,
-        entered: Option<&EnteredCredentials>,
+        requested: Option<&RequestedCredentials>,
         moved: bool,
         tenant: &mut StoredTenant,
     ) {
         let selection = &self.change.selection;
         let (webhook, application) = (selection.webhook(), selection.application());
-        match entered {
-            Some(EnteredCredentials::Webhook(entered)) if webhook.is_some() => {
-                self.webhook(entered, moved, tenant);
+        match requested {
+            Some(RequestedCredentials::Webhook(requested)) if webhook.is_some() => {
+                self.webhook(requested, moved, tenant);
             }
-            Some(EnteredCredentials::Application(entered)) if application.is_some() => {
-                self.application(entered, moved, tenant);
+            Some(RequestedCredentials::Application(requested)) if application.is_some() => {
+                self.application(requested, moved, tenant);
             }
             // The mask names the credentials of one kind and the request has the other.
-            Some(EnteredCredentials::Webhook(_)) if application.is_some() => {
+            Some(RequestedCredentials::Webhook(_)) if application.is_some() => {
                 self.mistaken("webhook")
             }
-            Some(EnteredCredentials::Application(_)) if webhook.is_some() => {
+            Some(RequestedCredentials::Application(_)) if webhook.is_some() => {
                 self.mistaken("application");
             }
             Some(_) => {}
@@ -150,9 +152,9 @@ impl Applying<'_> {
                 );
             }
             None if application.is_some() => {
-                self.application(&EnteredApplication::default(), moved, tenant);
+                self.application(&RequestedApplication::default(), moved, tenant);
             }
-            None if webhook.is_some() => self.webhook(&EnteredWebhook::default(), moved, tenant),
+            None if webhook.is_some() => self.webhook(&RequestedWebhook::default(), moved, tenant),
             None => {}
         }
     }
@@ -165,7 +167,7 @@ impl Applying<'_> {
         );
     }
 
-    fn webhook(&mut self, entered: &EnteredWebhook, moved: bool, tenant: &mut StoredTenant) {
+    fn webhook(&mut self, requested: &RequestedWebhook, moved: bool, tenant: &mut StoredTenant) {
         let (mut user_id, mut secret) = match &tenant.credentials {
             StoredCredentials::Webhook { user_id, secret } if !moved => {
                 (Some(*user_id), Some(secret.clone()))
@@ -174,8 +176,12 @@ impl Applying<'_> {
             StoredCredentials::Application(_) => (None, None),
         };
         let before = self.changed.len();
-        self.set(Field::WebhookUserId, entered.user_id.as_ref(), &mut user_id);
-        self.set_secret(Field::WebhookSecret, entered.secret.as_ref(), &mut secret);
+        self.set(
+            Field::WebhookUserId,
+            requested.user_id.as_ref(),
+            &mut user_id,
+        );
+        self.set_secret(Field::WebhookSecret, requested.secret.as_ref(), &mut secret);
         // 0 stands for a webhook that has none: that of a tenant that is being created.
         let user_id = user_id.filter(|user_id| *user_id > 0);
         if user_id.is_none() {
@@ -198,7 +204,7 @@ impl Applying<'_> {
 
     fn application(
         &mut self,
-        entered: &EnteredApplication,
+        requested: &RequestedApplication,
         moved: bool,
         tenant: &mut StoredTenant,
     ) {
@@ -217,25 +223,25 @@ impl Applying<'_> {
         let before = self.changed.len();
         self.set(
             Field::ClientId,
-            entered.client_id.as_ref(),
+            requested.client_id.as_ref(),
             &mut stored.client_id,
         );
         self.set_secret(
             Field::ClientSecret,
-            entered.client_secret.as_ref(),
+            requested.client_secret.as_ref(),
             &mut stored.client_secret,
         );
         self.set(
             Field::AuthorizationServer,
-            entered.authorization_server.as_ref(),
+            requested.authorization_server.as_ref(),
             &mut stored.authorization_server,
         );
-        self.tokens(entered, &mut stored);
+        self.tokens(requested, &mut stored);
         let refreshed = self.changed.len() > before;
         // It proves where events come from and opens nothing: the grant stays the same.
         self.set_secret(
             Field::ApplicationToken,
-            entered.application_token.as_ref(),
+            requested.application_token.as_ref(),
             &mut stored.application_token,
         );
         self.judge(&stored);
@@ -245,8 +251,8 @@ impl Applying<'_> {
         tenant.credentials = StoredCredentials::Application(stored);
     }
 
-    fn tokens(&mut self, entered: &EnteredApplication, stored: &mut StoredApplication) {
-        let refresh_token = entered.refresh_token.as_ref();
+    fn tokens(&mut self, requested: &RequestedApplication, stored: &mut StoredApplication) {
+        let refresh_token = requested.refresh_token.as_ref();
         if refresh_token.is_some() && self.is_selected(Field::RefreshToken) {
             // The stored access token is of another pair, and of another grant perhaps.
             stored.access_token = None;
@@ -258,10 +264,10 @@ impl Applying<'_> {
             refresh_token,
             &mut stored.refresh_token,
         );
-        let access_token = entered.access_token.as_ref();
+        let access_token = requested.access_token.as_ref();
         self.set_secret(Field::AccessToken, access_token, &mut stored.access_token);
         if self.is_selected(Field::AccessToken) && access_token.is_some() {
-            stored.access_token_expires_at = entered.access_token_expires_at;
+            stored.access_token_expires_at = requested.access_token_expires_at;
         } else if stored.access_token.is_none() {
             stored.access_token_expires_at = None;
         }
@@ -306,11 +312,11 @@ impl Applying<'_> {
     fn set<T: Clone + PartialEq>(
         &mut self,
         field: Field,
-        entered: Option<&T>,
+        requested: Option<&T>,
         stored: &mut Option<T>,
     ) {
-        if self.is_selected(field) && stored.as_ref() != entered {
-            *stored = entered.cloned();
+        if self.is_selected(field) && stored.as_ref() != requested {
+            *stored = requested.cloned();
             self.changed.push(field.path());
         }
     }
@@ -320,16 +326,16 @@ impl Applying<'_> {
     fn set_secret(
         &mut self,
         field: Field,
-        entered: Option<&SecretString>,
+        requested: Option<&SecretString>,
         stored: &mut Option<SecretString>,
     ) {
         let kept = match self.change.selection.how(field) {
             None => true,
-            Some(How::Within) => entered.is_none(),
-            Some(How::Named) => entered.is_none() && stored.is_none(),
+            Some(How::Within) => requested.is_none(),
+            Some(How::Named) => requested.is_none() && stored.is_none(),
         };
         if !kept {
-            *stored = entered.cloned();
+            *stored = requested.cloned();
             self.changed.push(field.path());
         }
     }

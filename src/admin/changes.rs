@@ -5,10 +5,10 @@ use secrecy::SecretString;
 use tracing::Instrument;
 
 use super::Tenants;
-use super::asked::Asked;
 use super::change::{Change, Changed};
-use super::entered::Entered;
+use super::incoming::Incoming;
 use super::manager::Managed;
+use super::requested::RequestedTenant;
 use super::selection::Selection;
 use super::service::unwritten;
 use super::{etag, name};
@@ -26,17 +26,17 @@ use store::{CreateError, DeleteError, ModifyError, Origin, StoredCredentials, St
 impl Tenants {
     pub(super) async fn create(
         &self,
-        asked: &Asked,
+        incoming: &Incoming,
         request: CreateTenantRequest,
     ) -> Result<StoredTenant, Error> {
-        let manager = asked.manager()?;
+        let manager = incoming.manager()?;
         let mut violations = Violations::default();
         let id = name::read_id("tenant_id", &request.tenant_id, &mut violations);
         let managed = id
-            .map(|id| manager.manage(id, &asked.context))
+            .map(|id| manager.manage(id, &incoming.context))
             .transpose()?;
-        let entered = match request.tenant {
-            Some(tenant) => Some(Entered::read(
+        let requested = match request.tenant {
+            Some(tenant) => Some(RequestedTenant::read(
                 tenant,
                 &self.judgement.policy,
                 &mut violations,
@@ -49,10 +49,10 @@ impl Tenants {
         // Without a sound id the rest is judged all the same, so that everything is told at once.
         let id = managed.as_ref().map(|managed| managed.id().clone());
         let mut tenant = id.or_else(|| TenantId::parse("unnamed").ok()).map(blank);
-        if let (Some(entered), Some(tenant)) = (entered, &mut tenant) {
+        if let (Some(requested), Some(tenant)) = (requested, &mut tenant) {
             let change = Change {
                 selection: Selection::everything(),
-                entered,
+                requested,
             };
             if let Err(later) = change.apply(tenant, &self.judgement.applications) {
                 violations.extend(later);
@@ -64,7 +64,7 @@ impl Tenants {
         };
 
         let (store, caller) = (self.store.clone(), manager.name().to_owned());
-        asked.context.note_progress(Progress::Changing);
+        incoming.context.note_progress(Progress::Changing);
         self.to_the_end(managed.id(), async move {
             let created = store.create(&tenant).await.map_err(|error| match error {
                 CreateError::AlreadyExists => Administration::AlreadyExists.into(),
@@ -79,10 +79,10 @@ impl Tenants {
 
     pub(super) async fn update(
         &self,
-        asked: &Asked,
+        incoming: &Incoming,
         request: UpdateTenantRequest,
     ) -> Result<StoredTenant, Error> {
-        let manager = asked.manager()?;
+        let manager = incoming.manager()?;
         let mut violations = Violations::default();
         let UpdateTenantRequest {
             tenant,
@@ -94,17 +94,20 @@ impl Tenants {
         };
         let id = name::read("tenant.name", &tenant.name, &mut violations);
         let managed = id
-            .map(|id| manager.manage(id, &asked.context))
+            .map(|id| manager.manage(id, &incoming.context))
             .transpose()?;
         let selection = Selection::of(update_mask.as_ref(), &tenant, &mut violations);
         let Tenant { etag, .. } = &tenant;
         let etag = etag.clone();
-        let entered = Entered::read(tenant, &self.judgement.policy, &mut violations);
+        let requested = RequestedTenant::read(tenant, &self.judgement.policy, &mut violations);
         let managed = match managed {
             Some(managed) if violations.is_empty() => managed,
             Some(_) | None => return Err(Error::InvalidRequest(violations)),
         };
-        let change = Change { selection, entered };
+        let change = Change {
+            selection,
+            requested,
+        };
         let applications = self.judgement.applications.clone();
         let modification = move |tenant: &mut StoredTenant| {
             etag::check(&etag, tenant)?;
@@ -112,19 +115,19 @@ impl Tenants {
                 .apply(tenant, &applications)
                 .map_err(Error::InvalidRequest)
         };
-        self.modify(asked, &managed, Action::Updated, modification)
+        self.modify(incoming, &managed, Action::Updated, modification)
             .await
     }
 
     /// Switches a tenant on or off.
     pub(super) async fn switch(
         &self,
-        asked: &Asked,
+        incoming: &Incoming,
         name: &str,
         etag: String,
         action: Action,
     ) -> Result<StoredTenant, Error> {
-        let managed = asked.manager()?.manage_named(name, &asked.context)?;
+        let managed = incoming.manager()?.manage_named(name, &incoming.context)?;
         let disabled = action == Action::Disabled;
         let modification = move |tenant: &mut StoredTenant| {
             etag::check(&etag, tenant)?;
@@ -136,20 +139,20 @@ impl Tenants {
                 Changed::new()
             })
         };
-        self.modify(asked, &managed, action, modification).await
+        self.modify(incoming, &managed, action, modification).await
     }
 
     /// Changes a stored tenant. What changes nothing is not written and not audited.
     async fn modify(
         &self,
-        asked: &Asked,
+        incoming: &Incoming,
         managed: &Managed,
         action: Action,
         mut modification: impl FnMut(&mut StoredTenant) -> Result<Changed, Error> + Send + 'static,
     ) -> Result<StoredTenant, Error> {
         let (store, id) = (self.store.clone(), managed.id().clone());
-        let caller = asked.manager()?.name().to_owned();
-        asked.context.note_progress(Progress::Changing);
+        let caller = incoming.manager()?.name().to_owned();
+        incoming.context.note_progress(Progress::Changing);
         self.to_the_end(managed.id(), async move {
             let mut changed = Changed::new();
             let mut portal = String::new();
@@ -179,11 +182,11 @@ impl Tenants {
 
     pub(super) async fn delete(
         &self,
-        asked: &Asked,
+        incoming: &Incoming,
         request: DeleteTenantRequest,
     ) -> Result<(), Error> {
-        let manager = asked.manager()?;
-        let managed = manager.manage_named(&request.name, &asked.context)?;
+        let manager = incoming.manager()?;
+        let managed = manager.manage_named(&request.name, &incoming.context)?;
         // Without an etag the tenant is not read, so one with secrets that do not open can be
         // deleted.
         let revision = if request.etag.is_empty() {
@@ -195,7 +198,7 @@ impl Tenants {
         };
         let (store, id) = (self.store.clone(), managed.id().clone());
         let caller = manager.name().to_owned();
-        asked.context.note_progress(Progress::Changing);
+        incoming.context.note_progress(Progress::Changing);
         self.to_the_end(managed.id(), async move {
             store
                 .delete(&id, revision)

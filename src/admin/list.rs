@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::Tenants;
-use super::asked::Asked;
+use super::incoming::Incoming;
 use super::page::{self, Filters};
 use super::service::unread;
 use super::{name, view};
@@ -31,10 +31,10 @@ type Row = Result<StoredTenant, TenantId>;
 impl Tenants {
     pub(super) async fn list(
         &self,
-        asked: &Asked,
+        incoming: &Incoming,
         request: ListTenantsRequest,
     ) -> Result<ListTenantsResponse, Error> {
-        let manager = asked.manager()?;
+        let manager = incoming.manager()?;
         let mut violations = Violations::default();
         let filters = Filters {
             state: request.state,

@@ -19,8 +19,8 @@ const VERSION: u8 = 1;
 const HASH_BYTES: usize = 8;
 
 /// The number of tenants on a page.
-pub(super) fn size(asked: i32, violations: &mut Violations) -> usize {
-    match usize::try_from(asked) {
+pub(super) fn size(incoming: i32, violations: &mut Violations) -> usize {
+    match usize::try_from(incoming) {
         Ok(0) => DEFAULT_SIZE,
         Ok(size) => size.min(MAXIMUM_SIZE),
         Err(_negative) => {
@@ -141,14 +141,14 @@ mod tests {
     #[test]
     fn a_page_has_a_size_within_limits() {
         let mut violations = Violations::default();
-        for (asked, expected) in [
+        for (incoming, expected) in [
             (0, 50),
             (1, 1),
             (1000, 1000),
             (1001, 1000),
             (i32::MAX, 1000),
         ] {
-            assert_eq!(size(asked, &mut violations), expected);
+            assert_eq!(size(incoming, &mut violations), expected);
         }
         assert!(violations.is_empty());
         size(-1, &mut violations);

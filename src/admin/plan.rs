@@ -60,7 +60,7 @@ pub(super) fn of_stored(plan: Plan) -> api::Plan {
         Plan::Enterprise => Limit::Kind(Kind::Enterprise.into()),
         Plan::Unlimited => Limit::Kind(Kind::Unlimited.into()),
         Plan::Own(RateLimit { burst, per_second }) => Limit::Own(api::Intensity {
-            // What was entered is far below.
+            // A plan that was accepted is far below.
             burst: i32::try_from(burst).unwrap_or(i32::MAX),
             per_second,
         }),

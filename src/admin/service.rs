@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::Tenants;
-use super::asked::Asked;
+use super::incoming::Incoming;
 use super::verification::Trial;
 use super::view;
 use crate::api::openlines::tenants::v1::tenant_service_server::TenantService;
@@ -25,9 +25,9 @@ impl TenantService for Tenants {
         &self,
         request: Request<CreateTenantRequest>,
     ) -> Result<Response<CreateTenantResponse>, Status> {
-        let (asked, request) = Asked::open(request, &self.callers);
-        let created = self.create(&asked, request).await;
-        asked.answer(created.map(|tenant| CreateTenantResponse {
+        let (incoming, request) = Incoming::open(request, &self.callers);
+        let created = self.create(&incoming, request).await;
+        incoming.answer(created.map(|tenant| CreateTenantResponse {
             tenant: Some(view::of(&tenant)),
         }))
     }
@@ -36,9 +36,9 @@ impl TenantService for Tenants {
         &self,
         request: Request<GetTenantRequest>,
     ) -> Result<Response<GetTenantResponse>, Status> {
-        let (asked, request) = Asked::open(request, &self.callers);
-        let found = self.get(&asked, &request.name).await;
-        asked.answer(found.map(|tenant| GetTenantResponse {
+        let (incoming, request) = Incoming::open(request, &self.callers);
+        let found = self.get(&incoming, &request.name).await;
+        incoming.answer(found.map(|tenant| GetTenantResponse {
             tenant: Some(view::of(&tenant)),
         }))
     }
@@ -47,18 +47,18 @@ impl TenantService for Tenants {
         &self,
         request: Request<ListTenantsRequest>,
     ) -> Result<Response<ListTenantsResponse>, Status> {
-        let (asked, request) = Asked::open(request, &self.callers);
-        let page = self.list(&asked, request).await;
-        asked.answer(page)
+        let (incoming, request) = Incoming::open(request, &self.callers);
+        let page = self.list(&incoming, request).await;
+        incoming.answer(page)
     }
 
     async fn update_tenant(
         &self,
         request: Request<UpdateTenantRequest>,
     ) -> Result<Response<UpdateTenantResponse>, Status> {
-        let (asked, request) = Asked::open(request, &self.callers);
-        let updated = self.update(&asked, request).await;
-        asked.answer(updated.map(|tenant| UpdateTenantResponse {
+        let (incoming, request) = Incoming::open(request, &self.callers);
+        let updated = self.update(&incoming, request).await;
+        incoming.answer(updated.map(|tenant| UpdateTenantResponse {
             tenant: Some(view::of(&tenant)),
         }))
     }
@@ -67,9 +67,10 @@ impl TenantService for Tenants {
         &self,
         request: Request<DisableTenantRequest>,
     ) -> Result<Response<DisableTenantResponse>, Status> {
-        let (asked, DisableTenantRequest { name, etag }) = Asked::open(request, &self.callers);
-        let disabled = self.switch(&asked, &name, etag, Action::Disabled).await;
-        asked.answer(disabled.map(|tenant| DisableTenantResponse {
+        let (incoming, DisableTenantRequest { name, etag }) =
+            Incoming::open(request, &self.callers);
+        let disabled = self.switch(&incoming, &name, etag, Action::Disabled).await;
+        incoming.answer(disabled.map(|tenant| DisableTenantResponse {
             tenant: Some(view::of(&tenant)),
         }))
     }
@@ -78,9 +79,9 @@ impl TenantService for Tenants {
         &self,
         request: Request<EnableTenantRequest>,
     ) -> Result<Response<EnableTenantResponse>, Status> {
-        let (asked, EnableTenantRequest { name, etag }) = Asked::open(request, &self.callers);
-        let enabled = self.switch(&asked, &name, etag, Action::Enabled).await;
-        asked.answer(enabled.map(|tenant| EnableTenantResponse {
+        let (incoming, EnableTenantRequest { name, etag }) = Incoming::open(request, &self.callers);
+        let enabled = self.switch(&incoming, &name, etag, Action::Enabled).await;
+        incoming.answer(enabled.map(|tenant| EnableTenantResponse {
             tenant: Some(view::of(&tenant)),
         }))
     }
@@ -89,37 +90,37 @@ impl TenantService for Tenants {
         &self,
         request: Request<DeleteTenantRequest>,
     ) -> Result<Response<DeleteTenantResponse>, Status> {
-        let (asked, request) = Asked::open(request, &self.callers);
-        let deleted = self.delete(&asked, request).await;
-        asked.answer(deleted.map(|()| DeleteTenantResponse {}))
+        let (incoming, request) = Incoming::open(request, &self.callers);
+        let deleted = self.delete(&incoming, request).await;
+        incoming.answer(deleted.map(|()| DeleteTenantResponse {}))
     }
 
     async fn verify_tenant(
         &self,
         request: Request<VerifyTenantRequest>,
     ) -> Result<Response<VerifyTenantResponse>, Status> {
-        let (asked, request) = Asked::open(request, &self.callers);
-        let verified = self.verify(&asked, &request.name).await;
-        asked.answer(verified)
+        let (incoming, request) = Incoming::open(request, &self.callers);
+        let verified = self.verify(&incoming, &request.name).await;
+        incoming.answer(verified)
     }
 }
 
 impl Tenants {
-    async fn get(&self, asked: &Asked, name: &str) -> Result<StoredTenant, Error> {
-        let managed = asked.manager()?.manage_named(name, &asked.context)?;
+    async fn get(&self, incoming: &Incoming, name: &str) -> Result<StoredTenant, Error> {
+        let managed = incoming.manager()?.manage_named(name, &incoming.context)?;
         self.read(managed.id()).await
     }
 
-    async fn verify(&self, asked: &Asked, name: &str) -> Result<VerifyTenantResponse, Error> {
-        let manager = asked.manager()?;
-        let managed = manager.manage_named(name, &asked.context)?;
+    async fn verify(&self, incoming: &Incoming, name: &str) -> Result<VerifyTenantResponse, Error> {
+        let manager = incoming.manager()?;
+        let managed = manager.manage_named(name, &incoming.context)?;
         let tenant = self.read(managed.id()).await?;
         let trial = Trial {
             service: self,
             tenant: &tenant,
             caller: manager.caller(),
-            call: &asked.context.identity(),
-            deadline: asked.context.deadline(),
+            call: &incoming.context.identity(),
+            deadline: incoming.context.deadline(),
         };
         Ok(trial.run().await)
     }

@@ -28,9 +28,9 @@ impl Trial<'_> {
     pub(super) async fn run(self) -> VerifyTenantResponse {
         let report = match PortalAddress::parse(&self.tenant.portal, &self.service.judgement.policy)
         {
-            Err(fault) => {
-                Report::unusable(format!("Nothing was asked: the tenant's portal {fault}."))
-            }
+            Err(fault) => Report::unusable(format!(
+                "Nothing was incoming: the tenant's portal {fault}."
+            )),
             Ok(portal) => match &self.tenant.credentials {
                 StoredCredentials::Webhook { user_id, secret } => {
                     self.webhook(&portal, *user_id, secret).await

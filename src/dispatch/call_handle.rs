@@ -66,7 +66,7 @@ impl CallHandle {
         let waiting = self.begun.elapsed().saturating_sub(job.spent.portal);
         match job.tries.last {
             Some(error) => {
-                self.driver.services.count(&DEADLINE_PASSED);
+                self.driver.context.count(&DEADLINE_PASSED);
                 CallOutcome::Sent(
                     Err(error.into()),
                     Spent {
@@ -106,7 +106,7 @@ impl CallHandle {
     }
 
     fn not_sent(&self, spent: Spent) -> CallOutcome {
-        self.driver.services.count(&DEADLINE_PASSED);
+        self.driver.context.count(&DEADLINE_PASSED);
         CallOutcome::NotSent(DEADLINE_PASSED, spent)
     }
 }

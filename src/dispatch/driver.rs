@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::context::DispatchContext;
 use super::job::{Job, ScheduledJob};
 use super::not_admitted::NotAdmitted;
-use super::services::Services;
 use bitrix24::{Answer, Method};
 use pacing::{
     CallNumber, Conversation, Next, OpenShared, OperatingTime, Permit, Portal, RateLimit,
@@ -17,7 +17,7 @@ pub(super) struct PortalDriver {
     name: String,
     state: Mutex<State>,
     start: StartRequest,
-    pub(super) services: Arc<Services>,
+    pub(super) context: Arc<DispatchContext>,
 }
 
 struct State {
@@ -32,12 +32,12 @@ pub(super) type StartRequest = fn(Arc<PortalDriver>, Permit<Job>, Option<f64>);
 impl PortalDriver {
     pub(super) fn new(
         name: &str,
-        services: Arc<Services>,
+        context: Arc<DispatchContext>,
         limit: Option<RateLimit>,
         start: StartRequest,
     ) -> Arc<Self> {
         Arc::new_cyclic(|driver: &Weak<Self>| {
-            let open_shared = services.sharing.clone().map(|sharing| {
+            let open_shared = context.sharing.clone().map(|sharing| {
                 let (name, driver) = (name.to_owned(), Weak::clone(driver));
                 let open = move |limit: RateLimit| {
                     let driver = Weak::clone(&driver);
@@ -51,7 +51,7 @@ impl PortalDriver {
                 let open: OpenShared = Box::new(open);
                 open
             });
-            let limits = services.options.limits();
+            let limits = context.options.limits();
             let portal = Portal::new(limits, limit, open_shared, now());
             Self {
                 name: name.to_owned(),
@@ -60,7 +60,7 @@ impl PortalDriver {
                     alarm: None,
                 }),
                 start,
-                services,
+                context,
             }
         })
     }
@@ -92,7 +92,7 @@ impl PortalDriver {
         };
         match submitted {
             Ok(()) => {
-                self.services.metrics.call_queued(priority, bytes);
+                self.context.metrics.call_queued(priority, bytes);
                 self.pump();
                 Ok(())
             }
@@ -141,8 +141,8 @@ impl PortalDriver {
     fn reject(&self, call: Waiting<Job>, why: NotAdmitted) {
         let Waiting { info, job, .. } = call;
         let bytes = job.slot.bytes();
-        self.services.metrics.call_dequeued(info.priority, bytes);
-        self.services.count(&why);
+        self.context.metrics.call_dequeued(info.priority, bytes);
+        self.context.count(&why);
         job.not_sent(why);
     }
 
@@ -166,7 +166,7 @@ impl PortalDriver {
         let cancelled = self.lock().portal.cancel(number);
         let Waiting { info, job, .. } = cancelled?;
         let bytes = job.slot.bytes();
-        self.services.metrics.call_dequeued(info.priority, bytes);
+        self.context.metrics.call_dequeued(info.priority, bytes);
         // The calls behind it may go.
         self.pump();
         Some(job)
@@ -219,13 +219,13 @@ impl PortalDriver {
 
     fn note_breaker(&self, was_open: bool, is_open: bool) {
         if !was_open && is_open {
-            self.services.metrics.breaker_opened();
+            self.context.metrics.breaker_opened();
             tracing::warn!(
                 portal = self.name,
                 "portal does not respond; its circuit breaker is open and its calls are rejected"
             );
         } else if was_open && !is_open {
-            self.services.metrics.breaker_closed();
+            self.context.metrics.breaker_closed();
             tracing::info!(
                 portal = self.name,
                 "portal responds again; its circuit breaker is closed"
@@ -247,7 +247,7 @@ impl PortalDriver {
                 retries.into_iter().partition(|(_, job)| job.is_cancelled());
             for (info, job) in &retries {
                 let bytes = job.slot.bytes();
-                self.services.metrics.call_queued(info.priority, bytes);
+                self.context.metrics.call_queued(info.priority, bytes);
             }
             state.portal.release(conversations, retries);
             drop(state);
@@ -287,7 +287,7 @@ impl PortalDriver {
             .portal
             .note_operating_time(tenant, name, sent_as, time, now());
         if let Some(remaining) = remaining {
-            self.services.metrics.operating_reported(name, remaining);
+            self.context.metrics.operating_reported(name, remaining);
         }
     }
 

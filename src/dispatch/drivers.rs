@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::context::DispatchContext;
 use super::driver::PortalDriver;
 use super::in_flight;
-use super::services::Services;
 use bitrix24::PortalAddress;
 use pacing::RateLimit;
 
@@ -18,7 +18,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// The drivers of all portals.
 #[derive(Debug)]
 pub(super) struct Drivers {
-    services: Arc<Services>,
+    context: Arc<DispatchContext>,
     known: Mutex<Known>,
 }
 
@@ -29,9 +29,9 @@ struct Known {
 }
 
 impl Drivers {
-    pub(super) fn new(services: Arc<Services>) -> Self {
+    pub(super) fn new(context: Arc<DispatchContext>) -> Self {
         Self {
-            services,
+            context,
             known: Mutex::new(Known {
                 drivers: HashMap::new(),
                 swept: Instant::now(),
@@ -53,8 +53,8 @@ impl Drivers {
         if let Some(driver) = known.drivers.get(name) {
             return Arc::clone(driver);
         }
-        let services = Arc::clone(&self.services);
-        let driver = PortalDriver::new(name, services, limit, in_flight::start);
+        let context = Arc::clone(&self.context);
+        let driver = PortalDriver::new(name, context, limit, in_flight::start);
         known.drivers.insert(name.to_owned(), Arc::clone(&driver));
         driver
     }

@@ -34,7 +34,7 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(61);
 
 /// Starts the request of a permit, as a task.
 pub(super) fn start(driver: Arc<PortalDriver>, permit: Permit<Job>, bucket_fill: Option<f64>) {
-    let tasks = driver.services.tasks.clone();
+    let tasks = driver.context.tasks.clone();
     tasks.spawn(run(driver, permit, bucket_fill));
 }
 
@@ -76,7 +76,7 @@ type Results = (Vec<Result<Answer, CallError>>, Option<CallError>);
 
 impl InFlightRequest {
     fn measure(&mut self, bucket_fill: Option<f64>) {
-        let metrics = &self.driver.services.metrics;
+        let metrics = &self.driver.context.metrics;
         let (now, size) = (Instant::now().into_std(), self.calls.len());
         metrics.request_sent(size, bucket_fill);
         for (info, job) in &mut self.calls {
@@ -104,7 +104,7 @@ impl InFlightRequest {
         if is_recorded {
             CancellationToken::new()
         } else {
-            self.driver.services.stopped.clone()
+            self.driver.context.stopped.clone()
         }
     }
 
@@ -115,7 +115,7 @@ impl InFlightRequest {
         if claims.is_empty() {
             return;
         }
-        let started = match self.driver.services.ledger.start(&claims).await {
+        let started = match self.driver.context.ledger.start(&claims).await {
             Ok(started) => started.into_iter().map(Some).collect(),
             Err(error) => {
                 let error = crate::telemetry::chain(&error);
@@ -149,7 +149,7 @@ impl InFlightRequest {
     async fn open(&mut self) -> Option<Opened> {
         let send_by = self.send_by()?;
         let first = self.calls.first()?.1.opened.tenant().clone();
-        match self.driver.services.access.open(first, send_by).await {
+        match self.driver.context.access.open(first, send_by).await {
             Ok(opened) => Some(opened),
             Err(error) => {
                 for (_, job) in self.calls.drain(..) {
@@ -174,7 +174,7 @@ impl InFlightRequest {
             SendGuard::new(move || driver.sent())
         };
         guard.watch(send_guard.clone());
-        let client = &self.driver.services.client;
+        let client = &self.driver.context.client;
         let (portal, credential) = (opened.portal(), opened.credential());
         let (label, ended): (&'static str, Result<(u16, Vec<_>), CallError>) =
             if let [(_, job)] = self.calls.as_slice() {
@@ -209,7 +209,7 @@ impl InFlightRequest {
             Ok((http_status, _)) => (Some(*http_status), ""),
             Err(error) => (error.http_status(), error.kind()),
         };
-        let metrics = &self.driver.services.metrics;
+        let metrics = &self.driver.context.metrics;
         metrics.portal_request_ended(label, status, kind, took);
         match ended {
             Ok((_, mut results)) => {
@@ -265,7 +265,7 @@ impl InFlightRequest {
             records.filter_map(|(job, result)| Some((job.claim.take()?, recorded(result))));
         let records: Vec<(_, Recorded)> = records.collect();
         if !records.is_empty() {
-            self.driver.services.ledger.end(records).await;
+            self.driver.context.ledger.end(records).await;
         }
         for (job, result) in finished {
             job.sent(*result);

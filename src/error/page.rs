@@ -12,7 +12,7 @@ use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
 use super::code::{Scope, in_scope};
 use super::code_name;
-use super::reason::{Actor, REASONS, Retry};
+use super::reason::{REASONS, Responsible, Retry};
 use crate::api::DESCRIPTORS;
 use crate::api::openlines::v1::bitrix24_error::DocumentedCode;
 
@@ -138,14 +138,14 @@ fn reasons() -> String {
     table
 }
 
-fn actor(actor: Actor) -> &'static str {
+fn actor(actor: Responsible) -> &'static str {
     match actor {
-        Actor::CallerDeveloper => "developer of the caller",
-        Actor::Operator => "operator of this service",
-        Actor::PortalAdministrator => "administrator of the portal",
-        Actor::Bitrix24Support => "Bitrix24's support",
-        Actor::Time => "no action; it passes with time",
-        Actor::ServiceDeveloper => "developers of this service",
+        Responsible::CallerDeveloper => "developer of the caller",
+        Responsible::Operator => "operator of this service",
+        Responsible::PortalAdministrator => "administrator of the portal",
+        Responsible::Bitrix24Support => "Bitrix24's support",
+        Responsible::Time => "no action; it passes with time",
+        Responsible::ServiceDeveloper => "developers of this service",
     }
 }
 

@@ -10,7 +10,7 @@ use crate::api::openlines::v1::ErrorReason as Reason;
 
 /// Who can remove the cause of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Actor {
+pub(crate) enum Responsible {
     /// The developer of the program that made the call.
     CallerDeveloper,
     /// The operator of this service.
@@ -52,7 +52,7 @@ pub(crate) struct ReasonRow {
             reason = "only docs/errors.md, which a test writes, names the actor"
         )
     )]
-    pub(crate) actor: Actor,
+    pub(crate) actor: Responsible,
     /// Whether a retry is safe.
     pub(crate) retry: Retry,
     /// What to do, one sentence.
@@ -65,7 +65,7 @@ pub(crate) fn row(reason: Reason) -> &'static ReasonRow {
     const UNSPECIFIED: &ReasonRow = &ReasonRow {
         reason: Reason::Unspecified,
         code: Code::Internal,
-        actor: Actor::ServiceDeveloper,
+        actor: Responsible::ServiceDeveloper,
         retry: Retry::SeeOutcome,
         remedy: "Report the failure with its call id.",
         help: None,
@@ -90,7 +90,7 @@ macro_rules! reasons {
         &[$(ReasonRow {
             reason: Reason::$reason,
             code: Code::$code,
-            actor: Actor::$actor,
+            actor: Responsible::$actor,
             retry: Retry::$retry,
             remedy: $remedy,
             help: $help,

@@ -9,9 +9,9 @@ use http_body::Body;
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 
 use super::PATH;
+use super::event_result::{EventResult, Kind};
 use super::form::Form;
 use super::notice::Notice;
-use super::outcome::{Kind, Outcome};
 use super::work::{QueueFull, Work};
 use crate::tenant::Application;
 
@@ -30,14 +30,14 @@ where
             match Arc::clone(work).enqueue(application, notice) {
                 Ok(()) => StatusCode::OK,
                 Err(QueueFull) => {
-                    work.count(kind, Outcome::Busy);
+                    work.count(kind, EventResult::Busy);
                     tracing::warn!("the queue of installation events is full; lost an event");
                     StatusCode::SERVICE_UNAVAILABLE
                 }
             }
         }
         Err(status) => {
-            work.count(Kind::Other, Outcome::Malformed);
+            work.count(Kind::Other, EventResult::Malformed);
             tracing::info!(status = status.as_u16(), "a request is not an event");
             status
         }

@@ -5,8 +5,8 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
+use super::event_result::EventResult;
 use super::notice::Installed;
-use super::outcome::Outcome;
 use super::work::{Retry, Work};
 use crate::audit::{self, Action, Actor};
 use crate::tenant::Application;
@@ -34,19 +34,19 @@ impl Work {
         application: &Application,
         installed: &Installed,
         arrived: Timestamp,
-    ) -> Result<Outcome, Retry> {
+    ) -> Result<EventResult, Retry> {
         let policy = &self.endpoint.policy;
         let Ok(server) = AuthorizationServer::parse(&installed.server_endpoint, policy) else {
-            return Ok(Outcome::ServerNotListed);
+            return Ok(EventResult::ServerNotListed);
         };
         let is_allowed = |portal: &String| PortalAddress::parse(portal, policy).is_ok();
         if !installed.portals.iter().all(is_allowed) {
-            return Ok(Outcome::PortalNotAllowed);
+            return Ok(EventResult::PortalNotAllowed);
         }
         let (client_id, member_id) = (&application.client_id, &installed.member_id);
         let known = self.endpoint.store.of_member(client_id, member_id).await?;
         if known.is_some_and(|tenant| installed.is_stored_in(&tenant)) {
-            return Ok(Outcome::AlreadyKnown);
+            return Ok(EventResult::AlreadyKnown);
         }
         let deadline = Instant::now() + self.endpoint.timeout;
         let asked = &self.endpoint.client;
@@ -57,7 +57,7 @@ impl Work {
             Err(outcome) => return Ok(outcome),
         };
         let Ok(portal) = PortalAddress::parse(&portal_text, policy) else {
-            return Ok(Outcome::PortalNotAllowed);
+            return Ok(EventResult::PortalNotAllowed);
         };
         let proven = Proven {
             installed,
@@ -79,21 +79,21 @@ impl Work {
         &self,
         application: &Application,
         proven: &Proven<'_>,
-    ) -> Result<Outcome, Retry> {
+    ) -> Result<EventResult, Retry> {
         let (store, installed) = (&self.endpoint.store, proven.installed);
         let (client_id, member_id) = (&application.client_id, &installed.member_id);
         let mut known = store.of_member(client_id, member_id).await?;
         if known.is_none() {
             if !self.newest.record(client_id, member_id, installed.sent_at) {
-                return Ok(Outcome::OutOfTime);
+                return Ok(EventResult::OutOfTime);
             }
             let Some(tenant) = proven.tenant(application) else {
-                return Ok(Outcome::IdTaken);
+                return Ok(EventResult::IdTaken);
             };
             match store.create(&tenant).await {
                 Ok(tenant) => {
                     proven.audit(application, Action::Created, &tenant.id);
-                    return Ok(Outcome::Created);
+                    return Ok(EventResult::Created);
                 }
                 Err(CreateError::Store(error)) => return Err(error.into()),
                 // Another event of the portal was faster, or another tenant has the id.
@@ -103,26 +103,26 @@ impl Work {
             }
         }
         let Some(known) = known else {
-            return Ok(Outcome::IdTaken);
+            return Ok(EventResult::IdTaken);
         };
         let modified = store.modify(&known.id, |tenant| {
             if installed.is_stored_in(tenant) {
-                return Err(Outcome::AlreadyKnown);
+                return Err(EventResult::AlreadyKnown);
             }
             // Inside the transaction, so that the newer one of two concurrent events wins.
             if !self.newest.record(client_id, member_id, installed.sent_at) {
-                return Err(Outcome::OutOfTime);
+                return Err(EventResult::OutOfTime);
             }
             proven.update(application, tenant)
         });
         match modified.await {
             Ok(tenant) => {
                 proven.audit(application, Action::Reinstalled, &tenant.id);
-                Ok(Outcome::Reinstalled)
+                Ok(EventResult::Reinstalled)
             }
             Err(ModifyError::Refused(outcome)) => Ok(outcome),
             // It was just deleted: the next attempt creates it.
-            Err(ModifyError::NotFound) => Err(Retry(Outcome::GaveUp)),
+            Err(ModifyError::NotFound) => Err(Retry(EventResult::GaveUp)),
             Err(ModifyError::Store(error)) => Err(error.into()),
         }
     }
@@ -142,18 +142,18 @@ impl Installed {
         &self,
         application: &Application,
         info: &ApplicationInfo,
-    ) -> Result<String, Outcome> {
+    ) -> Result<String, EventResult> {
         if info.client_id.as_ref() != Some(&application.client_id) {
-            return Err(Outcome::ForeignApplication);
+            return Err(EventResult::ForeignApplication);
         }
         if info.member_id.as_ref() != Some(&self.member_id) {
-            return Err(Outcome::ForeignPortal);
+            return Err(EventResult::ForeignPortal);
         }
-        let confirmed = info.portal.clone().ok_or(Outcome::ForeignPortal)?;
+        let confirmed = info.portal.clone().ok_or(EventResult::ForeignPortal)?;
         let is_confirmed = self.portals.iter().all(|told| *told == confirmed);
         is_confirmed
             .then_some(confirmed)
-            .ok_or(Outcome::ForeignPortal)
+            .ok_or(EventResult::ForeignPortal)
     }
 
     /// When the access token expires, by this machine's clock.
@@ -190,9 +190,13 @@ impl Proven<'_> {
     }
 
     /// Gives a tenant the new tokens. Does not enable a disabled tenant.
-    fn update(&self, application: &Application, tenant: &mut StoredTenant) -> Result<(), Outcome> {
+    fn update(
+        &self,
+        application: &Application,
+        tenant: &mut StoredTenant,
+    ) -> Result<(), EventResult> {
         let StoredCredentials::Application(credentials) = &mut tenant.credentials else {
-            return Err(Outcome::IdTaken);
+            return Err(EventResult::IdTaken);
         };
         self.grant(application, credentials);
         tenant.portal.clone_from(&self.portal_text);
@@ -236,8 +240,8 @@ fn retry(error: &OAuthError) -> Retry {
         OAuthError::Refused(refusal) => refusal.consequence() != Consequence::RetryLater,
     };
     if is_refusal {
-        return Retry(Outcome::TokenRefused);
+        return Retry(EventResult::TokenRefused);
     }
     tracing::warn!(%error, "cannot verify an installation; retrying");
-    Retry(Outcome::GaveUp)
+    Retry(EventResult::GaveUp)
 }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::event_result::Kind;
 use super::form::{Form, Malformed};
-use super::outcome::Kind;
 use bitrix24::{MemberId, advertised};
 
 /// Longest member id, in characters: the length of real ones. It becomes a part of a tenant id.

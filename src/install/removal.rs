@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::event_result::EventResult;
 use super::installation::same;
 use super::notice::Removed;
-use super::outcome::Outcome;
 use super::work::{Retry, Work};
 use crate::audit::{self, Action, Actor};
 use crate::tenant::{Application, UNINSTALLED};
@@ -17,16 +17,16 @@ impl Work {
         &self,
         application: &Application,
         removed: &Removed,
-    ) -> Result<Outcome, Retry> {
+    ) -> Result<EventResult, Retry> {
         let (client_id, member_id) = (&application.client_id, &removed.member_id);
         let known = self.endpoint.store.of_member(client_id, member_id).await?;
         let Some(known) = known else {
-            return Ok(Outcome::UnknownPortal);
+            return Ok(EventResult::UnknownPortal);
         };
         let modified = self.endpoint.store.modify(&known.id, |tenant| {
             removed.is_proven_to(tenant)?;
             if !self.newest.record(client_id, member_id, removed.sent_at) {
-                return Err(Outcome::OutOfTime);
+                return Err(EventResult::OutOfTime);
             }
             removed.apply(tenant)
         });
@@ -39,29 +39,29 @@ impl Work {
                 };
                 let actor = Actor::Portal(application.name.as_str());
                 audit::record(actor, Action::Uninstalled, &tenant.id, facts);
-                Ok(Outcome::Uninstalled)
+                Ok(EventResult::Uninstalled)
             }
             Err(ModifyError::Refused(outcome)) => Ok(outcome),
-            Err(ModifyError::NotFound) => Ok(Outcome::UnknownPortal),
+            Err(ModifyError::NotFound) => Ok(EventResult::UnknownPortal),
             Err(ModifyError::Store(error)) => Err(error.into()),
         }
     }
 }
 
 impl Removed {
-    fn is_proven_to(&self, tenant: &StoredTenant) -> Result<(), Outcome> {
-        let application = tenant.application().ok_or(Outcome::UnknownPortal)?;
+    fn is_proven_to(&self, tenant: &StoredTenant) -> Result<(), EventResult> {
+        let application = tenant.application().ok_or(EventResult::UnknownPortal)?;
         same(
             application.application_token.as_ref(),
             &self.application_token,
         )
         .then_some(())
-        .ok_or(Outcome::WrongApplicationToken)
+        .ok_or(EventResult::WrongApplicationToken)
     }
 
-    fn apply(&self, tenant: &mut StoredTenant) -> Result<(), Outcome> {
+    fn apply(&self, tenant: &mut StoredTenant) -> Result<(), EventResult> {
         let StoredCredentials::Application(application) = &mut tenant.credentials else {
-            return Err(Outcome::UnknownPortal);
+            return Err(EventResult::UnknownPortal);
         };
         let is_known = tenant
             .reauthorization
@@ -69,7 +69,7 @@ impl Removed {
             .is_some_and(|known| known.cause == UNINSTALLED);
         let has_tokens = application.access_token.is_some() || application.refresh_token.is_some();
         if is_known && !(self.clean && has_tokens) {
-            return Err(Outcome::AlreadyKnown);
+            return Err(EventResult::AlreadyKnown);
         }
         if !is_known {
             tenant.reauthorization = Some(Reauthorization {

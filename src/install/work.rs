@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::InstallationEndpoint;
+use super::event_result::{EventResult, Kind};
 use super::newest::Newest;
 use super::notice::Notice;
-use super::outcome::{Kind, Outcome};
 use crate::tenant::Application;
 use store::StoreError;
 
@@ -34,7 +34,7 @@ pub(super) struct QueueFull;
 
 /// The attempt may succeed later. If all retries fail, this is the outcome.
 #[derive(Debug)]
-pub(super) struct Retry(pub(super) Outcome);
+pub(super) struct Retry(pub(super) EventResult);
 
 pub(super) struct Work {
     pub(super) endpoint: InstallationEndpoint,
@@ -61,7 +61,7 @@ impl Work {
         self.endpoint.applications.by_name(name)
     }
 
-    pub(super) fn count(&self, kind: Kind, outcome: Outcome) {
+    pub(super) fn count(&self, kind: Kind, outcome: EventResult) {
         let metrics = &self.endpoint.metrics;
         metrics.installation(kind.as_str(), outcome.as_str());
     }
@@ -121,10 +121,10 @@ impl Work {
         }
     }
 
-    async fn outcome(&self, application: &Application, notice: &Notice) -> Outcome {
+    async fn outcome(&self, application: &Application, notice: &Notice) -> EventResult {
         let arrived = (Timestamp::now(), Instant::now());
         if notice.sent_at().is_some_and(|at| !is_timely(at, arrived.0)) {
-            return Outcome::OutOfTime;
+            return EventResult::OutOfTime;
         }
         let retries = self.endpoint.retries;
         let mut pause = retries.first;
@@ -135,7 +135,7 @@ impl Work {
                 Ok(outcome) => return outcome,
                 Err(retry) => retry,
             };
-            refused += u32::from(outcome == Outcome::TokenRefused);
+            refused += u32::from(outcome == EventResult::TokenRefused);
             let is_too_late = arrived.1.elapsed().saturating_add(pause) > retries.total;
             if is_last || is_too_late || refused >= ATTEMPTS_WITH_REFUSED_TOKEN {
                 return outcome;
@@ -151,16 +151,16 @@ impl Work {
         application: &Application,
         notice: &Notice,
         arrived: Timestamp,
-    ) -> Result<Outcome, Retry> {
+    ) -> Result<EventResult, Retry> {
         let Ok(_turn) = self.turns.acquire().await else {
-            return Err(Retry(Outcome::GaveUp));
+            return Err(Retry(EventResult::GaveUp));
         };
         match notice {
             Notice::Installed(installed) => {
                 self.installation(application, installed, arrived).await
             }
             Notice::Removed(removed) => self.removal(application, removed).await,
-            Notice::Other => Ok(Outcome::Ignored),
+            Notice::Other => Ok(EventResult::Ignored),
         }
     }
 }
@@ -178,7 +178,7 @@ impl From<StoreError> for Retry {
             cause = std::error::Error::source(&error).map(tracing::field::display),
             "cannot store an installation event; retrying"
         );
-        Self(Outcome::GaveUp)
+        Self(EventResult::GaveUp)
     }
 }
 

@@ -121,7 +121,7 @@ impl LedgerResult {
 
 /// The limits on the calls of this process, for alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ConfiguredLimits {
     /// How many calls may be in progress.
     pub calls_in_progress: usize,
     /// How many of them may wait.
@@ -204,8 +204,8 @@ impl DispatchInstruments {
 
 impl Metrics {
     /// Records the limits on calls.
-    pub fn limited(&self, limits: Limits) {
-        let Limits {
+    pub fn limited(&self, limits: ConfiguredLimits) {
+        let ConfiguredLimits {
             calls_in_progress,
             waiting_calls,
             waiting_bytes,

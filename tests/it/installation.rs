@@ -6,7 +6,7 @@ mod house;
 mod removal;
 mod trouble;
 
-use bitrix24_openlines::testing::install::Outcome;
+use bitrix24_openlines::testing::install::EventResult;
 use jiff::Timestamp;
 use sandbox::{Event, EventScope, decode_form, demo};
 use secrecy::ExposeSecret;
@@ -32,7 +32,7 @@ async fn a_portal_is_a_tenant_after_its_administrator_has_clicked_install() {
             .switch(|switches| switches.event_scope = scope);
         let form = house.form(demo::HOST, install());
         assert_eq!(house.post(APPLICATION, &form).await, 200);
-        house.comes_to("install", Outcome::Created, 1).await;
+        house.comes_to("install", EventResult::Created, 1).await;
 
         let tenant = house.only_tenant().await;
         assert_eq!(
@@ -91,7 +91,7 @@ async fn the_event_is_taken_from_the_sandbox_itself() {
         .install(demo::HOST, demo::CLIENT_ID, &house.handler(APPLICATION))
         .await;
     assert_eq!(status.unwrap(), 200);
-    house.comes_to("install", Outcome::Created, 1).await;
+    house.comes_to("install", EventResult::Created, 1).await;
     let live = house
         .sandbox
         .current_pair(demo::HOST, demo::CLIENT_ID)
@@ -127,7 +127,7 @@ async fn what_an_event_may_lack_is_not_missed() {
         event = event.with(field, None);
     }
     assert_eq!(house.send(APPLICATION, demo::HOST, event).await, 200);
-    house.comes_to("install", Outcome::Created, 1).await;
+    house.comes_to("install", EventResult::Created, 1).await;
     let tenant = house.only_tenant().await;
     assert_eq!(tenant.portal, format!("http://{}", house.sandbox.address()));
     assert_eq!(tenant.application().unwrap().scopes.len(), 4);
@@ -146,7 +146,7 @@ async fn each_portal_and_each_application_makes_a_tenant_of_its_own() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     house.sandbox.listen(listener, OTHER_PORTAL).unwrap();
     assert_eq!(house.send(APPLICATION, OTHER_PORTAL, install()).await, 200);
-    house.comes_to("install", Outcome::Created, 3).await;
+    house.comes_to("install", EventResult::Created, 3).await;
     let ids: Vec<String> = house
         .tenants()
         .await
@@ -166,7 +166,7 @@ async fn each_portal_and_each_application_makes_a_tenant_of_its_own() {
 async fn a_reinstallation_replaces_the_grant_and_ends_the_wait_for_a_person() {
     let house = House::open().await;
     house.send(APPLICATION, demo::HOST, install()).await;
-    house.comes_to("install", Outcome::Created, 1).await;
+    house.comes_to("install", EventResult::Created, 1).await;
     let before = house.only_tenant().await;
     house.marked_and_disabled(&before.id).await;
 
@@ -176,7 +176,7 @@ async fn a_reinstallation_replaces_the_grant_and_ends_the_wait_for_a_person() {
     };
     let form = house.form(demo::HOST, again);
     assert_eq!(house.post(APPLICATION, &form).await, 200);
-    house.comes_to("install", Outcome::Reinstalled, 1).await;
+    house.comes_to("install", EventResult::Reinstalled, 1).await;
     let after = house.only_tenant().await;
     assert_eq!(
         (&after.id, after.created_at),
@@ -209,11 +209,11 @@ async fn a_reinstallation_replaces_the_grant_and_ends_the_wait_for_a_person() {
 async fn a_reinstallation_brings_the_new_address_of_a_renamed_portal() {
     let house = House::open().await;
     house.send(APPLICATION, demo::HOST, install()).await;
-    house.comes_to("install", Outcome::Created, 1).await;
+    house.comes_to("install", EventResult::Created, 1).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let new = house.sandbox.rename(listener, demo::HOST).unwrap();
     house.send(APPLICATION, demo::HOST, install()).await;
-    house.comes_to("install", Outcome::Reinstalled, 1).await;
+    house.comes_to("install", EventResult::Reinstalled, 1).await;
     assert_eq!(house.only_tenant().await.portal, format!("http://{new}"));
 }
 
@@ -228,15 +228,17 @@ async fn the_same_event_many_times_at_once_makes_one_tenant(stores: Stores) {
     let posts = (0..30).map(|_| house.post(APPLICATION, &form));
     let statuses = futures_util::future::join_all(posts).await;
     assert_eq!(statuses, vec![200; 30]);
-    house.comes_to("install", Outcome::AlreadyKnown, 29).await;
-    house.comes_to("install", Outcome::Created, 1).await;
+    house
+        .comes_to("install", EventResult::AlreadyKnown, 29)
+        .await;
+    house.comes_to("install", EventResult::Created, 1).await;
     assert_eq!(house.only_tenant().await.revision, 1);
 }
 
 async fn what_became_of_a_portal_is_stored(stores: Stores) {
     let house = House::on(stores, |_| {}).await;
     house.send(APPLICATION, demo::HOST, install()).await;
-    house.comes_to("install", Outcome::Created, 1).await;
+    house.comes_to("install", EventResult::Created, 1).await;
     assert_eq!(
         house.only_tenant().await.application().unwrap().generation,
         1
@@ -244,11 +246,13 @@ async fn what_became_of_a_portal_is_stored(stores: Stores) {
     house
         .send(APPLICATION, demo::HOST, house::uninstall())
         .await;
-    house.comes_to("uninstall", Outcome::Uninstalled, 1).await;
+    house
+        .comes_to("uninstall", EventResult::Uninstalled, 1)
+        .await;
     let tenant = house.only_tenant().await;
     assert_eq!(tenant.reauthorization.unwrap().cause, "uninstalled");
     house.send(APPLICATION, demo::HOST, install()).await;
-    house.comes_to("install", Outcome::Reinstalled, 1).await;
+    house.comes_to("install", EventResult::Reinstalled, 1).await;
     let tenant = house.only_tenant().await;
     assert_eq!(tenant.reauthorization, None);
     let live = house
@@ -282,7 +286,7 @@ async fn no_secret_of_an_event_shows_in_any_line_of_the_log() {
         house.post(APPLICATION, &form).await;
     };
     post(install()).await;
-    house.comes_to("install", Outcome::Created, 1).await;
+    house.comes_to("install", EventResult::Created, 1).await;
     let canary = "s3cr3tcanary.example";
     for (field, value) in [
         (
@@ -300,10 +304,14 @@ async fn no_secret_of_an_event_shows_in_any_line_of_the_log() {
         ..install()
     })
     .await;
-    house.comes_to("install", Outcome::TokenRefused, 1).await;
-    house.comes_to("install", Outcome::Reinstalled, 1).await;
+    house
+        .comes_to("install", EventResult::TokenRefused, 1)
+        .await;
+    house.comes_to("install", EventResult::Reinstalled, 1).await;
     post(house::uninstall()).await;
-    house.comes_to("uninstall", Outcome::Uninstalled, 1).await;
+    house
+        .comes_to("uninstall", EventResult::Uninstalled, 1)
+        .await;
     let text = log.text();
     for line in [
         "processed an installation event",
@@ -323,7 +331,7 @@ async fn no_secret_of_an_event_shows_in_any_line_of_the_log() {
 fn the_page_names_every_outcome() {
     let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/installation.md");
     let page = std::fs::read_to_string(page).unwrap();
-    for outcome in Outcome::ALL {
+    for outcome in EventResult::ALL {
         let row = format!("\n| `{}` | ", outcome.as_str());
         assert!(page.contains(&row), "{outcome:?} is not in the table");
     }

@@ -290,7 +290,7 @@ impl Office {
         let client = Client::new(TransportOptions {
             connect_timeout: Duration::from_secs(5),
             idle_connection: Duration::from_secs(5),
-            maximum_answer_bytes: 100_000,
+            maximum_response_bytes: 100_000,
             self_hosted: HashSet::new(),
         });
         let client_id = ClientId::parse(demo::CLIENT_ID).unwrap();

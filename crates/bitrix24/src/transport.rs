@@ -32,7 +32,7 @@ pub struct TransportOptions {
     /// request on a connection that is being closed is unknown.
     pub idle_connection: Duration,
     /// The largest response that is read, in bytes, after decompression.
-    pub maximum_answer_bytes: usize,
+    pub maximum_response_bytes: usize,
     /// Hosts that may resolve to private addresses, because the operator listed each of them.
     pub self_hosted: HashSet<String>,
 }
@@ -104,7 +104,7 @@ impl Failed {
 #[derive(Clone, Debug)]
 pub(crate) struct Transport {
     client: reqwest::Client,
-    maximum_answer_bytes: usize,
+    maximum_response_bytes: usize,
 }
 
 impl Transport {
@@ -127,7 +127,7 @@ impl Transport {
             .map_err(|error| TransportUnusable(error.without_url()))?;
         Ok(Self {
             client,
-            maximum_answer_bytes: options.maximum_answer_bytes,
+            maximum_response_bytes: options.maximum_response_bytes,
         })
     }
 
@@ -192,8 +192,8 @@ impl Transport {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) => {
-                    if received.len() + chunk.len() > self.maximum_answer_bytes {
-                        let limit_bytes = self.maximum_answer_bytes;
+                    if received.len() + chunk.len() > self.maximum_response_bytes {
+                        let limit_bytes = self.maximum_response_bytes;
                         return Err(Unanswered::Oversized {
                             http_status,
                             limit_bytes,

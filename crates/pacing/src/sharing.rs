@@ -40,7 +40,7 @@ pub use self::bucket::{Outlook, SharedBucket};
 pub use self::config::BucketConfig;
 pub use self::handle::{PortalBucket, lock};
 pub use self::messages::{Ask, Grant, Isolation};
-pub use self::reports::{Report, ReportUpdate};
+pub use self::reports::{OperatingReport, ReportUpdate};
 
 #[cfg(test)]
 mod simulation;

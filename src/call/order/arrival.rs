@@ -25,9 +25,9 @@ pub(crate) struct Arrivals {
 /// A call's place in the order in which the calls of its connection arrived. Dropping it releases
 /// the later ones.
 #[derive(Clone)]
-pub(crate) struct Arrival(Arc<Slot>);
+pub(crate) struct Arrival(Arc<Position>);
 
-struct Slot {
+struct Position {
     number: u64,
     unread: Arc<Mutex<Unread>>,
 }
@@ -54,7 +54,7 @@ impl Arrivals {
         let number = self.arrived.fetch_add(1, Ordering::Relaxed);
         unread.order.enter(number.into());
         drop(unread);
-        Arrival(Arc::new(Slot {
+        Arrival(Arc::new(Position {
             number,
             unread: Arc::clone(&self.unread),
         }))
@@ -117,13 +117,13 @@ impl Unread {
     }
 }
 
-impl Slot {
+impl Position {
     fn leave(&self) {
         lock(&self.unread).leave(self.number.into());
     }
 }
 
-impl Drop for Slot {
+impl Drop for Position {
     fn drop(&mut self) {
         self.leave();
     }

@@ -164,7 +164,7 @@ impl Recovery {
     }
 
     fn retry(&self, cause: RetryCause, not_before: Option<std::time::Instant>) -> Disposition {
-        self.driver.services.metrics.call_retried(cause);
+        self.driver.context.metrics.call_retried(cause);
         Disposition::Retry(not_before)
     }
 
@@ -194,7 +194,7 @@ impl Recovery {
             Some(Ok(opened)) => {
                 job.opened = opened;
                 if moves {
-                    self.driver.services.metrics.call_retried(RetryCause::Moved);
+                    self.driver.context.metrics.call_retried(RetryCause::Moved);
                     Disposition::Reroute
                 } else {
                     self.retry(RetryCause::NewToken, None)
@@ -207,7 +207,7 @@ impl Recovery {
     }
 
     async fn reopen(&self, repair: Repair, deadline: Instant) -> Result<Opened, AccessError> {
-        let access = &self.driver.services.access;
+        let access = &self.driver.context.access;
         match repair {
             Repair::RefreshToken => access.reopen(&self.opened, deadline).await,
             Repair::NewerToken => {

@@ -27,7 +27,7 @@ const KEPT: Duration = Duration::from_hours(24);
 const CLEANING: Duration = Duration::from_hours(1);
 
 /// One portal's part of an exchange.
-struct Asked {
+struct PortalExchange {
     entry: Arc<Entry>,
     config: BucketConfig,
     ask: Ask,
@@ -64,7 +64,7 @@ async fn exchange_without_end(registry: &Registry) {
     }
 }
 
-fn ask(registry: &Registry, mut entries: Vec<Arc<Entry>>) -> Vec<Asked> {
+fn ask(registry: &Registry, mut entries: Vec<Arc<Entry>>) -> Vec<PortalExchange> {
     entries.sort_by(|one, other| one.portal.cmp(&other.portal));
     let now = now();
     let mut asked = Vec::new();
@@ -75,7 +75,7 @@ fn ask(registry: &Registry, mut entries: Vec<Arc<Entry>>) -> Vec<Asked> {
         match bucket.ask(now) {
             Some(ask) => {
                 drop(bucket);
-                asked.push(Asked { entry, config, ask });
+                asked.push(PortalExchange { entry, config, ask });
             }
             None => registry.set_due(&entry, bucket.due()),
         }
@@ -83,8 +83,11 @@ fn ask(registry: &Registry, mut entries: Vec<Arc<Entry>>) -> Vec<Asked> {
     asked
 }
 
-async fn exchange(registry: &Registry, asked: &[Asked]) -> Result<Vec<Option<Grant>>, StoreError> {
-    let by_portal: HashMap<&str, &Asked> = asked
+async fn exchange(
+    registry: &Registry,
+    asked: &[PortalExchange],
+) -> Result<Vec<Option<Grant>>, StoreError> {
+    let by_portal: HashMap<&str, &PortalExchange> = asked
         .iter()
         .map(|asked| (asked.entry.portal.as_str(), asked))
         .collect();
@@ -124,7 +127,7 @@ async fn exchange(registry: &Registry, asked: &[Asked]) -> Result<Vec<Option<Gra
     Ok(portals.iter().map(|portal| grants.remove(portal)).collect())
 }
 
-fn grant(registry: &Registry, asked: Vec<Asked>, grants: Vec<Option<Grant>>) {
+fn grant(registry: &Registry, asked: Vec<PortalExchange>, grants: Vec<Option<Grant>>) {
     let now = now();
     for (asked, grant) in asked.into_iter().zip(grants) {
         let Some(grant) = grant else { continue };

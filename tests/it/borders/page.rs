@@ -27,7 +27,7 @@ pub(super) fn named_files(page: &str) -> BTreeSet<&str> {
     let linked = page
         .split("](")
         .skip(1)
-        .filter_map(|rest| rest.split(')').next());
+        .filter_map(|rest| rest.split([')', '#']).next());
     quoted
         .chain(linked)
         .filter(|name| roots.iter().any(|root| name.starts_with(root)))

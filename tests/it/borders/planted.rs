@@ -1,9 +1,9 @@
 //! The readers of borders find what is planted, and nothing else.
 
-use super::away_from_home;
 use super::page::{drawn_crates, named_files};
 use super::paths::named;
 use super::sources::{between_children, resolved, source};
+use super::{away_from_home, upward};
 
 fn paths(text: &str) -> Vec<String> {
     let found = named(text, &["crate", "tenant", "directory"]);
@@ -131,4 +131,17 @@ fn files_are_read_from_quotes_and_links() {
         Vec::from_iter(named_files(page)),
         ["docs/adr/", "src/app.rs"]
     );
+}
+
+#[test]
+fn an_arrow_that_points_up_and_one_to_a_module_without_a_layer_are_found() {
+    let planted = [
+        ("app.rs", "use crate::auth::A;"),
+        ("auth.rs", "fn f() { crate::app::run() }"),
+        ("new.rs", "use crate::auth::A;"),
+    ];
+    let sources = planted.map(|(file, text)| source(format!("src/{file}"), file, text));
+    let modules = between_children(&sources, &["crate".to_owned()]);
+    let found = ["auth -> app: src/auth.rs:1", "new -> auth: src/new.rs:1"];
+    assert_eq!(upward(&modules, &["app", "auth"]), found);
 }

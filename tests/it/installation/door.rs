@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bitrix24_openlines::testing::install::Outcome;
+use bitrix24_openlines::testing::install::EventResult;
 use sandbox::demo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -55,11 +55,11 @@ async fn what_is_no_event_is_answered_with_what_is_wrong_with_it() {
         let status = post(&house, path, content_type, body).await;
         assert_eq!(status, expected, "{path} {content_type} {}", body.len());
     }
-    house.comes_to("other", Outcome::Malformed, 13).await;
+    house.comes_to("other", EventResult::Malformed, 13).await;
     assert!(house.tenants().await.is_empty());
     let with_parameters = format!("{FORM}; charset=UTF-8");
     assert_eq!(post(&house, path, &with_parameters, &form).await, 200);
-    house.comes_to("install", Outcome::Created, 1).await;
+    house.comes_to("install", EventResult::Created, 1).await;
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn other_events_are_accepted_and_ignored() {
         let body = format!("event={name}&auth[member_id]=a1");
         assert_eq!(house.post(APPLICATION, &body).await, 200);
     }
-    house.comes_to("other", Outcome::Ignored, 2).await;
+    house.comes_to("other", EventResult::Ignored, 2).await;
     assert_eq!(house.questions(), 0);
 }
 

@@ -3,7 +3,7 @@
 
 use bitrix24::TenantId;
 use bitrix24::{HostName, Policy};
-use bitrix24_openlines::testing::install::Outcome;
+use bitrix24_openlines::testing::install::EventResult;
 use jiff::{SignedDuration, Timestamp};
 use sandbox::{Event, demo};
 use secrecy::ExposeSecret;
@@ -19,7 +19,7 @@ fn in_seconds(seconds: i64) -> String {
 }
 
 /// Sends an event that has to come to this, and to no tenant.
-async fn refused(event: Event, outcome: Outcome) -> House {
+async fn refused(event: Event, outcome: EventResult) -> House {
     let house = House::open().await;
     assert_eq!(house.send(APPLICATION, demo::HOST, event).await, 200);
     house.comes_to("install", outcome, 1).await;
@@ -30,7 +30,7 @@ async fn refused(event: Event, outcome: Outcome) -> House {
 #[tokio::test]
 async fn a_token_that_bitrix24_does_not_know_is_refused_after_three_questions() {
     let event = install().with("auth[access_token]", Some("forged"));
-    let house = refused(event, Outcome::TokenRefused).await;
+    let house = refused(event, EventResult::TokenRefused).await;
     assert_eq!(house.questions(), 3);
 }
 
@@ -45,7 +45,7 @@ async fn an_authorization_server_outside_the_list_is_not_asked() {
         format!("https://{}/rest/", forged.local_addr().unwrap()),
     ] {
         let event = install().with("auth[server_endpoint]", Some(&server));
-        let house = refused(event, Outcome::ServerNotListed).await;
+        let house = refused(event, EventResult::ServerNotListed).await;
         assert_eq!(house.questions(), 0);
     }
 }
@@ -60,14 +60,16 @@ async fn plain_servers_and_portals_are_refused_unless_the_operator_allows_them()
     })
     .await;
     assert_eq!(house.send(APPLICATION, demo::HOST, install()).await, 200);
-    house.comes_to("install", Outcome::ServerNotListed, 1).await;
+    house
+        .comes_to("install", EventResult::ServerNotListed, 1)
+        .await;
     let listed = install().with(
         "auth[server_endpoint]",
         Some("https://oauth.bitrix.info/rest/"),
     );
     assert_eq!(house.send(APPLICATION, demo::HOST, listed).await, 200);
     house
-        .comes_to("install", Outcome::PortalNotAllowed, 1)
+        .comes_to("install", EventResult::PortalNotAllowed, 1)
         .await;
     assert_eq!(house.questions(), 0);
 }
@@ -83,7 +85,7 @@ async fn a_portal_that_the_operator_does_not_allow_is_refused() {
     ] {
         let house = refused(
             install().with(field, Some(value)),
-            Outcome::PortalNotAllowed,
+            EventResult::PortalNotAllowed,
         )
         .await;
         assert_eq!(house.questions(), 0);
@@ -96,7 +98,11 @@ async fn an_address_that_is_not_the_portals_own_is_refused() {
         ("auth[domain]", "127.0.0.1:9"),
         ("auth[client_endpoint]", "http://127.0.0.1:9/rest/"),
     ] {
-        let house = refused(install().with(field, Some(value)), Outcome::ForeignPortal).await;
+        let house = refused(
+            install().with(field, Some(value)),
+            EventResult::ForeignPortal,
+        )
+        .await;
         assert_eq!(house.questions(), 1);
     }
 }
@@ -105,7 +111,7 @@ async fn an_address_that_is_not_the_portals_own_is_refused() {
 async fn a_token_of_another_portal_is_refused() {
     let other = member_id(OTHER_PORTAL);
     let event = install().with("auth[member_id]", Some(&other));
-    refused(event, Outcome::ForeignPortal).await;
+    refused(event, EventResult::ForeignPortal).await;
 }
 
 #[tokio::test]
@@ -113,7 +119,7 @@ async fn a_token_of_another_application_is_refused() {
     let house = House::open().await;
     assert_eq!(house.send(SECOND, demo::HOST, install()).await, 200);
     house
-        .comes_to("install", Outcome::ForeignApplication, 1)
+        .comes_to("install", EventResult::ForeignApplication, 1)
         .await;
     assert!(house.tenants().await.is_empty());
 }
@@ -122,7 +128,7 @@ async fn a_token_of_another_application_is_refused() {
 async fn events_of_another_time_are_refused() {
     for seconds in [-660, 360] {
         let event = install().with("ts", Some(&in_seconds(seconds)));
-        let house = refused(event, Outcome::OutOfTime).await;
+        let house = refused(event, EventResult::OutOfTime).await;
         assert_eq!(house.questions(), 0);
     }
     let house = House::open().await;
@@ -130,9 +136,9 @@ async fn events_of_another_time_are_refused() {
         let event = install().with("ts", Some(&in_seconds(seconds)));
         house.send(APPLICATION, demo::HOST, event).await;
         let outcome = if count == 1 {
-            Outcome::Created
+            EventResult::Created
         } else {
-            Outcome::Reinstalled
+            EventResult::Reinstalled
         };
         house.comes_to("install", outcome, 1).await;
     }
@@ -143,11 +149,13 @@ async fn an_event_that_comes_again_changes_nothing() {
     let house = House::open().await;
     let form = house.form(demo::HOST, install());
     house.post(APPLICATION, &form).await;
-    house.comes_to("install", Outcome::Created, 1).await;
+    house.comes_to("install", EventResult::Created, 1).await;
     let before = house.only_tenant().await;
     house.marked_and_disabled(&before.id).await;
     house.post(APPLICATION, &form).await;
-    house.comes_to("install", Outcome::AlreadyKnown, 1).await;
+    house
+        .comes_to("install", EventResult::AlreadyKnown, 1)
+        .await;
     let after = house.only_tenant().await;
     assert!(after.reauthorization.is_some());
     assert_eq!(after.application().unwrap().generation, 1);
@@ -159,7 +167,7 @@ async fn an_old_event_that_comes_again_after_a_refresh_changes_nothing() {
     let house = House::open().await;
     let form = house.form(demo::HOST, install());
     house.post(APPLICATION, &form).await;
-    house.comes_to("install", Outcome::Created, 1).await;
+    house.comes_to("install", EventResult::Created, 1).await;
     let tenant = house.only_tenant().await;
     // The pair of the event is used up, as a refresh does, and another one is stored.
     for pair in house.sandbox.pairs(demo::HOST, demo::CLIENT_ID) {
@@ -174,7 +182,9 @@ async fn an_old_event_that_comes_again_after_a_refresh_changes_nothing() {
     });
     let refreshed = refreshed.await.unwrap();
     house.post(APPLICATION, &form).await;
-    house.comes_to("install", Outcome::TokenRefused, 1).await;
+    house
+        .comes_to("install", EventResult::TokenRefused, 1)
+        .await;
     assert_eq!(house.only_tenant().await.revision, refreshed.revision);
 }
 
@@ -184,10 +194,10 @@ async fn of_two_installations_the_newer_one_stays_whichever_comes_first() {
     let older = house.form(demo::HOST, install().with("ts", Some(&in_seconds(-30))));
     let newer = house.form(demo::HOST, install());
     house.post(APPLICATION, &newer).await;
-    house.comes_to("install", Outcome::Created, 1).await;
+    house.comes_to("install", EventResult::Created, 1).await;
     let before = house.only_tenant().await;
     house.post(APPLICATION, &older).await;
-    house.comes_to("install", Outcome::OutOfTime, 1).await;
+    house.comes_to("install", EventResult::OutOfTime, 1).await;
     assert_eq!(house.only_tenant().await.revision, before.revision);
 }
 
@@ -215,7 +225,7 @@ async fn a_tenant_that_is_somebody_elses_is_not_taken() {
     };
     house.store.create(&stranger).await.unwrap();
     house.send(APPLICATION, demo::HOST, install()).await;
-    house.comes_to("install", Outcome::IdTaken, 1).await;
+    house.comes_to("install", EventResult::IdTaken, 1).await;
     let tenant = house.only_tenant().await;
     assert_eq!(
         (tenant.portal.as_str(), tenant.revision),

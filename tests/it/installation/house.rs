@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bitrix24::TenantId;
 use bitrix24::{Client, ClientId, Policy, TransportOptions};
-use bitrix24_openlines::testing::install::{self, InstallationEndpoint, Outcome, Retries};
+use bitrix24_openlines::testing::install::{self, EventResult, InstallationEndpoint, Retries};
 use bitrix24_openlines::testing::metrics::Metrics;
 use bitrix24_openlines::testing::tenant::{Application, ApplicationName, Applications};
 use jiff::Timestamp;
@@ -105,7 +105,7 @@ impl House {
         let client = Client::new(TransportOptions {
             connect_timeout: Duration::from_secs(5),
             idle_connection: Duration::from_secs(30),
-            maximum_answer_bytes: 1_000_000,
+            maximum_response_bytes: 1_000_000,
             self_hosted: HashSet::new(),
         });
         let mut ends = InstallationEndpoint {
@@ -173,7 +173,7 @@ impl House {
     }
 
     /// How often events have come to this.
-    pub(super) fn count(&self, event: &str, outcome: Outcome) -> u64 {
+    pub(super) fn count(&self, event: &str, outcome: EventResult) -> u64 {
         let text = self.metrics.text().unwrap();
         let result = outcome.as_str();
         let start =
@@ -183,7 +183,7 @@ impl House {
     }
 
     /// Waits until so many events have come to this.
-    pub(super) async fn comes_to(&self, event: &str, outcome: Outcome, count: u64) {
+    pub(super) async fn comes_to(&self, event: &str, outcome: EventResult, count: u64) {
         let patience = Instant::now() + Duration::from_secs(20);
         while self.count(event, outcome) < count {
             let text = self.metrics.text().unwrap();

@@ -1,6 +1,6 @@
 //! The removal of an application, and its forgeries.
 
-use bitrix24_openlines::testing::install::Outcome;
+use bitrix24_openlines::testing::install::EventResult;
 use sandbox::{Event, demo};
 
 use super::house::{APPLICATION, House, OTHER_PORTAL, SECOND, install, member_id, uninstall};
@@ -9,7 +9,7 @@ use super::house::{APPLICATION, House, OTHER_PORTAL, SECOND, install, member_id,
 async fn installed() -> House {
     let house = House::open().await;
     house.send(APPLICATION, demo::HOST, install()).await;
-    house.comes_to("install", Outcome::Created, 1).await;
+    house.comes_to("install", EventResult::Created, 1).await;
     house
 }
 
@@ -20,7 +20,9 @@ async fn a_removal_marks_the_tenant_and_removes_its_tokens_if_the_administrator_
         let event = uninstall().with("data[CLEAN]", Some(clean));
         let form = house.form(demo::HOST, event);
         assert_eq!(house.post(APPLICATION, &form).await, 200);
-        house.comes_to("uninstall", Outcome::Uninstalled, 1).await;
+        house
+            .comes_to("uninstall", EventResult::Uninstalled, 1)
+            .await;
         let tenant = house.only_tenant().await;
         assert_eq!(
             tenant.reauthorization.as_ref().unwrap().cause,
@@ -34,7 +36,9 @@ async fn a_removal_marks_the_tenant_and_removes_its_tokens_if_the_administrator_
         assert!(application.application_token.is_some());
 
         house.post(APPLICATION, &form).await;
-        house.comes_to("uninstall", Outcome::AlreadyKnown, 1).await;
+        house
+            .comes_to("uninstall", EventResult::AlreadyKnown, 1)
+            .await;
         assert_eq!(house.only_tenant().await.revision, tenant.revision);
     }
 }
@@ -43,9 +47,11 @@ async fn a_removal_marks_the_tenant_and_removes_its_tokens_if_the_administrator_
 async fn an_installation_after_a_removal_brings_the_tenant_back() {
     let house = installed().await;
     house.send(APPLICATION, demo::HOST, uninstall()).await;
-    house.comes_to("uninstall", Outcome::Uninstalled, 1).await;
+    house
+        .comes_to("uninstall", EventResult::Uninstalled, 1)
+        .await;
     house.send(APPLICATION, demo::HOST, install()).await;
-    house.comes_to("install", Outcome::Reinstalled, 1).await;
+    house.comes_to("install", EventResult::Reinstalled, 1).await;
     let tenant = house.only_tenant().await;
     assert_eq!(tenant.reauthorization, None);
     assert!(tenant.application().unwrap().refresh_token.is_some());
@@ -63,7 +69,7 @@ async fn a_removal_needs_the_application_token_of_the_installation() {
         let event = uninstall().with("auth[application_token]", Some(token));
         assert_eq!(house.send(APPLICATION, demo::HOST, event).await, 200);
         house
-            .comes_to("uninstall", Outcome::WrongApplicationToken, count)
+            .comes_to("uninstall", EventResult::WrongApplicationToken, count)
             .await;
     }
     assert_eq!(house.only_tenant().await.revision, before.revision);
@@ -74,17 +80,19 @@ async fn an_old_removal_that_comes_again_after_a_reinstallation_is_refused() {
     let house = installed().await;
     let removal = house.form(demo::HOST, uninstall());
     house.post(APPLICATION, &removal).await;
-    house.comes_to("uninstall", Outcome::Uninstalled, 1).await;
+    house
+        .comes_to("uninstall", EventResult::Uninstalled, 1)
+        .await;
     let again = Event {
         renews_application_token: true,
         ..install()
     };
     house.send(APPLICATION, demo::HOST, again).await;
-    house.comes_to("install", Outcome::Reinstalled, 1).await;
+    house.comes_to("install", EventResult::Reinstalled, 1).await;
     let before = house.only_tenant().await;
     house.post(APPLICATION, &removal).await;
     house
-        .comes_to("uninstall", Outcome::WrongApplicationToken, 1)
+        .comes_to("uninstall", EventResult::WrongApplicationToken, 1)
         .await;
     let after = house.only_tenant().await;
     assert_eq!(
@@ -99,7 +107,7 @@ async fn a_removal_from_before_the_newest_installation_is_refused_even_with_the_
     let now = house.sandbox.now().as_second();
     let late = uninstall().with("ts", Some(&(now - 60).to_string()));
     house.send(APPLICATION, demo::HOST, late).await;
-    house.comes_to("uninstall", Outcome::OutOfTime, 1).await;
+    house.comes_to("uninstall", EventResult::OutOfTime, 1).await;
     assert_eq!(house.only_tenant().await.reauthorization, None);
 }
 
@@ -109,11 +117,15 @@ async fn removals_of_unknown_portals_and_applications_change_nothing() {
     let other = member_id(OTHER_PORTAL);
     let foreign = uninstall().with("auth[member_id]", Some(&other));
     house.send(APPLICATION, demo::HOST, foreign).await;
-    house.comes_to("uninstall", Outcome::UnknownPortal, 1).await;
+    house
+        .comes_to("uninstall", EventResult::UnknownPortal, 1)
+        .await;
     house.send(SECOND, demo::HOST, uninstall()).await;
-    house.comes_to("uninstall", Outcome::UnknownPortal, 2).await;
+    house
+        .comes_to("uninstall", EventResult::UnknownPortal, 2)
+        .await;
     let old = uninstall().with("ts", Some("1466439714"));
     house.send(APPLICATION, demo::HOST, old).await;
-    house.comes_to("uninstall", Outcome::OutOfTime, 1).await;
+    house.comes_to("uninstall", EventResult::OutOfTime, 1).await;
     assert_eq!(house.only_tenant().await.reauthorization, None);
 }

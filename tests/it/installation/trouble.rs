@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::testing::install::{Outcome, Retries};
+use bitrix24_openlines::testing::install::{EventResult, Retries};
 use sandbox::{Fault, FaultKind, Moment, OAuthError, demo};
 
 use super::house::{APPLICATION, House, install};
@@ -29,7 +29,7 @@ async fn an_authorization_server_that_recovers_finds_the_event_still_there() {
         let name = kind.name();
         house.sandbox.inject(of_app_info(Fault::next(4, kind)));
         assert_eq!(house.send(APPLICATION, demo::HOST, install()).await, 200);
-        house.comes_to("install", Outcome::Created, 1).await;
+        house.comes_to("install", EventResult::Created, 1).await;
         assert_eq!(house.questions(), 5, "{name}");
     }
 }
@@ -40,7 +40,7 @@ async fn an_authorization_server_that_hangs_is_asked_again_after_the_timeout() {
     let hangs = Fault::once(FaultKind::Silence(Moment::Before));
     house.sandbox.inject(of_app_info(hangs));
     house.send(APPLICATION, demo::HOST, install()).await;
-    house.comes_to("install", Outcome::Created, 1).await;
+    house.comes_to("install", EventResult::Created, 1).await;
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn a_token_that_the_authorization_server_learns_of_late_is_accepted() {
     let unknown = FaultKind::oauth_error(OAuthError::INVALID_CLIENT);
     house.sandbox.inject(of_app_info(Fault::next(2, unknown)));
     house.send(APPLICATION, demo::HOST, install()).await;
-    house.comes_to("install", Outcome::Created, 1).await;
+    house.comes_to("install", EventResult::Created, 1).await;
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn trouble_that_does_not_pass_is_given_up_in_the_end() {
     let broken = Fault::always(FaultKind::Html(Moment::Before, 502));
     house.sandbox.inject(of_app_info(broken));
     house.send(APPLICATION, demo::HOST, install()).await;
-    house.comes_to("install", Outcome::GaveUp, 1).await;
+    house.comes_to("install", EventResult::GaveUp, 1).await;
     assert!(house.tenants().await.is_empty() && house.questions() > 2);
 }
 
@@ -70,12 +70,12 @@ async fn a_portal_in_trouble_does_not_keep_another_event_waiting() {
     for _ in 0..4 {
         house.send(APPLICATION, demo::HOST, install()).await;
     }
-    house.comes_to("install", Outcome::Created, 1).await;
+    house.comes_to("install", EventResult::Created, 1).await;
 }
 
 #[tokio::test]
 async fn an_event_that_waits_is_tried_once_more_when_the_service_stops() {
-    for (faults, expected) in [(1, Outcome::Created), (2, Outcome::GaveUp)] {
+    for (faults, expected) in [(1, EventResult::Created), (2, EventResult::GaveUp)] {
         let retries = Retries {
             first: Duration::from_secs(3600),
             longest: Duration::from_secs(3600),
@@ -110,6 +110,6 @@ async fn more_events_than_may_wait_are_told_so() {
         assert_eq!(house.post(APPLICATION, &form).await, 200);
     }
     assert_eq!(house.post(APPLICATION, &form).await, 503);
-    house.comes_to("install", Outcome::Busy, 1).await;
+    house.comes_to("install", EventResult::Busy, 1).await;
     assert!(house.questions() <= 8);
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::testing::settings::Environment;
-use pacing::sharing::{PortalBucket, Report};
+use pacing::sharing::{OperatingReport, PortalBucket};
 use pacing::{RateLimit, Taken};
 use tokio::task::JoinSet;
 
@@ -95,7 +95,7 @@ async fn operating_time_is_reported_to_the_other_replicas() {
     let together = Together::start(stores.url(), 2).await;
     let one = together.replicas[0].bucket(PORTAL, FAST, || {});
     let other = together.replicas[1].bucket(PORTAL, FAST, || {});
-    let report = Report {
+    let report = OperatingReport {
         tenant: "acme".to_owned(),
         method: "imopenlines.crm.message.add".to_owned(),
         used: 471.5,

@@ -27,7 +27,7 @@ fn client() -> Client {
     Client::new(TransportOptions {
         connect_timeout: Duration::from_secs(5),
         idle_connection: Duration::from_secs(30),
-        maximum_answer_bytes: 100_000,
+        maximum_response_bytes: 100_000,
         self_hosted: HashSet::new(),
     })
     .unwrap()

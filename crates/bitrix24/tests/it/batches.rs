@@ -33,7 +33,7 @@ impl Counter {
         let client = Client::new(TransportOptions {
             connect_timeout: Duration::from_secs(5),
             idle_connection: Duration::from_secs(30),
-            maximum_answer_bytes: 1_000_000,
+            maximum_response_bytes: 1_000_000,
             self_hosted: HashSet::new(),
         });
         let policy = Policy {

@@ -3,7 +3,7 @@
 use super::method::{WHILE_PROBING, WHILE_REPORTING};
 use super::*;
 use crate::samples::METHOD;
-use crate::sharing::Report;
+use crate::sharing::OperatingReport;
 
 const LIMIT: Option<Duration> = Some(Duration::from_secs(480));
 
@@ -94,8 +94,8 @@ fn commands_are_charged_to_their_method_until_a_single_call_says_otherwise() {
     assert!(budgets.check(&acme, BATCH, LIMIT, now).is_err());
 }
 
-fn report(used: f64, age: u64) -> Report {
-    Report {
+fn report(used: f64, age: u64) -> OperatingReport {
+    OperatingReport {
         tenant: "acme".to_owned(),
         method: METHOD.to_owned(),
         used,
@@ -104,7 +104,7 @@ fn report(used: f64, age: u64) -> Report {
     }
 }
 
-fn update(others: &[Report], own: &[Report]) -> ReportUpdate {
+fn update(others: &[OperatingReport], own: &[OperatingReport]) -> ReportUpdate {
     ReportUpdate {
         version: 1,
         living: 2,

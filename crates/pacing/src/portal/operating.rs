@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::state::Portal;
-use crate::sharing::Report;
+use crate::sharing::OperatingReport;
 use crate::{OperatingTime, Rejection, SentAs, TenantKey};
 
 impl<J> Portal<J> {
@@ -46,7 +46,7 @@ impl<J> Portal<J> {
         self.operating.note(tenant, method, sent_as, time, now);
         if let Some(bucket) = self.budget.shared() {
             for (charged, usage) in self.operating.to_report(tenant, method, now) {
-                let report = Report {
+                let report = OperatingReport {
                     tenant: tenant.to_string(),
                     method: charged.to_owned(),
                     used: usage.seconds,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::BucketConfig;
 use super::messages::{Ask, Grant};
-use super::reports::{Report, StoredReports};
+use super::reports::{OperatingReport, StoredReports};
 
 /// How long permits may be held without an exchange of their holder, in milliseconds. The holder
 /// stops using them earlier.
@@ -256,7 +256,7 @@ impl Account {
         replica: &str,
         own: Lease,
         room: f64,
-        reports: Vec<Report>,
+        reports: Vec<OperatingReport>,
     ) -> Grant {
         let missing = (1.0 - room).max(0.0);
         let credit_after = (self.level >= missing).then(|| config.time_for(missing));

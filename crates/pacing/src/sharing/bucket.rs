@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::config::BucketConfig;
 use super::isolated::Isolated;
 use super::messages::Isolation;
-use super::reports::{Report, ReportBook, ReportUpdate};
+use super::reports::{OperatingReport, ReportBook, ReportUpdate};
 use crate::{RateLimit, Taken};
 
 /// What a replica may count on.
@@ -44,7 +44,7 @@ pub struct SharedBucket {
     /// Requests that wait for permits.
     wanted: u32,
     rejected: bool,
-    reports: Vec<(Instant, Report)>,
+    reports: Vec<(Instant, OperatingReport)>,
     book: ReportBook,
     /// The exchange in progress.
     asked: Option<Asked>,
@@ -63,7 +63,7 @@ pub struct SharedBucket {
 struct Asked {
     at: Instant,
     used: u64,
-    reports: Vec<Report>,
+    reports: Vec<OperatingReport>,
 }
 
 impl SharedBucket {
@@ -208,7 +208,7 @@ impl SharedBucket {
     }
 
     /// Reports to the other replicas what the portal said of a method's operating time.
-    pub fn report(&mut self, now: Instant, report: Report) {
+    pub fn report(&mut self, now: Instant, report: OperatingReport) {
         self.reports.retain(|(_, known)| {
             (&known.tenant, &known.method) != (&report.tenant, &report.method)
         });

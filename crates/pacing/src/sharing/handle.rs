@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::bucket::{Outlook, SharedBucket};
-use super::reports::{Report, ReportUpdate};
+use super::reports::{OperatingReport, ReportUpdate};
 use crate::{RateLimit, Taken};
 
 /// A portal's bucket as its user sees it. The exchange with the other replicas uses the same bucket
@@ -82,7 +82,7 @@ impl PortalBucket {
     }
 
     /// Reports to the other replicas what the portal said of a method's operating time.
-    pub fn report(&self, now: Instant, report: Report) {
+    pub fn report(&self, now: Instant, report: OperatingReport) {
         self.with(|bucket| bucket.report(now, report));
     }
 

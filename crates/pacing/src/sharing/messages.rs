@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::reports::Report;
+use super::reports::OperatingReport;
 
 /// A replica's state, and what it asks for. It says how things are, not what has changed, so that
 /// repeating it does no harm.
@@ -21,7 +21,7 @@ pub struct Ask {
     /// Set in the first exchange after an isolation.
     pub isolation: Option<Isolation>,
     /// New reports of operating time.
-    pub reports: Vec<Report>,
+    pub reports: Vec<OperatingReport>,
 }
 
 /// What a replica did while it was isolated.
@@ -47,5 +47,5 @@ pub struct Grant {
     /// When there may be room for more.
     pub ask_again_after: Duration,
     /// What other replicas reported of operating time.
-    pub reports: Vec<Report>,
+    pub reports: Vec<OperatingReport>,
 }

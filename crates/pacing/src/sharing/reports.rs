@@ -17,7 +17,7 @@ const SAME: Duration = Duration::from_secs(1);
 
 /// What a portal has said of the operating time of one method.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Report {
+pub struct OperatingReport {
     /// The tenant whose credential was used.
     pub tenant: String,
     /// The method's name.
@@ -38,13 +38,13 @@ pub struct ReportUpdate {
     /// The living replicas, including this one.
     pub living: u32,
     /// The newest reports of others.
-    pub others: Vec<Report>,
+    pub others: Vec<OperatingReport>,
     /// The newest reports of this replica that the others have.
-    pub own: Vec<Report>,
+    pub own: Vec<OperatingReport>,
 }
 
 /// Reports by tenant and method, with the moment from which their age counts.
-type ByMethod = HashMap<(String, String), (Instant, Report)>;
+type ByMethod = HashMap<(String, String), (Instant, OperatingReport)>;
 
 /// One replica's memory of the reports that were exchanged about one portal.
 #[derive(Debug, Default)]
@@ -56,7 +56,12 @@ pub(super) struct ReportBook {
 
 impl ReportBook {
     /// Takes the reports of an exchange: those of others, and those of this replica.
-    pub(super) fn exchanged(&mut self, others: &[Report], own: &[Report], now: Instant) {
+    pub(super) fn exchanged(
+        &mut self,
+        others: &[OperatingReport],
+        own: &[OperatingReport],
+        now: Instant,
+    ) {
         for (known, reports) in [(&mut self.others, others), (&mut self.own, own)] {
             for report in reports {
                 let key = (report.tenant.clone(), report.method.clone());
@@ -92,8 +97,8 @@ impl ReportBook {
     }
 }
 
-fn aged(reports: &ByMethod, now: Instant) -> Vec<Report> {
-    let aged = reports.values().map(|(at, report)| Report {
+fn aged(reports: &ByMethod, now: Instant) -> Vec<OperatingReport> {
+    let aged = reports.values().map(|(at, report)| OperatingReport {
         age: report.age + now.saturating_duration_since(*at),
         ..report.clone()
     });
@@ -117,7 +122,12 @@ struct StoredReport {
 
 impl StoredReports {
     /// Stores newer reports, and returns those of other replicas.
-    pub(super) fn exchange(&mut self, replica: &str, new: &[Report], now: i64) -> Vec<Report> {
+    pub(super) fn exchange(
+        &mut self,
+        replica: &str,
+        new: &[OperatingReport],
+        now: i64,
+    ) -> Vec<OperatingReport> {
         for report in new {
             let age = i64::try_from(report.age.as_millis()).unwrap_or(i64::MAX);
             let resets_in = report.resets_in.map(|wait| wait.as_millis());
@@ -139,7 +149,7 @@ impl StoredReports {
             // Neither a tenant's id nor a method's name contains a blank.
             let (tenant, method) = key.split_once(' ')?;
             let age = u64::try_from(now.saturating_sub(stored.at)).unwrap_or(0);
-            Some(Report {
+            Some(OperatingReport {
                 tenant: tenant.to_owned(),
                 method: method.to_owned(),
                 used: stored.used,
@@ -160,8 +170,8 @@ impl StoredReports {
 mod tests {
     use super::*;
 
-    fn report(used: f64, age: u64) -> Report {
-        Report {
+    fn report(used: f64, age: u64) -> OperatingReport {
+        OperatingReport {
             tenant: "acme".to_owned(),
             method: "imopenlines.crm.message.add".to_owned(),
             used,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use store::RefreshLease;
+use store::{RefreshLease, StoreError};
 use uuid::Uuid;
 
 use crate::support::everything;
@@ -22,6 +22,16 @@ on_both_stores!(
 );
 
 const LONG: Duration = Duration::from_secs(60);
+
+#[track_caller]
+fn assert_acquired(lease: &Result<RefreshLease, StoreError>, after_an_expired_one: bool) {
+    match lease {
+        Ok(RefreshLease::Acquired {
+            previous_expired, ..
+        }) => assert_eq!(*previous_expired, after_an_expired_one),
+        other => panic!("{other:?}"),
+    }
+}
 
 async fn one_owner_at_a_time_holds_the_lease(stores: Stores) {
     let keyring = keyring();
@@ -49,16 +59,7 @@ async fn one_owner_at_a_time_holds_the_lease(stores: Stores) {
     let again = store
         .acquire_refresh_lease(&created.id, 1, mine, LONG)
         .await;
-    assert!(
-        matches!(
-            again,
-            Ok(RefreshLease::Acquired {
-                previous_expired: false,
-                ..
-            })
-        ),
-        "{again:?}"
-    );
+    assert_acquired(&again, false);
 
     // What is somebody else's cannot be given back.
     other
@@ -76,16 +77,7 @@ async fn one_owner_at_a_time_holds_the_lease(stores: Stores) {
     let taken = other
         .acquire_refresh_lease(&created.id, 1, theirs, LONG)
         .await;
-    assert!(
-        matches!(
-            taken,
-            Ok(RefreshLease::Acquired {
-                previous_expired: false,
-                ..
-            })
-        ),
-        "{taken:?}"
-    );
+    assert_acquired(&taken, false);
 }
 
 async fn of_many_concurrent_attempts_exactly_one_acquires_the_lease(stores: Stores) {
@@ -130,16 +122,7 @@ async fn a_lease_that_is_not_released_expires(stores: Stores) {
     let taken = store
         .acquire_refresh_lease(&id("acme"), 1, dead, short)
         .await;
-    assert!(
-        matches!(
-            taken,
-            Ok(RefreshLease::Acquired {
-                previous_expired: false,
-                ..
-            })
-        ),
-        "{taken:?}"
-    );
+    assert_acquired(&taken, false);
     let begun = std::time::Instant::now();
     while let RefreshLease::Held = store
         .acquire_refresh_lease(&id("acme"), 1, alive, LONG)
@@ -222,16 +205,7 @@ async fn a_late_replica_learns_what_was_stored_meanwhile(stores: Stores) {
     let next = store
         .acquire_refresh_lease(&id("acme"), 2, Uuid::new_v4(), LONG)
         .await;
-    assert!(
-        matches!(
-            next,
-            Ok(RefreshLease::Acquired {
-                previous_expired: false,
-                ..
-            })
-        ),
-        "{next:?}"
-    );
+    assert_acquired(&next, false);
 }
 
 async fn there_is_no_lease_on_what_cannot_be_refreshed(stores: Stores) {
@@ -260,16 +234,7 @@ async fn there_is_no_lease_on_what_cannot_be_refreshed(stores: Stores) {
     let taken = store
         .acquire_refresh_lease(&id("acme"), 2, Uuid::new_v4(), LONG)
         .await;
-    assert!(
-        matches!(
-            taken,
-            Ok(RefreshLease::Acquired {
-                previous_expired: false,
-                ..
-            })
-        ),
-        "{taken:?}"
-    );
+    assert_acquired(&taken, false);
 }
 
 async fn the_leases_of_tenants_are_their_own(stores: Stores) {
@@ -279,16 +244,7 @@ async fn the_leases_of_tenants_are_their_own(stores: Stores) {
         let taken = store
             .acquire_refresh_lease(&id(name), 1, Uuid::new_v4(), LONG)
             .await;
-        assert!(
-            matches!(
-                taken,
-                Ok(RefreshLease::Acquired {
-                    previous_expired: false,
-                    ..
-                })
-            ),
-            "{taken:?}"
-        );
+        assert_acquired(&taken, false);
     }
 }
 
@@ -307,14 +263,5 @@ async fn a_service_that_starts_on_a_file_forgets_the_leases_of_the_one_before() 
     let taken = store
         .acquire_refresh_lease(&id("acme"), 1, Uuid::new_v4(), LONG)
         .await;
-    assert!(
-        matches!(
-            taken,
-            Ok(RefreshLease::Acquired {
-                previous_expired: false,
-                ..
-            })
-        ),
-        "{taken:?}"
-    );
+    assert_acquired(&taken, false);
 }

@@ -84,7 +84,7 @@ impl Replica {
         let client = Client::new(TransportOptions {
             connect_timeout: Duration::from_secs(5),
             idle_connection: Duration::from_secs(30),
-            maximum_answer_bytes: 1 << 20,
+            maximum_response_bytes: 1 << 20,
             self_hosted: HashSet::new(),
         })
         .unwrap();

@@ -6,7 +6,7 @@ use super::{Asked, SharedBucket, count_u32};
 use crate::sharing::account::LEASE;
 use crate::sharing::isolated::Isolated;
 use crate::sharing::messages::{Ask, Grant, Isolation};
-use crate::sharing::reports::Report;
+use crate::sharing::reports::OperatingReport;
 
 /// How long before the end of their lease permits are no longer used: for the transit, and a
 /// request that is sent late.
@@ -72,8 +72,8 @@ impl SharedBucket {
         }
         self.leased = true;
         let reports = std::mem::take(&mut self.reports).into_iter();
-        let reports: Vec<Report> = reports
-            .map(|(at, report)| Report {
+        let reports: Vec<OperatingReport> = reports
+            .map(|(at, report)| OperatingReport {
                 age: report.age + now.saturating_duration_since(at),
                 ..report
             })

@@ -24,7 +24,7 @@ impl Kind {
 
 /// The outcome of an event. docs/installation.md explains each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum EventResult {
     Created,
     Reinstalled,
     Uninstalled,
@@ -44,7 +44,7 @@ pub enum Outcome {
     GaveUp,
 }
 
-impl Outcome {
+impl EventResult {
     /// For the test of docs/installation.md.
     pub const ALL: [Self; 17] = [
         Self::Created,

@@ -16,7 +16,7 @@ use pacing::QueueCapacity;
 
 /// What requests are sent with.
 #[derive(Debug)]
-pub(super) struct Services {
+pub(super) struct DispatchContext {
     pub(super) client: Client,
     pub(super) access: PortalAccess,
     pub(super) ledger: Ledger,
@@ -31,7 +31,7 @@ pub(super) struct Services {
     pub(super) stopped: CancellationToken,
 }
 
-impl Services {
+impl DispatchContext {
     /// Counts a call that is not sent, if the dispatcher is the reason.
     pub(super) fn count(&self, why: &NotAdmitted) {
         match why {

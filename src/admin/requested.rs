@@ -18,27 +18,27 @@ const SECRET_BYTES: usize = 4096;
 
 /// What a request says of a tenant. What is empty there is `None` here.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Entered {
+pub(super) struct RequestedTenant {
     pub(super) display_name: String,
     pub(super) portal: Option<String>,
     pub(super) plan: Option<Plan>,
-    pub(super) credentials: Option<EnteredCredentials>,
+    pub(super) credentials: Option<RequestedCredentials>,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum EnteredCredentials {
-    Webhook(EnteredWebhook),
-    Application(Box<EnteredApplication>),
+pub(super) enum RequestedCredentials {
+    Webhook(RequestedWebhook),
+    Application(Box<RequestedApplication>),
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct EnteredWebhook {
+pub(super) struct RequestedWebhook {
     pub(super) user_id: Option<u64>,
     pub(super) secret: Option<SecretString>,
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct EnteredApplication {
+pub(super) struct RequestedApplication {
     pub(super) client_id: Option<ClientId>,
     pub(super) client_secret: Option<SecretString>,
     pub(super) authorization_server: Option<String>,
@@ -48,7 +48,7 @@ pub(super) struct EnteredApplication {
     pub(super) refresh_token: Option<SecretString>,
 }
 
-impl Entered {
+impl RequestedTenant {
     /// Checks each field by itself. A field with a violation counts as empty, so the others must
     /// not be used then.
     pub(super) fn read(tenant: Tenant, policy: &Policy, violations: &mut Violations) -> Self {
@@ -59,9 +59,9 @@ impl Entered {
             .plan
             .and_then(|plan| plan::of_request(plan, form.violations));
         let credentials = tenant.credentials.map(|credentials| match credentials {
-            Credentials::Webhook(webhook) => EnteredCredentials::Webhook(form.webhook(webhook)),
+            Credentials::Webhook(webhook) => RequestedCredentials::Webhook(form.webhook(webhook)),
             Credentials::Application(application) => {
-                EnteredCredentials::Application(Box::new(form.application(application)))
+                RequestedCredentials::Application(Box::new(form.application(application)))
             }
         });
         Self {
@@ -112,7 +112,7 @@ impl Form<'_> {
         }
     }
 
-    fn webhook(&mut self, webhook: WebhookCredentials) -> EnteredWebhook {
+    fn webhook(&mut self, webhook: WebhookCredentials) -> RequestedWebhook {
         let WebhookCredentials {
             user_id,
             secret,
@@ -136,10 +136,10 @@ impl Form<'_> {
             |byte| byte.is_ascii_alphanumeric(),
             "ASCII letters and digits; give the last part of the webhook's address by itself",
         );
-        EnteredWebhook { user_id, secret }
+        RequestedWebhook { user_id, secret }
     }
 
-    fn application(&mut self, application: ApplicationCredentials) -> EnteredApplication {
+    fn application(&mut self, application: ApplicationCredentials) -> RequestedApplication {
         let ApplicationCredentials {
             client_id,
             client_secret,
@@ -155,7 +155,7 @@ impl Form<'_> {
             scopes: _,
             token_generation: _,
         } = application;
-        EnteredApplication {
+        RequestedApplication {
             client_id: self.client_id(&client_id),
             client_secret: self.visible(Field::ClientSecret, client_secret),
             authorization_server: self.authorization_server(&authorization_server),

@@ -9,12 +9,12 @@ use crate::error::Error;
 
 /// A call whose request has been taken out.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct Incoming {
     pub(super) context: CallContext,
     caller: Result<Caller, Rejected>,
 }
 
-impl Asked {
+impl Incoming {
     /// Finds out who calls.
     pub(super) fn open<M>(request: Request<M>, callers: &Callers) -> (Self, M) {
         let (metadata, extensions, message) = request.into_parts();
