@@ -305,6 +305,7 @@ impl Dispatcher {
                 arrived: Instant::now().into_std(),
                 not_before: None,
                 command_bytes: None,
+                is_recorded: job.claim.is_some(),
             };
             if let Err(why) = driver.submit(info, job, limit, may_be_batched) {
                 return self.not_sent(why);

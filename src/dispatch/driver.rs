@@ -108,6 +108,7 @@ impl PortalDriver {
             let mut state = self.lock();
             loop {
                 match state.portal.next(now) {
+                    Next::Prepare(selection) => state.portal.prepared(selection),
                     Next::Send(permit) => {
                         let fill = state.portal.fill(now);
                         permits.push((permit, fill));

@@ -71,18 +71,26 @@ impl Bucket {
 
     /// Takes a permit.
     pub(crate) fn take(&mut self, now: Instant) -> Taken {
+        let taken = self.offer(0, now);
+        if taken == Taken::Granted {
+            self.level += 1.0;
+            self.unsent += 1;
+        }
+        taken
+    }
+
+    /// Whether a permit could be taken after this many others. Takes none.
+    pub(crate) fn offer(&mut self, after: u32, now: Instant) -> Taken {
         self.drain(now);
         if let Some(until) = self.backoff.until(now) {
             return Taken::At(until);
         }
-        let missing = self.level + 1.0 - self.brim();
+        let missing = self.level + f64::from(after) + 1.0 - self.brim();
         // A rounding error is no reason to wait.
         if missing > 1e-9 {
             let wait = self.limit.time_for(missing);
             return Taken::At(now + wait.max(Duration::from_millis(1)));
         }
-        self.level += 1.0;
-        self.unsent += 1;
         Taken::Granted
     }
 

@@ -127,6 +127,19 @@ impl Budget {
         }
     }
 
+    /// Whether a permit could be taken after this many others. Takes none; asks other replicas if
+    /// they may have one.
+    pub(crate) fn offer(&mut self, after: u32, now: Instant) -> Taken {
+        match self {
+            Self::Unlimited(backoff) => backoff.until(now).map_or(Taken::Granted, Taken::At),
+            Self::Own(bucket) => bucket.offer(after, now),
+            Self::Shared(bucket, backoff) => {
+                let until = backoff.until(now);
+                until.map_or_else(|| bucket.offer(after, now), Taken::At)
+            }
+        }
+    }
+
     /// This many requests wait for permits.
     pub(crate) fn want(&self, requests: u32, now: Instant) {
         match self {

@@ -1,8 +1,8 @@
 //! When a call to a portal is sent, and with which others.
 //!
 //! [`Portal`] is the state machine of one portal: callers submit calls to it, and it decides which
-//! of them form the next request. Sending requires a [`Permit`], and only [`Portal::next`] issues
-//! one. Replicas share a portal's rate limit by the rules of [`sharing`].
+//! of them form the next request. Such a [`Selection`] is prepared and given back. Sending requires
+//! a [`Permit`], and only [`Portal::next`] issues one, to prepared calls. Replicas share a portal's rate limit by the rules of [`sharing`].
 //!
 //! Nothing here reads a clock, does I/O or knows Bitrix24's wire format: every function takes the
 //! time as an argument, so tests simulate hours in a moment.
@@ -24,6 +24,7 @@ mod rate_limit;
 mod rejection;
 mod retry_budget;
 mod scheduling;
+mod selection;
 pub mod sharing;
 mod taken;
 mod tenant_key;
@@ -39,6 +40,7 @@ pub use self::priority::Priority;
 pub use self::rate_limit::RateLimit;
 pub use self::rejection::Rejection;
 pub use self::scheduling::{CallNumber, SchedulingInfo, Waiting};
+pub use self::selection::Selection;
 pub use self::taken::Taken;
 pub use self::tenant_key::TenantKey;
 

@@ -1,8 +1,8 @@
 //! Proof that a request may be sent now.
 
-use crate::{Conversation, Waiting};
+use crate::{Conversation, Selection, Waiting};
 
-/// One or more calls of a tenant that may be sent in one request now. Only
+/// One or more calls of a tenant that are prepared and may be sent in one request now. Only
 /// [`Portal::next`](crate::Portal::next) makes it, and sending consumes it.
 #[derive(Debug)]
 pub struct Permit<J> {
@@ -11,13 +11,13 @@ pub struct Permit<J> {
 }
 
 impl<J> Permit<J> {
-    pub(crate) fn of(calls: Vec<Waiting<J>>) -> Self {
-        let mut conversations: Vec<Conversation> = calls
-            .iter()
-            .flat_map(|call| call.info.conversations.iter().copied())
-            .collect();
-        conversations.sort_unstable();
-        conversations.dedup();
+    pub(crate) fn of(prepared: Selection<J>) -> Self {
+        let Selection {
+            calls,
+            conversations,
+            is_recorded: _,
+            removed: _,
+        } = prepared;
         Self {
             calls,
             conversations,

@@ -7,6 +7,7 @@ mod linger;
 mod next;
 mod operating;
 mod packing;
+mod selections;
 mod state;
 mod wait;
 

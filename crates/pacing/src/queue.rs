@@ -35,6 +35,9 @@ pub(crate) struct Queue<J> {
     /// The share of bulk among the calls that were sent lately.
     bulk_share: f64,
     bulk: usize,
+    recorded: usize,
+    /// Ready calls that are passed over until [`resume`](Self::resume).
+    passed_over: Vec<CallNumber>,
     by_tenant: HashMap<TenantKey, usize>,
     newest: Option<Instant>,
 }
@@ -49,6 +52,8 @@ impl<J> Queue<J> {
             interactive_in_a_row: 0,
             bulk_share: 1.0,
             bulk: 0,
+            recorded: 0,
+            passed_over: Vec::new(),
             by_tenant: HashMap::new(),
             newest: None,
         }
@@ -133,6 +138,7 @@ impl<J> Queue<J> {
         } else {
             self.bulk += 1;
         }
+        self.recorded += usize::from(info.is_recorded);
         self.lines.push(&info.conversations, number);
         *self.by_tenant.entry(info.tenant.clone()).or_default() += 1;
         let waiting = Waiting {
@@ -219,6 +225,32 @@ impl<J> Queue<J> {
         }
     }
 
+    /// Passes over a call that is [first](Self::first), until [`resume`](Self::resume). False if it
+    /// is not first.
+    pub(crate) fn pass_over(&mut self, number: CallNumber) -> bool {
+        let priority = self.info(number).map(|info| info.priority);
+        let first = priority.filter(|priority| self.ready.first(*priority) == Some(number));
+        let Some(priority) = first else {
+            return false;
+        };
+        self.ready.pop_first(priority);
+        self.unlist(number, priority);
+        self.passed_over.push(number);
+        true
+    }
+
+    /// Gives the calls that were passed over their places back.
+    pub(crate) fn resume(&mut self) {
+        for number in std::mem::take(&mut self.passed_over).into_iter().rev() {
+            self.list(number, End::Front);
+        }
+    }
+
+    /// Whether a call waits that is not recorded.
+    pub(crate) fn has_unrecorded(&self) -> bool {
+        self.waiting.len() > self.recorded
+    }
+
     pub(crate) fn info(&self, number: CallNumber) -> Option<&SchedulingInfo> {
         self.waiting.get(&number).map(|waiting| &waiting.info)
     }
@@ -269,6 +301,7 @@ impl<J> Queue<J> {
         if waiting.info.priority == Priority::Bulk {
             self.bulk -= 1;
         }
+        self.recorded -= usize::from(waiting.info.is_recorded);
         if let Some(count) = self.by_tenant.get_mut(&waiting.info.tenant) {
             *count -= 1;
             if *count == 0 {
@@ -278,6 +311,7 @@ impl<J> Queue<J> {
         if self.waiting.is_empty() {
             self.newest = None;
             self.ready = Ready::default();
+            self.passed_over.clear();
         }
         Some(waiting)
     }

@@ -28,6 +28,9 @@ pub struct SchedulingInfo {
     pub not_before: Option<Instant>,
     /// Its size in a batch, in bytes; `None` if it may not be batched.
     pub command_bytes: Option<usize>,
+    /// Whether its start is recorded before it is sent, which may take time. Such a call is not
+    /// sent together with others, so that these do not wait for the record.
+    pub is_recorded: bool,
 }
 
 /// A waiting call with its payload.

@@ -26,8 +26,9 @@ impl<J> Portal<J> {
             Allows::Probe => bound.min(1),
             Allows::NoneUntil(_) | Allows::NoneWhileProbing => 0,
         };
+        let prepared = self.selections.prepared();
         if bound == 0 || self.queue.ready_by_tenant().is_empty() {
-            return Some(0);
+            return Some(u32::try_from(prepared.min(bound)).unwrap_or(u32::MAX));
         }
         let linger = self.linger(now);
         if let Linger::Until(_) = linger {
@@ -44,6 +45,7 @@ impl<J> Portal<J> {
         } else {
             ready.values().sum::<usize>()
         };
-        Some(u32::try_from(requests.min(bound)).unwrap_or(u32::MAX))
+        let requests = (prepared + requests).min(bound);
+        Some(u32::try_from(requests).unwrap_or(u32::MAX))
     }
 }

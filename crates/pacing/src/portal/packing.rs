@@ -38,6 +38,8 @@ pub(super) struct Batch {
     only: Option<Vec<Conversation>>,
     /// Each call must have time for a batch of this many calls.
     least: usize,
+    /// Whether its calls are recorded before they are sent: either all or none.
+    is_recorded: bool,
 }
 
 impl Batch {
@@ -85,12 +87,18 @@ impl<J> Portal<J> {
                 size,
                 only: None,
                 least: size.min(of_tenant).div_ceil(SHRUNK),
+                is_recorded: info.is_recorded,
             });
         }
         if self.queue.followers(first) > 0 {
             let only = Some(info.conversations.clone());
             let least = 1;
-            return Packing::Batch(Batch { size, only, least });
+            return Packing::Batch(Batch {
+                size,
+                only,
+                least,
+                is_recorded: info.is_recorded,
+            });
         }
         Packing::Single
     }
@@ -134,7 +142,8 @@ impl Filling<'_> {
             let mut conversations = info.conversations.iter();
             !conversations.any(|conversation| only.contains(conversation))
         });
-        if is_rejected || is_elsewhere || info.deadline <= self.now {
+        let is_apart = info.is_recorded != self.batch.is_recorded;
+        if is_rejected || is_elsewhere || is_apart || info.deadline <= self.now {
             return Fits::NotThis;
         }
         let charged = self.operating.charged(info.method);

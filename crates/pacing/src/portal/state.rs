@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::gathering::Gathering;
+use super::selections::Selections;
 use crate::breaker::Breaker;
 use crate::budget::{Budget, OpenShared};
 use crate::latency::LatencyEstimate;
@@ -31,6 +32,7 @@ pub struct Portal<J> {
     pub(super) latency: LatencyEstimate,
     pub(super) breaker: Breaker,
     retry_budget: RetryBudget,
+    pub(super) selections: Selections<J>,
     /// Requests that have a permit and did not complete.
     pub(super) in_flight: usize,
     pub(super) last_sent: Option<Instant>,
@@ -75,6 +77,7 @@ impl<J> Portal<J> {
             latency: LatencyEstimate::default(),
             breaker: Breaker::default(),
             retry_budget: RetryBudget::default(),
+            selections: Selections::new(),
             in_flight: 0,
             last_sent: None,
             gathering: Gathering::default(),
@@ -112,11 +115,7 @@ impl<J> Portal<J> {
         now: Instant,
     ) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if self.operating_limit().is_some() {
-            for (tenant, method) in calls {
-                self.operating.completed(tenant, method);
-            }
-        }
+        self.left_out(calls);
         let mut opened = false;
         match outcome {
             RequestOutcome::Responded => {
@@ -164,7 +163,7 @@ impl<J> Portal<J> {
         }
     }
 
-    /// Cancels a call, unless its request has a permit already.
+    /// Cancels a call, unless it was [selected](super::Next::Prepare) already.
     pub fn cancel(&mut self, number: CallNumber) -> Option<Waiting<J>> {
         self.queue.cancel(number)
     }
@@ -196,10 +195,16 @@ impl<J> Portal<J> {
         self.budget.backoff(now)
     }
 
+    /// Whether calls wait, for whatever reason.
+    pub fn has_waiting(&self) -> bool {
+        !self.queue.is_empty() || !self.selections.is_empty()
+    }
+
     /// Whether nothing useful would be lost by forgetting the portal.
     pub fn is_idle(&mut self, now: Instant) -> bool {
         let is_unused = |sent: Instant| now.saturating_duration_since(sent) > UNUSED;
         self.queue.is_empty()
+            && self.selections.is_empty()
             && self.in_flight == 0
             && !self.breaker.is_open()
             && self.budget.is_idle(now)

@@ -1,6 +1,7 @@
 //! What is sent when, without a portal.
 
 mod batches;
+mod selections;
 mod simulation;
 
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ fn call(number: CallNumber, now: Instant) -> SchedulingInfo {
         arrived: now,
         not_before: None,
         command_bytes: Some(200),
+        is_recorded: false,
     }
 }
 
@@ -48,6 +50,7 @@ fn sent(portal: &mut Portal<()>, now: Instant) -> (Vec<usize>, Option<Instant>) 
     let mut sizes = Vec::new();
     loop {
         match portal.next(now) {
+            Next::Prepare(selection) => portal.prepared(selection),
             Next::Send(permit) => {
                 sizes.push(permit.numbers().len());
                 portal.sent(now);

@@ -21,6 +21,7 @@ fn call(number: CallNumber, name: &str, conversation: u32) -> SchedulingInfo {
         arrived: now,
         not_before: None,
         command_bytes: Some(100),
+        is_recorded: false,
     }
 }
 

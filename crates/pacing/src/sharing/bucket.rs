@@ -135,34 +135,38 @@ impl SharedBucket {
 
     /// Takes a permit for a request that is about to be sent.
     pub fn take(&mut self, now: Instant) -> Taken {
-        self.advance(now);
-        let out = self.out();
-        let granted = if let Some(isolated) = &mut self.isolated {
-            if let Some(at) = isolated.wait(out, now) {
-                return Taken::At(at);
+        let taken = self.offer(0, now);
+        if taken == Taken::Granted {
+            if self.isolated.is_none() {
+                if self.has_credit(now) {
+                    self.credit = None;
+                } else {
+                    self.unused = self.unused.saturating_sub(1);
+                }
             }
-            true
-        } else if self.has_credit(now) {
-            self.credit = None;
-            true
-        } else if self.unused > 0 {
-            self.unused -= 1;
-            true
-        } else {
-            false
-        };
-        if granted {
             self.taken += 1;
             self.touched_at = now;
             self.wanted = self.wanted.saturating_sub(1);
-            Taken::Granted
+        }
+        taken
+    }
+
+    /// Whether a permit could be taken after this many others. Takes none, and asks for one if
+    /// there is none.
+    pub fn offer(&mut self, after: u32, now: Instant) -> Taken {
+        self.advance(now);
+        let out = self.out() + f64::from(after);
+        if let Some(isolated) = &mut self.isolated {
+            return isolated.wait(out, now).map_or(Taken::Granted, Taken::At);
+        }
+        if self.unused + u32::from(self.has_credit(now)) > after {
+            return Taken::Granted;
+        }
+        self.wanted = self.wanted.max(after.saturating_add(1));
+        if self.asked.is_some() || self.ask_from <= now {
+            Taken::Asked
         } else {
-            self.wanted = self.wanted.max(1);
-            if self.asked.is_some() || self.ask_from <= now {
-                Taken::Asked
-            } else {
-                Taken::At(self.ask_from)
-            }
+            Taken::At(self.ask_from)
         }
     }
 

@@ -45,6 +45,12 @@ impl PortalBucket {
         self.with(|bucket| bucket.take(now))
     }
 
+    /// Whether a permit could be taken after this many others. Takes none, and asks for one if
+    /// there is none.
+    pub fn offer(&self, after: u32, now: Instant) -> Taken {
+        self.with(|bucket| bucket.offer(after, now))
+    }
+
     /// The request of a permit was sent: the portal may receive it from now on.
     pub fn sent(&self, now: Instant) {
         self.with(|bucket| bucket.sent(now));

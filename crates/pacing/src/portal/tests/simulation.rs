@@ -5,11 +5,13 @@
 //! theirs.
 
 mod model;
+mod traffic;
 mod world;
 
 use std::time::Duration;
 
-use self::world::{Traffic, World};
+use self::traffic::Traffic;
+use self::world::World;
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// At full load every second has hundreds of calls.

@@ -1,78 +1,23 @@
 //! Callers, the portal under test, and the network.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use super::model::Model;
+use super::traffic::Traffic;
 use crate::samples::{LIMITS, METHOD, STANDARD};
 use crate::{
-    CallNumber, Conversation, Limits, Next, Portal, Priority, RequestOutcome, SchedulingInfo,
+    CallNumber, Conversation, Limits, Next, Permit, Portal, Priority, RequestOutcome,
+    SchedulingInfo, Selection,
 };
 
 /// The most calls that may wait, so that the limit is reached.
 const QUEUE: usize = 3000;
 const PARALLEL: usize = 60;
-
-/// Which calls arrive, and how the portal responds.
-#[derive(Clone, Debug)]
-pub(super) struct Traffic {
-    /// Calls a second, chosen at random every minute.
-    calls_per_second: Vec<f64>,
-    /// How many calls arrive at once in a burst.
-    burst: usize,
-    bulk_percent: u32,
-    /// The part of calls that may not be batched.
-    single_percent: u32,
-    conversations: u32,
-    deadline: std::ops::Range<u64>,
-    /// Requests of another client at the same address, a second.
-    others_per_second: f64,
-    /// The part of requests without a response, in percent.
-    lost_percent: u32,
-}
-
-impl Traffic {
-    /// Quiet minutes, busy minutes, and sudden thousands.
-    pub(super) fn weather() -> Self {
-        Self {
-            calls_per_second: vec![0.05, 0.5, 2.0, 10.0, 60.0],
-            burst: 1500,
-            bulk_percent: 20,
-            single_percent: 2,
-            conversations: 400,
-            deadline: 20..56,
-            others_per_second: 0.0,
-            lost_percent: 1,
-        }
-    }
-
-    /// More than can be sent, always.
-    pub(super) fn overload() -> Self {
-        Self {
-            calls_per_second: vec![150.0],
-            burst: 0,
-            bulk_percent: 50,
-            single_percent: 0,
-            conversations: 4000,
-            deadline: 50..56,
-            others_per_second: 0.0,
-            lost_percent: 0,
-        }
-    }
-
-    /// Another client uses a quarter of the rate limit, unseen.
-    pub(super) fn shared_with_others() -> Self {
-        Self {
-            others_per_second: 0.5,
-            lost_percent: 0,
-            ..Self::weather()
-        }
-    }
-}
 
 /// The outcomes of all calls.
 #[derive(Clone, Debug, Default)]
@@ -93,6 +38,7 @@ enum Event {
     Call,
     Burst,
     OtherClient,
+    Prepared(usize),
     Sent(usize),
     Arrives(usize),
     Completes(usize),
@@ -112,7 +58,10 @@ pub(super) struct World {
     now: Duration,
     events: BinaryHeap<Reverse<(Duration, Event)>>,
     in_flight: HashMap<usize, (Request, Duration, bool)>,
-    waiting: HashMap<CallNumber, ()>,
+    preparing: HashMap<usize, Selection<()>>,
+    waiting: HashSet<CallNumber>,
+    /// Calls whose deadline passed after they were selected and before they had a permit.
+    late: HashSet<CallNumber>,
     rate: f64,
     numbers: CallNumber,
     over: bool,
@@ -138,7 +87,9 @@ impl World {
             now: Duration::ZERO,
             events: BinaryHeap::new(),
             in_flight: HashMap::new(),
-            waiting: HashMap::new(),
+            preparing: HashMap::new(),
+            waiting: HashSet::new(),
+            late: HashSet::new(),
             rate: 1.0,
             numbers: 0,
             over: false,
@@ -166,6 +117,7 @@ impl World {
             }
         }
         assert!(self.waiting.is_empty() && self.in_flight.is_empty());
+        assert!(self.preparing.is_empty() && self.late.is_empty());
         self
     }
 
@@ -196,6 +148,11 @@ impl World {
                 self.after(Duration::from_secs_f64(wait), Event::OtherClient);
             }
             Event::Minute | Event::Call | Event::Burst | Event::OtherClient => {}
+            Event::Prepared(selection) => {
+                let mut selection = self.preparing.remove(&selection).unwrap();
+                selection.take_out(|call| self.late.remove(&call.info.number));
+                self.state.prepared(selection);
+            }
             Event::Sent(request) => {
                 self.state.sent(self.start + self.now);
                 let transit = Duration::from_millis(self.random.random_range(1..100));
@@ -204,8 +161,10 @@ impl World {
             Event::Arrives(request) => self.arrives(request),
             Event::Completes(request) => self.completes(request),
             Event::Deadline(number) => {
-                if self.waiting.remove(&number).is_some() {
-                    assert!(self.state.cancel(number).is_some());
+                if self.waiting.remove(&number) {
+                    if self.state.cancel(number).is_none() {
+                        self.late.insert(number);
+                    }
                     self.totals.expired += 1;
                 }
             }
@@ -224,6 +183,8 @@ impl World {
         // Few conversations have many calls.
         let spread = self.random.random_range(0.0_f64..1.0).powi(3);
         let conversation = (spread * f64::from(self.traffic.conversations)).floor();
+        // A caller sends all its calls to a conversation with keys, or none.
+        let is_recorded = conversation % 100.0 < f64::from(self.traffic.recorded_percent);
         let is_bulk = self.random.random_range(0..100) < self.traffic.bulk_percent;
         let is_single = self.random.random_range(0..100) < self.traffic.single_percent;
         let seconds = self.random.random_range(self.traffic.deadline.clone());
@@ -243,11 +204,12 @@ impl World {
             arrived: now,
             not_before: None,
             command_bytes: (!is_single).then_some(300),
+            is_recorded,
         };
         let number = info.number;
         match self.state.submit(info, (), now) {
             Ok(()) => {
-                self.waiting.insert(number, ());
+                self.waiting.insert(number);
                 self.at(deadline, Event::Deadline(number));
             }
             Err(_rejected) => self.totals.rejected += 1,
@@ -257,33 +219,23 @@ impl World {
     fn pump(&mut self) {
         loop {
             match self.state.next(self.start + self.now) {
-                Next::Send(permit) => {
-                    let (calls, conversations) = permit.into_parts();
-                    let calls: Vec<_> = calls.into_iter().map(|call| (call.info, ())).collect();
-                    for (info, ()) in &calls {
-                        assert!(self.waiting.remove(&info.number).is_some());
-                    }
-                    let size = u32::try_from(calls.len()).unwrap();
-                    let slowness = self.random.random_range(1..5_u32);
-                    let took =
-                        Duration::from_millis(50) + Duration::from_millis(10) * slowness * size;
-                    let lost = self.random.random_range(0..100) < self.traffic.lost_percent;
-                    let request = self.in_flight.keys().max().map_or(0, |newest| newest + 1);
-                    let request = request.max(self.portal.accepted + self.portal.rejected);
-                    self.in_flight
-                        .insert(request, ((calls, conversations), took, lost));
-                    // Sometimes the connection must be made first.
-                    let sending = if self.random.random_range(0..10) == 0 {
-                        200
-                    } else {
-                        0
-                    };
-                    self.after(Duration::from_millis(sending), Event::Sent(request));
+                Next::Prepare(selection) if selection.is_recorded() => {
+                    // Sometimes the store stalls.
+                    let is_stalled = self.random.random_range(0..50) == 0;
+                    let takes = self.random.random_range(1..20) * if is_stalled { 200 } else { 1 };
+                    let name = self.preparing.keys().max().map_or(0, |newest| newest + 1);
+                    self.preparing.insert(name, selection);
+                    self.after(Duration::from_millis(takes), Event::Prepared(name));
                 }
+                Next::Prepare(selection) => self.state.prepared(selection),
+                Next::Send(permit) => self.send(permit),
                 Next::Reject(calls, _why) => {
                     for call in calls {
-                        assert!(self.waiting.remove(&call.info.number).is_some());
-                        self.totals.rejected += 1;
+                        let number = call.info.number;
+                        if !self.late.remove(&number) {
+                            assert!(self.waiting.remove(&number));
+                            self.totals.rejected += 1;
+                        }
                     }
                 }
                 Next::At(moment) => {
@@ -298,6 +250,42 @@ impl World {
                 Next::Nothing => return,
             }
         }
+    }
+
+    fn send(&mut self, permit: Permit<()>) {
+        let (calls, conversations) = permit.into_parts();
+        let (late, calls): (Vec<_>, Vec<_>) = calls
+            .into_iter()
+            .map(|call| (call.info, ()))
+            .partition(|(info, ())| self.late.remove(&info.number));
+        let late: Vec<_> = late
+            .into_iter()
+            .map(|(info, ())| (info.tenant, info.method))
+            .collect();
+        self.state.left_out(&late);
+        if calls.is_empty() {
+            let outcome = RequestOutcome::Withdrawn;
+            self.end(calls, &conversations, outcome, Duration::ZERO);
+            return;
+        }
+        for (info, ()) in &calls {
+            assert!(self.waiting.remove(&info.number));
+        }
+        let size = u32::try_from(calls.len()).unwrap();
+        let slowness = self.random.random_range(1..5_u32);
+        let took = Duration::from_millis(50) + Duration::from_millis(10) * slowness * size;
+        let lost = self.random.random_range(0..100) < self.traffic.lost_percent;
+        let request = self.in_flight.keys().max().map_or(0, |newest| newest + 1);
+        let request = request.max(self.portal.accepted + self.portal.rejected);
+        self.in_flight
+            .insert(request, ((calls, conversations), took, lost));
+        // Sometimes the connection must be made first.
+        let sending = if self.random.random_range(0..10) == 0 {
+            200
+        } else {
+            0
+        };
+        self.after(Duration::from_millis(sending), Event::Sent(request));
     }
 
     fn arrives(&mut self, request: usize) {
@@ -353,7 +341,7 @@ impl World {
         self.state.completed(&of, outcome, took, now);
         let again = if outcome == RequestOutcome::RateLimited {
             for (info, ()) in &calls {
-                self.waiting.insert(info.number, ());
+                self.waiting.insert(info.number);
                 if info.deadline <= now {
                     self.at(self.now, Event::Deadline(info.number));
                 }
