@@ -218,6 +218,22 @@ impl PortalDriver {
         self.pump();
     }
 
+    /// A request is without a response, and no caller waits for it any more. Its conversations are
+    /// held until it ends, at most for this long.
+    #[expect(
+        dead_code,
+        reason = "the state machine does not report silent requests yet"
+    )]
+    pub(super) fn note_silent(&self, conversations: usize, held_for: Duration) {
+        self.context.metrics.request_silent();
+        tracing::warn!(
+            portal = self.name,
+            conversations,
+            held_seconds = held_for.as_secs_f64(),
+            "portal does not respond to a request; its conversations are held"
+        );
+    }
+
     fn note_breaker(&self, was_open: bool, is_open: bool) {
         if !was_open && is_open {
             self.context.metrics.breaker_opened();

@@ -28,10 +28,6 @@ use crate::tenant::Opened;
 use bitrix24::{Answer, CallError, Command, Deadlines, Outcome, SendGuard, Unanswered};
 use pacing::{BATCH, Permit, RequestOutcome, SchedulingInfo};
 
-/// How long to wait for a response. The cloud cuts a request after 60 seconds (page "limits");
-/// until then it may still run, and the next call of the conversation must wait.
-const LONGEST_ANSWER: Duration = Duration::from_secs(61);
-
 /// Starts the request of a permit, as a task.
 pub(super) fn start(driver: Arc<PortalDriver>, permit: Permit<Job>, bucket_fill: Option<f64>) {
     let tasks = driver.context.tasks.clone();
@@ -164,7 +160,7 @@ impl InFlightRequest {
         let now = Instant::now();
         let deadlines = Deadlines {
             send_by: self.send_by().unwrap_or(now),
-            answer_by: now + LONGEST_ANSWER,
+            answer_by: now + self.driver.context.options.longest_answer,
         };
         for (_, job) in &self.calls {
             job.note_sent();

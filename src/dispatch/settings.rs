@@ -46,6 +46,14 @@ table! {
         operating_limit: Option<Duration> =
             "dispatch.operating_limit_seconds" => seconds(0..=86_400).map(none_if_zero),
             default "480";
+
+        /// How long a request to a portal is waited for. Until then later calls to its
+        /// conversations are held, because the portal may still be executing it: Bitrix24's cloud
+        /// ends a request after 60 seconds (source: page "limits"). With a shorter time
+        /// conversations are free earlier, and a message may overtake one that a slow portal is
+        /// still executing.
+        longest_answer: Duration =
+            "dispatch.longest_answer_seconds" => seconds(5..=300), default "61";
     }
 }
 
@@ -66,6 +74,7 @@ impl Options {
             parallel_requests: self.parallel_requests_per_portal,
             batch_calls: self.maximum_batch,
             operating_time: self.operating_limit,
+            longest_answer: self.longest_answer,
         }
     }
 

@@ -51,6 +51,14 @@ fn rejected(why: Rejection) -> Failure {
             "the circuit breaker is open: the portal did not respond to the last requests; nothing was sent".to_owned(),
             retry_after,
         ),
+        Rejection::ConversationHeld { retry_after } => passing(
+            Reason::ConversationHeld,
+            format!(
+                "the portal did not respond to an earlier request to the conversation and may still execute it, for up to {} s; nothing was sent",
+                whole_seconds(retry_after)
+            ),
+            retry_after,
+        ),
     }
 }
 
@@ -145,6 +153,10 @@ mod tests {
             (
                 Rejection::BreakerOpen { retry_after },
                 "UNAVAILABLE PORTAL_NOT_ANSWERING not_executed",
+            ),
+            (
+                Rejection::ConversationHeld { retry_after },
+                "UNAVAILABLE CONVERSATION_HELD not_executed",
             ),
         ] {
             let expected = (

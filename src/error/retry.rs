@@ -12,7 +12,7 @@ pub(super) fn delay(reason: Reason) -> Option<Duration> {
         .map(|(_, delay)| *delay)
 }
 
-const REASONS_THAT_PASS: [(Reason, Duration); 10] = [
+const REASONS_THAT_PASS: [(Reason, Duration); 11] = [
     (Reason::Overloaded, Duration::from_secs(1)),
     (Reason::ShuttingDown, Duration::ZERO),
     (Reason::PortalUnreachable, Duration::from_secs(1)),
@@ -21,10 +21,11 @@ const REASONS_THAT_PASS: [(Reason, Duration); 10] = [
         Reason::AuthorizationServerUnavailable,
         Duration::from_secs(1),
     ),
-    // These three usually have a time of their own.
+    // These four usually have a time of their own.
     (Reason::QueueFull, Duration::from_secs(1)),
     (Reason::WaitExceedsDeadline, Duration::from_secs(1)),
     (Reason::PortalNotAnswering, Duration::from_secs(1)),
+    (Reason::ConversationHeld, Duration::from_secs(1)),
     // The portal's counter falls by 2 or 5 each second (page "limits").
     (Reason::PortalRateLimited, Duration::from_secs(1)),
     // The refusal does not say when the oldest minute expires: within ten minutes (page "limits").

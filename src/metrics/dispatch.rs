@@ -23,11 +23,12 @@ const COMMANDS: [f64; 7] = [1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0];
 const REMAINING_SECONDS: [f64; 8] = [0.0, 10.0, 30.0, 60.0, 120.0, 240.0, 360.0, 480.0];
 
 /// The reasons of a [`Rejection`].
-const REJECTIONS: [&str; 5] = [
+const REJECTIONS: [&str; 6] = [
     "queue_full",
     "wait_exceeds_deadline",
     "operating_limit",
     "portal_not_answering",
+    "conversation_held",
     "deadline_before_send",
 ];
 
@@ -37,6 +38,7 @@ fn reason(rejection: Rejection) -> &'static str {
         Rejection::WaitTooLong { .. } => "wait_exceeds_deadline",
         Rejection::OperatingLimit { .. } => "operating_limit",
         Rejection::BreakerOpen { .. } => "portal_not_answering",
+        Rejection::ConversationHeld { .. } => "conversation_held",
         Rejection::DeadlinePassed => "deadline_before_send",
     }
 }
@@ -142,6 +144,7 @@ pub(super) struct DispatchInstruments {
     retries: Counter<u64>,
     breaker_openings: Counter<u64>,
     open_breakers: UpDownCounter<i64>,
+    silent_requests: Counter<u64>,
     operating_remaining: Histogram<f64>,
     ledger: Counter<u64>,
     limits: Gauge<u64>,
@@ -167,6 +170,7 @@ impl DispatchInstruments {
             retries: meter.u64_counter("openlines.retries").build(),
             breaker_openings: meter.u64_counter("openlines.breaker_openings").build(),
             open_breakers: meter.i64_up_down_counter("openlines.open_breakers").build(),
+            silent_requests: meter.u64_counter("openlines.silent_requests").build(),
             operating_remaining: seconds(
                 meter,
                 "openlines.operating_remaining",
@@ -193,6 +197,7 @@ impl DispatchInstruments {
         }
         self.breaker_openings.add(0, &[]);
         self.open_breakers.add(0, &[]);
+        self.silent_requests.add(0, &[]);
         for result in LedgerResult::ALL {
             self.ledger
                 .add(0, &[KeyValue::new("result", result.as_str())]);
@@ -277,6 +282,11 @@ impl Metrics {
     /// Counts a circuit breaker that closes, or whose portal is forgotten.
     pub fn breaker_closed(&self) {
         self.dispatch.open_breakers.add(-1, &[]);
+    }
+
+    /// Counts a request without a response that no caller waits for any more.
+    pub fn request_silent(&self) {
+        self.dispatch.silent_requests.add(1, &[]);
     }
 
     /// Measures the operating time that a response leaves to a method.

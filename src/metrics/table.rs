@@ -188,6 +188,13 @@ pub const METRICS: &[Metric] = &[
         meaning: "Open circuit breakers: calls to these portals fail at once, except for probes.",
     },
     Metric {
+        name: "openlines_silent_requests_total",
+        kind: "counter",
+        labels: &[],
+        meaning: "Requests to portals without a response that no caller waits for any more. \
+                  Their conversations are held, at most for `dispatch.longest_answer_seconds`.",
+    },
+    Metric {
         name: "openlines_operating_remaining_seconds",
         kind: "histogram",
         labels: &["bitrix24_method"],

@@ -14,4 +14,7 @@ pub struct Limits {
     /// A method's operating time within Bitrix24's window of about ten minutes; `None` without a
     /// known limit.
     pub operating_time: Option<Duration>,
+    /// How long a request without a response may still be executing at the portal, from when it was
+    /// sent. Until then its conversations are held.
+    pub longest_answer: Duration,
 }

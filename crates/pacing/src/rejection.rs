@@ -34,6 +34,13 @@ pub enum Rejection {
         /// When the next probe is allowed.
         retry_after: Duration,
     },
+    /// A request to the conversation has gone without an answer, and is waited for longer than the
+    /// call's deadline allows.
+    #[error("an earlier request to the conversation is without a response")]
+    ConversationHeld {
+        /// When that request is given up.
+        retry_after: Duration,
+    },
 }
 
 impl Rejection {
@@ -43,7 +50,8 @@ impl Rejection {
             Self::QueueFull { retry_after }
             | Self::WaitTooLong { retry_after, .. }
             | Self::OperatingLimit { retry_after }
-            | Self::BreakerOpen { retry_after } => Some(retry_after),
+            | Self::BreakerOpen { retry_after }
+            | Self::ConversationHeld { retry_after } => Some(retry_after),
             Self::DeadlinePassed => None,
         }
     }

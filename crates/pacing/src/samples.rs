@@ -20,4 +20,5 @@ pub(crate) const LIMITS: Limits = Limits {
     parallel_requests: 100,
     batch_calls: 50,
     operating_time: Some(std::time::Duration::from_secs(480)),
+    longest_answer: std::time::Duration::from_secs(61),
 };

@@ -133,6 +133,7 @@ impl Replica {
                     parallel_requests_per_portal: 100,
                     maximum_batch: 50,
                     operating_limit: Some(Duration::from_secs(480)),
+                    longest_answer: Duration::from_secs(61),
                 },
                 &tasks,
                 stop,
