@@ -1,8 +1,9 @@
-//! What all steps share of a call: its context, identity and priority, its conversations, and the
-//! order in which calls arrived.
+//! What all steps share of a call: its context, identity and priority, its conversations, the order
+//! in which calls arrived, and who answers when around its deadline.
 
 mod context;
 mod identity;
+pub(crate) mod margins;
 mod order;
 
 pub(crate) use self::context::{CallContext, Progress};

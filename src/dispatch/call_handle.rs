@@ -10,11 +10,9 @@ use super::driver::PortalDriver;
 use super::job::{CallOutcome, Job, SentFlag, Spent};
 use super::not_admitted::NotAdmitted;
 use super::send_error::SendError;
+use crate::call::margins::LAST_WORD;
 use bitrix24::{CallError, Unanswered};
 use pacing::{CallNumber, Rejection};
-
-/// How long after a deadline a request that is giving up may take to say so.
-const LAST_WORD: Duration = Duration::from_millis(2);
 
 /// How long a request must have been in flight before an expired deadline counts against the
 /// portal. Deadlines may be short.

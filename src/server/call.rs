@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -22,6 +21,7 @@ use super::deadline::Timeouts;
 use super::ending::{Ending, Methods, operation};
 use super::memory::{BodyEvent, CountedBody, RequestMemory};
 use super::settings::ServerSettings;
+use crate::call::margins::GRACE;
 use crate::call::{Arrival, CallContext, Progress};
 use crate::error::{self, Error, Interruption};
 use crate::metrics::Metrics;
@@ -30,9 +30,6 @@ use crate::telemetry;
 /// Services about the server itself. Their calls are not limited and not logged: probes would flood
 /// the log.
 const ABOUT_THE_SERVER: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
-
-/// How long after the call's deadline the layer answers in its place, which should never happen.
-const GRACE: Duration = Duration::from_millis(3);
 
 /// The header of a response that comes from the ledger.
 const REPLAYED: HeaderName = HeaderName::from_static("openlines-replayed");

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use crate::call::margins::lead;
+
 /// The header in which gRPC carries the time left.
 const GRPC_TIMEOUT: &str = "grpc-timeout";
-
-/// How much earlier than the caller's deadline the response has to leave. Later the caller would
-/// get the bare DEADLINE_EXCEEDED of its own library.
-const LEAD: Duration = Duration::from_millis(10);
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +24,7 @@ impl Timeouts {
             .get(GRPC_TIMEOUT)
             .and_then(|value| parse(value.to_str().ok()?));
         match given {
-            Some(given) => given.saturating_sub(LEAD.min(given / 10)).min(self.maximum),
+            Some(given) => given.saturating_sub(lead(given)).min(self.maximum),
             None => self.default.min(self.maximum),
         }
     }
@@ -91,9 +89,10 @@ mod tests {
     }
 
     #[test]
-    fn the_response_leaves_a_little_before_the_callers_deadline() {
-        assert_eq!(of("1S"), Duration::from_millis(990));
-        assert_eq!(of("10m"), Duration::from_millis(9));
+    fn the_response_leaves_early_enough_for_a_network() {
+        assert_eq!(of("2S"), Duration::from_millis(1_900));
+        assert_eq!(of("8S"), Duration::from_millis(7_750));
+        assert_eq!(of("10m"), Duration::from_millis(5));
     }
 
     #[test]
