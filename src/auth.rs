@@ -15,8 +15,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use api_key::ApiKey;
-pub(crate) use caller::Caller;
 use caller::Identity;
+pub(crate) use caller::{Caller, Permitted};
 pub(crate) use caller_name::CallerName;
 pub(crate) use grants::{GrantedTo, Grants};
 pub(crate) use key_entry::{KeyEntry, KeyHash};

@@ -43,11 +43,12 @@ pub(crate) use self::send_error::SendError;
 pub(crate) use self::settings::LedgerSettings;
 pub use self::settings::Options;
 use self::sharing::Sharing;
+use crate::auth::Permitted;
 use crate::call::Arrival;
 use crate::check::{Call, CallParts};
 use crate::metrics::{LedgerResult, Metrics};
 use crate::tenant::PortalAccess;
-use bitrix24::{Client, TenantId};
+use bitrix24::Client;
 use pacing::{
     CallNumber, Conversation, QueueCapacity, RateLimit, Rejection, SchedulingInfo, TenantKey,
 };
@@ -152,11 +153,12 @@ impl Dispatcher {
     /// same connection, are not sent before it.
     pub(crate) fn announce(
         &self,
-        tenant: TenantId,
+        permitted: &Permitted,
         conversations: Vec<Conversation>,
         arrival: Option<Arrival>,
     ) -> Announced {
         let number = self.number(arrival.as_ref());
+        let tenant = permitted.tenant().clone();
         self.announcements
             .announce(number, tenant, conversations, arrival)
     }

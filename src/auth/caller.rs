@@ -12,6 +12,10 @@ use store::key_text::KeyId;
 #[derive(Clone, Debug)]
 pub struct Caller(Arc<Identity>);
 
+/// Proof that a caller may act for this tenant, if it exists. Only [`Caller::permit`] makes one.
+#[derive(Clone, Debug)]
+pub struct Permitted(TenantId);
+
 /// A caller with the key that it used.
 #[derive(Debug)]
 pub(super) struct Identity {
@@ -53,6 +57,11 @@ impl Caller {
         self.0.grants.include(tenant)
     }
 
+    /// The proof that the caller may act for a tenant; `None` if it may not.
+    pub fn permit(&self, tenant: &TenantId) -> Option<Permitted> {
+        self.may_act_for(tenant).then(|| Permitted(tenant.clone()))
+    }
+
     pub fn grants(&self) -> &Grants {
         &self.0.grants
     }
@@ -60,5 +69,11 @@ impl Caller {
     /// Whether the caller may manage its tenants.
     pub fn manages_tenants(&self) -> bool {
         self.0.manages_tenants
+    }
+}
+
+impl Permitted {
+    pub fn tenant(&self) -> &TenantId {
+        &self.0
     }
 }

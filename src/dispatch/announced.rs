@@ -10,12 +10,22 @@ use crate::call::{Arrival, Order};
 use bitrix24::TenantId;
 use pacing::{CallNumber, Conversation, Rejection};
 
-/// A tenant's conversation: the portal is not known yet.
-type Line = (TenantId, Conversation);
-
-/// All announced calls.
+/// All announced calls, by tenant: the portal is not known yet.
 #[derive(Debug, Default)]
-pub(super) struct Announcements(Mutex<HashMap<Line, Order>>);
+pub(super) struct Announcements(Mutex<HashMap<TenantId, OfTenant>>);
+
+/// The announced calls of one tenant.
+#[derive(Debug, Default)]
+struct OfTenant {
+    /// How many there are.
+    calls: usize,
+    lines: Arc<Lines>,
+}
+
+/// The conversations of a tenant. They have a lock of their own: a call may have many, and other
+/// tenants' calls must not wait for them.
+#[derive(Debug, Default)]
+struct Lines(Mutex<HashMap<Conversation, Order>>);
 
 /// A call whose conversations are known. Later calls to them wait until it is queued or dropped.
 pub(crate) struct Announced {
@@ -23,6 +33,7 @@ pub(crate) struct Announced {
     tenant: TenantId,
     conversations: Vec<Conversation>,
     arrival: Option<Arrival>,
+    lines: Arc<Lines>,
     all: Arc<Announcements>,
 }
 
@@ -35,11 +46,11 @@ impl Announcements {
         conversations: Vec<Conversation>,
         arrival: Option<Arrival>,
     ) -> Announced {
+        let lines = self.join(&tenant);
         {
-            let mut lines = self.lock();
+            let mut lines = lines.lock();
             for conversation in &conversations {
-                let line = lines.entry((tenant.clone(), *conversation));
-                line.or_default().enter(number);
+                lines.entry(*conversation).or_default().enter(number);
             }
         }
         // Only after it is in its lines.
@@ -51,11 +62,38 @@ impl Announcements {
             tenant,
             conversations,
             arrival,
+            lines,
             all: Arc::clone(self),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Line, Order>> {
+    /// Counts one more call of a tenant.
+    fn join(&self, tenant: &TenantId) -> Arc<Lines> {
+        let mut all = self.lock();
+        let of_tenant = all.entry(tenant.clone()).or_default();
+        of_tenant.calls += 1;
+        Arc::clone(&of_tenant.lines)
+    }
+
+    /// Counts one less, and forgets the tenant after its last.
+    fn part(&self, tenant: &TenantId) {
+        let mut all = self.lock();
+        if let Some(of_tenant) = all.get_mut(tenant) {
+            of_tenant.calls -= 1;
+            if of_tenant.calls == 0 {
+                all.remove(tenant);
+            }
+        }
+    }
+
+    /// Locked for a moment only, whatever the size of a call.
+    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, OfTenant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lines {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Conversation, Order>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -83,9 +121,9 @@ impl Announced {
         }
         for conversation in &self.conversations {
             let turn = self
-                .all
+                .lines
                 .lock()
-                .get_mut(&(self.tenant.clone(), *conversation))
+                .get_mut(conversation)
                 .and_then(|line| line.turn(self.number));
             if let Some(turn) = turn {
                 let waited = tokio::time::timeout_at(deadline, turn).await;
@@ -97,13 +135,12 @@ impl Announced {
 
     /// The call is queued, or will not be. May be called more than once.
     pub(super) fn leave(&self) {
-        let mut lines = self.all.lock();
+        let mut lines = self.lines.lock();
         for conversation in &self.conversations {
-            let line = (self.tenant.clone(), *conversation);
-            if let Some(order) = lines.get_mut(&line) {
+            if let Some(order) = lines.get_mut(conversation) {
                 order.leave(self.number);
                 if order.is_empty() {
-                    lines.remove(&line);
+                    lines.remove(conversation);
                 }
             }
         }
@@ -113,6 +150,7 @@ impl Announced {
 impl Drop for Announced {
     fn drop(&mut self) {
         self.leave();
+        self.all.part(&self.tenant);
     }
 }
 
@@ -190,6 +228,17 @@ mod tests {
         assert_eq!(late, Rejection::DeadlinePassed);
     }
 
+    /// If tenants shared a lock, this test would wait for itself.
+    #[tokio::test]
+    async fn a_tenant_whose_lines_are_locked_does_not_delay_another_one() {
+        let site = Site::new();
+        let busy = site.announce(1, "acme", &[7]);
+        let _lines = busy.lines.lock();
+        let other = site.announce(2, "other", &[7]);
+        assert!(site.may_go(&other));
+        drop(other);
+    }
+
     #[tokio::test]
     async fn calls_that_have_left_leave_nothing() {
         let site = Site::new();
@@ -197,6 +246,8 @@ mod tests {
             .map(|number| site.announce(number, "acme", &[1, 2]))
             .collect();
         calls.iter().for_each(Announced::leave);
+        assert!(calls[0].lines.lock().is_empty());
+        drop(calls);
         assert!(site.all.lock().is_empty());
     }
 }

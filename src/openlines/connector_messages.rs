@@ -47,7 +47,10 @@ impl Operation for SendConnectorMessages {
 
     const METHOD: Method = Method::SendConnectorMessages;
 
-    fn conversations(request: &Self::Request) -> Vec<Conversation> {
+    fn conversations(request: &Self::Request, rules: &Rules) -> Vec<Conversation> {
+        if request.messages.len() > rules.maximum_messages {
+            return Vec::new();
+        }
         // Bitrix24 keeps the connector in lower case. It makes one chat for each external user, or
         // for each external chat if the connector is registered so (`CHAT_GROUP`). The request does
         // not tell which, so the order of both is kept.
@@ -195,6 +198,7 @@ fn check_chat(path: Path<'_>, chat: &ExternalChat, check: &mut Check) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::openlines::tests::RULES;
 
     fn conversations(connector: &str, messages: &[(&str, &str)]) -> Vec<Conversation> {
         let messages = messages.iter().map(|(user, chat)| ConnectorMessage {
@@ -208,12 +212,13 @@ mod tests {
             }),
             message: None,
         });
-        SendConnectorMessages::conversations(&SendConnectorMessagesRequest {
+        let request = SendConnectorMessagesRequest {
             connector_id: connector.to_owned(),
             line_id: 1,
             messages: messages.collect(),
             ..Default::default()
-        })
+        };
+        SendConnectorMessages::conversations(&request, &RULES)
     }
 
     fn have_one_in_common(one: &[Conversation], other: &[Conversation]) -> bool {
@@ -244,5 +249,15 @@ mod tests {
     fn a_call_names_each_conversation_once() {
         let messages = [("ann", "1"), ("ann", "1"), ("ben", "1"), ("ann", "2")];
         assert_eq!(conversations("shop", &messages).len(), 4);
+    }
+
+    #[test]
+    fn a_request_with_more_messages_than_allowed_costs_no_other_call_anything() {
+        let ids: Vec<String> = (0..50_000).map(|id| id.to_string()).collect();
+        let messages: Vec<(&str, &str)> = ids.iter().map(|id| (id.as_str(), "1")).collect();
+        let (allowed, too_many) = (&messages[..100], &messages[..101]);
+        assert_eq!(conversations("shop", allowed).len(), 101);
+        assert_eq!(conversations("shop", too_many), []);
+        assert_eq!(conversations("shop", &messages), []);
     }
 }

@@ -34,7 +34,7 @@ impl Operation for SendCrmMessage {
 
     const METHOD: Method = Method::AddCrmMessage;
 
-    fn conversations(request: &Self::Request) -> Vec<Conversation> {
+    fn conversations(request: &Self::Request, _rules: &Rules) -> Vec<Conversation> {
         vec![Conversation::of(&("crm", request.portal_chat_id))]
     }
 

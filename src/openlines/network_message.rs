@@ -44,7 +44,7 @@ impl Operation for SendNetworkMessage {
 
     const METHOD: Method = Method::AddNetworkMessage;
 
-    fn conversations(request: &Self::Request) -> Vec<Conversation> {
+    fn conversations(request: &Self::Request, _rules: &Rules) -> Vec<Conversation> {
         let recipient = ("network", &request.line_code, request.user_id);
         vec![Conversation::of(&recipient)]
     }

@@ -19,8 +19,9 @@ pub(super) trait Operation {
     /// The REST method behind the RPC.
     const METHOD: Method;
 
-    /// The conversations that a valid request writes to, each once.
-    fn conversations(request: &Self::Request) -> Vec<Conversation>;
+    /// The conversations that a valid request writes to, each once. Not more than a valid request
+    /// can have, whatever its size: one with too many messages will be refused, and has none.
+    fn conversations(request: &Self::Request, rules: &Rules) -> Vec<Conversation>;
 
     /// The open channel that the request names, by id or by code.
     fn line(request: &Self::Request) -> Option<String>;

@@ -13,7 +13,7 @@ use crate::api::openlines::v1 as api;
 use crate::check::{Check, Path};
 
 /// The defaults of `validation.*`.
-const RULES: Rules = Rules {
+pub(super) const RULES: Rules = Rules {
     strict_names: true,
     maximum_messages: 100,
     maximum_text_characters: 20_000,

@@ -14,7 +14,7 @@ use moka::ops::compute::Op;
 use thiserror::Error;
 
 use super::record::{ApplicationTokens, Judgement, Record, Unusable};
-use crate::auth::Caller;
+use crate::auth::Permitted;
 use crate::metrics::{Metrics, TenantLoad};
 use bitrix24::Plan;
 use bitrix24::PortalAddress;
@@ -68,13 +68,10 @@ impl Directory {
         }
     }
 
-    /// Finds the tenant, if the caller may act for it.
-    pub async fn resolve(&self, caller: &Caller, id: &TenantId) -> Result<Tenant, ResolveError> {
-        // Before the store is asked, so that guessed ids cost nothing.
-        if !caller.may_act_for(id) {
-            return Err(ResolveError::NotPermitted);
-        }
-        match self.look_up(id).await? {
+    /// Finds the tenant. The store is asked only for a permitted one, so that guessed ids cost
+    /// nothing.
+    pub async fn resolve(&self, permitted: &Permitted) -> Result<Tenant, ResolveError> {
+        match self.look_up(permitted.tenant()).await? {
             Known::Usable(record) => Ok(Tenant(record)),
             Known::Unusable { why, .. } => Err(why.into()),
             Known::Absent => Err(ResolveError::NotPermitted),

@@ -65,7 +65,9 @@ impl Trial<'_> {
         let Tenants {
             directory, access, ..
         } = self.service;
-        let tenant = match directory.resolve(self.caller, &self.tenant.id).await {
+        let permitted = self.caller.permit(&self.tenant.id);
+        let permitted = permitted.ok_or(ResolveError::NotPermitted)?;
+        let tenant = match directory.resolve(&permitted).await {
             Ok(tenant) => tenant,
             Err(ResolveError::Unusable(_)) => return Ok(application.access_token.clone()),
             Err(error) => return Err(error.into()),
