@@ -88,7 +88,13 @@ impl Writer {
         loop {
             tokio::select! {
                 biased;
-                Some(write) = self.writes.recv() => self.write(write).await,
+                Some(write) = self.writes.recv() => {
+                    self.write(write).await;
+                    // Under constant load the next write is always there first.
+                    if self.unwritten.is_due() {
+                        self.write_unwritten().await;
+                    }
+                }
                 () = self.unwritten.due() => self.write_unwritten().await,
                 () = &mut finished => break,
             }
@@ -160,6 +166,10 @@ impl Unwritten {
         }
     }
 
+    fn is_due(&self) -> bool {
+        !self.endings.is_empty() && self.next <= Instant::now()
+    }
+
     /// Waits until a retry is due; forever if there is nothing to retry.
     async fn due(&self) {
         if self.endings.is_empty() {
@@ -212,5 +222,91 @@ impl Batch {
                 self.done.extend(done);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bitrix24::TenantId;
+    use store::ledger::{Id, Outcome, Row, State};
+    use store::sealing::Key;
+    use store::{Access, Keyring, StoreUrl};
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn ending(request: Uuid, attempt: i64) -> Ending {
+        Ending {
+            _guard: None,
+            end: End {
+                id: id(request),
+                attempt,
+                outcome: Outcome::Answered("{}".to_owned()),
+            },
+        }
+    }
+
+    fn id(request: Uuid) -> Id {
+        Id {
+            tenant: TenantId::parse("acme").unwrap(),
+            request,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_outage_left_gets_its_turn_under_constant_load() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = StoreUrl::Sqlite(folder.path().join("store.db"));
+        let keyring = Keyring::from(Key::generate().unwrap());
+        let store = Store::open(&url, keyring, Access::Service).await.unwrap();
+        let (owner, left) = (Uuid::new_v4(), Uuid::new_v4());
+        let start = Start {
+            id: id(left),
+            fingerprint: [0; 32],
+            attempt: 1,
+        };
+        let started = store.write_ledger(owner, DAY, vec![start], &[]);
+        assert_eq!(started.await.unwrap().len(), 1);
+
+        let mut unwritten = Unwritten::new();
+        unwritten.endings.push_back(ending(left, 1));
+        let (sender, writes) = mpsc::unbounded_channel();
+        let writer = Writer {
+            store: store.clone(),
+            owner,
+            lifetime: DAY,
+            writes,
+            unwritten,
+        };
+        // Each fills a transaction by itself, and there is always a next one.
+        let write = || {
+            let endings = (0..ROWS).map(|_| ending(Uuid::new_v4(), 2)).collect();
+            let (done, written) = oneshot::channel();
+            let done = Some(done);
+            sender.send(Write::End { endings, done }).unwrap();
+            written
+        };
+        let mut queued: VecDeque<_> = (0..3).map(|_| write()).collect();
+        let stopped = CancellationToken::new();
+        tokio::spawn(writer.run(Arc::default(), stopped.clone()));
+        let is_written = async || {
+            let row = store.ledger_row(&id(left)).await.unwrap();
+            matches!(
+                row,
+                Some(Row {
+                    state: State::Answered(_),
+                    ..
+                })
+            )
+        };
+        let mut writes = 0;
+        while !is_written().await {
+            assert!(writes < 20, "not written after {writes} transactions");
+            queued.push_back(write());
+            queued.pop_front().unwrap().await.unwrap();
+            writes += 1;
+        }
+        stopped.cancel();
     }
 }
