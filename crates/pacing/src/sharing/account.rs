@@ -79,11 +79,18 @@ impl Account {
     /// Reads a row. A row that this service cannot have written counts as a full bucket.
     pub fn read(row: &AccountRow, config: BucketConfig) -> Self {
         let operating = serde_json::from_str(&row.operating).unwrap_or_default();
-        let (level, leases) = match serde_json::from_str(&row.leases) {
-            Ok(leases) if row.level.is_finite() => (row.level.max(0.0), leases),
+        let is_level = row.level.is_finite() && row.level <= f64::from(u32::MAX);
+        let read = serde_json::from_str::<BTreeMap<String, Lease>>(&row.leases);
+        let (level, mut leases) = match read {
+            Ok(leases) if is_level => (row.level.max(0.0), leases),
             Ok(_) | Err(_) => (config.burst(), BTreeMap::new()),
         };
         let at = row.updated_at;
+        // A lease of the future would never expire.
+        for lease in leases.values_mut() {
+            lease.seen_at = lease.seen_at.min(at);
+            lease.served_at = lease.served_at.min(at);
+        }
         Self {
             level,
             at,
@@ -114,9 +121,10 @@ impl Account {
         self.count_arrived(config, replica, ask, gap);
         let reports = self.operating.exchange(replica, &ask.reports, self.at);
         let own = self.leases.remove(replica).unwrap_or_default();
-        let others: u32 = self.leases.values().map(|lease| lease.held).sum();
+        let others = self.leases.values().map(|lease| f64::from(lease.held));
+        let others: f64 = others.sum();
         let reserved = self.credits(config);
-        let room = config.burst() - self.level - f64::from(ask.held) - f64::from(others) - reserved;
+        let room = config.burst() - self.level - f64::from(ask.held) - others - reserved;
         if ask.held == 0 && ask.want == 0 {
             return self.idle(config, replica, own, room, reports);
         }

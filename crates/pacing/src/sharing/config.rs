@@ -44,9 +44,14 @@ impl BucketConfig {
         self.rate() * in_time.as_secs_f64()
     }
 
-    /// How long the bucket takes to drain this many requests.
+    /// How long the bucket takes to drain this many requests, at most a day.
     pub(super) fn time_for(self, requests: f64) -> Duration {
-        Duration::try_from_secs_f64(requests / self.rate()).unwrap_or(Duration::MAX)
+        let per_second = self.rate();
+        let limit = RateLimit {
+            per_second,
+            ..self.limit
+        };
+        limit.time_for(requests)
     }
 
     /// The part of an isolated replica. It holds at least one request.

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Source: page "limits".
 const WINDOW: i64 = 11 * 60_000;
 
+/// The longest time until a reset that a replica takes from a portal.
+const LONGEST_RESET: Duration = Duration::from_secs(20 * 60);
+
 /// A report that comes again with each exchange is the same one, although its age is not measured
 /// to the millisecond.
 const SAME: Duration = Duration::from_secs(1);
@@ -142,8 +145,9 @@ impl StoredReports {
                 self.0.insert(key, stored);
             }
         }
+        // A report of the future would never expire.
         self.0
-            .retain(|_, stored| now.saturating_sub(stored.at) < WINDOW);
+            .retain(|_, stored| stored.at <= now && now.saturating_sub(stored.at) < WINDOW);
         let others = self.0.iter().filter(|(_, stored)| stored.by != replica);
         let others = others.filter_map(|(key, stored)| {
             // Neither a tenant's id nor a method's name contains a blank.
@@ -153,7 +157,9 @@ impl StoredReports {
                 tenant: tenant.to_owned(),
                 method: method.to_owned(),
                 used: stored.used,
-                resets_in: stored.resets_in.map(Duration::from_millis),
+                resets_in: stored
+                    .resets_in
+                    .map(|wait| Duration::from_millis(wait).min(LONGEST_RESET)),
                 age: Duration::from_millis(age),
             })
         });

@@ -1,5 +1,8 @@
+use std::time::Instant;
+
 use super::*;
 use crate::samples::STANDARD;
+use crate::sharing::messages::Isolation;
 
 const NOW: i64 = 1_800_000_000_000;
 
@@ -184,4 +187,74 @@ fn a_row_is_read_as_it_was_written_and_another_one_counts_as_full() {
     row.leases = "{".to_owned();
     let read = Account::read(&row, config(2));
     assert_eq!((read.level, read.leases.len()), (50.0, 0));
+}
+
+#[test]
+fn a_lease_of_the_future_expires_like_the_others() {
+    let mut row = account().write();
+    row.leases = format!(
+        r#"{{"b":{{"held":50,"used":0,"wants":true,"served_at":0,"seen_at":{}}}}}"#,
+        i64::MAX
+    );
+    let config = config(1);
+    let mut account = Account::read(&row, config);
+    assert_eq!(account.exchange(config, "a", &wanting(1), NOW).granted, 0);
+    let later = NOW + LEASE + 30_000;
+    assert_eq!(account.exchange(config, "a", &wanting(1), later).granted, 1);
+}
+
+/// What a database can hold and this service does not write.
+#[test]
+fn no_row_stops_the_exchange() {
+    let times = [i64::MIN, 0, NOW, i64::MAX];
+    let levels = [f64::MIN, 0.0, 1e12, 1e300, f64::INFINITY, f64::NAN];
+    let asks = [
+        Ask::default(),
+        wanting(u32::MAX),
+        holding(u32::MAX, u64::MAX, u32::MAX),
+        Ask {
+            isolation: Some(Isolation {
+                level: f64::MAX,
+                lasted: Duration::MAX,
+            }),
+            rejected: true,
+            ..wanting(1)
+        },
+    ];
+    for (updated_at, level) in times.iter().flat_map(|at| levels.map(|level| (*at, level))) {
+        for (seen_at, ask) in times
+            .iter()
+            .flat_map(|at| asks.clone().map(|ask| (*at, ask)))
+        {
+            let lease = format!(
+                r#"{{"held":{0},"used":{1},"wants":true,"served_at":{seen_at},"seen_at":{seen_at}}}"#,
+                u32::MAX,
+                u64::MAX
+            );
+            let report = format!(
+                r#"{{"used":1e308,"resets_in":{},"at":{seen_at},"by":"b"}}"#,
+                u64::MAX
+            );
+            let row = AccountRow {
+                level,
+                updated_at,
+                leases: format!(r#"{{"b":{lease},"c":{lease}}}"#),
+                operating: format!(r#"{{"acme method":{report}}}"#),
+            };
+            let mut account = Account::read(&row, config(3));
+            let grant = account.exchange(config(3), "a", &ask, NOW);
+            assert!(account.level.is_finite() && grant.room.is_finite());
+            let now = Instant::now();
+            // Times that a clock can be advanced by.
+            assert!(now.checked_add(grant.ask_again_after).is_some());
+            let credit = grant.credit_after.unwrap_or_default();
+            assert!(credit <= Duration::from_hours(24));
+            for report in &grant.reports {
+                assert!(
+                    report.resets_in <= Some(Duration::from_hours(1)),
+                    "{report:?}"
+                );
+            }
+        }
+    }
 }
