@@ -1,7 +1,6 @@
 //! Waiting for the outcome of a call.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -13,10 +12,6 @@ use super::send_error::SendError;
 use crate::call::margins::LAST_WORD;
 use bitrix24::{CallError, Unanswered};
 use pacing::{CallNumber, Rejection};
-
-/// How long a request must have been in flight before an expired deadline counts against the
-/// portal. Deadlines may be short.
-const OVERDUE: Duration = Duration::from_secs(5);
 
 /// Handle to an admitted call. Dropping it cancels the call unless it was already sent.
 #[derive(Debug)]
@@ -91,9 +86,6 @@ impl CallHandle {
                 waiting: passed,
                 ..Spent::default()
             });
-        }
-        if passed >= OVERDUE {
-            self.driver.overdue();
         }
         let spent = Spent {
             portal: passed,

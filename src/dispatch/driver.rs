@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use super::context::DispatchContext;
 use super::job::{Job, ScheduledJob};
 use super::not_admitted::NotAdmitted;
-use bitrix24::{Answer, Method};
+use bitrix24::{Answer, Method, PortalAddress};
 use pacing::{
-    CallNumber, Conversation, Next, OpenShared, OperatingTime, Permit, Portal, RateLimit,
-    RequestOutcome, SchedulingInfo, SentAs, TenantKey, Waiting,
+    CallNumber, LateRequest, Next, OpenShared, OperatingTime, Permit, Portal, RateLimit,
+    RequestNumber, RequestOutcome, SchedulingInfo, SentAs, TenantKey, Waiting,
 };
 
 pub(super) struct PortalDriver {
@@ -31,11 +31,12 @@ pub(super) type StartRequest = fn(Arc<PortalDriver>, Permit<Job>, Option<f64>);
 
 impl PortalDriver {
     pub(super) fn new(
-        name: &str,
+        address: &PortalAddress,
         context: Arc<DispatchContext>,
         limit: Option<RateLimit>,
         start: StartRequest,
     ) -> Arc<Self> {
+        let name = address.authority();
         Arc::new_cyclic(|driver: &Weak<Self>| {
             let open_shared = context.sharing.clone().map(|sharing| {
                 let (name, driver) = (name.to_owned(), Weak::clone(driver));
@@ -51,7 +52,7 @@ impl PortalDriver {
                 let open: OpenShared = Box::new(open);
                 open
             });
-            let limits = context.options.limits();
+            let limits = context.options.limits(address);
             let portal = Portal::new(limits, limit, open_shared, now());
             Self {
                 name: name.to_owned(),
@@ -104,9 +105,11 @@ impl PortalDriver {
     pub(super) fn pump(self: &Arc<Self>) {
         let now = now();
         let (mut permits, mut rejected, mut alarm) = (Vec::new(), Vec::new(), None);
+        let (late, was_open, is_open);
         {
             let mut state = self.lock();
-            loop {
+            was_open = state.portal.is_breaker_open();
+            let next = loop {
                 match state.portal.next(now) {
                     Next::Prepare(selection) => state.portal.prepared(selection),
                     Next::Send(permit) => {
@@ -114,17 +117,24 @@ impl PortalDriver {
                         permits.push((permit, fill));
                     }
                     Next::Reject(calls, why) => rejected.push((calls, why)),
-                    Next::At(moment) => {
-                        if state.alarm.is_none_or(|alarm| moment < alarm) {
-                            state.alarm = Some(moment);
-                            alarm = Some(moment);
-                        }
-                        break;
-                    }
-                    Next::Nothing => break,
+                    Next::At(moment) => break Some(moment),
+                    Next::Nothing => break None,
                 }
+            };
+            let moments = [next, state.portal.next_check()].into_iter().flatten();
+            if let Some(moment) = moments.min()
+                && state.alarm.is_none_or(|alarm| moment < alarm)
+            {
+                state.alarm = Some(moment);
+                alarm = Some(moment);
             }
             state.portal.want(now);
+            late = state.portal.take_late();
+            is_open = state.portal.is_breaker_open();
+        }
+        self.note_breaker(was_open, is_open);
+        for request in late {
+            self.note_late(request);
         }
         for (permit, fill) in permits {
             (self.start)(Arc::clone(self), permit, fill);
@@ -174,14 +184,14 @@ impl PortalDriver {
     }
 
     /// A request with a permit was sent.
-    pub(super) fn sent(&self) {
-        self.lock().portal.sent(now());
+    pub(super) fn sent(&self, request: RequestNumber) {
+        self.lock().portal.sent(request, now());
     }
 
     /// A request has ended.
     pub(super) fn completed(
         &self,
-        calls: &[(TenantKey, &'static str)],
+        request: RequestNumber,
         outcome: RequestOutcome,
         took: Duration,
     ) {
@@ -190,7 +200,7 @@ impl PortalDriver {
             let mut state = self.lock();
             let was_open = state.portal.is_breaker_open();
             let was_backing_off = !state.portal.backoff(now).is_zero();
-            state.portal.completed(calls, outcome, took, now);
+            state.portal.completed(request, outcome, took, now);
             let backoff = state.portal.backoff(now);
             let is_open = state.portal.is_breaker_open();
             (was_open, is_open, was_backing_off, backoff)
@@ -206,30 +216,13 @@ impl PortalDriver {
         }
     }
 
-    /// A request is overdue: its callers have stopped waiting.
-    pub(super) fn overdue(self: &Arc<Self>) {
-        let (was_open, is_open) = {
-            let mut state = self.lock();
-            let was_open = state.portal.is_breaker_open();
-            state.portal.overdue(now());
-            (was_open, state.portal.is_breaker_open())
-        };
-        self.note_breaker(was_open, is_open);
-        self.pump();
-    }
-
-    /// A request is without a response, and no caller waits for it any more. Its conversations are
-    /// held until it ends, at most for this long.
-    #[expect(
-        dead_code,
-        reason = "the state machine does not report silent requests yet"
-    )]
-    pub(super) fn note_silent(&self, conversations: usize, held_for: Duration) {
+    /// A request is without a response for longer than expected, and holds its conversations.
+    fn note_late(&self, request: LateRequest) {
         self.context.metrics.request_silent();
         tracing::warn!(
             portal = self.name,
-            conversations,
-            held_seconds = held_for.as_secs_f64(),
+            conversations = request.conversations,
+            held_seconds = request.held_for.as_secs_f64(),
             "portal does not respond to a request; its conversations are held"
         );
     }
@@ -250,13 +243,9 @@ impl PortalDriver {
         }
     }
 
-    /// Releases the calls that wait behind these conversations, after the calls to be retried have
+    /// Releases the calls that wait behind a request, after the calls to be retried have
     /// got their places back: those whose callers still wait.
-    pub(super) fn release(
-        self: &Arc<Self>,
-        conversations: &[Conversation],
-        retries: Vec<ScheduledJob>,
-    ) {
+    pub(super) fn release(self: &Arc<Self>, request: RequestNumber, retries: Vec<ScheduledJob>) {
         {
             let mut state = self.lock();
             // Under the lock: a caller that cancels from now on finds the call in the queue.
@@ -266,11 +255,16 @@ impl PortalDriver {
                 let bytes = job.slot.bytes();
                 self.context.metrics.call_queued(info.priority, bytes);
             }
-            state.portal.release(conversations, retries);
+            state.portal.release(request, retries);
             drop(state);
             drop(cancelled);
         }
         self.pump();
+    }
+
+    /// When a call that was rejected over the rate limit may go again, if it is retried.
+    pub(super) fn rejected_retry(&self, deadline: Instant) -> Option<Instant> {
+        self.lock().portal.rejected_retry(deadline, now())
     }
 
     /// How much longer nothing is sent because the portal rejected a request.

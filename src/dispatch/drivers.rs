@@ -54,7 +54,7 @@ impl Drivers {
             return Arc::clone(driver);
         }
         let context = Arc::clone(&self.context);
-        let driver = PortalDriver::new(name, context, limit, in_flight::start);
+        let driver = PortalDriver::new(portal, context, limit, in_flight::start);
         known.drivers.insert(name.to_owned(), Arc::clone(&driver));
         driver
     }

@@ -26,7 +26,7 @@ use super::not_admitted::{LedgerFailure, NotAdmitted};
 use crate::telemetry::SPANS;
 use crate::tenant::Opened;
 use bitrix24::{Answer, CallError, Command, Deadlines, Outcome, SendGuard, Unanswered};
-use pacing::{BATCH, Permit, RequestOutcome, SchedulingInfo};
+use pacing::{BATCH, Permit, RequestNumber, RequestOutcome, SchedulingInfo};
 
 /// Starts the request of a permit, as a task.
 pub(super) fn start(driver: Arc<PortalDriver>, permit: Permit<Job>, bucket_fill: Option<f64>) {
@@ -36,11 +36,15 @@ pub(super) fn start(driver: Arc<PortalDriver>, permit: Permit<Job>, bucket_fill:
 
 /// Sends the request, and returns the outcome to its callers.
 async fn run(driver: Arc<PortalDriver>, permit: Permit<Job>, bucket_fill: Option<f64>) {
-    let (calls, conversations) = permit.into_parts();
+    let (number, calls) = permit.into_parts();
     let calls = calls.into_iter().map(|call| (call.info, call.job));
     let calls: Vec<ScheduledJob> = calls.collect();
-    let mut guard = Guard::new(Arc::clone(&driver), &calls, conversations);
-    let mut request = InFlightRequest { driver, calls };
+    let mut guard = Guard::new(Arc::clone(&driver), number);
+    let mut request = InFlightRequest {
+        driver,
+        number,
+        calls,
+    };
     request.measure(bucket_fill);
     // A caller may have cancelled since the permit was issued.
     request.calls.retain(|(_, job)| !job.is_cancelled());
@@ -64,6 +68,7 @@ async fn run(driver: Arc<PortalDriver>, permit: Permit<Job>, bucket_fill: Option
 
 struct InFlightRequest {
     driver: Arc<PortalDriver>,
+    number: RequestNumber,
     calls: Vec<ScheduledJob>,
 }
 
@@ -166,8 +171,8 @@ impl InFlightRequest {
             job.note_sent();
         }
         let send_guard = {
-            let driver = Arc::clone(&self.driver);
-            SendGuard::new(move || driver.sent())
+            let (driver, number) = (Arc::clone(&self.driver), self.number);
+            SendGuard::new(move || driver.sent(number))
         };
         guard.watch(send_guard.clone());
         let client = &self.driver.context.client;

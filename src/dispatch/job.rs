@@ -75,7 +75,6 @@ impl fmt::Debug for SentFlag {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tries {
     pub(super) unreachable: u32,
-    pub(super) rate_limited: u32,
     pub(super) new_tokens: u32,
     pub(super) moves: u32,
     /// Why it was not executed the last time.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bitrix24::PortalAddress;
-use pacing::Limits;
+use pacing::{Limits, OperatingKey};
 
-use crate::settings::form::{hours, seconds, whole};
+use crate::settings::form::{hours, seconds, whole, words};
 use crate::settings::table;
 
 table! {
@@ -39,7 +39,16 @@ table! {
         maximum_batch: usize =
             "dispatch.maximum_batch" => whole(1..=50, "commands"), default "50";
 
-        /// Operating time of a method for one tenant within Bitrix24's window of ten minutes
+        /// Whose calls of a method share one operating limit: those of the `tenant`, or those of
+        /// all tenants of the `portal`. Bitrix24's pages disagree; `portal` is safe under both
+        /// readings.
+        operating_key: OperatingKey =
+            "dispatch.operating_key" => words(&[
+                ("portal", OperatingKey::Portal),
+                ("tenant", OperatingKey::Tenant),
+            ]), default "portal";
+
+        /// Operating time of a method within Bitrix24's window of ten minutes
         /// (source: page "limits"). By Bitrix24's own reports the service refuses calls beyond it,
         /// before Bitrix24 blocks the method. 0 is no limit. Portals in `portals.self_hosted` have
         /// none.
@@ -67,13 +76,14 @@ table! {
 }
 
 impl Options {
-    /// The limits of one portal.
-    pub(super) fn limits(&self) -> Limits {
+    /// The limits of this portal.
+    pub(super) fn limits(&self, portal: &PortalAddress) -> Limits {
         Limits {
             waiting_calls: self.maximum_waiting_calls_per_portal,
             parallel_requests: self.parallel_requests_per_portal,
             batch_calls: self.maximum_batch,
-            operating_time: self.operating_limit,
+            operating_time: self.operating_limit_of(portal),
+            operating_key: self.operating_key,
             longest_answer: self.longest_answer,
         }
     }

@@ -18,10 +18,13 @@ use crate::support::conversations;
 use crate::support::requests::{connector_messages, crm_message};
 use crate::support::{Fate, Told, World};
 
-const BOTH: [Moment; 2] = [Moment::Before, Moment::After];
+/// After these the service does not ask the portal again at once.
+const REMEMBERED: [SystemError; 2] = [
+    SystemError::OPERATION_TIME_LIMIT,
+    SystemError::QUERY_LIMIT_EXCEEDED,
+];
 
-/// How often a call is retried that met a full bucket.
-const AGAIN: u32 = 3;
+const BOTH: [Moment; 2] = [Moment::Before, Moment::After];
 
 fn scripted(status: u16, body: &str, executed: bool) -> FaultKind {
     FaultKind::Scripted {
@@ -239,12 +242,12 @@ async fn a_refusal_with_a_system_code_says_that_nothing_was_executed_unless_the_
             .sandbox
             .switch(|switches| switches.status_table = table);
         for error in SystemError::ALL.iter().copied() {
-            // Only a full bucket passes soon enough for the service to retry the call.
-            let is_sent_again = error == SystemError::QUERY_LIMIT_EXCEEDED;
-            let times = if is_sent_again { 1 + AGAIN } else { 1 };
-            sent += times;
+            if REMEMBERED.contains(&error) {
+                continue;
+            }
+            sent += 1;
             let kind = FaultKind::Refuse { error, status };
-            world.sandbox.inject(Fault::next(times, kind));
+            world.sandbox.inject(Fault::once(kind));
             let mut request = world.request(crm_message("never delivered"));
             request.set_timeout(Duration::from_secs(20));
             let answer = client.send_crm_message(request).await;
@@ -277,8 +280,35 @@ async fn a_refusal_with_a_system_code_says_that_nothing_was_executed_unless_the_
     assert_eq!(
         u32::try_from(record.entries.len()),
         Ok(sent),
-        "each call was sent once, but for those that met a full bucket"
+        "each call was sent once"
     );
+}
+
+#[tokio::test]
+async fn what_the_service_remembers_was_not_executed_either() {
+    for (error, status) in REMEMBERED
+        .into_iter()
+        .flat_map(|error| [(error, None), (error, Some(200))])
+    {
+        let world = world().await;
+        world
+            .sandbox
+            .inject(Fault::next(100, FaultKind::Refuse { error, status }));
+        let mut request = world.request(crm_message("never delivered"));
+        request.set_timeout(Duration::from_secs(3));
+        let told = world.client().await.send_crm_message(request).await;
+        let told = told.unwrap_err();
+        assert_eq!(
+            (told.code(), told.outcome().as_str()),
+            (Code::ResourceExhausted, "not_executed"),
+            "{error:?}"
+        );
+        assert_eq!(
+            told.metadata_value("bitrix24Code").as_deref(),
+            Some(error.code)
+        );
+        assert_eq!(world.sandbox.record().deliveries().count(), 0);
+    }
 }
 
 /// The one place where the status can be wrong. A page with a 4xx status counts as a web server's

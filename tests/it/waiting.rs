@@ -183,7 +183,8 @@ async fn a_request_without_an_answer_holds_its_conversation_and_no_other() {
     let status = within(3, &world, &crm_message("silence")).await;
     assert_eq!(status.reason(), "OUTCOME_UNKNOWN");
     let status = within(1, &world, &crm_message("behind")).await;
-    assert_eq!(status.reason(), "DEADLINE_BEFORE_SEND");
+    assert_eq!(status.reason(), "CONVERSATION_HELD");
+    assert_eq!(status.outcome(), "not_executed");
     let status = within(20, &world, &conversations::crm_message(0, "beside")).await;
     assert_eq!(status.code(), Code::Ok);
     let record = world.sandbox.record();

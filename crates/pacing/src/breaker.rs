@@ -1,34 +1,49 @@
 //! Circuit breaker: calls to an unresponsive portal fail fast and cost other portals nothing.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
 
-/// After this many failures in a row the breaker opens.
-const FAILURES: u32 = 5;
+/// The breaker looks at this many of the last requests.
+const OUTCOMES: usize = 20;
 
-/// How long it stays open at first. Doubled each time the probe fails as well.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Older outcomes say nothing of the portal's present state.
+const RECENT: Duration = Duration::from_secs(30);
 
-/// The longest it stays open before the next probe.
+/// It opens after this many failures at least.
+const FEWEST_FAILURES: usize = 5;
+
+/// It opens if this share of the outcomes are failures, in percent. A portal that loses one answer
+/// in two is better than no portal: what it answers counts.
+const SHARE_PERCENT: usize = 80;
+
+/// The pause before a probe, in parts of the outage so far: a long outage ends a little later, a
+/// short one is noticed at once.
+const PART_OF_OUTAGE: u32 = 15;
+
+/// The shortest pause before the next probe.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause before the next probe.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The circuit breaker of one portal.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
-    failures: u32,
-    openings: u32,
-    state: State,
+    /// When the last requests ended, and whether they failed.
+    outcomes: VecDeque<(Instant, bool)>,
+    open: Option<Open>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum State {
-    #[default]
-    Closed,
-    /// Nothing is sent before this moment; then one request probes.
-    Open { until: Instant },
-    /// The probe is in flight.
-    HalfOpen,
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    since: Instant,
+    /// When one request may probe whether the portal responds again. Probes do not wait for each
+    /// other: one that hangs must not keep the next from finding out.
+    next_probe: Instant,
+    /// Whether a probe is in flight.
+    is_probing: bool,
 }
 
 /// Which requests may be sent.
@@ -40,120 +55,170 @@ pub(crate) enum Allows {
     Probe,
     /// None before this moment.
     NoneUntil(Instant),
-    /// None until the probe completes.
-    NoneWhileProbing,
+    /// None before this moment, unless the probe in flight is answered.
+    NoneWhileProbing(Instant),
 }
 
 impl Breaker {
     pub(crate) fn allows(&self, now: Instant) -> Allows {
-        match self.state {
-            State::Closed => Allows::All,
-            State::Open { until } if now < until => Allows::NoneUntil(until),
-            State::Open { .. } => Allows::Probe,
-            State::HalfOpen => Allows::NoneWhileProbing,
+        match self.open {
+            None => Allows::All,
+            Some(open) if now >= open.next_probe => Allows::Probe,
+            Some(open) if open.is_probing => Allows::NoneWhileProbing(open.next_probe),
+            Some(open) => Allows::NoneUntil(open.next_probe),
         }
     }
 
-    /// A request is sent. The first after a pause is the probe.
+    /// A request is sent. After a pause it is the probe.
     pub(crate) fn sent(&mut self, now: Instant) {
-        if self.allows(now) == Allows::Probe {
-            self.state = State::HalfOpen;
+        if let Some(open) = &mut self.open {
+            let outage = now.saturating_duration_since(open.since);
+            let pause = (outage / PART_OF_OUTAGE).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+            open.next_probe = now + jittered(pause);
+            open.is_probing = true;
         }
     }
 
     /// The portal responded, if only with a rejection.
-    pub(crate) fn responded(&mut self) {
-        *self = Self::default();
-    }
-
-    /// The portal did not respond. True if the breaker opens.
-    pub(crate) fn failed(&mut self, now: Instant) -> bool {
-        self.failures += 1;
-        match self.state {
-            State::Closed if self.failures < FAILURES => false,
-            State::Closed | State::HalfOpen => {
-                let pause = FIRST_PAUSE.saturating_mul(1 << self.openings.min(5));
-                // Replicas must not probe in step.
-                let jitter = rand::rng().random_range(0.8..1.2);
-                let until = now + pause.min(LONGEST_PAUSE).mul_f64(jitter);
-                self.openings += 1;
-                self.state = State::Open { until };
-                true
-            }
-            // The request was sent before the breaker opened.
-            State::Open { .. } => false,
+    pub(crate) fn responded(&mut self, now: Instant) {
+        if self.open.take().is_some() {
+            self.outcomes.clear();
         }
+        self.note(now, false);
     }
 
-    /// The probe was not sent, so it says nothing of the portal.
+    /// A request failed: the portal did not respond. True if the breaker opens.
+    pub(crate) fn failed(&mut self, now: Instant) -> bool {
+        self.note(now, true);
+        let failures = self.outcomes.iter().filter(|(_, failed)| *failed).count();
+        let opens = self.open.is_none()
+            && failures >= FEWEST_FAILURES
+            && failures * 100 >= self.outcomes.len() * SHARE_PERCENT;
+        if opens {
+            self.open = Some(Open {
+                since: now,
+                next_probe: now + jittered(SHORTEST_PAUSE),
+                is_probing: false,
+            });
+        } else if let Some(open) = &mut self.open {
+            open.is_probing = false;
+        }
+        opens
+    }
+
+    /// A request was not sent, so it says nothing of the portal: the next may probe.
     pub(crate) fn undecided(&mut self, now: Instant) {
-        if self.state == State::HalfOpen {
-            self.state = State::Open { until: now };
+        if let Some(open) = &mut self.open {
+            open.next_probe = open.next_probe.min(now);
+            open.is_probing = false;
         }
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.state != State::Closed
+        self.open.is_some()
     }
+
+    fn note(&mut self, now: Instant, failed: bool) {
+        let is_old = |at: Instant| now.saturating_duration_since(at) > RECENT;
+        while self.outcomes.len() >= OUTCOMES
+            || self.outcomes.front().is_some_and(|(at, _)| is_old(*at))
+        {
+            self.outcomes.pop_front();
+        }
+        self.outcomes.push_back((now, failed));
+    }
+}
+
+/// Replicas must not probe in step.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::rng().random_range(0.8..1.2))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     fn opened(now: Instant) -> Breaker {
         let mut breaker = Breaker::default();
-        let opened: Vec<bool> = (0..FAILURES).map(|_| breaker.failed(now)).collect();
+        let opened: Vec<bool> = (0..5).map(|_| breaker.failed(now)).collect();
         assert_eq!(opened, [false, false, false, false, true]);
         breaker
     }
 
     fn open_until(breaker: &Breaker, now: Instant) -> Instant {
         match breaker.allows(now) {
-            Allows::NoneUntil(until) => until,
-            other @ (Allows::All | Allows::Probe | Allows::NoneWhileProbing) => panic!("{other:?}"),
+            Allows::NoneUntil(until) | Allows::NoneWhileProbing(until) => until,
+            other @ (Allows::All | Allows::Probe) => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn a_response_between_failures_keeps_it_closed() {
-        let now = Instant::now();
-        let mut breaker = Breaker::default();
-        for _ in 0..20 {
-            assert!(!breaker.failed(now));
-            breaker.responded();
+    fn a_portal_that_answers_one_request_in_four_stays_closed() {
+        let (mut now, mut breaker) = (Instant::now(), Breaker::default());
+        for request in 0..400 {
+            now += SECOND / 10;
+            match request % 4 {
+                0 => breaker.responded(now),
+                _ => assert!(!breaker.failed(now), "after {request}"),
+            }
         }
         assert_eq!(breaker.allows(now), Allows::All);
     }
 
     #[test]
-    fn after_the_pause_one_request_probes() {
+    fn a_portal_that_falls_silent_opens_it_however_well_it_answered_before() {
+        let (now, mut breaker) = (Instant::now(), Breaker::default());
+        (0..1000).for_each(|_| breaker.responded(now));
+        let failures = (1..).find(|_| breaker.failed(now)).unwrap();
+        assert_eq!(failures, 16);
+    }
+
+    #[test]
+    fn what_was_long_ago_does_not_count() {
+        let (now, mut breaker) = (Instant::now(), Breaker::default());
+        (0..4).for_each(|_| assert!(!breaker.failed(now)));
+        let later = now + RECENT + SECOND;
+        (0..4).for_each(|_| assert!(!breaker.failed(later)));
+        assert!(breaker.failed(later));
+    }
+
+    #[test]
+    fn one_request_probes_after_the_pause() {
         let now = Instant::now();
         let mut breaker = opened(now);
         let until = open_until(&breaker, now);
         assert_eq!(breaker.allows(until), Allows::Probe);
         breaker.sent(until);
-        assert_eq!(breaker.allows(until), Allows::NoneWhileProbing);
-        assert!(breaker.is_open());
-        breaker.responded();
+        assert!(open_until(&breaker, until) > until);
+        breaker.responded(until);
         assert_eq!(breaker.allows(until), Allows::All);
     }
 
     #[test]
-    fn failed_probes_make_the_pauses_longer_up_to_a_limit() {
-        let mut now = Instant::now();
+    fn a_probe_that_hangs_does_not_keep_the_next_one_waiting() {
+        let now = Instant::now();
         let mut breaker = opened(now);
-        let mut pauses = Vec::new();
-        for _ in 0..8 {
-            let until = open_until(&breaker, now);
-            pauses.push((until - now).as_secs_f64());
-            breaker.sent(until);
-            assert!(breaker.failed(until));
-            now = until;
-        }
-        let nominal = [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0];
-        for (pause, nominal) in pauses.iter().zip(nominal) {
-            assert!((0.79..1.21).contains(&(pause / nominal)), "{pauses:?}");
+        let first = open_until(&breaker, now);
+        breaker.sent(first);
+        let second = open_until(&breaker, first);
+        assert!(second - first <= SECOND.mul_f64(1.2));
+        assert_eq!(breaker.allows(second), Allows::Probe);
+    }
+
+    #[test]
+    fn pauses_grow_with_the_outage_up_to_a_limit() {
+        let start = Instant::now();
+        let mut breaker = opened(start);
+        for (outage, nominal) in [(5, 1.0), (30, 2.0), (150, 10.0), (3600, 30.0)] {
+            let now = start + SECOND * outage;
+            breaker.sent(now);
+            let pause = (open_until(&breaker, now) - now).as_secs_f64();
+            assert!(
+                (0.79..1.21).contains(&(pause / nominal)),
+                "{outage}: {pause}"
+            );
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! [`Portal`] is the state machine of one portal: callers submit calls to it, and it decides which
 //! of them form the next request. Such a [`Selection`] is prepared and given back. Sending requires
-//! a [`Permit`], and only [`Portal::next`] issues one, to prepared calls. Replicas share a portal's rate limit by the rules of [`sharing`].
+//! a [`Permit`], and only [`Portal::next`] issues one, to prepared calls. Replicas share a portal's
+//! rate limit by the rules of [`sharing`].
 //!
 //! Nothing here reads a clock, does I/O or knows Bitrix24's wire format: every function takes the
 //! time as an argument, so tests simulate hours in a moment.
@@ -16,6 +17,7 @@ mod conversation;
 mod latency;
 mod limits;
 mod operating;
+mod operating_key;
 mod permit;
 mod portal;
 mod priority;
@@ -34,8 +36,9 @@ pub use self::capacity::{QueueCapacity, Slot};
 pub use self::conversation::Conversation;
 pub use self::limits::Limits;
 pub use self::operating::{BATCH, OperatingTime, SentAs};
-pub use self::permit::Permit;
-pub use self::portal::{Next, Portal, RequestOutcome};
+pub use self::operating_key::OperatingKey;
+pub use self::permit::{Permit, RequestNumber};
+pub use self::portal::{LateRequest, Next, Portal, RequestOutcome};
 pub use self::priority::Priority;
 pub use self::rate_limit::RateLimit;
 pub use self::rejection::Rejection;

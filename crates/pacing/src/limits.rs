@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::OperatingKey;
+
 /// Bounds of one portal's queue, requests and batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -14,6 +16,8 @@ pub struct Limits {
     /// A method's operating time within Bitrix24's window of about ten minutes; `None` without a
     /// known limit.
     pub operating_time: Option<Duration>,
+    /// Whose calls share it.
+    pub operating_key: OperatingKey,
     /// How long a request without a response may still be executing at the portal, from when it was
     /// sent. Until then its conversations are held.
     pub longest_answer: Duration,

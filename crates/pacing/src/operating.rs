@@ -83,10 +83,24 @@ impl OperatingBudgets {
         limit: Option<Duration>,
         now: Instant,
     ) -> Result<(), Duration> {
-        match limit.zip(self.budget(tenant, method)) {
-            Some((limit, budget)) => budget.check(limit, self.living, now),
-            None => Ok(()),
-        }
+        let Some(budget) = self.budget(tenant, method) else {
+            return Ok(());
+        };
+        // The portal's own word counts, whatever limit is known.
+        budget.check_blocked(now)?;
+        limit.map_or(Ok(()), |limit| budget.check(limit, self.living, now))
+    }
+
+    /// Whether a call of the method was answered: only then it is known what one costs.
+    pub(crate) fn is_answered(&self, tenant: &TenantKey, method: &str) -> bool {
+        let budget = self.budget(tenant, method);
+        budget.is_some_and(|budget| budget.is_answered)
+    }
+
+    /// When the first call of the method was sent, as long as none was answered.
+    pub(crate) fn first_sent(&self, tenant: &TenantKey, method: &str) -> Option<Instant> {
+        let budget = self.budget(tenant, method)?;
+        budget.first_sent.filter(|_| budget.in_flight > 0)
     }
 
     /// What a batch's commands are charged to: their own method, or `batch`.
@@ -95,14 +109,20 @@ impl OperatingBudgets {
     }
 
     /// A call is sent.
-    pub(crate) fn sent(&mut self, tenant: &TenantKey, method: &'static str) {
-        self.budget_mut(tenant, method).in_flight += 1;
+    pub(crate) fn sent(&mut self, tenant: &TenantKey, method: &'static str, now: Instant) {
+        let budget = self.budget_mut(tenant, method);
+        budget.in_flight += 1;
+        budget.first_sent.get_or_insert(now);
     }
 
     /// A call that was sent has completed.
-    pub(crate) fn completed(&mut self, tenant: &TenantKey, method: &'static str) {
+    pub(crate) fn completed(&mut self, tenant: &TenantKey, method: &'static str, answered: bool) {
         let budget = self.budget_mut(tenant, method);
         budget.in_flight = budget.in_flight.saturating_sub(1);
+        budget.is_answered |= answered;
+        if budget.in_flight == 0 {
+            budget.first_sent = None;
+        }
     }
 
     /// Applies what the replicas reported to each other.
@@ -158,8 +178,12 @@ impl OperatingBudgets {
         {
             // What its commands said was not the method's own.
             self.charges_batches = true;
-            self.budget_mut(tenant, method).in_batches = None;
-            self.budget_mut(tenant, BATCH).in_batches = Some(in_batches);
+            let budget = self.budget_mut(tenant, method);
+            budget.in_batches = None;
+            let growth = std::mem::take(&mut budget.growth);
+            let batch = self.budget_mut(tenant, BATCH);
+            batch.in_batches = Some(in_batches);
+            batch.growth = growth;
         }
         let charged = match sent_as {
             SentAs::Single => method,

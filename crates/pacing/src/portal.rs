@@ -3,15 +3,20 @@
 mod admission;
 mod demand;
 mod gathering;
+mod held;
 mod linger;
 mod next;
 mod operating;
 mod packing;
+mod prepare;
+mod requests;
+mod scout;
 mod selections;
 mod state;
 mod wait;
 
 pub use self::next::Next;
+pub use self::requests::LateRequest;
 pub use self::state::{Portal, RequestOutcome};
 
 #[cfg(test)]

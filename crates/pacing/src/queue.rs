@@ -38,6 +38,7 @@ pub(crate) struct Queue<J> {
     recorded: usize,
     /// Ready calls that are passed over until [`resume`](Self::resume).
     passed_over: Vec<CallNumber>,
+    without_conversation: usize,
     by_tenant: HashMap<TenantKey, usize>,
     newest: Option<Instant>,
 }
@@ -54,6 +55,7 @@ impl<J> Queue<J> {
             bulk: 0,
             recorded: 0,
             passed_over: Vec::new(),
+            without_conversation: 0,
             by_tenant: HashMap::new(),
             newest: None,
         }
@@ -65,6 +67,13 @@ impl<J> Queue<J> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// How many calls could go side by side: those that wait behind others of their conversation
+    /// do not count.
+    pub(crate) fn side_by_side(&self) -> usize {
+        self.len()
+            .min(self.lines.with_waiting() + self.without_conversation)
     }
 
     /// How many calls would go before a new one of this priority.
@@ -80,6 +89,14 @@ impl<J> Queue<J> {
     pub(crate) fn longest_line(&self, conversations: &[Conversation]) -> usize {
         let lengths = conversations.iter().map(|line| self.lines.waiting(*line));
         lengths.max().unwrap_or_default()
+    }
+
+    /// The calls that wait in a conversation.
+    pub(crate) fn waiting_in(
+        &self,
+        conversation: Conversation,
+    ) -> impl Iterator<Item = CallNumber> {
+        self.lines.before(conversation, CallNumber::MAX)
     }
 
     /// Whether one of these conversations has a call waiting or in flight.
@@ -140,8 +157,10 @@ impl<J> Queue<J> {
         }
         self.recorded += usize::from(info.is_recorded);
         self.lines.push(&info.conversations, number);
+        self.without_conversation += usize::from(info.conversations.is_empty());
         *self.by_tenant.entry(info.tenant.clone()).or_default() += 1;
         let waiting = Waiting {
+            turn: info.priority,
             info,
             job,
             is_listed: false,
@@ -158,9 +177,9 @@ impl<J> Queue<J> {
             .collect();
         for number in before {
             if let Some(waiting) = self.waiting.get_mut(&number)
-                && waiting.info.priority == Priority::Bulk
+                && waiting.turn == Priority::Bulk
             {
-                waiting.info.priority = Priority::Interactive;
+                waiting.turn = Priority::Interactive;
                 waiting.is_listed = false;
                 self.bulk -= 1;
                 self.list(number, End::Back);
@@ -255,6 +274,11 @@ impl<J> Queue<J> {
         self.waiting.get(&number).map(|waiting| &waiting.info)
     }
 
+    /// The priority that a call is served with.
+    fn turn(&self, number: CallNumber) -> Option<Priority> {
+        self.waiting.get(&number).map(|waiting| waiting.turn)
+    }
+
     /// How many calls follow directly in the call's conversations.
     pub(crate) fn followers(&self, number: CallNumber) -> usize {
         let info = self.info(number);
@@ -267,7 +291,7 @@ impl<J> Queue<J> {
     pub(crate) fn take(&mut self, number: CallNumber) -> Option<Waiting<J>> {
         let waiting = self.remove(number)?;
         self.lines.send(&waiting.info.conversations, number);
-        let is_bulk = match waiting.info.priority {
+        let is_bulk = match waiting.turn {
             Priority::Interactive => {
                 self.interactive_in_a_row += 1;
                 0.0
@@ -298,10 +322,11 @@ impl<J> Queue<J> {
         if let Some(moment) = waiting.info.not_before {
             self.delayed.remove(&(moment, number));
         }
-        if waiting.info.priority == Priority::Bulk {
+        if waiting.turn == Priority::Bulk {
             self.bulk -= 1;
         }
         self.recorded -= usize::from(waiting.info.is_recorded);
+        self.without_conversation -= usize::from(waiting.info.conversations.is_empty());
         if let Some(count) = self.by_tenant.get_mut(&waiting.info.tenant) {
             *count -= 1;
             if *count == 0 {
@@ -318,7 +343,7 @@ impl<J> Queue<J> {
 
     fn is_ready(&self, number: CallNumber, priority: Priority) -> bool {
         self.waiting.get(&number).is_some_and(|waiting| {
-            waiting.info.priority == priority
+            waiting.turn == priority
                 && waiting.info.not_before.is_none()
                 && self.lines.is_first(&waiting.info.conversations, number)
         })
@@ -326,24 +351,23 @@ impl<J> Queue<J> {
 
     /// Lists a call among the ready ones, if it is ready.
     fn list(&mut self, number: CallNumber, end: End) {
-        let Some(info) = self.info(number) else {
+        let Some(turn) = self.turn(number) else {
             return;
         };
-        let is_ready = self.is_ready(number, info.priority);
+        let is_ready = self.is_ready(number, turn);
         if let Some(waiting) = self.waiting.get_mut(&number)
             && is_ready
             && !waiting.is_listed
         {
             waiting.is_listed = true;
-            let (tenant, priority) = (&waiting.info.tenant, waiting.info.priority);
-            self.ready.push(tenant, priority, number, end);
+            self.ready.push(&waiting.info.tenant, turn, number, end);
         }
     }
 
     /// A call was taken off the list of this priority.
     fn unlist(&mut self, number: CallNumber, priority: Priority) {
         if let Some(waiting) = self.waiting.get_mut(&number)
-            && waiting.info.priority == priority
+            && waiting.turn == priority
         {
             waiting.is_listed = false;
         }
@@ -354,7 +378,7 @@ impl<J> Queue<J> {
     pub(crate) fn numbers(&self) -> std::collections::BTreeMap<CallNumber, Priority> {
         self.waiting
             .iter()
-            .map(|(number, waiting)| (*number, waiting.info.priority))
+            .map(|(number, waiting)| (*number, waiting.turn))
             .collect()
     }
 }

@@ -35,6 +35,16 @@ impl RetryBudget {
         self.left = (self.left + DEPOSIT).min(SAVED);
     }
 
+    /// Whether the calls of a request that the portal rejected over its rate limit are retried.
+    /// Requests that are rejected side by side are one rejection.
+    pub(crate) fn spend(&mut self) -> bool {
+        let is_left = self.left >= 1.0;
+        if is_left {
+            self.left -= 1.0;
+        }
+        is_left
+    }
+
     /// How long to wait before the call's next attempt; `None` if it is not retried.
     pub(crate) fn wait(&mut self, attempts_before: u32) -> Option<Duration> {
         if attempts_before >= ATTEMPTS || self.left < 1.0 {

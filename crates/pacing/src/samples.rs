@@ -1,6 +1,6 @@
 //! Values that tests share.
 
-use crate::{Limits, RateLimit};
+use crate::{Limits, OperatingKey, RateLimit};
 
 pub(crate) const METHOD: &str = "imopenlines.crm.message.add";
 pub(crate) const OTHER_METHOD: &str = "imopenlines.network.message.add";
@@ -20,5 +20,6 @@ pub(crate) const LIMITS: Limits = Limits {
     parallel_requests: 100,
     batch_calls: 50,
     operating_time: Some(std::time::Duration::from_secs(480)),
+    operating_key: OperatingKey::Tenant,
     longest_answer: std::time::Duration::from_secs(61),
 };

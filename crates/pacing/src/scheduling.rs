@@ -40,6 +40,8 @@ pub struct Waiting<J> {
     pub info: SchedulingInfo,
     /// The payload.
     pub job: J,
+    /// The priority that it is served with: interactive if an interactive call waits behind it.
+    pub(crate) turn: Priority,
     /// Whether it is in a list of ready calls.
     pub(crate) is_listed: bool,
 }

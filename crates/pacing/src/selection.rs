@@ -11,6 +11,8 @@ pub struct Selection<J> {
     pub(crate) calls: Vec<Waiting<J>>,
     pub(crate) conversations: Vec<Conversation>,
     pub(crate) is_recorded: bool,
+    /// Whether it was put together as a batch, however many of its calls are left.
+    pub(crate) is_batch: bool,
     /// The calls that were taken out and not accounted for.
     pub(crate) removed: Vec<(TenantKey, &'static str)>,
 }
@@ -25,6 +27,7 @@ impl<J> Selection<J> {
         conversations.dedup();
         Self {
             is_recorded: calls.iter().any(|call| call.info.is_recorded),
+            is_batch: calls.len() > 1,
             calls,
             conversations,
             removed: Vec::new(),

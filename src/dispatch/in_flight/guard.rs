@@ -6,31 +6,22 @@ use std::time::Duration;
 use crate::dispatch::driver::PortalDriver;
 use crate::dispatch::job::ScheduledJob;
 use bitrix24::SendGuard;
-use pacing::{Conversation, RequestOutcome, TenantKey};
+use pacing::{RequestNumber, RequestOutcome};
 
 /// What a request occupies until its end.
 pub(super) struct Guard {
     driver: Arc<PortalDriver>,
-    calls: Vec<(TenantKey, &'static str)>,
-    conversations: Vec<Conversation>,
+    request: RequestNumber,
     send_guard: Option<SendGuard>,
     is_completed: bool,
     is_released: bool,
 }
 
 impl Guard {
-    pub(super) fn new(
-        driver: Arc<PortalDriver>,
-        calls: &[ScheduledJob],
-        conversations: Vec<Conversation>,
-    ) -> Self {
-        let calls = calls
-            .iter()
-            .map(|(info, _)| (info.tenant.clone(), info.method));
+    pub(super) fn new(driver: Arc<PortalDriver>, request: RequestNumber) -> Self {
         Self {
             driver,
-            calls: calls.collect(),
-            conversations,
+            request,
             send_guard: None,
             is_completed: false,
             is_released: false,
@@ -45,13 +36,13 @@ impl Guard {
     /// The request has ended.
     pub(super) fn complete(&mut self, outcome: RequestOutcome, took: Duration) {
         self.is_completed = true;
-        self.driver.completed(&self.calls, outcome, took);
+        self.driver.completed(self.request, outcome, took);
     }
 
     /// Releases the calls that wait behind this request's, after its retries are queued again.
     pub(super) fn release(&mut self, retries: Vec<ScheduledJob>) {
         self.is_released = true;
-        self.driver.release(&self.conversations, retries);
+        self.driver.release(self.request, retries);
     }
 }
 

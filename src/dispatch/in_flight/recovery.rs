@@ -20,9 +20,6 @@ const NEW_TOKENS: u32 = 3;
 /// How often a call follows a portal to a new address, at most.
 const MOVES: u32 = 1;
 
-/// How often a call is retried because the portal's bucket was full, at most. The backoffs grow.
-const RATE_LIMITED: u32 = 3;
-
 /// Recovers the calls of one request. Their common repair is made once.
 pub(super) struct Recovery {
     driver: Arc<PortalDriver>,
@@ -112,8 +109,7 @@ impl Recovery {
                 return self.retry(RetryCause::BatchRefused, None);
             }
             CallError::Refused(refusal) if refusal.is(ErrorCode::QueryLimitExceeded) => {
-                if job.tries.rate_limited < RATE_LIMITED {
-                    job.tries.rate_limited += 1;
+                if self.driver.rejected_retry(info.deadline).is_some() {
                     job.tries.last = Some(error);
                     return self.retry(RetryCause::RateLimited, None);
                 }

@@ -14,6 +14,11 @@ pub(super) struct Growth {
 }
 
 impl Growth {
+    /// Whether only one response is known.
+    pub(super) fn is_first(&self) -> bool {
+        self.calls == 1
+    }
+
     /// Records what is used when a call has completed and this many others are in flight.
     pub(super) fn note(&mut self, used: f64, in_flight: u32) {
         if self.calls == 0 || used < self.from {

@@ -7,6 +7,9 @@ use super::growth::Growth;
 /// What is left unused, so that calls that take longer than those before stay within the limit.
 const RESERVE: Duration = Duration::from_secs(5);
 
+/// A first response that tells of more than this part of the limit tells of other calls, too.
+const MOST_OF_ONE_CALL: f64 = 50.0;
+
 /// When to retry while the first call after a reset is in flight.
 pub(super) const WHILE_PROBING: Duration = Duration::from_secs(1);
 
@@ -23,6 +26,10 @@ pub(super) struct MethodBudget {
     pub(super) reported: Option<Usage>,
     /// Calls without a response yet.
     pub(super) in_flight: u32,
+    /// Whether a call was answered.
+    pub(super) is_answered: bool,
+    /// When the first of the calls in flight was sent.
+    pub(super) first_sent: Option<Instant>,
     /// Seconds that a call takes, as the responses say.
     pub(super) cost: f64,
     pub(super) growth: Growth,
@@ -37,14 +44,20 @@ pub(crate) struct Usage {
 }
 
 impl MethodBudget {
-    pub(super) fn check(&self, limit: Duration, living: u32, now: Instant) -> Result<(), Duration> {
-        if let Some(until) = self.blocked_until
-            && until > now
-        {
-            return Err(until - now);
+    /// Whether the portal has blocked the method. The error is how much longer.
+    pub(super) fn check_blocked(&self, now: Instant) -> Result<(), Duration> {
+        match self.blocked_until {
+            Some(until) if until > now => Err(until - now),
+            Some(_) | None => Ok(()),
         }
+    }
+
+    pub(super) fn check(&self, limit: Duration, living: u32, now: Instant) -> Result<(), Duration> {
         let allowed = limit.saturating_sub(RESERVE.min(limit / 10)).as_secs_f64();
-        let cost = self.cost.max(self.growth.of_one_call);
+        let cost = self
+            .cost
+            .max(self.growth.of_one_call)
+            .max(self.of_first(limit));
         let expected = cost * f64::from(self.in_flight + 1);
         let until_reset = || self.newest_reset(now).unwrap_or(WHILE_PROBING);
         if let Some(used) = self.used(now) {
@@ -69,6 +82,14 @@ impl MethodBudget {
         Ok(())
     }
 
+    /// Seconds that a call takes if the first response told of that call only. Zero once the growth
+    /// is known, or if it was too much for one call.
+    fn of_first(&self, limit: Duration) -> f64 {
+        let used = self.own_last().filter(|_| self.growth.is_first());
+        let most = limit.as_secs_f64() / MOST_OF_ONE_CALL;
+        used.filter(|used| *used <= most).unwrap_or_default()
+    }
+
     /// Seconds that are used, if known.
     pub(super) fn used(&self, now: Instant) -> Option<f64> {
         highest(self.known(), now).map(|usage| usage.seconds)
@@ -82,6 +103,11 @@ impl MethodBudget {
     /// What the portal's responses to this replica said.
     pub(super) fn own(&self, now: Instant) -> Option<Usage> {
         highest([self.singly, self.in_batches], now)
+    }
+
+    fn own_last(&self) -> Option<f64> {
+        let known = [self.singly, self.in_batches].into_iter().flatten();
+        known.map(|usage| usage.seconds).reduce(f64::max)
     }
 
     fn last_known(&self) -> f64 {

@@ -48,11 +48,11 @@ fn calls_in_flight_count() {
     budgets.note(&acme, METHOD, SentAs::Single, used(470.0), now);
     let mut sent = 0;
     while budgets.check(&acme, METHOD, LIMIT, now).is_ok() {
-        budgets.sent(&acme, METHOD);
+        budgets.sent(&acme, METHOD, now);
         sent += 1;
     }
     assert_eq!(sent, 10, "half a second each");
-    budgets.completed(&acme, METHOD);
+    budgets.completed(&acme, METHOD, true);
     assert_eq!(budgets.check(&acme, METHOD, LIMIT, now), Ok(()));
 }
 
@@ -62,12 +62,12 @@ fn after_the_reset_one_call_finds_out_how_much_is_free() {
     budgets.note(&acme, METHOD, SentAs::Single, used(479.0), now);
     let then = now + Duration::from_secs(61);
     assert_eq!(budgets.check(&acme, METHOD, LIMIT, then), Ok(()));
-    budgets.sent(&acme, METHOD);
+    budgets.sent(&acme, METHOD, now);
     assert_eq!(
         budgets.check(&acme, METHOD, LIMIT, then),
         Err(WHILE_PROBING)
     );
-    budgets.completed(&acme, METHOD);
+    budgets.completed(&acme, METHOD, true);
     budgets.note(&acme, METHOD, SentAs::Single, used(20.0), then);
     assert_eq!(budgets.check(&acme, METHOD, LIMIT, then), Ok(()));
 }
@@ -118,7 +118,7 @@ fn sent(budgets: &mut OperatingBudgets, now: Instant) -> (u32, Duration) {
     let mut sent = 0;
     loop {
         match budgets.check(&acme(), METHOD, LIMIT, now) {
-            Ok(()) => budgets.sent(&acme(), METHOD),
+            Ok(()) => budgets.sent(&acme(), METHOD, now),
             Err(wait) => return (sent, wait),
         }
         sent += 1;
@@ -145,7 +145,7 @@ fn between_exchanges_a_replica_spends_its_share_of_the_rest() {
     }
     assert_eq!(sent(&mut budgets, now), (10, WHILE_REPORTING));
     for used in [456.0, 457.0, 458.0, 459.0] {
-        budgets.completed(&acme, METHOD);
+        budgets.completed(&acme, METHOD, true);
         budgets.note(&acme, METHOD, SentAs::Single, costly(used), now);
     }
     assert_eq!(sent(&mut budgets, now), (0, WHILE_REPORTING));
@@ -176,9 +176,9 @@ fn a_call_costs_by_how_much_the_budget_shrinks() {
 #[test]
 fn what_parallel_requests_used_is_not_the_cost_of_one_call() {
     let (mut budgets, now, acme) = (OperatingBudgets::default(), Instant::now(), acme());
-    (0..2500).for_each(|_| budgets.sent(&acme, METHOD));
+    (0..2500).for_each(|_| budgets.sent(&acme, METHOD, now));
     // The first of fifty batches has completed. Its commands report what all batches used so far.
-    (0..50).for_each(|_| budgets.completed(&acme, METHOD));
+    (0..50).for_each(|_| budgets.completed(&acme, METHOD, true));
     for command in 1..=50 {
         let used = f64::from(command);
         budgets.note(&acme, METHOD, SentAs::Batch, cheap(used), now);

@@ -6,9 +6,6 @@ use super::state::Portal;
 use crate::breaker::Allows;
 use crate::{Conversation, Rejection, SchedulingInfo};
 
-/// When to retry while a request probes whether the portal responds again.
-const WHILE_PROBING: std::time::Duration = std::time::Duration::from_secs(1);
-
 impl<J> Portal<J> {
     /// Queues a call. It may be the [next](Self::next) at once.
     ///
@@ -25,6 +22,7 @@ impl<J> Portal<J> {
         match self.admit(&info, now) {
             Ok(()) => {
                 self.gathering.since.get_or_insert(now);
+                self.note_waiting(&info.conversations, now);
                 self.queue.push(info, job);
                 Ok(())
             }
@@ -35,13 +33,13 @@ impl<J> Portal<J> {
     fn admit(&self, info: &SchedulingInfo, now: Instant) -> Result<(), Rejection> {
         let retry_after = match self.breaker.allows(now) {
             Allows::All | Allows::Probe => None,
-            Allows::NoneUntil(until) => Some(until - now),
-            Allows::NoneWhileProbing => Some(WHILE_PROBING),
+            Allows::NoneUntil(until) | Allows::NoneWhileProbing(until) => Some(until - now),
         };
         if let Some(retry_after) = retry_after {
             return Err(Rejection::BreakerOpen { retry_after });
         }
         self.check_operating(&info.tenant, info.method, now)?;
+        self.check_held(&info.conversations, info.deadline, now)?;
         if self.queue.len() >= self.limits.waiting_calls {
             let retry_after = self.until_half_empty(now);
             return Err(Rejection::QueueFull { retry_after });
@@ -52,7 +50,9 @@ impl<J> Portal<J> {
     /// Whether a call of these conversations may have to wait, and so go in a batch.
     pub fn may_wait(&self, conversations: &[Conversation], now: Instant) -> bool {
         if self.budget.limit().is_some() {
-            return self.in_flight > 0 || !self.queue.is_empty() || !self.budget.has_permit(now);
+            return self.requests.in_flight() > 0
+                || !self.queue.is_empty()
+                || !self.budget.has_permit(now);
         }
         self.queue.is_blocked(conversations)
     }

@@ -19,12 +19,11 @@ impl<J> Portal<J> {
 
     /// `None`: as many as before, because calls linger and the number of their requests is open.
     fn wanted(&mut self, now: Instant) -> Option<u32> {
-        let bound = self.limits.parallel_requests;
-        let bound = bound.saturating_sub(self.in_flight);
+        let bound = self.free_requests();
         let bound = match self.breaker.allows(now) {
             Allows::All => bound,
             Allows::Probe => bound.min(1),
-            Allows::NoneUntil(_) | Allows::NoneWhileProbing => 0,
+            Allows::NoneUntil(_) | Allows::NoneWhileProbing(_) => 0,
         };
         let prepared = self.selections.prepared();
         if bound == 0 || self.queue.ready_by_tenant().is_empty() {

@@ -39,12 +39,12 @@ impl<J> Portal<J> {
             .single()
             .map_or(LONGEST, |single| (single / SHARE).clamp(SHORTEST, LONGEST));
         let is_recent = |sent: Instant| now.saturating_duration_since(sent) < least;
-        let is_quiet = self.in_flight == 0 && !self.last_sent.is_some_and(is_recent);
+        let is_quiet = self.requests.in_flight() == 0 && !self.last_sent.is_some_and(is_recent);
         let size = self.batch_size(true);
         let Some(scarcity) = self.scarcity(now) else {
             return Linger::Complete;
         };
-        if is_quiet || self.queue.len() >= size {
+        if is_quiet || self.queue.side_by_side() >= size {
             return Linger::Complete;
         }
         let Some(newest) = self.queue.newest() else {

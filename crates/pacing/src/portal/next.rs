@@ -6,7 +6,11 @@ use super::gathering::Linger;
 use super::packing::{Batch, Filling, Packing};
 use super::state::{Portal, number};
 use crate::breaker::Allows;
-use crate::{CallNumber, Permit, Rejection, Selection, Taken, TenantKey, Waiting};
+use crate::operating::BATCH;
+use crate::{
+    CallNumber, OperatingKey, Permit, Rejection, SchedulingInfo, Selection, Taken, TenantKey,
+    Waiting,
+};
 
 /// What happens next.
 #[derive(Debug)]
@@ -29,13 +33,18 @@ impl<J> Portal<J> {
     pub fn next(&mut self, now: Instant) -> Next<J> {
         self.queue.wake(now);
         self.apply_reports(now);
-        if self.in_flight >= self.limits.parallel_requests {
+        self.check_requests(now);
+        if let Some((number, rejection)) = self.next_held(now) {
+            return self.reject(number, rejection);
+        }
+        if self.free_requests() == 0 {
             return Next::Nothing;
         }
         let allows = self.breaker.allows(now);
         match allows {
             Allows::All | Allows::Probe => {}
-            Allows::NoneWhileProbing => return Next::Nothing,
+            Allows::NoneWhileProbing(_) if self.queue.is_empty() => return Next::Nothing,
+            Allows::NoneWhileProbing(until) => return Next::At(until),
             Allows::NoneUntil(until) => {
                 let retry_after = until - now;
                 let mut calls = self.clear_prepared();
@@ -68,9 +77,9 @@ impl<J> Portal<J> {
             return Next::Nothing;
         };
         self.breaker.sent(now);
-        self.in_flight += 1;
         self.last_sent = Some(now);
-        Next::Send(Permit::of(prepared))
+        let (calls, request) = self.requests.permit(prepared);
+        Next::Send(Permit::new(request, calls))
     }
 
     /// Selects calls for which a permit could be had now.
@@ -83,14 +92,15 @@ impl<J> Portal<J> {
             else {
                 return self.queue.next_delayed().map_or(Next::Nothing, Next::At);
             };
-            let (deadline, is_recorded) = (info.deadline, info.is_recorded);
-            let rejected = if deadline <= now {
-                Err(Rejection::DeadlinePassed)
-            } else {
-                self.check_operating(&info.tenant, info.method, now)
-            };
+            let (send_by, is_recorded) = (self.send_by(info), info.is_recorded);
+            let rejected = self
+                .check_moment(info, now)
+                .and_then(|()| self.check_operating(&info.tenant, info.method, now));
             if let Err(rejection) = rejected {
                 return self.reject(first, rejection);
+            }
+            if let Some(moment) = self.behind_a_scout(first, now) {
+                return self.at(moment);
             }
             let linger = self.linger(now);
             if let Linger::Until(moment) = linger {
@@ -114,7 +124,7 @@ impl<J> Portal<J> {
             let Some(moment) = waits else {
                 return Next::Nothing;
             };
-            if let Some(rejection) = Self::too_late(deadline, moment, now) {
+            if let Some(rejection) = Self::too_late(send_by, moment, now) {
                 return self.reject(first, rejection);
             }
             return self.at(moment);
@@ -123,8 +133,12 @@ impl<J> Portal<J> {
 
     /// Whether one more selection could get a permit now, after those before it.
     fn offer(&mut self, before: usize, is_recorded: bool, now: Instant) -> Taken {
-        let parallel = if is_recorded { self.in_flight } else { 0 };
-        if parallel + before >= self.limits.parallel_requests {
+        let most = if is_recorded {
+            self.free_requests()
+        } else {
+            self.limits.parallel_requests
+        };
+        if before >= most {
             return Taken::Asked;
         }
         let before = u32::try_from(before).unwrap_or(u32::MAX);
@@ -143,6 +157,22 @@ impl<J> Portal<J> {
         }
         self.gathering.since = None;
         Next::Prepare(self.selected(calls))
+    }
+
+    /// When to ask [`next`](Self::next) again although nothing has changed: a request may be
+    /// overdue by then.
+    pub fn next_check(&self) -> Option<Instant> {
+        let checks = [self.requests.next_check(), self.next_held];
+        checks.into_iter().flatten().min()
+    }
+
+    /// How many more requests may be in flight. The places of overdue ones are lent out, so that a
+    /// portal that hung is used again as soon as it is well.
+    pub(super) fn free_requests(&self) -> usize {
+        let (most, in_flight) = (self.limits.parallel_requests, self.requests.in_flight());
+        let waited_for = in_flight - self.requests.overdue();
+        let lent = most.saturating_mul(2).saturating_sub(in_flight);
+        most.saturating_sub(waited_for).min(lent)
     }
 
     /// Nothing before this moment, or before that of a delayed call.
@@ -170,8 +200,9 @@ impl<J> Portal<J> {
             }
             Packing::Single => {
                 let call = self.queue.take(first);
-                if let (Some(call), Some(_)) = (&call, self.operating_limit()) {
-                    self.operating.sent(&tenant, call.info.method);
+                if let Some(call) = &call {
+                    let key = self.operating_key(&tenant).clone();
+                    self.operating.sent(&key, call.info.method, now);
                 }
                 call.into_iter().collect()
             }
@@ -181,18 +212,29 @@ impl<J> Portal<J> {
     }
 
     fn take_batch(&mut self, tenant: &TenantKey, batch: Batch, now: Instant) -> Vec<Waiting<J>> {
-        let limit = self.operating_limit();
+        let (size, keep_whole) = (batch.size(), batch.keeps_conversations_whole);
         let mut filling = Filling {
             batch,
             latency: &self.latency,
             operating: &mut self.operating,
             never_batched: &self.never_batched,
-            limit,
+            limit: self.limits.operating_time,
+            all_tenants: match self.limits.operating_key {
+                OperatingKey::Portal => Some(&self.all_tenants),
+                OperatingKey::Tenant => None,
+            },
             now,
             taken: 0,
             bytes: 0,
             earliest_deadline: None,
         };
-        self.queue.take_batch(tenant, |info| filling.fits(info))
+        let fits = |info: &SchedulingInfo| filling.fits(info);
+        let calls = self.queue.take_batch(tenant, size, keep_whole, fits);
+        if calls.len() == 1 {
+            // It goes in a request of its own.
+            let key = self.operating_key(tenant).clone();
+            self.operating.completed(&key, BATCH, false);
+        }
+        calls
     }
 }

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::state::Portal;
+use crate::operating::BATCH;
 use crate::sharing::OperatingReport;
-use crate::{OperatingTime, Rejection, SentAs, TenantKey};
+use crate::{OperatingKey, OperatingTime, Rejection, SentAs, TenantKey};
 
 impl<J> Portal<J> {
     pub(super) fn check_operating(
@@ -13,7 +14,8 @@ impl<J> Portal<J> {
         method: &str,
         now: Instant,
     ) -> Result<(), Rejection> {
-        let limit = self.operating_limit();
+        let limit = self.limits.operating_time;
+        let tenant = self.operating_key(tenant);
         let checked = self.operating.check(tenant, method, limit, now);
         checked.map_err(|retry_after| Rejection::OperatingLimit { retry_after })
     }
@@ -28,9 +30,27 @@ impl<J> Portal<J> {
         }
     }
 
-    /// Portals without a rate limit are self-hosted: their operating limit is not known.
-    pub(super) fn operating_limit(&self) -> Option<Duration> {
-        self.budget.limit().and(self.limits.operating_time)
+    /// Whose budget a tenant's calls use.
+    pub(super) fn operating_key<'a>(&'a self, tenant: &'a TenantKey) -> &'a TenantKey {
+        match self.limits.operating_key {
+            OperatingKey::Portal => &self.all_tenants,
+            OperatingKey::Tenant => tenant,
+        }
+    }
+
+    pub(super) fn complete_operating(
+        &mut self,
+        calls: &[(TenantKey, &'static str)],
+        is_batch: bool,
+        is_answered: bool,
+    ) {
+        for (tenant, method) in calls {
+            let key = self.operating_key(tenant).clone();
+            self.operating.completed(&key, method, is_answered);
+            if is_batch {
+                self.operating.completed(&key, BATCH, is_answered);
+            }
+        }
     }
 
     /// Applies what a response says of the operating budget. Returns what is left of it.
@@ -42,7 +62,8 @@ impl<J> Portal<J> {
         time: OperatingTime,
         now: Instant,
     ) -> Option<Duration> {
-        let limit = self.operating_limit()?;
+        let limit = self.limits.operating_time?;
+        let tenant = &self.operating_key(tenant).clone();
         self.operating.note(tenant, method, sent_as, time, now);
         if let Some(bucket) = self.budget.shared() {
             for (charged, usage) in self.operating.to_report(tenant, method, now) {
@@ -67,6 +88,7 @@ impl<J> Portal<J> {
         method: &'static str,
         now: Instant,
     ) -> Duration {
+        let tenant = &self.operating_key(tenant).clone();
         self.operating.rejected(tenant, method, now)
     }
 }

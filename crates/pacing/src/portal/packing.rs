@@ -8,7 +8,7 @@ use super::state::Portal;
 use crate::latency::LatencyEstimate;
 use crate::operating::{BATCH, OperatingBudgets};
 use crate::queue::Fits;
-use crate::{CallNumber, Conversation, SchedulingInfo};
+use crate::{CallNumber, Conversation, SchedulingInfo, TenantKey};
 
 /// The part of the bucket that is kept for batches.
 const KEPT_FOR_BATCHES: f64 = 0.25;
@@ -40,12 +40,18 @@ pub(super) struct Batch {
     least: usize,
     /// Whether its calls are recorded before they are sent: either all or none.
     is_recorded: bool,
+    /// Whether another request can go beside it: then no conversation is split between the two.
+    pub(super) keeps_conversations_whole: bool,
 }
 
 impl Batch {
     /// The same for calls with little time.
     pub(super) fn for_the_hurried(self) -> Self {
         Self { least: 1, ..self }
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.size
     }
 }
 
@@ -70,15 +76,9 @@ impl<J> Portal<J> {
         let Some(info) = self.queue.info(first) else {
             return Packing::Single;
         };
-        let is_rejected = |until: Option<&Instant>| until.is_some_and(|until| *until > now);
-        let size = self.batch_size(true);
-        if size <= 1
-            || info.command_bytes.is_none()
-            || is_rejected(self.never_batched.get(info.method))
-            || is_rejected(self.tenants_without_batches.get(&info.tenant))
-            || self.check_operating(&info.tenant, BATCH, now).is_err()
-            || self.breaker.is_open()
-        {
+        let size = self.scouted_batch(self.scouting(info, now));
+        let keeps_conversations_whole = room >= 2.0;
+        if size <= 1 || !self.may_be_batched(info, now) {
             return Packing::Single;
         }
         let of_tenant = self.queue.of_tenant(&info.tenant);
@@ -88,19 +88,31 @@ impl<J> Portal<J> {
                 only: None,
                 least: size.min(of_tenant).div_ceil(SHRUNK),
                 is_recorded: info.is_recorded,
+                keeps_conversations_whole,
             });
         }
         if self.queue.followers(first) > 0 {
             let only = Some(info.conversations.clone());
-            let least = 1;
             return Packing::Batch(Batch {
                 size,
                 only,
-                least,
+                least: 1,
                 is_recorded: info.is_recorded,
+                keeps_conversations_whole,
             });
         }
         Packing::Single
+    }
+
+    /// Whether the portal takes the call in a batch now, as far as known.
+    pub(super) fn may_be_batched(&self, info: &SchedulingInfo, now: Instant) -> bool {
+        let is_rejected = |until: Option<&Instant>| until.is_some_and(|until| *until > now);
+        info.command_bytes.is_some()
+            && self.limits.batch_calls > 1
+            && !is_rejected(self.never_batched.get(info.method))
+            && !is_rejected(self.tenants_without_batches.get(&info.tenant))
+            && self.check_operating(&info.tenant, BATCH, now).is_ok()
+            && !self.breaker.is_open()
     }
 
     /// Whether there is too little room for all waiting calls to go singly.
@@ -121,6 +133,8 @@ pub(super) struct Filling<'a> {
     pub(super) operating: &'a mut OperatingBudgets,
     pub(super) never_batched: &'a HashMap<&'static str, Instant>,
     pub(super) limit: Option<Duration>,
+    /// Whose operating budget it is, if all tenants share one.
+    pub(super) all_tenants: Option<&'a TenantKey>,
     pub(super) now: Instant,
     pub(super) taken: usize,
     pub(super) bytes: usize,
@@ -146,15 +160,14 @@ impl Filling<'_> {
         if is_rejected || is_elsewhere || is_apart || info.deadline <= self.now {
             return Fits::NotThis;
         }
+        let key = self.all_tenants.unwrap_or(&info.tenant);
         let charged = self.operating.charged(info.method);
-        let checked = self
-            .operating
-            .check(&info.tenant, charged, self.limit, self.now);
+        let checked = self.operating.check(key, charged, self.limit, self.now);
         if checked.is_err() {
             return Fits::NotThis;
         }
         let least = self.batch.least.max(self.taken + 1);
-        if least > 1 && self.now + self.latency.expected(least) > info.deadline {
+        if least > 1 && self.now + self.latency.within(least) > info.deadline {
             return Fits::NotThis;
         }
         let earliest = self.earliest_deadline;
@@ -164,16 +177,15 @@ impl Filling<'_> {
             if self.bytes + bytes > LARGEST_BYTES {
                 return Fits::Full;
             }
-            if self.now + self.latency.expected(self.taken + 1) > deadline {
+            if self.now + self.latency.within(self.taken + 1) > deadline {
                 return Fits::NotThis;
             }
         }
         self.earliest_deadline = Some(deadline);
         self.taken += 1;
         self.bytes += bytes;
-        if self.limit.is_some() {
-            self.operating.sent(&info.tenant, info.method);
-        }
+        self.operating.sent(key, info.method, self.now);
+        self.operating.sent(key, BATCH, self.now);
         Fits::Yes
     }
 }

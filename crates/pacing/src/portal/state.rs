@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::gathering::Gathering;
+use super::requests::{CompletedRequest, LateRequest, Requests};
 use super::selections::Selections;
 use crate::breaker::Breaker;
 use crate::budget::{Budget, OpenShared};
@@ -12,7 +13,7 @@ use crate::latency::LatencyEstimate;
 use crate::operating::OperatingBudgets;
 use crate::queue::Queue;
 use crate::retry_budget::RetryBudget;
-use crate::{CallNumber, Conversation, Limits, RateLimit, SchedulingInfo, TenantKey, Waiting};
+use crate::{CallNumber, Limits, RateLimit, RequestNumber, SchedulingInfo, TenantKey, Waiting};
 
 /// How long the service remembers that a portal rejects a method, or a tenant's calls, in batches.
 /// Portals are updated.
@@ -33,8 +34,15 @@ pub struct Portal<J> {
     pub(super) breaker: Breaker,
     retry_budget: RetryBudget,
     pub(super) selections: Selections<J>,
-    /// Requests that have a permit and did not complete.
-    pub(super) in_flight: usize,
+    /// Whether calls that were rejected over the rate limit are retried.
+    retries_rejected: bool,
+    pub(super) requests: Requests,
+    /// Overdue requests that were not told of yet.
+    pub(super) late: Vec<LateRequest>,
+    /// When to look again at the calls that wait behind overdue requests.
+    pub(super) next_held: Option<Instant>,
+    /// Whose operating budget it is, if all tenants share one.
+    pub(super) all_tenants: TenantKey,
     pub(super) last_sent: Option<Instant>,
     pub(super) gathering: Gathering,
     /// The rate limits that the portal's tenants name; the lowest counts.
@@ -78,7 +86,11 @@ impl<J> Portal<J> {
             breaker: Breaker::default(),
             retry_budget: RetryBudget::default(),
             selections: Selections::new(),
-            in_flight: 0,
+            retries_rejected: true,
+            requests: Requests::default(),
+            late: Vec::new(),
+            next_held: None,
+            all_tenants: TenantKey::from(""),
             last_sent: None,
             gathering: Gathering::default(),
             plans: HashMap::new(),
@@ -101,32 +113,45 @@ impl<J> Portal<J> {
     }
 
     /// The request of a permit was sent.
-    pub fn sent(&mut self, now: Instant) {
+    pub fn sent(&mut self, request: RequestNumber, now: Instant) {
         self.budget.sent(now);
+        let calls = self.requests.calls(request);
+        let expected = self.latency.expected_if_measured(calls);
+        self.requests.sent(request, expected, now);
     }
 
     /// A request has ended, this long after it was sent. [`sent`](Self::sent) was called exactly if
-    /// it had been sent. True if the circuit breaker opens.
+    /// it had been sent. Only the first call for a request counts.
     pub fn completed(
         &mut self,
-        calls: &[(TenantKey, &'static str)],
+        request: RequestNumber,
         outcome: RequestOutcome,
         took: Duration,
         now: Instant,
-    ) -> bool {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.left_out(calls);
-        let mut opened = false;
+    ) {
+        let Some(completed) = self.requests.complete(request) else {
+            return;
+        };
+        let CompletedRequest {
+            calls,
+            is_batch,
+            was_silent,
+        } = completed;
+        let is_answered = outcome == RequestOutcome::Responded;
+        self.complete_operating(&calls, is_batch, is_answered);
         match outcome {
             RequestOutcome::Responded => {
                 self.latency.measured(calls.len(), took);
                 self.budget.accepted();
-                self.breaker.responded();
+                self.breaker.responded(now);
                 self.retry_budget.earn();
             }
             RequestOutcome::RateLimited => {
+                if self.budget.backoff(now).is_zero() {
+                    self.retries_rejected = self.retry_budget.spend();
+                }
                 self.budget.rejected(now);
-                self.breaker.responded();
+                self.breaker.responded(now);
             }
             RequestOutcome::Withdrawn => {
                 self.budget.release(now);
@@ -134,16 +159,14 @@ impl<J> Portal<J> {
             }
             RequestOutcome::Unreachable => {
                 self.budget.release(now);
-                opened = self.breaker.failed(now);
+                self.breaker.failed(now);
             }
-            RequestOutcome::Lost => opened = self.breaker.failed(now),
+            // A request fails once.
+            RequestOutcome::Lost if was_silent => {}
+            RequestOutcome::Lost => {
+                self.breaker.failed(now);
+            }
         }
-        opened
-    }
-
-    /// A request is overdue: its callers have stopped waiting. True if the circuit breaker opens.
-    pub fn overdue(&mut self, now: Instant) -> bool {
-        self.breaker.failed(now)
     }
 
     /// How long a call that could not reach the portal waits before its retry; `None` if it is not
@@ -152,15 +175,28 @@ impl<J> Portal<J> {
         self.retry_budget.wait(attempts_before)
     }
 
-    /// Releases the calls that wait behind these conversations, after the calls to be retried have
-    /// got their old places back.
-    pub fn release(&mut self, conversations: &[Conversation], retries: Vec<(SchedulingInfo, J)>) {
-        self.queue.complete(conversations);
+    /// Releases the calls that wait behind a request, after the calls to be retried have got their
+    /// old places back.
+    pub fn release(&mut self, request: RequestNumber, retries: Vec<(SchedulingInfo, J)>) {
+        let conversations = self.requests.release(request);
+        self.queue.complete(&conversations);
         let mut retries = retries;
         retries.sort_by_key(|(info, _)| std::cmp::Reverse(info.number));
         for (info, job) in retries {
             self.queue.put_back(info, job);
         }
+    }
+
+    /// When a call that was rejected over the rate limit may go again. `None` if it is not retried:
+    /// its deadline is earlier, or the portal rejected too much lately.
+    pub fn rejected_retry(&self, deadline: Instant, now: Instant) -> Option<Instant> {
+        let moment = now + self.budget.backoff(now);
+        (self.retries_rejected && moment < deadline).then_some(moment)
+    }
+
+    /// Whether the portal rejected a request over its rate limit although its plan has none.
+    pub fn is_plan_doubted(&self) -> bool {
+        self.budget.is_doubted()
     }
 
     /// Cancels a call, unless it was [selected](super::Next::Prepare) already.
@@ -205,7 +241,7 @@ impl<J> Portal<J> {
         let is_unused = |sent: Instant| now.saturating_duration_since(sent) > UNUSED;
         self.queue.is_empty()
             && self.selections.is_empty()
-            && self.in_flight == 0
+            && self.requests.in_flight() == 0
             && !self.breaker.is_open()
             && self.budget.is_idle(now)
             && self.last_sent.is_none_or(is_unused)

@@ -1,15 +1,20 @@
 //! What is sent when, without a portal.
 
 mod batches;
+mod conversations;
+mod held;
+mod operating;
+mod rejected;
 mod selections;
 mod simulation;
+mod slow;
 
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::samples::{ENTERPRISE, LIMITS, METHOD, OTHER_METHOD, STANDARD};
 use crate::{
-    CallNumber, Conversation, Limits, OperatingTime, Priority, RateLimit, Rejection,
+    CallNumber, Conversation, Limits, OperatingTime, Priority, RateLimit, Rejection, RequestNumber,
     SchedulingInfo, SentAs, TenantKey,
 };
 
@@ -19,8 +24,20 @@ fn tenant(name: &str) -> TenantKey {
     name.into()
 }
 
-fn portal(limit: Option<RateLimit>, now: Instant) -> Portal<()> {
+/// A portal of which nothing is known.
+fn unknown(limit: Option<RateLimit>, now: Instant) -> Portal<()> {
     Portal::new(LIMITS, limit, None, now)
+}
+
+/// A portal that has answered a call of each method, after 80 ms.
+fn portal(limit: Option<RateLimit>, now: Instant) -> Portal<()> {
+    let mut portal = unknown(limit, now);
+    portal.latency.measured(1, 80 * MS);
+    for tenant in ["acme", "other"].map(tenant) {
+        portal.operating.completed(&tenant, METHOD, true);
+        portal.operating.completed(&tenant, OTHER_METHOD, true);
+    }
+    portal
 }
 
 /// A call of a conversation of its own that may travel in a batch.
@@ -52,8 +69,9 @@ fn sent(portal: &mut Portal<()>, now: Instant) -> (Vec<usize>, Option<Instant>) 
         match portal.next(now) {
             Next::Prepare(selection) => portal.prepared(selection),
             Next::Send(permit) => {
-                sizes.push(permit.numbers().len());
-                portal.sent(now);
+                let (request, calls) = permit.into_parts();
+                sizes.push(calls.len());
+                portal.sent(request, now);
             }
             Next::At(moment) => return (sizes, Some(moment)),
             Next::Nothing => return (sizes, None),
@@ -62,17 +80,15 @@ fn sent(portal: &mut Portal<()>, now: Instant) -> (Vec<usize>, Option<Instant>) 
     }
 }
 
+/// Ends a request: the first that was sent is number 1.
 fn complete(
     portal: &mut Portal<()>,
-    numbers: &[CallNumber],
+    request: RequestNumber,
     outcome: RequestOutcome,
     now: Instant,
-) -> bool {
-    let calls: Vec<_> = numbers.iter().map(|_| (tenant("acme"), METHOD)).collect();
-    let conversations: Vec<_> = numbers.iter().map(Conversation::of).collect();
-    let opened = portal.completed(&calls, outcome, 70 * MS, now);
-    portal.release(&conversations, Vec::new());
-    opened
+) {
+    portal.completed(request, outcome, 70 * MS, now);
+    portal.release(request, Vec::new());
 }
 
 fn rejection(portal: &mut Portal<()>, info: SchedulingInfo, now: Instant) -> Rejection {
@@ -149,11 +165,9 @@ fn a_dead_portal_refuses_everybody_until_a_probe_is_answered() {
     let mut portal = portal(None, now);
     submit(&mut portal, 1..=5, now);
     assert_eq!(sent(&mut portal, now).0, [1; 5]);
-    for number in 1..=5 {
-        assert_eq!(
-            complete(&mut portal, &[number], RequestOutcome::Lost, now),
-            number == 5
-        );
+    for request in 1..=5 {
+        complete(&mut portal, request, RequestOutcome::Lost, now);
+        assert_eq!(portal.is_breaker_open(), request == 5);
     }
     let Rejection::BreakerOpen { retry_after } = rejection(&mut portal, call(6, now), now) else {
         panic!("open");
@@ -162,7 +176,7 @@ fn a_dead_portal_refuses_everybody_until_a_probe_is_answered() {
     submit(&mut portal, 7..=7, then);
     assert_eq!(sent(&mut portal, then).0, [1], "the probe");
     rejection(&mut portal, call(8, then), then);
-    complete(&mut portal, &[7], RequestOutcome::Responded, then);
+    complete(&mut portal, 6, RequestOutcome::Responded, then);
     submit(&mut portal, 9..=10, then);
     assert_eq!(sent(&mut portal, then).0, [1, 1]);
 }
@@ -173,8 +187,8 @@ fn those_that_wait_when_the_portal_is_found_dead_are_rejected() {
     let mut portal = portal(None, now);
     submit(&mut portal, 1..=120, now);
     assert_eq!(sent(&mut portal, now).0.len(), 100);
-    for number in 1..=5 {
-        complete(&mut portal, &[number], RequestOutcome::Lost, now);
+    for request in 1..=5 {
+        complete(&mut portal, request, RequestOutcome::Lost, now);
     }
     let Next::Reject(calls, Rejection::BreakerOpen { .. }) = portal.next(now) else {
         panic!("rejected");
@@ -188,8 +202,8 @@ fn the_portals_refusal_closes_the_bucket_for_a_while() {
     let mut portal = portal(Some(STANDARD), now);
     submit(&mut portal, 1..=1, now);
     sent(&mut portal, now);
-    complete(&mut portal, &[1], RequestOutcome::RateLimited, now);
-    portal.release(&[], vec![(call(1, now), ())]);
+    portal.completed(1, RequestOutcome::RateLimited, 70 * MS, now);
+    portal.release(1, vec![(call(1, now), ())]);
     let (sizes, then) = sent(&mut portal, now);
     assert_eq!((sizes, then), (vec![], Some(now + 500 * MS)));
     // What the portal has counted has to drain first: 50 are in it, and 0.2 are kept free.

@@ -45,7 +45,37 @@ impl<J> Portal<J> {
         behind.max(wait + own)
     }
 
-    /// Rejects a call that cannot go before this moment, if that is past its deadline.
+    /// The last moment at which the call can be sent so that its answer surely comes in time. A
+    /// caller that gives less time than that takes the chance itself.
+    pub(super) fn send_by(&self, info: &SchedulingInfo) -> Instant {
+        let within = self.latency.within(1);
+        let given = info.deadline.saturating_duration_since(info.arrived);
+        if given > within {
+            info.deadline - within
+        } else {
+            info.deadline
+        }
+    }
+
+    /// Rejects a call whose answer would come after its deadline.
+    pub(super) fn check_moment(
+        &self,
+        info: &SchedulingInfo,
+        now: Instant,
+    ) -> Result<(), Rejection> {
+        if info.deadline <= now {
+            return Err(Rejection::DeadlinePassed);
+        }
+        if self.send_by(info) < now {
+            return Err(Rejection::WaitTooLong {
+                expected: self.latency.within(1),
+                retry_after: SHORTEST_RETRY,
+            });
+        }
+        Ok(())
+    }
+
+    /// Rejects a call that cannot go before this moment, if that is past the last one for it.
     pub(super) fn too_late(deadline: Instant, moment: Instant, now: Instant) -> Option<Rejection> {
         (moment >= deadline).then(|| Rejection::WaitTooLong {
             expected: moment - now,

@@ -24,35 +24,56 @@ struct Followers {
 }
 
 impl<J> Queue<J> {
-    /// Takes calls of the tenant for one batch, those of one conversation in their order, as long
-    /// as `fits` wants more. Each priority gets its share.
+    /// Takes at most `size` calls of the tenant for one batch, those of one conversation in their
+    /// order, as long as `fits` wants more. Each priority gets its share. The calls of a
+    /// conversation go together as far as possible, since those left behind wait for the end of
+    /// the request; with `keep_whole` a conversation that does not fit as a whole is left to the
+    /// next request.
     pub(crate) fn take_batch(
         &mut self,
         tenant: &TenantKey,
+        size: usize,
+        keep_whole: bool,
         mut fits: impl FnMut(&SchedulingInfo) -> Fits,
     ) -> Vec<Waiting<J>> {
         let mut taken = Vec::new();
-        let mut followers = Followers::default();
+        let (mut followers, mut later) = (Followers::default(), Followers::default());
         let mut in_batch = HashSet::new();
         let mut left_behind = Vec::new();
         let mut turn = self.interactive_in_a_row;
+        // The calls of the conversation that is being taken.
+        let mut in_a_row = 0;
         loop {
             let order = if turn >= INTERACTIVE_IN_A_ROW {
                 [Priority::Bulk, Priority::Interactive]
             } else {
                 [Priority::Interactive, Priority::Bulk]
             };
+            if in_a_row >= size / 2 {
+                // The others get the rest of the batch, if there are any.
+                later.append(&mut followers);
+            }
             let next = order.into_iter().find_map(|priority| {
-                let ready = self.pop_ready(tenant, priority);
-                let next = ready.or_else(|| followers.of(priority).pop_front())?;
-                Some((next, priority))
+                if let Some(follower) = followers.of(priority).pop_front() {
+                    return Some((follower, priority, true));
+                }
+                if let Some(ready) = self.pop_ready(tenant, priority) {
+                    return Some((ready, priority, false));
+                }
+                Some((later.of(priority).pop_front()?, priority, true))
             });
-            let Some((number, priority)) = next else {
+            let Some((number, priority, follows)) = next else {
                 break;
             };
             let Some(info) = self.info(number) else {
                 continue;
             };
+            let line = self.longest_line(&info.conversations);
+            let space = size.saturating_sub(taken.len());
+            if keep_whole && !follows && !taken.is_empty() && (space + 1..=size).contains(&line) {
+                left_behind.push(number);
+                continue;
+            }
             match fits(info) {
                 Fits::Yes => {}
                 Fits::NotThis => {
@@ -71,6 +92,7 @@ impl<J> Queue<J> {
                 Priority::Interactive => turn + 1,
                 Priority::Bulk => 0,
             };
+            in_a_row = if follows { in_a_row + 1 } else { 1 };
             in_batch.extend(waiting.info.conversations.iter().copied());
             self.follow(&waiting.info, &in_batch, &mut followers);
             taken.push(waiting);
@@ -89,15 +111,15 @@ impl<J> Queue<J> {
         followers: &mut Followers,
     ) {
         for next in self.lines.heads(&taken.conversations) {
-            let Some(info) = self.info(next) else {
+            let (Some(info), Some(turn)) = (self.info(next), self.turn(next)) else {
                 continue;
             };
             let may_follow = info.tenant == taken.tenant
                 && info.not_before.is_none()
                 && self.lines.may_follow(&info.conversations, next, in_batch);
-            let list = followers.of(info.priority);
+            let list = followers.of(turn);
             if may_follow && !list.contains(&next) {
-                list.push_back(next);
+                list.push_front(next);
             }
         }
     }
@@ -116,6 +138,12 @@ impl<J> Queue<J> {
 }
 
 impl Followers {
+    /// Moves those of `other` here.
+    fn append(&mut self, other: &mut Self) {
+        self.interactive.append(&mut other.interactive);
+        self.bulk.append(&mut other.bulk);
+    }
+
     fn of(&mut self, priority: Priority) -> &mut VecDeque<CallNumber> {
         match priority {
             Priority::Interactive => &mut self.interactive,

@@ -8,6 +8,8 @@ use crate::{CallNumber, Conversation};
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     lines: HashMap<Conversation, Line>,
+    /// How many of them have waiting calls.
+    with_waiting: usize,
 }
 
 #[derive(Debug, Default)]
@@ -23,6 +25,11 @@ impl Lines {
         line.map_or(0, |line| line.waiting.len())
     }
 
+    /// How many conversations have waiting calls.
+    pub(super) fn with_waiting(&self) -> usize {
+        self.with_waiting
+    }
+
     /// Whether one of these conversations has calls here.
     pub(super) fn has_any(&self, conversations: &[Conversation]) -> bool {
         let mut conversations = conversations.iter();
@@ -32,6 +39,7 @@ impl Lines {
     pub(super) fn push(&mut self, conversations: &[Conversation], number: CallNumber) {
         for conversation in conversations {
             let line = self.lines.entry(*conversation).or_default();
+            self.with_waiting += usize::from(line.waiting.is_empty());
             line.waiting.insert(number);
         }
     }
@@ -75,7 +83,7 @@ impl Lines {
     ) -> Vec<CallNumber> {
         for conversation in conversations {
             if let Some(line) = self.lines.get_mut(conversation) {
-                line.waiting.remove(&number);
+                self.with_waiting -= line.leave(number);
             }
         }
         self.remove_empty(conversations)
@@ -85,7 +93,7 @@ impl Lines {
     pub(super) fn send(&mut self, conversations: &[Conversation], number: CallNumber) {
         for conversation in conversations {
             let line = self.lines.entry(*conversation).or_default();
-            line.waiting.remove(&number);
+            self.with_waiting -= line.leave(number);
             line.is_in_flight = true;
         }
     }
@@ -126,6 +134,12 @@ impl Lines {
 }
 
 impl Line {
+    /// Removes a waiting call. Returns 1 if it was the last one, 0 otherwise.
+    fn leave(&mut self, number: CallNumber) -> usize {
+        let was_waiting = self.waiting.remove(&number);
+        usize::from(was_waiting && self.waiting.is_empty())
+    }
+
     /// Whether no other call waits before this one.
     fn is_head(&self, number: CallNumber) -> bool {
         self.waiting.first().is_none_or(|first| *first == number)

@@ -137,10 +137,10 @@ fn a_batch_takes_a_conversation_in_its_order_and_leaves_other_tenants_out() {
         call(5, "b", 1),
         call(6, "a", 1),
     ]);
-    let taken = queue.take_batch(&tenant("a"), all);
+    let taken = queue.take_batch(&tenant("a"), 50, false, all);
     assert_eq!(
         numbers(&taken),
-        [1, 4, 2],
+        [1, 2, 4],
         "6 comes behind the other tenant's 5"
     );
     queue.complete(&[Conversation::of(&1_u32), Conversation::of(&3_u32)]);
@@ -155,7 +155,7 @@ fn what_does_not_fit_stays_with_all_that_come_behind_it() {
         call(3, "a", 1),
         call(4, "a", 2),
     ]);
-    let taken = queue.take_batch(&tenant("a"), |info| {
+    let taken = queue.take_batch(&tenant("a"), 50, false, |info| {
         if info.number == 2 {
             Fits::NotThis
         } else {
@@ -171,7 +171,7 @@ fn what_does_not_fit_stays_with_all_that_come_behind_it() {
 fn a_full_batch_leaves_the_rest_in_its_order() {
     let mut queue = queue((1..=6).map(|number| call(number, "a", small(number))));
     let mut room = 4;
-    let taken = queue.take_batch(&tenant("a"), |_| {
+    let taken = queue.take_batch(&tenant("a"), 50, false, |_| {
         room -= 1;
         if room >= 0 { Fits::Yes } else { Fits::Full }
     });
@@ -185,7 +185,7 @@ fn bulk_gets_its_share_of_a_batch() {
     calls.extend((41..=80).map(|n| bulk(n, "a", small(n))));
     let mut queue = queue(calls);
     let mut room = 30;
-    let taken = queue.take_batch(&tenant("a"), |_| {
+    let taken = queue.take_batch(&tenant("a"), 50, false, |_| {
         room -= 1;
         if room >= 0 { Fits::Yes } else { Fits::Full }
     });
@@ -196,7 +196,7 @@ fn bulk_gets_its_share_of_a_batch() {
 #[test]
 fn what_is_put_back_goes_before_those_that_came_after_it() {
     let mut queue = queue((1..=4).map(|number| call(number, "a", 1)));
-    let taken = queue.take_batch(&tenant("a"), |info| {
+    let taken = queue.take_batch(&tenant("a"), 50, false, |info| {
         if info.number < 3 {
             Fits::Yes
         } else {
@@ -270,7 +270,7 @@ fn at_random_nothing_is_lost_and_every_conversation_keeps_its_order() {
             } else {
                 let tenant = queue.info(first).unwrap().tenant.clone();
                 let mut room = usize::from(kind) * 3;
-                queue.take_batch(&tenant, |_| {
+                queue.take_batch(&tenant, 50, false, |_| {
                     room = room.saturating_sub(1);
                     if room > 0 { Fits::Yes } else { Fits::Full }
                 })

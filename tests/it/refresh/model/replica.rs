@@ -18,6 +18,7 @@ use bitrix24_openlines::testing::metrics::Metrics;
 use bitrix24_openlines::testing::openlines::{OpenLines, Rules};
 use bitrix24_openlines::testing::tenant::{self, Applications, Directory, Judgement, PortalAccess};
 use jiff::Timestamp;
+use pacing::OperatingKey;
 use sandbox::demo;
 use store::sealing::Keyring;
 use store::{Access, Origin, StoredApplication, StoredCredentials, StoredTenant};
@@ -132,6 +133,7 @@ impl Replica {
                     maximum_waiting_bytes: 256 * 1024 * 1024,
                     parallel_requests_per_portal: 100,
                     maximum_batch: 50,
+                    operating_key: OperatingKey::Portal,
                     operating_limit: Some(Duration::from_secs(480)),
                     longest_answer: Duration::from_secs(61),
                 },

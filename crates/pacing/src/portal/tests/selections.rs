@@ -23,8 +23,9 @@ fn selected(portal: &mut Portal<()>, now: Instant) -> Selection<()> {
 fn permitted(portal: &mut Portal<()>, now: Instant) -> Vec<CallNumber> {
     match portal.next(now) {
         Next::Send(permit) => {
-            portal.sent(now);
-            permit.numbers()
+            let (request, calls) = permit.into_parts();
+            portal.sent(request, now);
+            calls.iter().map(|call| call.info.number).collect()
         }
         other @ (Next::Prepare(_) | Next::Reject(..) | Next::At(_) | Next::Nothing) => {
             panic!("{other:?}")
@@ -88,14 +89,9 @@ fn calls_that_are_being_recorded_keep_no_permit_and_no_request_from_others() {
             now,
         );
         let sizes = sent(&mut portal, now).0;
-        requests += sizes.len();
         for _ in sizes {
-            complete(
-                &mut portal,
-                &[CallNumber::from(second)],
-                RequestOutcome::Responded,
-                now,
-            );
+            requests += 1;
+            complete(&mut portal, requests, RequestOutcome::Responded, now);
         }
     }
     assert_eq!(requests, 120);
@@ -166,8 +162,8 @@ fn prepared_calls_are_rejected_when_the_breaker_opens() {
     sent(&mut portal, now);
     submit(&mut portal, 6..=6, now);
     let selection = selected(&mut portal, now);
-    for number in 1..=5 {
-        complete(&mut portal, &[number], RequestOutcome::Lost, now);
+    for request in 1..=5 {
+        complete(&mut portal, request, RequestOutcome::Lost, now);
     }
     portal.prepared(selection);
     let Next::Reject(calls, Rejection::BreakerOpen { .. }) = portal.next(now) else {
@@ -183,8 +179,8 @@ fn only_the_probe_is_prepared_while_the_breaker_waits_for_one() {
     let mut portal = portal(None, now);
     submit(&mut portal, 1..=5, now);
     sent(&mut portal, now);
-    for number in 1..=5 {
-        complete(&mut portal, &[number], RequestOutcome::Lost, now);
+    for request in 1..=5 {
+        complete(&mut portal, request, RequestOutcome::Lost, now);
     }
     let Rejection::BreakerOpen { retry_after } = rejection(&mut portal, call(6, now), now) else {
         panic!("open");
@@ -195,5 +191,6 @@ fn only_the_probe_is_prepared_while_the_breaker_waits_for_one() {
     nothing(&mut portal, then);
     portal.prepared(probe);
     assert_eq!(permitted(&mut portal, then), [7]);
-    nothing(&mut portal, then);
+    let next = portal.next(then);
+    assert!(matches!(next, Next::At(_)), "the next probe: {next:?}");
 }

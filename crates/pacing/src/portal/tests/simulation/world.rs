@@ -1,7 +1,7 @@
 //! Callers, the portal under test, and the network.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
@@ -11,8 +11,8 @@ use super::model::Model;
 use super::traffic::Traffic;
 use crate::samples::{LIMITS, METHOD, STANDARD};
 use crate::{
-    CallNumber, Conversation, Limits, Next, Permit, Portal, Priority, RequestOutcome,
-    SchedulingInfo, Selection,
+    CallNumber, Conversation, Limits, Next, Permit, Portal, Priority, RequestNumber,
+    RequestOutcome, SchedulingInfo, Selection,
 };
 
 /// The most calls that may wait, so that the limit is reached.
@@ -39,9 +39,9 @@ enum Event {
     Burst,
     OtherClient,
     Prepared(usize),
-    Sent(usize),
-    Arrives(usize),
-    Completes(usize),
+    Sent(RequestNumber),
+    Arrives(RequestNumber),
+    Completes(RequestNumber),
     Deadline(CallNumber),
     Alarm,
     End,
@@ -57,7 +57,7 @@ pub(super) struct World {
     start: Instant,
     now: Duration,
     events: BinaryHeap<Reverse<(Duration, Event)>>,
-    in_flight: HashMap<usize, (Request, Duration, bool)>,
+    in_flight: HashMap<RequestNumber, (Request, Duration, bool)>,
     preparing: HashMap<usize, Selection<()>>,
     waiting: HashSet<CallNumber>,
     /// Calls whose deadline passed after they were selected and before they had a permit.
@@ -154,7 +154,7 @@ impl World {
                 self.state.prepared(selection);
             }
             Event::Sent(request) => {
-                self.state.sent(self.start + self.now);
+                self.state.sent(request, self.start + self.now);
                 let transit = Duration::from_millis(self.random.random_range(1..100));
                 self.after(transit, Event::Arrives(request));
             }
@@ -238,22 +238,14 @@ impl World {
                         }
                     }
                 }
-                Next::At(moment) => {
-                    let moment = moment - self.start;
-                    assert!(moment > self.now, "seed {}: asks again at once", self.seed);
-                    if self.alarm.is_none_or(|alarm| moment < alarm) {
-                        self.alarm = Some(moment);
-                        self.at(moment, Event::Alarm);
-                    }
-                    return;
-                }
-                Next::Nothing => return,
+                Next::At(moment) => return self.alarm(Some(moment)),
+                Next::Nothing => return self.alarm(None),
             }
         }
     }
 
     fn send(&mut self, permit: Permit<()>) {
-        let (calls, conversations) = permit.into_parts();
+        let (request, calls) = permit.into_parts();
         let (late, calls): (Vec<_>, Vec<_>) = calls
             .into_iter()
             .map(|call| (call.info, ()))
@@ -262,12 +254,16 @@ impl World {
             .into_iter()
             .map(|(info, ())| (info.tenant, info.method))
             .collect();
-        self.state.left_out(&late);
+        self.state.left_out(request, &late);
         if calls.is_empty() {
-            let outcome = RequestOutcome::Withdrawn;
-            self.end(calls, &conversations, outcome, Duration::ZERO);
+            self.end(request, calls, RequestOutcome::Withdrawn, Duration::ZERO);
             return;
         }
+        let conversations: BTreeSet<Conversation> = calls
+            .iter()
+            .flat_map(|(info, ())| info.conversations.iter().copied())
+            .collect();
+        let conversations = conversations.into_iter().collect();
         for (info, ()) in &calls {
             assert!(self.waiting.remove(&info.number));
         }
@@ -275,8 +271,6 @@ impl World {
         let slowness = self.random.random_range(1..5_u32);
         let took = Duration::from_millis(50) + Duration::from_millis(10) * slowness * size;
         let lost = self.random.random_range(0..100) < self.traffic.lost_percent;
-        let request = self.in_flight.keys().max().map_or(0, |newest| newest + 1);
-        let request = request.max(self.portal.accepted + self.portal.rejected);
         self.in_flight
             .insert(request, ((calls, conversations), took, lost));
         // Sometimes the connection must be made first.
@@ -288,15 +282,23 @@ impl World {
         self.after(Duration::from_millis(sending), Event::Sent(request));
     }
 
-    fn arrives(&mut self, request: usize) {
+    fn alarm(&mut self, next: Option<Instant>) {
+        let moments = [next, self.state.next_check()].into_iter().flatten();
+        let Some(moment) = moments.min() else {
+            return;
+        };
+        let moment = moment - self.start;
+        assert!(moment > self.now, "seed {}: asks again at once", self.seed);
+        if self.alarm.is_none_or(|alarm| moment < alarm) {
+            self.alarm = Some(moment);
+            self.at(moment, Event::Alarm);
+        }
+    }
+
+    fn arrives(&mut self, request: RequestNumber) {
         let ((calls, conversations), took, lost) = self.in_flight.remove(&request).unwrap();
         if !self.portal.arrives(self.now) {
-            self.end(
-                calls,
-                &conversations,
-                RequestOutcome::RateLimited,
-                Duration::ZERO,
-            );
+            self.end(request, calls, RequestOutcome::RateLimited, Duration::ZERO);
             return;
         }
         let executed: Vec<_> = calls
@@ -309,7 +311,7 @@ impl World {
         self.after(took, Event::Completes(request));
     }
 
-    fn completes(&mut self, request: usize) {
+    fn completes(&mut self, request: RequestNumber) {
         let ((calls, conversations), took, lost) = self.in_flight.remove(&request).unwrap();
         self.portal.ends(&conversations);
         for (info, ()) in &calls {
@@ -323,22 +325,18 @@ impl World {
         } else {
             RequestOutcome::Responded
         };
-        self.end(calls, &conversations, outcome, took);
+        self.end(request, calls, outcome, took);
     }
 
     fn end(
         &mut self,
+        request: RequestNumber,
         calls: Vec<(SchedulingInfo, ())>,
-        conversations: &[Conversation],
         outcome: RequestOutcome,
         took: Duration,
     ) {
         let now = self.start + self.now;
-        let of: Vec<_> = calls
-            .iter()
-            .map(|(info, ())| (info.tenant.clone(), info.method))
-            .collect();
-        self.state.completed(&of, outcome, took, now);
+        self.state.completed(request, outcome, took, now);
         let again = if outcome == RequestOutcome::RateLimited {
             for (info, ()) in &calls {
                 self.waiting.insert(info.number);
@@ -350,7 +348,7 @@ impl World {
         } else {
             Vec::new()
         };
-        self.state.release(conversations, again);
+        self.state.release(request, again);
     }
 
     fn after(&mut self, wait: Duration, event: Event) {
