@@ -10,8 +10,6 @@ use std::time::Duration;
 use opentelemetry_sdk::error::OTelSdkError;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
 pub(crate) use self::config::API_KEY_VARIABLE;
@@ -32,10 +30,11 @@ use crate::install::{self, InstallationEndpoint, Retries};
 use crate::metrics::{ConfiguredLimits, Metrics};
 use crate::openlines::OpenLines;
 use crate::server::{self, ServeError, Services, admin};
+use crate::tasks::{TaskFailed, Tasks};
 use crate::tenant::{
     self, Directory, Judgement, ListedTenants, PortalAccess, WatchedKeyring, WatchedTenants,
 };
-use bitrix24::{Client, Policy, TransportOptions, TransportUnusable};
+use bitrix24::{Client, Policy, TenantId, TransportOptions, TransportUnusable};
 use store::{OpenError, Store, StoreError};
 
 /// How long running refreshes and accepted installations may go on during a shutdown, beyond two
@@ -71,9 +70,13 @@ pub enum AppError {
     /// The server cannot start, or failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// A task has ended that the service cannot do without. It has shut down in order.
+    #[error(transparent)]
+    Task(#[from] TaskFailed),
 }
 
-/// Runs the service on `listener` until `stop` completes and every call has ended.
+/// Runs the service on `listener`, with new `tasks`, until `stop` completes or a task fails, and
+/// every call has ended.
 ///
 /// # Errors
 ///
@@ -81,6 +84,7 @@ pub enum AppError {
 pub async fn run(
     config: Config,
     listener: TcpListener,
+    tasks: Tasks,
     stop: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
     let Config {
@@ -110,20 +114,18 @@ pub async fn run(
     let client = client(&transport, &tenants.policy)?;
     let authorization_timeout = tenants.authorization_timeout;
 
-    let tasks = TaskTracker::new();
-    let stopped = CancellationToken::new();
+    let stopped = tasks.stopped();
     let judgement = Judgement {
         policy: tenants.policy,
         default_server: tenants.default_server,
         applications: tenants.applications,
     };
-    let (store, directory) = open_tenants(
+    let (store, directory, seen) = open_tenants(
         store,
         (tenants.file, tenants.maximum_cached),
         judgement.clone(),
         &metrics,
         &tasks,
-        &stopped,
     )
     .await?;
     if let Some(address) = installation.listen {
@@ -137,29 +139,25 @@ pub async fn run(
             timeout: authorization_timeout,
             retries: Retries::default(),
         };
-        tasks.spawn(install::serve(
-            listener,
-            endpoint,
-            stopped.clone().cancelled_owned(),
-        ));
+        let serving = install::serve(listener, endpoint, stopped.clone().cancelled_owned());
+        tasks.spawn_lasting("installation endpoint", serving);
     }
     let access = PortalAccess::new(
         directory.clone(),
         store.clone(),
         client.clone(),
         authorization_timeout,
-        &tasks,
+        tasks.tracker(),
         metrics.clone(),
     );
-    let replica = Replica::new(&store, HeartbeatConfig::default(), &tasks, stopped.clone());
-    let sharing = share(&store, &replica, &metrics, &tasks, &stopped);
+    let replica = Replica::new(&store, HeartbeatConfig::default(), &tasks);
+    let sharing = share(&store, &replica, &metrics, &tasks);
     let ledger = Ledger::new(
         store.clone(),
         replica,
         ledger.lifetime,
         metrics.clone(),
         &tasks,
-        &stopped,
     );
     let means = Means {
         client: client.clone(),
@@ -168,7 +166,19 @@ pub async fn run(
         sharing,
         metrics: metrics.clone(),
     };
-    let dispatcher = Dispatcher::new(means, dispatch, &tasks, stopped.clone());
+    let dispatcher = Dispatcher::new(means, dispatch, tasks.tracker(), stopped.clone());
+    let on_change = {
+        let (directory, dispatcher) = (directory.clone(), dispatcher.clone());
+        move |tenant: TenantId| note_plan(directory.clone(), dispatcher.clone(), tenant)
+    };
+    let following = tenant::follow(
+        directory.clone(),
+        seen,
+        metrics.clone(),
+        on_change,
+        stopped.clone(),
+    );
+    tasks.spawn_lasting("feed of changes", following);
     let callers = Callers::new(&auth);
     let tenants = Tenants {
         callers: callers.clone(),
@@ -187,20 +197,28 @@ pub async fn run(
         metrics: metrics.clone(),
     };
     if let Some(listener) = admin {
-        let stop = stopped.clone().cancelled_owned();
-        tasks.spawn(admin::serve(listener, metrics.clone(), readiness, stop));
+        let serving = admin::serve(
+            listener,
+            metrics.clone(),
+            readiness,
+            stopped.cancelled_owned(),
+        );
+        tasks.spawn_lasting("admin port", serving);
     }
+    let stop = async {
+        tokio::select! {
+            () = stop => {}
+            () = tasks.failed() => {}
+        }
+    };
     let services = services(open_lines, tenants, server.maximum_request_bytes);
     let served = server::serve(listener, &server, services, metrics, &ready, stop).await;
-    stopped.cancel();
-    tasks.close();
-    if tokio::time::timeout(authorization_timeout * 2 + LAST_TASKS, tasks.wait())
-        .await
-        .is_err()
-    {
+    let last = authorization_timeout * 2 + LAST_TASKS;
+    if tokio::time::timeout(last, tasks.stop()).await.is_err() {
         tracing::warn!("a refresh or an installation was still running at the end");
     }
-    Ok(served?)
+    served?;
+    tasks.failure().map_or(Ok(()), |failed| Err(failed.into()))
 }
 
 /// The gRPC services as the server takes them.
@@ -217,16 +235,30 @@ fn services(open_lines: OpenLines, tenants: Tenants, maximum_request_bytes: usiz
     }
 }
 
-/// Opens the store, applies the tenants file, and keeps both and the directory up to date in the
-/// background.
+/// A tenant has changed or is gone: its portal goes by its plan of now.
+async fn note_plan(
+    directory: Directory,
+    dispatcher: Dispatcher,
+    tenant: TenantId,
+) -> Result<(), StoreError> {
+    // Most tenants have made no call lately: the store need not be asked.
+    if dispatcher.counts_plan_of(&tenant) {
+        let current = directory.plan_of(&tenant).await?;
+        let current = current.as_ref().map(|(portal, plan)| (portal, *plan));
+        dispatcher.note_plan(&tenant, current);
+    }
+    Ok(())
+}
+
+/// Opens the store, applies the tenants file and watches it. Returns the number of the last change
+/// that the directory need not follow.
 async fn open_tenants(
     settings: StoreSettings,
     (file, maximum_cached): (Option<ListedTenants>, u64),
     judgement: Judgement,
     metrics: &Metrics,
-    tasks: &TaskTracker,
-    stopped: &CancellationToken,
-) -> Result<(Store, Directory), AppError> {
+    tasks: &Tasks,
+) -> Result<(Store, Directory, i64), AppError> {
     let keyring = settings.keyring;
     let store = Store::open(&settings.url, keyring.clone(), ::store::Access::Service).await?;
     let mut watched_tenants = None;
@@ -242,41 +274,30 @@ async fn open_tenants(
     // Before the directory holds anything, so that no change is missed.
     let seen = store.last_change().await?;
     let directory = Directory::new(store.clone(), judgement, maximum_cached, metrics.clone());
-    tasks.spawn(tenant::follow(
-        directory.clone(),
-        seen,
-        metrics.clone(),
-        stopped.clone(),
-    ));
     if watched_tenants.is_some() || watched_keyring.is_some() {
-        tasks.spawn(tenant::watch(
+        let watching = tenant::watch(
             store.clone(),
             watched_tenants,
             watched_keyring,
             metrics.clone(),
-            stopped.clone(),
-        ));
+            tasks.stopped(),
+        );
+        tasks.spawn_lasting("watch over files", watching);
     }
-    Ok((store, directory))
+    Ok((store, directory, seen))
 }
 
 /// Shares the portals' budgets with the other replicas of the store, if it may have any.
-fn share(
-    store: &Store,
-    replica: &Replica,
-    metrics: &Metrics,
-    tasks: &TaskTracker,
-    stopped: &CancellationToken,
-) -> Option<Sharing> {
+fn share(store: &Store, replica: &Replica, metrics: &Metrics, tasks: &Tasks) -> Option<Sharing> {
     let Some((budgets, living)) = store.budgets().zip(replica.living_changes()) else {
         metrics.replicas_counted(0);
         metrics.sharing_isolated(false);
         return None;
     };
-    let stop = stopped.clone();
-    let sharing = Sharing::start(budgets, replica.id(), living.clone(), tasks, stop);
+    let sharing = Sharing::start(budgets, replica.id(), living.clone(), tasks);
     let told = sharing::measure(living, sharing.state(), metrics.clone());
-    tasks.spawn(stopped.clone().run_until_cancelled_owned(told));
+    let told = tasks.stopped().run_until_cancelled_owned(told);
+    tasks.tracker().spawn(told);
     Some(sharing)
 }
 

@@ -16,11 +16,16 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::app::AppError;
 use crate::settings::SettingErrors;
 use crate::telemetry::chain;
 
 /// The exit code for faults of settings and of the command line (`EX_USAGE` of sysexits).
 const EXIT_USAGE: u8 = 64;
+
+/// The exit code after the failure of a task that the service cannot do without (`EX_SOFTWARE` of
+/// sysexits).
+const EXIT_SOFTWARE: u8 = 70;
 
 /// Sends messages into Bitrix24 open channels, for many portals at once, over gRPC.
 #[derive(Debug, Parser)]
@@ -79,17 +84,24 @@ impl Cli {
             Err(error) => {
                 // Standard error may be closed.
                 let _ = writeln!(io::stderr(), "openlines: {}", chain(error.as_ref()));
-                let usage = error.is::<SettingErrors>()
-                    || error.is::<sandbox::NotLoopback>()
-                    || error.is::<tenants::Usage>()
-                    || error.is::<keys::Misused>();
-                if usage {
-                    ExitCode::from(EXIT_USAGE)
-                } else {
-                    ExitCode::FAILURE
-                }
+                exit_code(&error)
             }
         }
+    }
+}
+
+fn exit_code(error: &Failure) -> ExitCode {
+    let is_usage = error.is::<SettingErrors>()
+        || error.is::<sandbox::NotLoopback>()
+        || error.is::<tenants::Usage>()
+        || error.is::<keys::Misused>();
+    let has_task_failed = matches!(error.downcast_ref(), Some(AppError::Task(_)));
+    if is_usage {
+        ExitCode::from(EXIT_USAGE)
+    } else if has_task_failed {
+        ExitCode::from(EXIT_SOFTWARE)
+    } else {
+        ExitCode::FAILURE
     }
 }
 
@@ -113,5 +125,25 @@ fn stop_signal() -> impl Future<Output = ()> {
             () = terminate => {}
             () = interrupt => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::TaskFailed;
+
+    #[test]
+    fn a_failed_task_has_an_exit_code_of_its_own() {
+        let failed = AppError::from(TaskFailed {
+            name: "heartbeats",
+            has_panicked: true,
+        });
+        let text = "the task `heartbeats` has panicked, which the service cannot do without";
+        assert_eq!(failed.to_string(), text);
+        let codes = [Failure::from(failed), "anything else".into()];
+        let codes = codes.map(|failure| format!("{:?}", exit_code(&failure)));
+        let expected = [ExitCode::from(EXIT_SOFTWARE), ExitCode::FAILURE];
+        assert_eq!(codes, expected.map(|code| format!("{code:?}")));
     }
 }

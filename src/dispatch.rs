@@ -48,7 +48,7 @@ use crate::call::Arrival;
 use crate::check::{Call, CallParts};
 use crate::metrics::{LedgerResult, Metrics};
 use crate::tenant::PortalAccess;
-use bitrix24::Client;
+use bitrix24::{Client, Plan, PortalAddress, TenantId};
 use pacing::{
     CallNumber, Conversation, QueueCapacity, RateLimit, Rejection, SchedulingInfo, TenantKey,
 };
@@ -146,6 +146,26 @@ impl Dispatcher {
     /// The operator's choices.
     pub fn options(&self) -> &Options {
         &self.context.options
+    }
+
+    /// Whether a portal goes by the plan of this tenant.
+    pub(crate) fn counts_plan_of(&self, tenant: &TenantId) -> bool {
+        let tenant = TenantKey::from(tenant.as_str());
+        !self.drivers.with_plan_of(&tenant).is_empty()
+    }
+
+    /// A tenant has changed: its calls go to this portal by this plan, or nowhere. Portals that
+    /// went by another plan of it do so no longer.
+    pub(crate) fn note_plan(&self, tenant: &TenantId, current: Option<(&PortalAddress, Plan)>) {
+        let tenant = TenantKey::from(tenant.as_str());
+        for (name, driver) in self.drivers.with_plan_of(&tenant) {
+            match current {
+                Some((portal, plan)) if portal.authority() == name => {
+                    driver.set_plan(&tenant, plan.rate_limit().map(rate_limit));
+                }
+                Some(_) | None => driver.forget_plan(&tenant),
+            }
+        }
     }
 
     /// Announces a call that is about to be sent to these conversations, each named once; none: it

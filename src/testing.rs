@@ -47,6 +47,10 @@ pub mod settings {
     pub use crate::settings::Environment;
 }
 
+pub mod tasks {
+    pub use crate::tasks::{TaskFailed, Tasks};
+}
+
 pub mod tenant {
     pub use crate::tenant::{
         Application, ApplicationName, Applications, Directory, Judgement, PortalAccess, follow,

@@ -17,6 +17,7 @@ use self::display::Display;
 use super::{Failure, stop_signal};
 use crate::app;
 use crate::auth::NewKey;
+use crate::tasks::Tasks;
 use crate::telemetry::Telemetry;
 use sandbox::{MessageRule, Portal, Sandbox};
 
@@ -45,7 +46,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let service = app::run(config, listener, async {
+    let service = app::run(config, listener, Tasks::default(), async {
         // An error means that the demo has ended: stop as well.
         let _ = stopped.await;
     });

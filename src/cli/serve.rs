@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use super::{Failure, stop_signal};
 use crate::app::Config;
 use crate::settings::{Effective, Environment, Origin};
+use crate::tasks::Tasks;
 use crate::telemetry::Telemetry;
 use crate::{app, server};
 
@@ -70,7 +71,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         })?;
     tracing::info!(store = %config.store.url, "starting");
     let served = tokio::select! {
-        served = app::run(config, listener, stop_signal()) => served.map_err(Failure::from),
+        served = app::run(config, listener, Tasks::default(), stop_signal()) => served.map_err(Failure::from),
         () = second_stop_signal() => Err("stopped at once by a second signal".into()),
     };
     // Waits for the exporter, which needs the runtime's other threads.

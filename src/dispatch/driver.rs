@@ -101,6 +101,23 @@ impl PortalDriver {
         }
     }
 
+    /// Whether the plan of a tenant counts here.
+    pub(super) fn counts_plan_of(&self, tenant: &TenantKey) -> bool {
+        self.lock().portal.counts_plan_of(tenant)
+    }
+
+    /// A tenant whose plan counts here has another one.
+    pub(super) fn set_plan(self: &Arc<Self>, tenant: &TenantKey, limit: Option<RateLimit>) {
+        self.lock().portal.set_plan(tenant, limit, now());
+        self.pump();
+    }
+
+    /// A tenant whose plan counts here has left the portal.
+    pub(super) fn forget_plan(self: &Arc<Self>, tenant: &TenantKey) {
+        self.lock().portal.forget_plan(tenant, now());
+        self.pump();
+    }
+
     /// Does what can be done now. To be called whenever something has changed.
     pub(super) fn pump(self: &Arc<Self>) {
         let now = now();

@@ -10,7 +10,7 @@ use super::context::DispatchContext;
 use super::driver::PortalDriver;
 use super::in_flight;
 use bitrix24::PortalAddress;
-use pacing::RateLimit;
+use pacing::{RateLimit, TenantKey};
 
 /// How often idle portals are forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -57,5 +57,15 @@ impl Drivers {
         let driver = PortalDriver::new(portal, context, limit, in_flight::start);
         known.drivers.insert(name.to_owned(), Arc::clone(&driver));
         driver
+    }
+
+    /// The portals where the plan of a tenant counts, by name.
+    pub(super) fn with_plan_of(&self, tenant: &TenantKey) -> Vec<(String, Arc<PortalDriver>)> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let drivers = known.drivers.iter();
+        drivers
+            .filter(|(_, driver)| driver.counts_plan_of(tenant))
+            .map(|(name, driver)| (name.clone(), Arc::clone(driver)))
+            .collect()
     }
 }

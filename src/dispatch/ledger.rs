@@ -25,8 +25,6 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 pub use self::claim::Claim;
@@ -38,6 +36,7 @@ use self::running::{Joined, KeyGuard, Running};
 use self::writer::{Unwritten, Write, Writer};
 use super::replica::Replica;
 use crate::metrics::{LedgerResult, Metrics};
+use crate::tasks::Tasks;
 use bitrix24::Answer;
 use bitrix24::TenantId;
 use store::ledger::{Id, State};
@@ -97,14 +96,13 @@ pub struct Ledger {
 
 impl Ledger {
     /// Opens the ledger of `store`. An outcome is kept for `lifetime` from when the call was sent.
-    /// What must be written when the service is `stopped` is a task of `tasks`.
+    /// What must be written when the service is stopped is a task of `tasks`.
     pub fn new(
         store: Store,
         replica: Replica,
         lifetime: Duration,
         metrics: Metrics,
-        tasks: &TaskTracker,
-        stopped: &CancellationToken,
+        tasks: &Tasks,
     ) -> Self {
         let (writes, received) = mpsc::unbounded_channel();
         let running = Arc::new(Running::default());
@@ -115,9 +113,10 @@ impl Ledger {
             writes: received,
             unwritten: Unwritten::new(),
         };
-        let writing = writer.run(Arc::clone(&running), stopped.clone());
-        tasks.spawn(replica.outlive(writing));
-        tasks.spawn(cleaning::clean(store.clone(), stopped.clone()));
+        let writing = writer.run(Arc::clone(&running), tasks.stopped());
+        tasks.spawn_lasting("writer of the ledger", replica.outlive(writing));
+        let cleaning = cleaning::clean(store.clone(), tasks.stopped());
+        tasks.spawn_lasting("cleaning of the ledger", cleaning);
         Self {
             store,
             replica,

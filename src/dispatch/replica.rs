@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::tasks::Tasks;
 use store::Store;
 
 /// How long a shutdown waits for the store to deregister the replica. Without it the replica
@@ -67,14 +67,9 @@ struct Seen {
 }
 
 impl Replica {
-    /// Sends heartbeats until `stopped`, and until all work that it must [outlive](Self::outlive)
-    /// has ended.
-    pub fn new(
-        store: &Store,
-        config: HeartbeatConfig,
-        tasks: &TaskTracker,
-        stopped: CancellationToken,
-    ) -> Self {
+    /// Sends heartbeats until the tasks are stopped, and until all work that it must
+    /// [outlive](Self::outlive) has ended.
+    pub fn new(store: &Store, config: HeartbeatConfig, tasks: &Tasks) -> Self {
         let id = Uuid::new_v4();
         let lasting = TaskTracker::new();
         if !store.is_shared() {
@@ -87,7 +82,7 @@ impl Replica {
         let (seen_sender, seen) = watch::channel(Seen::default());
         let (living_sender, living) = watch::channel(1);
         let ending = {
-            let lasting = lasting.clone();
+            let (lasting, stopped) = (lasting.clone(), tasks.stopped());
             async move {
                 stopped.cancelled().await;
                 lasting.close();
@@ -98,13 +93,8 @@ impl Replica {
             seen: seen_sender,
             living: living_sender,
         };
-        tasks.spawn(send_heartbeats(
-            store.clone(),
-            id,
-            config,
-            observers,
-            ending,
-        ));
+        let beating = send_heartbeats(store.clone(), id, config, observers, ending);
+        tasks.spawn_lasting("heartbeats", beating);
         let timeout = config.timeout;
         Self {
             id,

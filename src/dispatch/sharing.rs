@@ -12,13 +12,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 pub(crate) use self::measure::measure;
 pub use self::registry::SharingState;
 use self::registry::{Registry, User};
+use crate::tasks::Tasks;
 use pacing::RateLimit;
 use pacing::sharing::PortalBucket;
 use store::Budgets;
@@ -34,20 +33,20 @@ pub struct Sharing {
 }
 
 impl Sharing {
-    /// Shares until `stop`. `replica` is the id of this process, `living` the number of living
-    /// replicas, including this one.
+    /// Shares until the tasks are stopped. `replica` is the id of this process, `living` the number
+    /// of living replicas, including this one.
     pub fn start(
         budgets: Budgets,
         replica: Uuid,
         living: watch::Receiver<u32>,
-        tasks: &TaskTracker,
-        stop: CancellationToken,
+        tasks: &Tasks,
     ) -> Self {
         let replica = replica.simple().to_string();
         let newcomer_until = Instant::now() + NEWCOMER;
         let registry = Registry::new(budgets, replica, living, newcomer_until.into_std());
         let registry = Arc::new(registry);
-        tasks.spawn(exchange::run(registry.clone(), stop));
+        let exchanging = exchange::run(registry.clone(), tasks.stopped());
+        tasks.spawn_lasting("exchange of budgets", exchanging);
         Self { registry }
     }
 

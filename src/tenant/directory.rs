@@ -78,6 +78,25 @@ impl Directory {
         }
     }
 
+    /// The portal and the plan by which calls of a tenant would go now; `None` if it is gone or
+    /// cannot be used.
+    pub(crate) async fn plan_of(
+        &self,
+        id: &TenantId,
+    ) -> Result<Option<(PortalAddress, Plan)>, StoreError> {
+        let known = match self.known.get(id).await {
+            Some(known) => known,
+            None => match self.read(id).await {
+                Err(StoreError::Sealed { .. } | StoreError::Corrupt(_)) => return Ok(None),
+                read => read?,
+            },
+        };
+        Ok(match known {
+            Known::Usable(record) => Some((record.portal.clone(), record.plan)),
+            Known::Unusable { .. } | Known::Absent => None,
+        })
+    }
+
     pub fn judgement(&self) -> &Judgement {
         &self.judgement
     }

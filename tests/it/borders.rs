@@ -37,6 +37,7 @@ const LAYERS: &[&str] = &[
     "audit",
     "metrics",
     "telemetry",
+    "tasks",
     "settings",
     "api",
 ];

@@ -5,6 +5,7 @@ mod deadlines;
 mod load;
 mod requests;
 mod stopping;
+mod tasks;
 
 use tonic::Status;
 

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::testing::app::{self, AppError};
 use bitrix24_openlines::testing::auth::NewKey;
+use bitrix24_openlines::testing::tasks::Tasks;
 use bitrix24_openlines::testing::{app::Config, settings::Environment};
 use sandbox::{Portal, Sandbox, demo};
 use secrecy::ExposeSecret;
@@ -149,6 +150,8 @@ pub(crate) struct Service {
     pub(crate) key: NewKey,
     /// Completes when the service has stopped. Taken by [`Service::stopped`].
     task: JoinHandle<Result<(), AppError>>,
+    /// Its tasks beside the calls.
+    pub(crate) tasks: Tasks,
     stop: Option<oneshot::Sender<()>>,
     _files: TempDir,
 }
@@ -172,13 +175,15 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(app::run(config, listener, async {
+        let tasks = Tasks::default();
+        let task = tokio::spawn(app::run(config, listener, tasks.clone(), async {
             let _ = stopped.await;
         }));
         Self {
             address,
             key,
             task,
+            tasks,
             stop: Some(stop),
             _files: files,
         }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Directory;
 use crate::metrics::Metrics;
 use crate::telemetry::chain;
+use bitrix24::TenantId;
 use store::StoreError;
 
 /// Interval between queries for changes; each is cheap.
@@ -17,19 +18,22 @@ const PAGE: u32 = 1000;
 /// The shortest interval between counts of tenants for the metrics.
 const COUNT_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Applies the store's changes until `stop`. While the store is unavailable, the directory stays as
-/// it is.
-pub async fn follow(
+/// Applies the store's changes until `stop`, and calls `on_change` with each tenant that has
+/// changed, again if it fails. While the store is unavailable, the directory stays as it is.
+pub async fn follow<OnChange>(
     directory: Directory,
     mut seen: i64,
     metrics: Metrics,
+    on_change: impl Fn(TenantId) -> OnChange + Send + Sync,
     stop: CancellationToken,
-) {
+) where
+    OnChange: Future<Output = Result<(), StoreError>> + Send,
+{
     let mut is_away = false;
     let mut has_news = true;
     let mut counted: Option<Instant> = None;
     loop {
-        match catch_up(&directory, &mut seen).await {
+        match catch_up(&directory, &mut seen, &on_change).await {
             Ok(changes) => {
                 has_news |= changes > 0;
                 metrics.directory_followed();
@@ -70,7 +74,14 @@ pub async fn follow(
 }
 
 /// Applies all changes after `seen` and returns their number.
-async fn catch_up(directory: &Directory, seen: &mut i64) -> Result<usize, StoreError> {
+async fn catch_up<OnChange>(
+    directory: &Directory,
+    seen: &mut i64,
+    on_change: &(impl Fn(TenantId) -> OnChange + Send + Sync),
+) -> Result<usize, StoreError>
+where
+    OnChange: Future<Output = Result<(), StoreError>> + Send,
+{
     let mut found = 0;
     // The counter is lower after a restore, or after a failover to a replica that lagged behind.
     let last = directory.store.last_change().await?;
@@ -83,6 +94,7 @@ async fn catch_up(directory: &Directory, seen: &mut i64) -> Result<usize, StoreE
         let changes = directory.store.changes_since(*seen, PAGE).await?;
         for id in &changes.ids {
             directory.reread(id).await?;
+            on_change(id.clone()).await?;
         }
         found += changes.ids.len();
         let is_last = changes.up_to == *seen || changes.ids.is_empty();

@@ -8,11 +8,10 @@ use bitrix24_openlines::testing::dispatch::ledger::{
 };
 use bitrix24_openlines::testing::dispatch::replica::{HeartbeatConfig, Replica};
 use bitrix24_openlines::testing::metrics::Metrics;
+use bitrix24_openlines::testing::tasks::Tasks;
 use serde_json::json;
 use store::Store;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::support::stores::id;
@@ -36,8 +35,7 @@ pub(super) const HASTY: HeartbeatConfig = HeartbeatConfig {
 pub(super) struct Process {
     pub(super) ledger: Ledger,
     pub(super) replica: Replica,
-    tasks: TaskTracker,
-    stopped: CancellationToken,
+    tasks: Tasks,
 }
 
 impl Process {
@@ -46,22 +44,19 @@ impl Process {
     }
 
     pub(super) fn with(store: &Store, config: HeartbeatConfig, lifetime: Duration) -> Self {
-        let tasks = TaskTracker::new();
-        let stopped = CancellationToken::new();
-        let replica = Replica::new(store, config, &tasks, stopped.clone());
+        let tasks = Tasks::default();
+        let replica = Replica::new(store, config, &tasks);
         let ledger = Ledger::new(
             store.clone(),
             replica.clone(),
             lifetime,
             Metrics::new().unwrap(),
             &tasks,
-            &stopped,
         );
         Self {
             ledger,
             replica,
             tasks,
-            stopped,
         }
     }
 
@@ -109,9 +104,7 @@ impl Process {
 
     /// Stops the process as a signal does, and waits for its end.
     pub(super) async fn stop(self) {
-        self.stopped.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.tasks.stop().await;
     }
 }
 

@@ -4,14 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::testing::dispatch::sharing::Sharing;
+use bitrix24_openlines::testing::tasks::Tasks;
 use pacing::sharing::PortalBucket;
 use pacing::{RateLimit, Taken};
 use rand::RngExt;
 use store::{Access, Store, StoreUrl};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::support::stores::keyring;
@@ -27,14 +26,13 @@ pub(crate) const FAST: RateLimit = RateLimit {
 /// Replicas of one service.
 pub(crate) struct Together {
     pub(crate) replicas: Vec<Sharing>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
+    tasks: Tasks,
 }
 
 impl Together {
     /// This many replicas on the database of this URL.
     pub(crate) async fn start(url: &str, number: u32) -> Self {
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let tasks = Tasks::default();
         let mut replicas = Vec::new();
         for _ in 0..number {
             let url = StoreUrl::parse(url).unwrap();
@@ -43,20 +41,14 @@ impl Together {
             // So that the first exchange does not also make the first connection.
             budgets.probe().await.unwrap();
             let (_, living) = watch::channel(number);
-            let sharing = Sharing::start(budgets, Uuid::new_v4(), living, &tasks, stop.clone());
+            let sharing = Sharing::start(budgets, Uuid::new_v4(), living, &tasks);
             replicas.push(sharing);
         }
-        Self {
-            replicas,
-            tasks,
-            stop,
-        }
+        Self { replicas, tasks }
     }
 
     pub(crate) async fn stop(self) {
-        self.stop.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.tasks.stop().await;
     }
 }
 

@@ -1,5 +1,7 @@
 //! The plan of a tenant is entered, changed and taken away.
 
+use std::time::{Duration, Instant};
+
 use bitrix24_openlines::api::openlines::tenants::v1 as api;
 use bitrix24_openlines::api::openlines::tenants::v1::plan::{Kind, Limit};
 
@@ -51,6 +53,40 @@ async fn a_tenant_shows_the_plan_that_was_entered_and_none_if_none_was() {
         // these leave no room for a second call.
         if id < "d" {
             office.send(id).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_plan_of_a_tenant_that_is_gone_or_changed_limits_its_portal_no_more() {
+    for is_deleted in [true, false] {
+        let office = Office::open().await;
+        let mut desk = office.manager().await;
+        // The figures of the second one leave no room for a second call.
+        for (id, plan) in [("wide", kind(Kind::Enterprise)), ("narrow", own(1, 0.001))] {
+            let tenant = api::Tenant {
+                plan: Some(plan),
+                ..office.webhook()
+            };
+            desk.create(id, tenant).await.unwrap();
+        }
+        office.send("wide").await.unwrap();
+        for id in ["narrow", "wide"] {
+            let limited = office.send(id).await.unwrap_err();
+            assert_eq!(limited.reason(), "WAIT_EXCEEDS_DEADLINE", "{id}");
+        }
+        if is_deleted {
+            desk.delete("narrow", "").await.unwrap();
+        } else {
+            let plan = planned(Some(kind(Kind::Enterprise)));
+            desk.update("narrow", plan, &[]).await.unwrap();
+        }
+        // The feed tells it within a second.
+        let begun = Instant::now();
+        while let Err(limited) = office.send("wide").await {
+            assert_eq!(limited.reason(), "WAIT_EXCEEDS_DEADLINE");
+            assert!(begun.elapsed() < Duration::from_secs(20), "{limited:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }

@@ -106,6 +106,23 @@ impl<J> Portal<J> {
             return;
         }
         self.plans.insert(tenant.clone(), plan);
+        self.apply_plans(now);
+    }
+
+    /// Forgets the plan of a tenant that has left the portal. The last one stays until another
+    /// tenant names one: without any the portal would count as unlimited.
+    pub fn forget_plan(&mut self, tenant: &TenantKey, now: Instant) {
+        if self.plans.len() > 1 && self.plans.remove(tenant).is_some() {
+            self.apply_plans(now);
+        }
+    }
+
+    /// Whether the plan of a tenant counts here.
+    pub fn counts_plan_of(&self, tenant: &TenantKey) -> bool {
+        self.plans.contains_key(tenant)
+    }
+
+    fn apply_plans(&mut self, now: Instant) {
         let plans = self.plans.values().flatten().copied();
         let lowest = plans.reduce(RateLimit::lower);
         let shared = self.open_shared.as_ref();

@@ -248,3 +248,18 @@ fn a_used_up_operating_budget_refuses_the_method_of_that_tenant_only() {
     assert!(portal.submit(other_method, (), now).is_ok());
     assert!(portal.submit(other_tenant, (), now).is_ok());
 }
+
+#[test]
+fn a_forgotten_plan_limits_the_portal_no_more_and_the_last_one_stays() {
+    let now = Instant::now();
+    let mut portal: Portal<u32> = Portal::new(LIMITS, Some(ENTERPRISE), None, now);
+    let [wide, narrow] = ["wide", "narrow"].map(TenantKey::from);
+    portal.set_plan(&wide, Some(ENTERPRISE), now);
+    portal.set_plan(&narrow, Some(STANDARD), now);
+    assert_eq!(portal.budget.limit(), Some(STANDARD));
+    portal.forget_plan(&narrow, now);
+    assert_eq!(portal.budget.limit(), Some(ENTERPRISE));
+    assert!(portal.counts_plan_of(&wide) && !portal.counts_plan_of(&narrow));
+    portal.forget_plan(&wide, now);
+    assert_eq!(portal.budget.limit(), Some(ENTERPRISE));
+}

@@ -16,6 +16,7 @@ use bitrix24_openlines::testing::dispatch::replica::{self, HeartbeatConfig};
 use bitrix24_openlines::testing::dispatch::{Dispatcher, Means, Options};
 use bitrix24_openlines::testing::metrics::Metrics;
 use bitrix24_openlines::testing::openlines::{OpenLines, Rules};
+use bitrix24_openlines::testing::tasks::Tasks;
 use bitrix24_openlines::testing::tenant::{self, Applications, Directory, Judgement, PortalAccess};
 use jiff::Timestamp;
 use pacing::OperatingKey;
@@ -24,7 +25,6 @@ use store::sealing::Keyring;
 use store::{Access, Origin, StoredApplication, StoredCredentials, StoredTenant};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tonic::{Request, Status};
 
 use super::Begun;
@@ -80,6 +80,7 @@ impl Replica {
             directory.clone(),
             seen,
             metrics.clone(),
+            |_changed| std::future::ready(Ok(())),
             stop,
         ));
         let client = Client::new(TransportOptions {
@@ -89,24 +90,16 @@ impl Replica {
             self_hosted: HashSet::new(),
         })
         .unwrap();
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let replica =
-            replica::Replica::new(&store, HeartbeatConfig::default(), &tasks, stop.clone());
+        let tasks = Tasks::default();
+        let replica = replica::Replica::new(&store, HeartbeatConfig::default(), &tasks);
         let lifetime = Duration::from_secs(3600);
-        let ledger = Ledger::new(
-            store.clone(),
-            replica,
-            lifetime,
-            metrics.clone(),
-            &tasks,
-            &stop,
-        );
+        let ledger = Ledger::new(store.clone(), replica, lifetime, metrics.clone(), &tasks);
         let access = PortalAccess::new(
             directory.clone(),
             store,
             client.clone(),
             TIMEOUT,
-            &tasks,
+            tasks.tracker(),
             metrics.clone(),
         );
         OpenLines {
@@ -137,8 +130,8 @@ impl Replica {
                     operating_limit: Some(Duration::from_secs(480)),
                     longest_answer: Duration::from_secs(61),
                 },
-                &tasks,
-                stop,
+                tasks.tracker(),
+                tasks.stopped(),
             ),
             metrics,
         }
