@@ -89,11 +89,6 @@ impl Budget {
         }
     }
 
-    /// Whether the portal's own word is believed rather than its plan.
-    pub(crate) fn is_doubted(&self) -> bool {
-        matches!(self, Self::Doubted(..))
-    }
-
     /// How many requests could go now; infinite without a limit.
     pub(crate) fn room(&mut self, now: Instant) -> f64 {
         match self {

@@ -66,10 +66,10 @@ impl LatencyEstimate {
         Duration::from_secs_f64(first + self.command() * further(calls))
     }
 
-    /// The same, if it was measured.
+    /// The same, if any request was measured. Commands are taken to last as long as single calls
+    /// until some were measured.
     pub(crate) fn expected_if_measured(&self, calls: usize) -> Option<Duration> {
-        let is_measured = self.single.is_some() && (calls <= 1 || self.command.is_some());
-        is_measured.then(|| self.expected(calls))
+        self.single.is_some().then(|| self.expected(calls))
     }
 
     /// How long a request with this many calls takes at least, as far as measured. Calls are not

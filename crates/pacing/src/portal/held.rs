@@ -16,7 +16,7 @@ const SHORTEST_RETRY: Duration = Duration::from_secs(1);
 impl<J> Portal<J> {
     /// The requests that have become overdue since this was asked last.
     pub fn take_late(&mut self) -> Vec<LateRequest> {
-        std::mem::take(&mut self.late)
+        std::mem::take(&mut self.newly_late)
     }
 
     /// Looks at the requests in flight. A request that is silent for long is a failure.
@@ -24,10 +24,10 @@ impl<J> Portal<J> {
         while let Some((number, lateness)) = self.requests.next_late(now) {
             match lateness {
                 Lateness::Overdue => {
-                    self.next_held = Some(now);
+                    self.held_check = Some(now);
                     let conversations = self.requests.conversations(number);
                     if conversations > 0 {
-                        self.late.push(LateRequest {
+                        self.newly_late.push(LateRequest {
                             conversations,
                             held_for: self.limits.longest_answer,
                         });
@@ -69,14 +69,14 @@ impl<J> Portal<J> {
         let mut overdue = self.requests.all_overdue();
         let is_held = overdue.any(|(_, held)| held.iter().any(|held| conversations.contains(held)));
         if is_held {
-            self.next_held = Some(now);
+            self.held_check = Some(now);
         }
     }
 
     /// The next waiting call whose conversation is held for too long. `None`: no call before
-    /// [`next_held`](Portal::next_held).
+    /// [`held_check`](Portal::held_check).
     pub(super) fn next_held(&mut self, now: Instant) -> Option<(CallNumber, Rejection)> {
-        if self.next_held.is_none_or(|moment| moment > now) {
+        if self.held_check.is_none_or(|moment| moment > now) {
             return None;
         }
         let mut next = None;
@@ -97,7 +97,7 @@ impl<J> Portal<J> {
                 }
             }
         }
-        self.next_held = next;
+        self.held_check = next;
         None
     }
 }

@@ -162,7 +162,7 @@ impl<J> Portal<J> {
     /// When to ask [`next`](Self::next) again although nothing has changed: a request may be
     /// overdue by then.
     pub fn next_check(&self) -> Option<Instant> {
-        let checks = [self.requests.next_check(), self.next_held];
+        let checks = [self.requests.next_check(), self.held_check];
         checks.into_iter().flatten().min()
     }
 

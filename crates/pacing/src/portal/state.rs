@@ -38,9 +38,9 @@ pub struct Portal<J> {
     retries_rejected: bool,
     pub(super) requests: Requests,
     /// Overdue requests that were not told of yet.
-    pub(super) late: Vec<LateRequest>,
+    pub(super) newly_late: Vec<LateRequest>,
     /// When to look again at the calls that wait behind overdue requests.
-    pub(super) next_held: Option<Instant>,
+    pub(super) held_check: Option<Instant>,
     /// Whose operating budget it is, if all tenants share one.
     pub(super) all_tenants: TenantKey,
     pub(super) last_sent: Option<Instant>,
@@ -88,8 +88,8 @@ impl<J> Portal<J> {
             selections: Selections::new(),
             retries_rejected: true,
             requests: Requests::default(),
-            late: Vec::new(),
-            next_held: None,
+            newly_late: Vec::new(),
+            held_check: None,
             all_tenants: TenantKey::from(""),
             last_sent: None,
             gathering: Gathering::default(),
@@ -209,11 +209,6 @@ impl<J> Portal<J> {
     pub fn rejected_retry(&self, deadline: Instant, now: Instant) -> Option<Instant> {
         let moment = now + self.budget.backoff(now);
         (self.retries_rejected && moment < deadline).then_some(moment)
-    }
-
-    /// Whether the portal rejected a request over its rate limit although its plan has none.
-    pub fn is_plan_doubted(&self) -> bool {
-        self.budget.is_doubted()
     }
 
     /// Cancels a call, unless it was [selected](super::Next::Prepare) already.

@@ -29,7 +29,6 @@ fn the_portals_word_wins_over_a_plan_without_limit() {
     submit(&mut portal, 1..=1, now);
     sent(&mut portal, now);
     assert_eq!(rejected(&mut portal, 1, now), Some(now + 500 * MS));
-    assert!(portal.is_plan_doubted());
     assert_eq!(portal.budget.limit(), Some(STANDARD));
     portal.cancel(1);
     let later = now + Duration::from_secs(601);
