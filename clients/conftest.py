@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,22 @@ def sandbox(shared_sandbox: Sandbox) -> Sandbox:
     """The portal behind the service, as new."""
     shared_sandbox.reset()
     return shared_sandbox
+
+
+@pytest.fixture
+def portal_apart(generated: None) -> Iterator[Sandbox]:
+    """A portal of the test's own, for what a service remembers of its portal."""
+    sandbox = Sandbox()
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture
+def client_apart(portal_apart: Sandbox, tmp_path: Path) -> Iterator[Client]:
+    """A client of a service in front of it."""
+    service = Service(portal_apart, tmp_path)
+    yield Client(service)
+    service.close()
 
 
 @pytest.fixture(scope="session")

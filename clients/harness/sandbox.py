@@ -51,8 +51,8 @@ class Sandbox:
         self.fault("refuse", code=code, next=times)
 
     def exceed_the_limit(self) -> None:
-        """The portal's bucket stays full for as long as the service tries."""
-        self.refuse("QUERY_LIMIT_EXCEEDED", times=4)
+        """The portal's bucket stays full for some seconds, however often the service tries."""
+        self.refuse("QUERY_LIMIT_EXCEEDED", times=10)
 
     def answer_error(self, code: str) -> None:
         """The next request is refused with any code, and not executed."""

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import pytest
 from grpc import StatusCode
 
 from harness.calls import Client, connector_message, connector_request
 from harness.sandbox import Sandbox
-from harness.service import Service
 from harness.status import Failure
 
 DEADLINES_SECONDS = [2.0 + 6.0 * call / 9.0 for call in range(10)]
 
 
-@pytest.fixture
-def silent(generated: None, tmp_path: Path) -> Iterator[Client]:
-    """A service in front of a portal of its own that executes every request and does not answer."""
-    portal = Sandbox()
-    portal.fault("silence_after", next=len(DEADLINES_SECONDS))
-    service = Service(portal, tmp_path)
-    yield Client(service)
-    service.close()
-    portal.close()
+def test_every_caller_of_a_silent_portal_gets_our_answer_before_its_deadline(
+    client_apart: Client, portal_apart: Sandbox
+) -> None:
+    portal_apart.fault("silence_after", next=len(DEADLINES_SECONDS))
 
-
-def test_every_caller_of_a_silent_portal_gets_our_answer_before_its_deadline(silent: Client) -> None:
     def call(number: int) -> Failure:
         message = connector_message() | {"user": {"id": f"u{number}"}, "chat": {"id": f"c{number}"}}
         request = connector_request(message) | {"disable_batching": True}
-        return silent.refused(
-            "SendConnectorMessages", request, timeout=DEADLINES_SECONDS[number]
-        )
+        timeout = DEADLINES_SECONDS[number]
+        return client_apart.refused("SendConnectorMessages", request, timeout=timeout)
 
     numbers = range(len(DEADLINES_SECONDS))
     with ThreadPoolExecutor(len(numbers)) as callers:

@@ -284,7 +284,7 @@ impl Metrics {
         self.dispatch.open_breakers.add(-1, &[]);
     }
 
-    /// Counts a request without a response that no caller waits for any more.
+    /// Counts a request that is without a response for much longer than usual.
     pub fn request_silent(&self) {
         self.dispatch.silent_requests.add(1, &[]);
     }

@@ -191,8 +191,9 @@ pub const METRICS: &[Metric] = &[
         name: "openlines_silent_requests_total",
         kind: "counter",
         labels: &[],
-        meaning: "Requests to portals without a response that no caller waits for any more. \
-                  Their conversations are held, at most for `dispatch.longest_answer_seconds`.",
+        meaning: "Requests to portals without a response after four times the usual time, and \
+                  at least a second. Their conversations are held, at most for \
+                  `dispatch.longest_answer_seconds`.",
     },
     Metric {
         name: "openlines_operating_remaining_seconds",
