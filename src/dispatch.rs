@@ -3,22 +3,33 @@
 //! A valid [`Call`] is queued at its portal until the portal's limits, its conversation and the
 //! calls before it allow a request, on its own or as a batch with others. Sending requires a
 //! permit. Only the portal's state machine ([`pacing::Portal`]) issues one, and a request in flight
-//! (`in_flight.rs`) consumes it. A call is retried only if it was definitely not executed; the
+//! (`request.rs`) consumes it. A call is retried only if it was definitely not executed; the
 //! [ledger] keeps that promise across the attempts of its caller.
 
 mod announced;
+mod blocks;
 mod call_handle;
+mod cargo;
 mod context;
+mod dispatch_error;
 mod driver;
 mod drivers;
-mod in_flight;
 mod job;
 pub(crate) mod ledger;
 mod not_admitted;
+mod prepared;
 pub(crate) mod replica;
+mod request;
+mod response;
+#[cfg(test)]
+mod script;
 mod send_error;
+mod sender;
+mod sent_flag;
 mod settings;
 pub(crate) mod sharing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,12 +45,16 @@ pub(crate) use self::announced::Announced;
 use self::announced::Announcements;
 use self::call_handle::CallHandle;
 use self::context::DispatchContext;
+pub(crate) use self::dispatch_error::DispatchError;
 use self::drivers::Drivers;
-use self::job::{CallOutcome, Job, SentFlag, Tries};
-pub(crate) use self::job::{Delivered, NoteSent, Spent};
+pub(crate) use self::job::Delivered;
+use self::job::{CallOutcome, Job, Tries};
 use self::ledger::{Claim, Entered, Fingerprint, Key, Ledger, LedgerError};
 pub(crate) use self::not_admitted::{LedgerFailure, NotAdmitted};
 pub(crate) use self::send_error::SendError;
+use self::sender::Sender;
+use self::sent_flag::SentFlag;
+pub(crate) use self::sent_flag::{NoteSent, Spent};
 pub(crate) use self::settings::LedgerSettings;
 pub use self::settings::Options;
 use self::sharing::Sharing;
@@ -48,7 +63,7 @@ use crate::call::Arrival;
 use crate::check::{Call, CallParts};
 use crate::metrics::{LedgerResult, Metrics};
 use crate::tenant::PortalAccess;
-use bitrix24::{Client, Plan, PortalAddress, TenantId};
+use bitrix24::{Client, Outcome, Plan, PortalAddress, TenantId};
 use pacing::{
     CallNumber, Conversation, QueueCapacity, RateLimit, Rejection, SchedulingInfo, TenantKey,
 };
@@ -76,17 +91,6 @@ pub struct Means {
     pub sharing: Option<Sharing>,
     /// Measures.
     pub metrics: Metrics,
-}
-
-/// Why a call failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum DispatchError {
-    /// It was not sent.
-    #[error(transparent)]
-    NotAdmitted(#[from] NotAdmitted),
-    /// It was sent.
-    #[error(transparent)]
-    Send(#[from] SendError),
 }
 
 /// How to return the response to a call.
@@ -125,7 +129,7 @@ impl Dispatcher {
         } = means;
         let (calls, bytes) = (options.maximum_waiting_calls, options.maximum_waiting_bytes);
         let context = Arc::new(DispatchContext {
-            client,
+            sender: Sender::Http(client),
             access,
             ledger,
             sharing,
@@ -135,6 +139,10 @@ impl Dispatcher {
             tasks: tasks.clone(),
             stopped,
         });
+        Self::of(context)
+    }
+
+    fn of(context: Arc<DispatchContext>) -> Self {
         Self {
             drivers: Arc::new(Drivers::new(Arc::clone(&context))),
             context,
@@ -200,7 +208,10 @@ impl Dispatcher {
             return match self.send_once(parts, &announced, &delivery, None).await {
                 Attempt::Ended(outcome, spent) => (*outcome, spent),
                 // Impossible without a key.
-                Attempt::Overtaken(spent) => (Err(SendError::Crashed.into()), spent),
+                Attempt::Overtaken(spent) => {
+                    let outcome = Outcome::Unknown;
+                    (Err(SendError::Crashed { outcome }.into()), spent)
+                }
             };
         };
         let key = Key {
@@ -329,8 +340,8 @@ impl Dispatcher {
                 command_bytes: None,
                 is_recorded: job.claim.is_some(),
             };
-            if let Err(why) = driver.submit(info, job, limit, may_be_batched) {
-                return self.not_sent(why);
+            if let Err(error) = driver.submit(info, job, limit, may_be_batched) {
+                return self.rejected(error, sent_flag.spent());
             }
             announced.leave();
             let handle = CallHandle::new(driver, number, received, sent_flag.clone());
@@ -358,8 +369,14 @@ impl Dispatcher {
     }
 
     fn not_sent(&self, why: NotAdmitted) -> Attempt {
-        self.context.count(&why);
-        Attempt::Ended(Box::new(Err(why.into())), Spent::default())
+        self.rejected(why.into(), Spent::default())
+    }
+
+    fn rejected(&self, error: DispatchError, spent: Spent) -> Attempt {
+        if let DispatchError::NotAdmitted(why) = &error {
+            self.context.count(why);
+        }
+        Attempt::Ended(Box::new(Err(error)), spent)
     }
 }
 

@@ -173,9 +173,7 @@ impl From<SendError> for Error {
                 refusal,
                 retry_after,
             },
-            SendError::Crashed => Self::Internal {
-                outcome: Outcome::Unknown,
-            },
+            SendError::Crashed { outcome } => Self::Internal { outcome },
         }
     }
 }

@@ -25,3 +25,6 @@ pub use record::Judgement;
 pub(crate) use record::Unusable;
 pub(crate) use settings::{ListedTenants, TenantSettings};
 pub(crate) use watch::{WatchedKeyring, WatchedTenants, watch};
+
+#[cfg(test)]
+pub(crate) mod sample;

@@ -7,17 +7,17 @@ use tokio_util::task::TaskTracker;
 
 use super::ledger::Ledger;
 use super::not_admitted::NotAdmitted;
+use super::sender::Sender;
 use super::settings::Options;
 use super::sharing::Sharing;
 use crate::metrics::Metrics;
 use crate::tenant::PortalAccess;
-use bitrix24::Client;
 use pacing::QueueCapacity;
 
 /// What requests are sent with.
 #[derive(Debug)]
 pub(super) struct DispatchContext {
-    pub(super) client: Client,
+    pub(super) sender: Sender,
     pub(super) access: PortalAccess,
     pub(super) ledger: Ledger,
     /// Set if replicas share the portals' rate limits.

@@ -1,40 +1,56 @@
 //! Drives the state machine of one portal: it does what the state machine decides.
 
+mod notes;
+
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::blocks::Blocks;
 use super::context::DispatchContext;
+use super::dispatch_error::DispatchError;
 use super::job::{Job, ScheduledJob};
 use super::not_admitted::NotAdmitted;
-use bitrix24::{Answer, Method, PortalAddress};
+use super::prepared::Prepared;
+use bitrix24::PortalAddress;
 use pacing::{
-    CallNumber, LateRequest, Next, OpenShared, OperatingTime, Permit, Portal, RateLimit,
-    RequestNumber, RequestOutcome, SchedulingInfo, SentAs, TenantKey, Waiting,
+    CallNumber, Next, OpenShared, Permit, Portal, RateLimit, RequestNumber, RequestOutcome,
+    SchedulingInfo, Selection, TenantKey, Waiting,
 };
 
 pub(super) struct PortalDriver {
     name: String,
     state: Mutex<State>,
-    start: StartRequest,
+    stages: Stages,
+    /// Whether a tenant is blocked, to be read without the lock.
+    has_blocks: AtomicBool,
     pub(super) context: Arc<DispatchContext>,
 }
 
 struct State {
     portal: Portal<Job>,
+    blocks: Blocks,
     /// The moment at which a timer will ask again.
     alarm: Option<Instant>,
 }
 
-/// Starts a request. Gets how full the portal's bucket is, if it has a rate limit.
-pub(super) type StartRequest = fn(Arc<PortalDriver>, Permit<Job>, Option<f64>);
+/// How the stages of requests are started.
+#[derive(Clone, Copy)]
+pub(super) struct Stages {
+    /// Prepares calls that need more than [`Prepared::at_once`], and gives them to
+    /// [`PortalDriver::prepared`].
+    pub(super) prepare: fn(Arc<PortalDriver>, Selection<Job>),
+    /// Sends a request. Gets how full the portal's bucket is, if it has a rate limit.
+    pub(super) send: fn(Arc<PortalDriver>, Permit<Job>, Option<f64>),
+}
 
 impl PortalDriver {
     pub(super) fn new(
         address: &PortalAddress,
         context: Arc<DispatchContext>,
         limit: Option<RateLimit>,
-        start: StartRequest,
+        stages: Stages,
     ) -> Arc<Self> {
         let name = address.authority();
         Arc::new_cyclic(|driver: &Weak<Self>| {
@@ -58,9 +74,11 @@ impl PortalDriver {
                 name: name.to_owned(),
                 state: Mutex::new(State {
                     portal,
+                    blocks: Blocks::default(),
                     alarm: None,
                 }),
-                start,
+                stages,
+                has_blocks: AtomicBool::new(false),
                 context,
             }
         })
@@ -73,12 +91,17 @@ impl PortalDriver {
         job: Job,
         limit: Option<RateLimit>,
         may_be_batched: bool,
-    ) -> Result<(), NotAdmitted> {
+    ) -> Result<(), DispatchError> {
         let (mut info, mut job) = (info, job);
         let now = now();
-        let prepares = may_be_batched && job.command.is_none() && {
+        let prepares = {
             let state = self.lock();
-            state.portal.may_wait(&info.conversations, now)
+            if let Some(error) = state.blocks.check(job.opened.tenant(), now) {
+                return Err(error.into());
+            }
+            may_be_batched
+                && job.command.is_none()
+                && state.portal.may_wait(&info.conversations, now)
         };
         if prepares {
             // Outside the lock: a text may be long.
@@ -97,7 +120,7 @@ impl PortalDriver {
                 self.pump();
                 Ok(())
             }
-            Err((rejection, _job)) => Err(rejection.into()),
+            Err((rejection, _job)) => Err(NotAdmitted::from(rejection).into()),
         }
     }
 
@@ -121,14 +144,26 @@ impl PortalDriver {
     /// Does what can be done now. To be called whenever something has changed.
     pub(super) fn pump(self: &Arc<Self>) {
         let now = now();
-        let (mut permits, mut rejected, mut alarm) = (Vec::new(), Vec::new(), None);
+        let (mut unprepared, mut permits) = (Vec::new(), Vec::new());
+        let (mut rejected, mut blocked, mut alarm) = (Vec::new(), Vec::new(), None);
         let (late, was_open, is_open);
         {
             let mut state = self.lock();
             was_open = state.portal.is_breaker_open();
             let next = loop {
                 match state.portal.next(now) {
-                    Next::Prepare(selection) => state.portal.prepared(selection),
+                    Next::Prepare(selection) => {
+                        let mut selection = selection;
+                        if let Some(error) = state.blocks.refuses(&selection, now) {
+                            blocked.push((selection.take_out(|_| true), error));
+                            state.portal.prepared(selection);
+                            continue;
+                        }
+                        match Prepared::at_once(selection) {
+                            Ok(prepared) => state.portal.prepared(prepared.into_selection()),
+                            Err(selection) => unprepared.push(selection),
+                        }
+                    }
                     Next::Send(permit) => {
                         let fill = state.portal.fill(now);
                         permits.push((permit, fill));
@@ -154,11 +189,20 @@ impl PortalDriver {
             self.note_late(request);
         }
         for (permit, fill) in permits {
-            (self.start)(Arc::clone(self), permit, fill);
+            (self.stages.send)(Arc::clone(self), permit, fill);
+        }
+        for selection in unprepared {
+            (self.stages.prepare)(Arc::clone(self), selection);
         }
         for (calls, why) in rejected {
             for call in calls {
                 self.reject(call, why.into());
+            }
+        }
+        for (calls, error) in blocked {
+            for call in calls {
+                let (_, job) = self.dequeued(call);
+                job.blocked(error.clone());
             }
         }
         if let Some(moment) = alarm {
@@ -166,12 +210,33 @@ impl PortalDriver {
         }
     }
 
-    fn reject(&self, call: Waiting<Job>, why: NotAdmitted) {
+    /// Takes calls back that are prepared now.
+    pub(super) fn prepared(self: &Arc<Self>, prepared: Prepared) {
+        self.lock().portal.prepared(prepared.into_selection());
+        self.pump();
+    }
+
+    /// A call leaves the queue.
+    pub(super) fn dequeued(&self, call: Waiting<Job>) -> ScheduledJob {
         let Waiting { info, job, .. } = call;
         let bytes = job.slot.bytes();
         self.context.metrics.call_dequeued(info.priority, bytes);
-        self.context.count(&why);
+        (info, job)
+    }
+
+    /// A call leaves the queue and is not sent.
+    pub(super) fn reject(&self, call: Waiting<Job>, why: NotAdmitted) {
+        let (_, job) = self.dequeued(call);
+        if !job.is_cancelled() {
+            self.context.count(&why);
+        }
         job.not_sent(why);
+    }
+
+    /// A call of a request with a permit is not sent.
+    pub(super) fn left_out(&self, request: RequestNumber, info: &SchedulingInfo) {
+        let call = [(info.tenant.clone(), info.method)];
+        self.lock().portal.left_out(request, &call);
     }
 
     fn pump_at(self: &Arc<Self>, moment: Instant) {
@@ -189,12 +254,10 @@ impl PortalDriver {
         });
     }
 
-    /// Cancels a call. `None` if its request has started or ended.
+    /// Cancels a call. `None` if it was taken for a request, or has ended.
     pub(super) fn cancel(self: &Arc<Self>, number: CallNumber) -> Option<Job> {
         let cancelled = self.lock().portal.cancel(number);
-        let Waiting { info, job, .. } = cancelled?;
-        let bytes = job.slot.bytes();
-        self.context.metrics.call_dequeued(info.priority, bytes);
+        let (_, job) = self.dequeued(cancelled?);
         // The calls behind it may go.
         self.pump();
         Some(job)
@@ -207,20 +270,21 @@ impl PortalDriver {
 
     /// A request has ended.
     pub(super) fn completed(
-        &self,
+        self: &Arc<Self>,
         request: RequestNumber,
         outcome: RequestOutcome,
         took: Duration,
     ) {
         let now = now();
-        let (was_open, is_open, was_backing_off, backoff) = {
+        let (was_open, is_open, was_backing_off, backoff, has_waiting) = {
             let mut state = self.lock();
             let was_open = state.portal.is_breaker_open();
             let was_backing_off = !state.portal.backoff(now).is_zero();
             state.portal.completed(request, outcome, took, now);
             let backoff = state.portal.backoff(now);
             let is_open = state.portal.is_breaker_open();
-            (was_open, is_open, was_backing_off, backoff)
+            let has_waiting = state.portal.has_waiting();
+            (was_open, is_open, was_backing_off, backoff, has_waiting)
         };
         self.note_breaker(was_open, is_open);
         if !was_backing_off && !backoff.is_zero() {
@@ -231,32 +295,9 @@ impl PortalDriver {
                  them; backing off"
             );
         }
-    }
-
-    /// A request is without a response for longer than expected, and holds its conversations.
-    fn note_late(&self, request: LateRequest) {
-        self.context.metrics.request_silent();
-        tracing::warn!(
-            portal = self.name,
-            conversations = request.conversations,
-            held_seconds = request.held_for.as_secs_f64(),
-            "portal does not respond to a request; its conversations are held"
-        );
-    }
-
-    fn note_breaker(&self, was_open: bool, is_open: bool) {
-        if !was_open && is_open {
-            self.context.metrics.breaker_opened();
-            tracing::warn!(
-                portal = self.name,
-                "portal does not respond; its circuit breaker is open and its calls are rejected"
-            );
-        } else if was_open && !is_open {
-            self.context.metrics.breaker_closed();
-            tracing::info!(
-                portal = self.name,
-                "portal responds again; its circuit breaker is closed"
-            );
+        // Not only when its calls have ended: that may take long, and its place is free now.
+        if has_waiting {
+            self.pump();
         }
     }
 
@@ -277,72 +318,6 @@ impl PortalDriver {
             drop(cancelled);
         }
         self.pump();
-    }
-
-    /// When a call that was rejected over the rate limit may go again, if it is retried.
-    pub(super) fn rejected_retry(&self, deadline: Instant) -> Option<Instant> {
-        self.lock().portal.rejected_retry(deadline, now())
-    }
-
-    /// How much longer nothing is sent because the portal rejected a request.
-    pub(super) fn backoff(&self) -> Duration {
-        self.lock().portal.backoff(now())
-    }
-
-    /// How long a call that could not reach the portal waits before its retry; `None` if it is not
-    /// retried.
-    pub(super) fn retry_wait(&self, attempts_before: u32) -> Option<Duration> {
-        self.lock().portal.retry_wait(attempts_before)
-    }
-
-    /// Applies what a response says of the operating budget.
-    pub(super) fn note_operating_time(
-        &self,
-        tenant: &TenantKey,
-        method: Method,
-        sent_as: SentAs,
-        answer: &Answer,
-    ) {
-        let time = &answer.time;
-        let reset = time.operating_reset_at.zip(time.finish);
-        let resets_in = reset.map(|(reset, finish)| reset - finish);
-        let Some(time) = OperatingTime::of(time.operating, resets_in, time.duration) else {
-            return;
-        };
-        let name = method.name();
-        let remaining = self
-            .lock()
-            .portal
-            .note_operating_time(tenant, name, sent_as, time, now());
-        if let Some(remaining) = remaining {
-            self.context.metrics.operating_reported(name, remaining);
-        }
-    }
-
-    /// The portal rejected a method, or `batch`, because its operating budget is used up. Returns
-    /// how long that lasts.
-    pub(super) fn operating_rejected(&self, tenant: &TenantKey, method: &'static str) -> Duration {
-        let mut state = self.lock();
-        state.portal.operating_rejected(tenant, method, now())
-    }
-
-    pub(super) fn note_never_batched(&self, method: Method) {
-        let method = method.name();
-        tracing::info!(
-            portal = self.name,
-            method,
-            "portal does not accept the method in a batch"
-        );
-        self.lock().portal.note_never_batched(method, now());
-    }
-
-    pub(super) fn note_no_batches(&self, tenant: &TenantKey) {
-        tracing::info!(
-            portal = self.name,
-            %tenant,
-            "portal does not accept batches of the tenant"
-        );
-        self.lock().portal.note_no_batches(tenant, now());
     }
 
     /// Whether nothing useful would be lost by forgetting the portal.

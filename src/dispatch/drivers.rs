@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::context::DispatchContext;
 use super::driver::PortalDriver;
-use super::in_flight;
+use super::request::STAGES;
 use bitrix24::PortalAddress;
 use pacing::{RateLimit, TenantKey};
 
@@ -54,7 +54,7 @@ impl Drivers {
             return Arc::clone(driver);
         }
         let context = Arc::clone(&self.context);
-        let driver = PortalDriver::new(portal, context, limit, in_flight::start);
+        let driver = PortalDriver::new(portal, context, limit, STAGES);
         known.drivers.insert(name.to_owned(), Arc::clone(&driver));
         driver
     }

@@ -1,9 +1,6 @@
 //! The payload of a queued call.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tracing::Span;
@@ -11,6 +8,7 @@ use tracing::Span;
 use super::ledger::Claim;
 use super::not_admitted::NotAdmitted;
 use super::send_error::SendError;
+use super::sent_flag::{SentFlag, Spent};
 use crate::tenant::Opened;
 use bitrix24::{Answer, CallError, Command, Method, Parameters};
 use pacing::{SchedulingInfo, Slot};
@@ -25,6 +23,7 @@ pub(super) struct Job {
     /// The claim on its idempotency key.
     pub(super) claim: Option<Claim>,
     pub(super) tries: Tries,
+    /// Where its time went until its last request ended.
     pub(super) spent: Spent,
     pub(super) slot: Slot,
     pub(super) sent_flag: SentFlag,
@@ -36,41 +35,6 @@ pub(super) struct Job {
 /// A call with what decides its turn.
 pub(super) type ScheduledJob = (SchedulingInfo, Job);
 
-/// Called when the portal may be executing the call from now on, and when it is not after all.
-pub(crate) type NoteSent = Arc<dyn Fn(bool) + Send + Sync>;
-
-/// Whether the portal may be executing a call.
-#[derive(Clone)]
-pub(super) struct SentFlag {
-    is_set: Arc<AtomicBool>,
-    note: NoteSent,
-}
-
-impl SentFlag {
-    /// Not set. `note` gets each change.
-    pub(super) fn new(note: NoteSent) -> Self {
-        Self {
-            is_set: Arc::default(),
-            note,
-        }
-    }
-
-    fn set(&self, sent: bool) {
-        self.is_set.store(sent, Ordering::Relaxed);
-        (self.note)(sent);
-    }
-
-    pub(super) fn is_set(&self) -> bool {
-        self.is_set.load(Ordering::Relaxed)
-    }
-}
-
-impl fmt::Debug for SentFlag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SentFlag").field(&self.is_set).finish()
-    }
-}
-
 /// How often a call was retried, by cause.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tries {
@@ -79,15 +43,6 @@ pub(super) struct Tries {
     pub(super) moves: u32,
     /// Why it was not executed the last time.
     pub(super) last: Option<CallError>,
-}
-
-/// Where a call's time went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Spent {
-    /// Waiting for its turn.
-    pub(crate) waiting: Duration,
-    /// Waiting for the portal.
-    pub(crate) portal: Duration,
 }
 
 /// A call with a response of the portal.
@@ -111,14 +66,16 @@ pub(super) enum CallOutcome {
 }
 
 impl Job {
-    /// The portal may be executing the call from now on.
-    pub(super) fn note_sent(&self) {
-        self.sent_flag.set(true);
+    /// The call may be sent from now on: its idempotency key is in use until its outcome is known.
+    pub(super) fn note_may_be_sent(&self) {
+        if let Some(claim) = &self.claim {
+            claim.note_may_be_sent();
+        }
     }
 
     /// The call was definitely not executed: its idempotency key is free unless it is retried.
     pub(super) fn note_not_executed(&self) {
-        self.sent_flag.set(false);
+        self.sent_flag.not_executed();
         if let Some(claim) = &self.claim {
             claim.note_not_executed();
         }
@@ -126,7 +83,7 @@ impl Job {
 
     /// Whether the caller has stopped waiting.
     pub(super) fn is_cancelled(&self) -> bool {
-        self.outcome.is_closed()
+        self.outcome.is_closed() || self.sent_flag.is_cancelled()
     }
 
     /// Returns the result of a call that was sent, if the caller still waits.
@@ -136,19 +93,28 @@ impl Job {
 
     pub(super) fn not_sent(self, why: NotAdmitted) {
         self.note_not_executed();
+        let spent = self.sent_flag.spent();
         // The portal's own response says more.
         let outcome = match (self.tries.last, why.retry_after()) {
             (Some(error), Some(retry_after)) => {
-                CallOutcome::Sent(Err(SendError::later(error, retry_after)), self.spent)
+                CallOutcome::Sent(Err(SendError::later(error, retry_after)), spent)
             }
-            (Some(error), None) => CallOutcome::Sent(Err(error.into()), self.spent),
-            (None, _) => CallOutcome::NotSent(why, self.spent),
+            (Some(error), None) => CallOutcome::Sent(Err(error.into()), spent),
+            (None, _) => CallOutcome::NotSent(why, spent),
         };
         drop(self.outcome.send(outcome));
     }
 
+    /// The portal blocks all calls of its tenant.
+    pub(super) fn blocked(self, error: SendError) {
+        self.note_not_executed();
+        let spent = self.sent_flag.spent();
+        drop(self.outcome.send(CallOutcome::Sent(Err(error), spent)));
+    }
+
     pub(super) fn overtaken(self) {
-        drop(self.outcome.send(CallOutcome::Overtaken(self.spent)));
+        let spent = self.sent_flag.spent();
+        drop(self.outcome.send(CallOutcome::Overtaken(spent)));
     }
 
     /// Returns the job to the caller, to be sent elsewhere.

@@ -253,7 +253,6 @@ impl Ledger {
         let started = started.await.map_err(|_| Unavailable::Closed)??;
         let started = claims.iter().map(|claim| {
             if started.contains(&claim.attempt()) {
-                claim.note_sent();
                 Started::Go
             } else {
                 Started::Taken

@@ -22,9 +22,12 @@ pub(crate) enum SendError {
         /// How long to wait.
         retry_after: Duration,
     },
-    /// A bug. The outcome of the call is unknown.
+    /// A bug.
     #[error("the request crashed")]
-    Crashed,
+    Crashed {
+        /// What is known of the call.
+        outcome: Outcome,
+    },
 }
 
 /// The shortest time after which a caller is told to retry.
@@ -46,7 +49,7 @@ impl SendError {
         match self {
             Self::Call(error) | Self::Later { refusal: error, .. } => error.outcome(),
             Self::Access(_) => Outcome::NotExecuted,
-            Self::Crashed => Outcome::Unknown,
+            Self::Crashed { outcome } => *outcome,
         }
     }
 }

@@ -145,6 +145,7 @@ pub(super) struct DispatchInstruments {
     breaker_openings: Counter<u64>,
     open_breakers: UpDownCounter<i64>,
     silent_requests: Counter<u64>,
+    tenant_blocks: Counter<u64>,
     operating_remaining: Histogram<f64>,
     ledger: Counter<u64>,
     limits: Gauge<u64>,
@@ -171,6 +172,7 @@ impl DispatchInstruments {
             breaker_openings: meter.u64_counter("openlines.breaker_openings").build(),
             open_breakers: meter.i64_up_down_counter("openlines.open_breakers").build(),
             silent_requests: meter.u64_counter("openlines.silent_requests").build(),
+            tenant_blocks: meter.u64_counter("openlines.tenant_blocks").build(),
             operating_remaining: seconds(
                 meter,
                 "openlines.operating_remaining",
@@ -198,6 +200,7 @@ impl DispatchInstruments {
         self.breaker_openings.add(0, &[]);
         self.open_breakers.add(0, &[]);
         self.silent_requests.add(0, &[]);
+        self.tenant_blocks.add(0, &[]);
         for result in LedgerResult::ALL {
             self.ledger
                 .add(0, &[KeyValue::new("result", result.as_str())]);
@@ -287,6 +290,11 @@ impl Metrics {
     /// Counts a request that is without a response for much longer than usual.
     pub fn request_silent(&self) {
         self.dispatch.silent_requests.add(1, &[]);
+    }
+
+    /// Counts a tenant whose calls the portal begins to block.
+    pub fn tenant_blocked(&self) {
+        self.dispatch.tenant_blocks.add(1, &[]);
     }
 
     /// Measures the operating time that a response leaves to a method.

@@ -196,6 +196,13 @@ pub const METRICS: &[Metric] = &[
                   `dispatch.longest_answer_seconds`.",
     },
     Metric {
+        name: "openlines_tenant_blocks_total",
+        kind: "counter",
+        labels: &[],
+        meaning: "Tenants whose calls a portal began to block, with OVERLOAD_LIMIT or \
+                  authorization_error.",
+    },
+    Metric {
         name: "openlines_operating_remaining_seconds",
         kind: "histogram",
         labels: &["bitrix24_method"],

@@ -107,6 +107,12 @@ impl Opened {
     pub fn credential(&self) -> &Credential {
         &self.credential
     }
+
+    /// Whether the credential is still valid, and not about to expire.
+    pub fn is_valid(&self) -> bool {
+        let tokens = self.tenant.record().tokens();
+        tokens.is_none_or(|tokens| tokens.freshness() == Freshness::Fresh)
+    }
 }
 
 impl PortalAccess {

@@ -228,12 +228,22 @@ impl fmt::Debug for Directory {
 }
 
 impl Tenant {
+    #[cfg(test)]
+    pub(super) fn of_record(record: Arc<Record>) -> Self {
+        Self(record)
+    }
+
     pub fn id(&self) -> &TenantId {
         &self.0.id
     }
 
     pub fn portal(&self) -> &PortalAddress {
         &self.0.portal
+    }
+
+    /// Changes whenever the stored tenant changes, also with its tokens.
+    pub fn revision(&self) -> i64 {
+        self.0.revision
     }
 
     /// The rate limit of the portal.

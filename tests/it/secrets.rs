@@ -82,7 +82,16 @@ fn faults() -> Vec<FaultKind> {
             FaultKind::Empty(moment),
         ]);
     }
-    let refusals = SystemError::ALL.iter().copied();
+    // Those that block a tenant come last: its calls are not sent any more.
+    let mut refusals = SystemError::ALL.to_vec();
+    refusals.sort_by_key(|error| {
+        [
+            SystemError::OVERLOAD_LIMIT,
+            SystemError::AUTHORIZATION_ERROR,
+        ]
+        .contains(error)
+    });
+    let refusals = refusals.into_iter();
     faults.extend(refusals.map(|error| FaultKind::Refuse {
         error,
         status: None,

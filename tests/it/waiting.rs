@@ -3,6 +3,8 @@
 
 mod limited;
 mod order;
+mod refusals;
+mod stages;
 
 use std::time::Duration;
 

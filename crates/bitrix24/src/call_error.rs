@@ -34,7 +34,7 @@ pub enum CallError {
 /// Why a request to a portal or an authorization server was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
-    /// The deadline passed before a connection was ready.
+    /// The deadline passed, or the caller cancelled, before a connection was ready.
     #[error("the deadline passed before a connection was ready")]
     DeadlinePassed,
     /// Could not connect: name, network or TLS.

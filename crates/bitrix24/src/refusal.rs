@@ -46,6 +46,17 @@ impl Refusal {
         }
     }
 
+    /// The refusal of a single call, as a portal would answer it.
+    pub fn of_call(http_status: u16, code: &str) -> Self {
+        Self {
+            http_status,
+            code: code.to_owned(),
+            documented: ErrorCode::parse(code),
+            description: String::new(),
+            subject: Subject::Call,
+        }
+    }
+
     /// The refusal of a batch as a whole.
     pub(crate) fn of_batch(self) -> Self {
         let subject = Subject::WholeBatch;

@@ -40,16 +40,16 @@ struct Shared {
     hook: Mutex<Option<Hook>>,
 }
 
-type Hook = Box<dyn FnOnce() + Send>;
+type Hook = Box<dyn FnOnce() -> bool + Send>;
 
 const WAITING: u8 = 0;
 const SENT: u8 = 1;
 const CANCELLED: u8 = 2;
 
 impl SendGuard {
-    /// Runs `hook` once, when the request is sent. The connection's task runs it, so it must be
-    /// short.
-    pub fn new(hook: impl FnOnce() + Send + 'static) -> Self {
+    /// Runs `hook` once, when the request is about to be sent. The connection's task runs it, so it
+    /// must be short. `false` from it cancels the request: it is not sent.
+    pub fn new(hook: impl FnOnce() -> bool + Send + 'static) -> Self {
         Self::with(Some(Box::new(hook)))
     }
 
@@ -72,8 +72,9 @@ impl SendGuard {
         self.shared.state.load(Ordering::Acquire) == SENT
     }
 
-    /// Marks the request as sent. `false`: it was cancelled and must not be sent.
-    pub(crate) fn send(&self) -> bool {
+    /// Marks the request as sent. `false`: it was cancelled and must not be sent. For what sends
+    /// requests: [`Client`](crate::Client), or a test in its place.
+    pub fn send(&self) -> bool {
         if !self.decide(SENT) {
             return self.was_sent();
         }
@@ -84,14 +85,20 @@ impl SendGuard {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(hook) = hook {
-            hook();
+        let is_sent = hook.is_none_or(|hook| hook());
+        if !is_sent {
+            self.shared.state.store(CANCELLED, Ordering::Release);
         }
-        true
+        is_sent
+    }
+
+    /// Whether the request was cancelled.
+    pub(crate) fn was_cancelled(&self) -> bool {
+        self.shared.state.load(Ordering::Acquire) == CANCELLED
     }
 
     /// Keeps the request from being sent. `false`: it was sent already.
-    pub(crate) fn cancel(&self) -> bool {
+    pub fn cancel(&self) -> bool {
         self.decide(CANCELLED) || !self.was_sent()
     }
 
@@ -132,6 +139,7 @@ mod tests {
         let counter = Arc::clone(&count);
         let guard = SendGuard::new(move || {
             counter.fetch_add(1, Ordering::Relaxed);
+            true
         });
         (guard, count)
     }
@@ -153,6 +161,14 @@ mod tests {
         assert!(!guard.cancel());
         drop(CancelOnDrop(&guard));
         assert!(guard.was_sent());
+    }
+
+    #[test]
+    fn the_hook_can_cancel_the_request_at_the_last_moment() {
+        let guard = SendGuard::new(|| false);
+        assert!(!guard.send());
+        assert!(!guard.was_sent() && guard.was_cancelled());
+        assert!(!guard.send());
     }
 
     #[test]

@@ -219,6 +219,8 @@ impl Transport {
 fn classify(error: &reqwest::Error, guard: &SendGuard) -> Failed {
     if is_forbidden_address(error) {
         NotSent::AddressForbidden.into()
+    } else if guard.was_cancelled() {
+        NotSent::DeadlinePassed.into()
     } else if guard.cancel() {
         NotSent::Unreachable.into()
     } else {

@@ -11,8 +11,8 @@ use store::ledger::{End, Outcome, Start};
 
 /// Proof that this process alone may send the call. Only [`super::Ledger::enter`] makes one.
 ///
-/// Dropping it before [`super::Started::Go`], or after the call was not executed, lets the next
-/// attempt proceed. Dropping it while the call is in flight, by a crash or a shutdown, makes the
+/// Dropping it before the call may be sent, or after it was not executed, lets the next attempt
+/// proceed. Dropping it while the call is in flight, by a crash or a shutdown, makes the
 /// outcome unknown.
 #[derive(Debug)]
 pub struct Claim {
@@ -52,8 +52,8 @@ impl Claim {
         self.start.attempt
     }
 
-    /// The row is written, and the call is sent.
-    pub(super) fn note_sent(&self) {
+    /// The call, whose row is written, may be sent from now on.
+    pub(in crate::dispatch) fn note_may_be_sent(&self) {
         self.may_be_sent.store(true, Ordering::Relaxed);
     }
 

@@ -14,14 +14,19 @@ use crate::support::{Told, World, conversations};
 const LIMITED: &str = "limited";
 
 /// A portal that takes so many requests, and a tenant whose plan says so.
-async fn world(burst: u32, per_second: f64) -> World {
+pub(super) async fn world(burst: u32, per_second: f64) -> World {
+    world_with(&[], burst, per_second).await
+}
+
+/// The same with settings.
+pub(super) async fn world_with(settings: &[(&str, &str)], burst: u32, per_second: f64) -> World {
     let tenant = format!(
         "- {{id: {LIMITED}, portal: 'http://PORTAL', webhook: {{user_id: {user}, secret: {{inline: '{secret}'}}}},\n\
          \x20  plan: {{burst: {burst}, per_second: {per_second}}}}}\n",
         user = demo::OWNER,
         secret = demo::WEBHOOK_SECRET,
     );
-    let world = World::with_tenants(&[], &tenant).await;
+    let world = World::with_tenants(settings, &tenant).await;
     world.sandbox.limit(|limits| {
         limits.intensity = Some(Intensity {
             burst,
@@ -32,7 +37,7 @@ async fn world(burst: u32, per_second: f64) -> World {
     world
 }
 
-fn message(conversation: i64, text: &str) -> api::SendCrmMessageRequest {
+pub(super) fn message(conversation: i64, text: &str) -> api::SendCrmMessageRequest {
     api::SendCrmMessageRequest {
         tenant_id: LIMITED.to_owned(),
         ..conversations::crm_message(conversation, text)
@@ -48,7 +53,7 @@ fn alone(conversation: i64, text: &str, priority: api::CallPriority) -> api::Sen
     }
 }
 
-fn interactive(conversation: i64, text: &str) -> api::SendCrmMessageRequest {
+pub(super) fn interactive(conversation: i64, text: &str) -> api::SendCrmMessageRequest {
     alone(conversation, text, api::CallPriority::Interactive)
 }
 
@@ -57,7 +62,7 @@ fn bulk(conversation: i64, text: &str) -> api::SendCrmMessageRequest {
 }
 
 /// Sends all at once in this order. Every call succeeds.
-async fn send_all(world: &World, messages: Vec<api::SendCrmMessageRequest>) {
+pub(super) async fn send_all(world: &World, messages: Vec<api::SendCrmMessageRequest>) {
     let client = world.client().await;
     let calls: Vec<_> = messages
         .into_iter()
@@ -75,7 +80,7 @@ async fn send_all(world: &World, messages: Vec<api::SendCrmMessageRequest>) {
 }
 
 /// Uses up what the portal takes at once.
-async fn fill(world: &World, requests: i64) {
+pub(super) async fn fill(world: &World, requests: i64) {
     for number in 0..requests {
         send_all(world, vec![interactive(400 + number, "fill")]).await;
     }

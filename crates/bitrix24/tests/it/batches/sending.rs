@@ -24,6 +24,7 @@ fn watched() -> (SendGuard, Arc<AtomicUsize>) {
     let counter = Arc::clone(&count);
     let guard = SendGuard::new(move || {
         counter.fetch_add(1, Ordering::SeqCst);
+        true
     });
     (guard, count)
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use crate::dispatch::driver::PortalDriver;
 use crate::dispatch::job::ScheduledJob;
 use bitrix24::SendGuard;
-use pacing::{RequestNumber, RequestOutcome};
+use pacing::{RequestNumber, RequestOutcome, SchedulingInfo};
 
-/// What a request occupies until its end.
+/// What a request occupies until its end: a permit and one of the parallel requests, the operating
+/// budget of its calls, and their conversations.
 pub(super) struct Guard {
     driver: Arc<PortalDriver>,
     request: RequestNumber,
@@ -28,6 +29,15 @@ impl Guard {
         }
     }
 
+    pub(super) fn request(&self) -> RequestNumber {
+        self.request
+    }
+
+    /// This call is not sent.
+    pub(super) fn left_out(&self, info: &SchedulingInfo) {
+        self.driver.left_out(self.request, info);
+    }
+
     /// From now on the request may be sent.
     pub(super) fn watch(&mut self, send_guard: SendGuard) {
         self.send_guard = Some(send_guard);
@@ -37,6 +47,12 @@ impl Guard {
     pub(super) fn complete(&mut self, outcome: RequestOutcome, took: Duration) {
         self.is_completed = true;
         self.driver.completed(self.request, outcome, took);
+    }
+
+    /// The request is not sent.
+    pub(super) fn withdraw(&mut self) {
+        self.complete(RequestOutcome::Withdrawn, Duration::ZERO);
+        self.release(Vec::new());
     }
 
     /// Releases the calls that wait behind this request's, after its retries are queued again.
