@@ -53,7 +53,7 @@ impl Claim {
     }
 
     /// The call, whose row is written, may be sent from now on.
-    pub(in crate::dispatch) fn note_may_be_sent(&self) {
+    pub fn note_may_be_sent(&self) {
         self.may_be_sent.store(true, Ordering::Relaxed);
     }
 

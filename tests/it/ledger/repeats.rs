@@ -23,6 +23,7 @@ on_both_stores!(
     of_many_who_repeat_a_call_that_was_not_sent_one_sends_it,
     a_claim_that_is_lost_on_its_way_to_the_portal_is_unknown,
     a_claim_that_is_lost_before_leaves_nothing,
+    a_claim_that_was_written_down_and_not_sent_leaves_nothing,
     a_batch_of_calls_is_started_and_ended_at_once,
     two_hundred_calls_at_once_are_each_recorded,
 );
@@ -163,6 +164,21 @@ async fn a_claim_that_is_lost_on_its_way_to_the_portal_is_unknown(stores: Stores
     process.stop().await;
     let found = stores.texts("SELECT state FROM ledger").await;
     assert_eq!(found, ["unknown"]);
+}
+
+/// Its caller has left before the request got a permit.
+async fn a_claim_that_was_written_down_and_not_sent_leaves_nothing(stores: Stores) {
+    let process = Process::start(&stores.open(&keyring()).await);
+    let key = new_key();
+    for _ in 0..3 {
+        let claim = process.claim(&key).await;
+        process.ledger.start(&[&claim]).await.unwrap();
+        drop(claim);
+    }
+    let claim = process.send(&key).await;
+    process.end(claim, Recorded::Answered(answer(1))).await;
+    assert_answered(process.enter(&key).await, &answer(1));
+    process.stop().await;
 }
 
 async fn a_claim_that_is_lost_before_leaves_nothing(stores: Stores) {

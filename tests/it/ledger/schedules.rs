@@ -105,6 +105,7 @@ async fn call(process: &Process, portal: &Portal, key: &Key, random: &mut StdRng
             [Started::Taken] => return,
             other => panic!("{other:?}"),
         }
+        claim.note_may_be_sent();
         portal.begin(key);
         pause(random).await;
         let executed = random.random_bool(0.5);

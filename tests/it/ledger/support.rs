@@ -94,6 +94,7 @@ impl Process {
     pub(super) async fn send(&self, key: &Key) -> Claim {
         let claim = self.claim(key).await;
         let started = self.ledger.start(&[&claim]).await.unwrap();
+        claim.note_may_be_sent();
         assert_eq!(started, [Started::Go]);
         claim
     }
