@@ -3,21 +3,15 @@
 
 use std::time::Duration;
 
-use bitrix24_openlines::testing::settings::Environment;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use uuid::Uuid;
-
-use super::files;
+use super::database;
 use super::load::{Load, Round};
 use super::process::Process;
 use super::service::Service;
+use super::start;
 
 const IN_FLIGHT: [usize; 3] = [1, 16, 64];
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
-
-/// Names a PostgreSQL server, with a user who may create databases. `.ci/postgres` sets it.
-const SERVER: &str = "OPENLINES_TEST_POSTGRES_URL";
 
 pub(crate) fn measure() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -25,12 +19,11 @@ pub(crate) fn measure() {
         let stub = Process::start_self(&["stub"]);
         let portal = stub.addresses()[0];
         println!("| store | in flight | figure | without | with `request_id` | difference |\n|---|---|---|---|---|---|");
-        let service = files(None, portal, "").start().await;
+        let service = start(None, portal, "").await;
         compare("SQLite", &service).await;
         drop(service);
-        if let Some(server) = Environment::of_process().get(SERVER) {
-            let database = database(server.unwrap()).await;
-            let service = files(Some(&database), portal, "").start().await;
+        if let Some(database) = database::create().await {
+            let service = start(Some(&database), portal, "").await;
             compare("PostgreSQL", &service).await;
         }
         println!("\nMedians of {ROUNDS} alternating rounds of {} s each.", ROUND.as_secs());
@@ -76,14 +69,4 @@ fn median(rounds: &[Round], figure: &dyn Fn(&Round) -> f64) -> f64 {
     let mut figures: Vec<f64> = rounds.iter().map(figure).collect();
     figures.sort_unstable_by(f64::total_cmp);
     figures[figures.len() / 2]
-}
-
-/// The URL of a database of its own. It is gone with the server.
-async fn database(server: &str) -> String {
-    let name = format!("openlines_bench_{}", Uuid::new_v4().simple());
-    let mut connection = PgConnection::connect(server).await.unwrap();
-    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    sqlx::query(create).execute(&mut connection).await.unwrap();
-    let (start, _) = server.rsplit_once('/').unwrap();
-    format!("{start}/{name}")
 }

@@ -5,6 +5,8 @@
 //! of one run. It prints Markdown for docs/performance.md. `cargo bench --bench hop -- --short`
 //! takes a few seconds; `cargo bench --bench hop -- --tenants` compares ten stored tenants with
 //! 100,000; `cargo bench --bench hop -- --ledger` compares calls with and without a `request_id`.
+//! With `--before PROGRAM`, a binary of an earlier commit, the first two measure that program too,
+//! in the same rounds.
 
 #![expect(
     clippy::unwrap_used,
@@ -16,6 +18,8 @@
 )]
 
 mod bare;
+#[path = "../programs/database.rs"]
+mod database;
 mod ledger;
 mod load;
 #[path = "../programs/process.rs"]
@@ -27,12 +31,14 @@ mod stub;
 mod tenants;
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use load::{Load, Round};
 use process::Process;
 use report::Report;
-use service::Files;
+use service::{Files, OURS, Service, free_address};
 
 /// Calls in flight at the same time.
 const IN_FLIGHT: [usize; 3] = [1, 16, MOST_IN_FLIGHT];
@@ -46,28 +52,39 @@ struct Plan {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let mode = arguments
-        .iter()
-        .find(|argument| !argument.starts_with("--bench"));
-    match mode.map(String::as_str) {
+    let mut arguments = std::env::args().skip(1);
+    let (mut mode, mut before) = (None, None);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--bench" => {}
+            "--before" => before = arguments.next(),
+            "bare" => return bare::run(&arguments.next().unwrap()),
+            _ => mode = Some(argument),
+        }
+    }
+    match mode.as_deref() {
         Some("stub") => stub::run(),
-        Some("bare") => bare::run(arguments.last().unwrap()),
         Some("--ledger") => ledger::measure(),
         Some("--tenants") => tenants::measure(),
-        Some("--short") => measure(&Plan {
-            rounds: 3,
-            round: Duration::from_millis(700),
-        }),
-        None => measure(&Plan {
-            rounds: 9,
-            round: Duration::from_secs(3),
-        }),
+        Some("--short") => {
+            let plan = Plan {
+                rounds: 3,
+                round: Duration::from_millis(700),
+            };
+            measure(&plan, before.as_deref());
+        }
+        None => {
+            let plan = Plan {
+                rounds: 9,
+                round: Duration::from_secs(3),
+            };
+            measure(&plan, before.as_deref());
+        }
         Some(other) => panic!("{other}: give --short, --ledger, --tenants or nothing"),
     }
 }
 
-fn measure(plan: &Plan) {
+fn measure(plan: &Plan, before: Option<&str>) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let stub = Process::start_self(&["stub"]);
@@ -78,14 +95,18 @@ fn measure(plan: &Plan) {
             format!("telemetry: {{otlp_endpoint: 'http://{collector}', sample_percent: 10}}\n");
         let written = files(None, portal, &traces);
         let begun = Instant::now();
-        let service = written.start().await;
-        let start = begun.elapsed();
-        let untraced = files(None, portal, "").start().await;
-        let silent = files(None, portal, "log: {filter: 'off'}\n").start().await;
+        let service = start_with(&written).await;
+        let took = begun.elapsed();
+        let untraced = start(None, portal, "").await;
+        let silent = start(None, portal, "log: {filter: 'off'}\n").await;
         let bare = Process::start_self(&["bare", &portal.to_string()]);
+        let earlier = match before {
+            Some(program) => Some(start_before(program, portal, &traces).await),
+            None => None,
+        };
 
         let mut report = Report::new();
-        report.start = start;
+        report.start = took;
         report.service.idle_kib = service.process.resident_kib();
         report.bare.idle_kib = bare.resident_kib();
         let service_load = Load::new(service.address, &service.key).await;
@@ -93,7 +114,11 @@ fn measure(plan: &Plan) {
         let untraced_load = Load::new(untraced.address, &untraced.key).await;
         let silent_load = Load::new(silent.address, &silent.key).await;
         // Connections, caches and the allocator reach their working size.
-        for load in [&service_load, &bare_load, &untraced_load, &silent_load] {
+        let loads = [&service_load, &bare_load, &untraced_load, &silent_load];
+        for load in loads
+            .into_iter()
+            .chain(earlier.as_ref().map(|(_, load)| load))
+        {
             load.round(MOST_IN_FLIGHT, plan.round / 2).await;
         }
         for in_flight in IN_FLIGHT {
@@ -102,6 +127,10 @@ fn measure(plan: &Plan) {
                 report.service.add(in_flight, round);
                 let round = measured(&bare_load, &bare, in_flight, plan).await;
                 report.bare.add(in_flight, round);
+                if let Some((earlier, load)) = &earlier {
+                    let round = measured(load, &earlier.process, in_flight, plan).await;
+                    report.before.add(in_flight, round);
+                }
                 if in_flight == MOST_IN_FLIGHT {
                     let round = measured(&untraced_load, &untraced.process, in_flight, plan).await;
                     report.untraced.add(in_flight, round);
@@ -125,9 +154,25 @@ async fn measured(load: &Load, process: &Process, in_flight: usize, plan: &Plan)
 
 /// What a service is started with that has a tenant in its file, on this store or on one of its
 /// own, and `more` settings.
-fn files(store_url: Option<&str>, portal: SocketAddr, more: &str) -> Files {
+fn files(store_url: Option<&str>, portal: SocketAddr, more: &str) -> Arc<Files> {
     let tenant = format!(
         "- {{id: hook, portal: 'http://{portal}', webhook: {{user_id: 1, secret: {{inline: secret}}}}}}\n"
     );
     Files::write(store_url, &tenant, more)
+}
+
+async fn start_with(files: &Arc<Files>) -> Service {
+    files.start(Path::new(OURS), free_address()).await
+}
+
+async fn start(store_url: Option<&str>, portal: SocketAddr, more: &str) -> Service {
+    start_with(&files(store_url, portal, more)).await
+}
+
+/// An earlier program with everything on, and its load.
+async fn start_before(program: &str, portal: SocketAddr, traces: &str) -> (Service, Load) {
+    let files = files(None, portal, traces);
+    let service = files.start(Path::new(program), free_address()).await;
+    let load = Load::new(service.address, &service.key).await;
+    (service, load)
 }

@@ -18,6 +18,8 @@ pub(crate) struct Figures {
 pub(crate) struct Report {
     pub(crate) service: Figures,
     pub(crate) bare: Figures,
+    /// An earlier program, if it was measured too.
+    pub(crate) before: Figures,
     /// The service without traces.
     pub(crate) untraced: Figures,
     /// The service without traces and log lines.
@@ -45,7 +47,14 @@ impl Report {
 
     pub(crate) fn print(&self, rounds: usize) {
         println!("Medians of {rounds} alternating rounds each.\n");
-        println!("| in flight | figure | service | bare hop | ratio |\n|---|---|---|---|---|");
+        let [more, columns] = if self.before.rounds.is_empty() {
+            ["", ""]
+        } else {
+            [" before | ratio before |", "---|---|"]
+        };
+        println!(
+            "| in flight | figure | service | bare hop | ratio |{more}\n|---|---|---|---|---|{columns}"
+        );
         for in_flight in IN_FLIGHT {
             self.row(in_flight, "processor time per call, µs", |round| {
                 micros(round.processor) / round.calls as f64
@@ -89,10 +98,15 @@ impl Report {
     fn row(&self, in_flight: usize, name: &str, figure: impl Fn(&Round) -> f64) {
         let service = self.service.median(in_flight, &figure);
         let bare = self.bare.median(in_flight, &figure);
-        println!(
+        print!(
             "| {in_flight} | {name} | {service:.1} | {bare:.1} | {:.2} |",
             service / bare
         );
+        if !self.before.rounds.is_empty() {
+            let before = self.before.median(in_flight, &figure);
+            print!(" {before:.1} | {:.2} |", before / bare);
+        }
+        println!();
     }
 }
 

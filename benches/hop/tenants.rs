@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use store::sealing::Keyring;
 use store::{Access, Origin, Store, StoreUrl, StoredCredentials, StoredTenant};
 
-use super::files;
 use super::load::{Load, Round};
 use super::process::Process;
 use super::service::Service;
+use super::{files, start_with};
 
 const FEW: usize = 10;
 const MANY: usize = 100_000;
@@ -69,7 +69,7 @@ impl Side {
         let written = files(None, portal, "");
         fill(written.folder(), portal, stored).await;
         let beginning = Instant::now();
-        let service = written.start().await;
+        let service = start_with(&written).await;
         let start = beginning.elapsed();
         println!(
             "{stored} tenants entered and served after {:.1} s",

@@ -1,72 +1,70 @@
 //! Many calls at once, each of its own conversation.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::task::JoinSet;
 
 use super::call::Call;
 use super::delivery::{Results, deliver};
-use super::record::Record;
-use super::sandbox::CHATS;
-use super::statistics::median;
+use super::program::Program;
+use super::scene::in_turn;
+use super::table::Figure;
 use super::testbed::Testbed;
 
-/// How many calls, and how often that is measured.
-pub(crate) const ALL: [(usize, usize); 2] = [(500, 5), (5_000, 3)];
-
-pub(crate) async fn measure(bursts: &[(usize, usize)]) {
-    println!("### Calls at once\n");
-    println!(
-        "| calls | median time, s | longest, s | requests | bucket at most | lost | doubled | rejected |\n|---|---|---|---|---|---|---|---|"
-    );
-    let mut sizes = Vec::new();
-    for (calls, runs) in bursts {
-        let mut times = Vec::new();
-        let (mut requests, mut fullest) = (0, 0.0_f64);
-        for _ in 0..*runs {
-            let (time, record) = burst(*calls).await;
-            times.push(time);
-            requests = requests.max(record.requests());
-            fullest = fullest.max(record.fullest());
-            sizes.push((*calls, record.sizes()));
-        }
-        let middle = median(&mut times) / 1e3;
-        let longest = times.iter().max().unwrap().as_secs_f64();
-        println!(
-            "| {calls} | {middle:.2} | {longest:.2} | {requests} | {fullest:.1} | 0 | 0 | 0 |"
-        );
-    }
-    println!("\nMessages of each request, in order of arrival:\n");
-    for (calls, sizes) in sizes {
-        println!("* {calls}: {sizes}");
-    }
-    println!();
+/// So many calls at once, measured so often.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Burst {
+    pub(crate) calls: usize,
+    pub(crate) runs: usize,
+    /// The time that it may take.
+    pub(crate) wanted: &'static str,
 }
 
-/// The time until every caller has its answer, and what the portal did.
-async fn burst(calls: usize) -> (Duration, Record) {
-    let testbed = Testbed::documented().await;
+pub(crate) const SMALL: Burst = Burst {
+    calls: 500,
+    runs: 5,
+    wanted: "≤ 1.3",
+};
+pub(crate) const LARGE: Burst = Burst {
+    calls: 5_000,
+    runs: 1,
+    wanted: "≤ 27",
+};
+
+pub(crate) async fn measure(programs: &[Program], burst: Burst) {
+    let title = format!("{} calls at once", burst.calls);
+    in_turn(&title, programs, burst.runs, async |program| {
+        scene(program, burst).await
+    })
+    .await;
+}
+
+async fn scene(program: &Program, burst: Burst) -> Vec<Figure> {
+    let testbed = Testbed::documented(program).await;
     let mut callers = JoinSet::new();
-    let lines = testbed.connections.len();
+    let connections = testbed.connections();
     let begun = Instant::now();
-    for (line, connection) in testbed.connections.iter().enumerate() {
-        let own = (0..calls).filter(|number| number % lines == line);
-        let own = own.map(|number| Call {
-            portal: 0,
-            chat: 1 + i64::try_from(number).unwrap() % CHATS,
-            number,
-            turn: 0,
-            may_be_batched: true,
-        });
-        callers.spawn(deliver(connection.clone(), own.collect(), calls));
+    for (line, connection) in connections.iter().enumerate() {
+        let own = (0..burst.calls).filter(|number| number % connections.len() == line);
+        let own = own.map(Call::new).collect();
+        callers.spawn(deliver(connection.clone(), own, burst.calls));
     }
     let mut results = Results::default();
     while let Some(line) = callers.join_next().await {
         results.add(line.unwrap());
     }
-    let time = begun.elapsed();
+    let time = begun.elapsed().as_secs_f64();
     let record = testbed.portals.record().await;
-    record.check(calls, &results);
+    record.check(burst.calls, &results);
     assert_eq!(results.retries, 0, "every call is to be answered at once");
-    (time, record)
+    vec![
+        Figure::wanted("time, s", burst.wanted, format!("{time:.2}")),
+        Figure::of("requests", record.requests()),
+        Figure::of(
+            "messages of each request, in order of arrival",
+            record.sizes(),
+        ),
+        Figure::of("bucket at most", format!("{:.1}", record.fullest())),
+        Figure::wanted("lost, doubled, rejected", "0", 0),
+    ]
 }

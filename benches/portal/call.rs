@@ -1,12 +1,15 @@
 //! One message to one chat.
 
+use std::time::Duration;
+
 use bitrix24_openlines::api::openlines::v1 as api;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use sandbox::demo;
 
-use super::connection::Connection;
+use super::connection::{Connection, LONGEST};
+use super::sandbox::CHATS;
 
 /// A message to be delivered.
 #[derive(Clone, Copy, Debug)]
@@ -18,9 +21,23 @@ pub(crate) struct Call {
     /// Its place among all calls that were sent to the chat.
     pub(crate) turn: usize,
     pub(crate) may_be_batched: bool,
+    /// The caller's deadline, from the moment of the call.
+    pub(crate) deadline: Duration,
 }
 
 impl Call {
+    /// A call to the first portal. The first 5,000 numbers have a chat each.
+    pub(crate) fn new(number: usize) -> Self {
+        Self {
+            portal: 0,
+            chat: 1 + i64::try_from(number).unwrap() % CHATS,
+            number,
+            turn: 0,
+            may_be_batched: true,
+            deadline: LONGEST,
+        }
+    }
+
     pub(crate) fn request(&self, connection: &Connection) -> Request<Full<Bytes>> {
         let message = api::SendCrmMessageRequest {
             tenant_id: tenant(self.portal),
@@ -32,7 +49,8 @@ impl Call {
             disable_batching: !self.may_be_batched,
             ..Default::default()
         };
-        connection.request("/openlines.v1.OpenLinesService/SendCrmMessage", &message)
+        let method = "/openlines.v1.OpenLinesService/SendCrmMessage";
+        connection.request(method, &message, self.deadline)
     }
 
     fn text(&self) -> String {

@@ -15,6 +15,9 @@ use tonic_types::StatusExt;
 
 use super::service::Service;
 
+/// The longest time that the service gives a call.
+pub(crate) const LONGEST: Duration = Duration::from_secs(55);
+
 /// An HTTP/2 connection. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Connection {
@@ -35,10 +38,19 @@ pub(crate) struct Ended {
 pub(crate) enum Outcome {
     /// The portal has taken the message.
     Delivered,
-    /// It was not executed, and may be sent again after this time.
-    Later(Duration),
+    /// It was not executed.
+    Refused(Refusal),
     /// Nobody knows whether it was executed.
     Unknown,
+}
+
+/// Why a call was not executed.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    /// Without the prefix of the enum.
+    pub(crate) reason: String,
+    /// When it may be sent again, if `RetryInfo` says so.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Connection {
@@ -54,14 +66,19 @@ impl Connection {
             authorization: format!("Bearer {}", service.key).parse().unwrap(),
         };
         // From the answer on it is known how many calls may be in flight.
-        let health = connection.request("/grpc.health.v1.Health/Check", &());
+        let health = connection.request("/grpc.health.v1.Health/Check", &(), LONGEST);
         let ended = connection.send(health).await;
         assert!(matches!(ended.outcome, Outcome::Delivered));
         connection
     }
 
     /// A request that can be sent at any time.
-    pub(crate) fn request(&self, path: &str, message: &impl Message) -> Request<Full<Bytes>> {
+    pub(crate) fn request(
+        &self,
+        path: &str,
+        message: &impl Message,
+        deadline: Duration,
+    ) -> Request<Full<Bytes>> {
         let length = message.encoded_len();
         let mut body = BytesMut::with_capacity(5 + length);
         // Not compressed.
@@ -71,7 +88,7 @@ impl Connection {
         Request::post(format!("{}{path}", self.origin))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
-            .header("grpc-timeout", "55S")
+            .header("grpc-timeout", format!("{}m", deadline.as_millis()))
             .header("authorization", &self.authorization)
             .body(Full::new(body.freeze()))
             .unwrap()
@@ -101,16 +118,16 @@ fn outcome(status: &Status) -> Outcome {
         return Outcome::Delivered;
     }
     let details = status.get_error_details();
-    let info = details.error_info().unwrap();
-    let outcome = info.metadata.get("outcome").map(String::as_str);
-    let delay = details.retry_info().and_then(|info| info.retry_delay);
-    match (info.reason.as_str(), outcome, delay) {
-        ("ERROR_REASON_OUTCOME_UNKNOWN", Some("unknown"), _) => Outcome::Unknown,
-        (_, Some("not_executed"), Some(delay)) => Outcome::Later(delay),
-        // It waited behind requests that hang.
-        ("ERROR_REASON_DEADLINE_BEFORE_SEND", Some("not_executed"), None) => {
-            Outcome::Later(Duration::ZERO)
-        }
+    let Some(info) = details.error_info() else {
+        panic!("{status:?}");
+    };
+    let retry_after = details.retry_info().and_then(|info| info.retry_delay);
+    match info.metadata.get("outcome").map(String::as_str) {
+        Some("unknown") => Outcome::Unknown,
+        Some("not_executed") => Outcome::Refused(Refusal {
+            reason: info.reason.trim_start_matches("ERROR_REASON_").to_owned(),
+            retry_after,
+        }),
         _ => panic!("{status:?}"),
     }
 }

@@ -1,12 +1,13 @@
 //! Callers that send messages and retry those that were definitely not executed.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::call::Call;
-use super::connection::{Connection, Outcome};
+use super::connection::{Connection, Outcome, Refusal};
 
 /// The outcomes of messages, as their callers learned them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,12 +51,22 @@ pub(crate) async fn deliver(connection: Connection, calls: Vec<Call>, at_once: u
         match ended.outcome {
             Outcome::Delivered => results.delivered.push(call.number),
             Outcome::Unknown => results.unknown.push(call.number),
-            Outcome::Later(delay) => {
+            Outcome::Refused(refusal) => {
                 results.retries += 1;
-                tokio::time::sleep(delay).await;
+                tokio::time::sleep(pause(&refusal)).await;
                 turn += 1;
                 next.push_front(prepare(Call { turn, ..call }));
             }
         }
+    }
+}
+
+/// When a refused message may be sent again.
+fn pause(refusal: &Refusal) -> Duration {
+    match (refusal.reason.as_str(), refusal.retry_after) {
+        (_, Some(delay)) => delay,
+        // It waited behind requests that hang.
+        ("DEADLINE_BEFORE_SEND", None) => Duration::ZERO,
+        _ => panic!("{refusal:?}"),
     }
 }

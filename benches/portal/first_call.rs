@@ -4,17 +4,32 @@ use std::time::{Duration, Instant};
 
 use super::call::Call;
 use super::connection::Outcome;
+use super::program::Program;
 use super::sandbox::documented;
+use super::scene::in_turn;
 use super::statistics::{median, percentile};
-use super::testbed::Testbed;
+use super::table::Figure;
+use super::testbed::{Setup, Testbed};
 
 /// How many portals are called through the service, and as many directly.
-pub(crate) const PORTALS: usize = 5;
+pub(crate) const PORTALS: usize = 2;
 /// How many calls each of them gets: fewer than its bucket holds.
 const CALLS: usize = 40;
 
-pub(crate) async fn measure(portals: usize) {
-    let testbed = Testbed::start(&vec![documented(); 2 * portals]).await;
+pub(crate) async fn measure(programs: &[Program], portals: usize) {
+    let title = format!(
+        "One call at a time on a quiet portal, {} calls",
+        portals * CALLS
+    );
+    in_turn(&title, programs, 1, async |program| {
+        scene(program, portals).await
+    })
+    .await;
+}
+
+async fn scene(program: &Program, portals: usize) -> Vec<Figure> {
+    let setup = Setup::of(vec![documented(); 2 * portals]);
+    let testbed = Testbed::start(program, setup).await;
     let (mut through, mut directly) = (Vec::new(), Vec::new());
     for portal in 0..portals {
         for number in 0..=CALLS {
@@ -38,30 +53,26 @@ pub(crate) async fn measure(portals: usize) {
             }
         }
     }
-    println!("### One call at a time on a quiet portal\n");
-    println!(
-        "| milliseconds of {} calls each | through the service | directly |\n|---|---|---|",
-        through.len()
-    );
-    println!(
-        "| p50 | {:.2} | {:.2} |",
-        median(&mut through),
-        median(&mut directly)
-    );
-    let [of_service, of_portal] = [&mut through, &mut directly].map(|all| percentile(all, 90));
-    println!("| p90 | {of_service:.2} | {of_portal:.2} |\n");
+    let mut figures = Vec::new();
+    for (name, latencies) in [
+        ("through the service", &mut through),
+        ("directly", &mut directly),
+    ] {
+        let p50 = format!("{:.2}", median(latencies));
+        let p90 = format!("{:.2}", percentile(latencies, 90));
+        figures.push(Figure::of(format!("{name}: p50, ms"), p50));
+        figures.push(Figure::of(format!("{name}: p90, ms"), p90));
+    }
+    figures
 }
 
 async fn call(testbed: &Testbed, portal: usize, number: usize) -> Duration {
     let connection = testbed.connection(0);
     let call = Call {
         portal,
-        chat: 1 + i64::try_from(number).unwrap(),
-        number,
-        turn: 0,
-        may_be_batched: true,
+        ..Call::new(number)
     };
-    let ended = connection.send(call.request(&connection)).await;
+    let ended = connection.send(call.request(connection)).await;
     assert!(matches!(ended.outcome, Outcome::Delivered));
     ended.took
 }

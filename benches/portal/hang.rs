@@ -1,116 +1,128 @@
-//! A portal that hangs, and what its neighbour notices of it.
+//! A portal hangs and is well again, and callers go on calling.
 
 use std::time::{Duration, Instant};
 
-use sandbox::Limits;
+use sandbox::{Intensity, Limits};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::call::Call;
-use super::sandbox::{Portals, unlimited};
-use super::statistics::{median, percentile};
-use super::testbed::Testbed;
+use super::callers::{Tally, at_once};
+use super::connection::{Ended, Outcome};
+use super::program::Program;
+use super::sandbox::{documented, unlimited};
+use super::scene::side_by_side;
+use super::table::Figure;
+use super::testbed::{Setup, Testbed};
 
-const ROUNDS: usize = 3;
-/// How long a portal hangs.
-const HANGS: Duration = Duration::from_secs(60);
-/// The rounds between.
-const WITHOUT: Duration = Duration::from_secs(30);
+/// The time between two calls, each to a chat of its own.
+const BETWEEN: Duration = Duration::from_millis(100);
+/// How long the first success is waited for.
+const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Callers of the measured portal, each with one call after the other.
-const CALLERS: usize = 8;
-/// The pause between two calls of one of them: what is measured is not to be the processor.
-const PAUSE: Duration = Duration::from_millis(10);
-/// The time between two calls to the neighbour, answered or not.
-const NEIGHBOURS_CALLS: Duration = Duration::from_millis(50);
-
-/// What the measured portal's neighbour does.
-#[derive(Clone, Copy, PartialEq)]
-enum Neighbour {
-    Idle,
-    Answers,
-    Hangs,
+/// How a portal hangs.
+struct Hang {
+    name: &'static str,
+    limits: Limits,
+    /// How long it does not answer.
+    lasts: Duration,
+    /// Calls that are sent at once when it begins.
+    at_once: usize,
+    deadline: Duration,
 }
 
-const MEASURED: usize = 0;
+fn hangs() -> [Hang; 2] {
+    [
+        Hang {
+            name: "30 s, deadlines of 5 s",
+            limits: documented(),
+            lasts: Duration::from_secs(30),
+            at_once: 0,
+            deadline: Duration::from_secs(5),
+        },
+        // As many as may be in flight, too short for anyone to call it silence.
+        Hang {
+            name: "10 s, 100 requests at once, deadlines of 2 s",
+            limits: Limits {
+                intensity: Some(Intensity::ENTERPRISE),
+                ..unlimited()
+            },
+            lasts: Duration::from_secs(10),
+            at_once: 100,
+            deadline: Duration::from_secs(2),
+        },
+    ]
+}
 
-pub(crate) async fn measure() {
-    // The measured portal answers at once, so that nothing hides a delay; each round of a neighbour
-    // has a portal of its own.
-    let mut limits = vec![Limits::default()];
-    limits.resize(1 + 2 * ROUNDS, unlimited());
-    let testbed = Testbed::start(&limits).await;
-    println!("### A portal hangs for {} s\n", HANGS.as_secs());
-    println!("| round | the other portal | calls | p50, ms | p99, ms |\n|---|---|---|---|---|");
-    let mut next = MEASURED + 1;
-    for round in 1..=ROUNDS {
-        for neighbour in [Neighbour::Idle, Neighbour::Hangs, Neighbour::Answers] {
-            let (name, duration) = match neighbour {
-                Neighbour::Idle => ("is not called", WITHOUT),
-                Neighbour::Answers => ("is called and answers", WITHOUT),
-                Neighbour::Hangs => ("is called and hangs", HANGS),
-            };
-            if neighbour == Neighbour::Hangs {
-                let fault = json!({"fault": "silence_before", "always": true, "portal": Portals::host(next)});
-                testbed.portals.inject(fault).await;
+pub(crate) async fn measure(programs: &[Program]) {
+    let title = "A portal hangs and is well again, while 10 calls come each second";
+    side_by_side(title, programs, async |program| {
+        let [long, full] = hangs();
+        let (mut figures, more) = tokio::join!(scene(program, long), scene(program, full));
+        figures.extend(more);
+        figures
+    })
+    .await;
+}
+
+async fn scene(program: &Program, hang: Hang) -> Vec<Figure> {
+    let testbed = Testbed::start(program, Setup::of(vec![hang.limits])).await;
+    let call = |number| Call {
+        deadline: hang.deadline,
+        ..Call::new(number)
+    };
+    let first = at_once(&testbed, std::iter::once(call(0))).await;
+    assert!(matches!(first[0].1.outcome, Outcome::Delivered));
+    let fault = json!({"fault": "silence_before", "always": true});
+    testbed.portals.inject(fault).await;
+    let begun = Instant::now();
+    let mut calls = JoinSet::new();
+    let send = |calls: &mut JoinSet<_>, call: Call| {
+        let connection = testbed.connection_to(&call);
+        let ended = connection.send(call.request(connection));
+        calls.spawn(async move { (call, ended.await) });
+    };
+    let mut numbers = 1..;
+    for number in numbers.by_ref().take(hang.at_once) {
+        let call = Call {
+            may_be_batched: false,
+            ..call(number)
+        };
+        send(&mut calls, call);
+    }
+    let mut well_since: Option<Instant> = None;
+    let mut tally = Tally::default();
+    let mut ticks = tokio::time::interval(BETWEEN);
+    let after = loop {
+        tokio::select! {
+            _ = ticks.tick() => {
+                if well_since.is_none() && begun.elapsed() >= hang.lasts {
+                    testbed.portals.clear_faults().await;
+                    well_since = Some(Instant::now());
+                }
+                if well_since.is_some_and(|since| since.elapsed() >= PATIENCE) {
+                    break format!("> {}", PATIENCE.as_secs());
+                }
+                send(&mut calls, call(numbers.next().unwrap()));
             }
-            let load = (neighbour != Neighbour::Idle).then(|| load(&testbed, next));
-            let mut latencies = latencies(&testbed, duration).await;
-            if let Some(mut load) = load {
-                load.abort_all();
-                next += 1;
-            }
-            let (p50, p99) = (median(&mut latencies), percentile(&mut latencies, 99));
-            println!(
-                "| {round} | {name} | {} | {p50:.2} | {p99:.2} |",
-                latencies.len()
-            );
+            Some(Ok((call, ended))) = calls.join_next() => match well_since {
+                None => tally.add(&call, &ended),
+                Some(since) if is_delivered(&ended) => {
+                    break format!("{:.1}", since.elapsed().as_secs_f64());
+                }
+                Some(_) => {}
+            },
         }
-    }
-    println!();
+    };
+    let named = |what: &str| format!("{}: {what}", hang.name);
+    vec![
+        Figure::wanted(named("first success after, s"), "≤ 3", after),
+        Figure::of(named("unknown meanwhile"), tally.unknown),
+        Figure::of(named("refused meanwhile"), tally.refused()),
+        Figure::wanted(named("told late"), "0", tally.late),
+    ]
 }
 
-/// Calls the neighbour again and again until it is aborted.
-fn load(testbed: &Testbed, portal: usize) -> JoinSet<()> {
-    let connection = testbed.connection(CALLERS);
-    let mut load = JoinSet::new();
-    load.spawn(async move {
-        let mut answers = JoinSet::new();
-        let mut ticks = tokio::time::interval(NEIGHBOURS_CALLS);
-        for number in 0.. {
-            ticks.tick().await;
-            let call = call(portal, number);
-            // Whatever the answer is, if there is one.
-            answers.spawn(connection.send(call.request(&connection)));
-        }
-    });
-    load
-}
-
-async fn latencies(testbed: &Testbed, duration: Duration) -> Vec<Duration> {
-    let end = Instant::now() + duration;
-    let mut callers = JoinSet::new();
-    for caller in 0..CALLERS {
-        let connection = testbed.connection(caller);
-        callers.spawn(async move {
-            let mut latencies = Vec::new();
-            while Instant::now() < end {
-                let call = call(MEASURED, caller);
-                latencies.push(connection.send(call.request(&connection)).await.took);
-                tokio::time::sleep(PAUSE).await;
-            }
-            latencies
-        });
-    }
-    callers.join_all().await.into_iter().flatten().collect()
-}
-
-fn call(portal: usize, number: usize) -> Call {
-    Call {
-        portal,
-        chat: 1 + i64::try_from(number).unwrap(),
-        number,
-        turn: 0,
-        may_be_batched: true,
-    }
+fn is_delivered(ended: &Ended) -> bool {
+    matches!(ended.outcome, Outcome::Delivered)
 }

@@ -1,72 +1,110 @@
 //! Every fifth answer is lost after the portal has executed the call.
 
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use sandbox::Limits;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use super::call::Call;
-use super::delivery::{Results, deliver};
+use super::callers::{Tally, at_once};
+use super::program::Program;
 use super::sandbox::{documented, unlimited};
-use super::testbed::Testbed;
+use super::scene::{in_turn, side_by_side};
+use super::table::Figure;
+use super::testbed::{Setup, Testbed};
 
+const RUNS: usize = 3;
 const CALLS: usize = 500;
 
-pub(crate) async fn measure() {
-    println!("### Every fifth answer lost after execution, {CALLS} calls\n");
-    println!(
-        "| | requests | answers lost | reported OUTCOME_UNKNOWN | reported wrongly | duplicates |\n|---|---|---|---|---|---|"
+/// Calls of a wave, their deadline, and the time from one wave to the next.
+const WAVE: usize = 100;
+const DEADLINE: Duration = Duration::from_secs(6);
+const BETWEEN_WAVES: Duration = Duration::from_secs(2);
+
+pub(crate) async fn measure(programs: &[Program]) {
+    let title = format!("Every fifth answer lost after execution, {CALLS} calls at once");
+    in_turn(&title, programs, RUNS, async |program| {
+        let connection = json!({"fault": "close_after", "every": 5});
+        let command = json!({"fault": "command_omit_after", "every": 5});
+        let mut figures = scene(
+            program,
+            "single calls",
+            unlimited(),
+            false,
+            connection.clone(),
+        )
+        .await;
+        let name = "batches without an answer";
+        figures.extend(scene(program, name, documented(), true, connection).await);
+        let name = "commands of batches without an answer";
+        figures.extend(scene(program, name, documented(), true, command).await);
+        figures
+    })
+    .await;
+    let title = format!(
+        "Every fifth request is not answered, {CALLS} single calls in {} waves",
+        CALLS / WAVE
     );
-    let connection = json!({"fault": "close_after", "every": 5});
-    let command = json!({"fault": "command_omit_after", "every": 5});
-    row("single calls", unlimited(), false, connection.clone()).await;
-    row(
-        "batches, every fifth without an answer",
-        documented(),
-        true,
-        connection,
-    )
-    .await;
-    row(
-        "batches, every fifth command without an answer",
-        documented(),
-        true,
-        command,
-    )
-    .await;
-    println!();
+    side_by_side(&title, programs, waves).await;
 }
 
-async fn row(name: &str, limits: Limits, may_be_batched: bool, fault: Value) {
-    let testbed = Testbed::start(&[limits]).await;
+/// Those of a wave that are not answered pass their deadlines at the same time, just before the
+/// next wave.
+async fn waves(program: &Program) -> Vec<Figure> {
+    let testbed = Testbed::start(program, Setup::of(vec![unlimited()])).await;
+    let fault = json!({"fault": "silence_after", "every": 5});
     testbed.portals.inject(fault).await;
-    let mut callers = JoinSet::new();
-    let lines = testbed.connections.len();
-    for (line, connection) in testbed.connections.iter().enumerate() {
-        let own = (0..CALLS).filter(|number| number % lines == line);
-        let own = own.map(|number| Call {
-            portal: 0,
-            chat: 1 + i64::try_from(number).unwrap(),
-            number,
-            turn: 0,
-            may_be_batched,
+    let (testbed, mut waves) = (&testbed, Vec::new());
+    for (wave, first) in (0..CALLS).step_by(WAVE).enumerate() {
+        let calls = (first..first + WAVE).map(|number| Call {
+            may_be_batched: false,
+            deadline: DEADLINE,
+            ..Call::new(number)
         });
-        callers.spawn(deliver(connection.clone(), own.collect(), CALLS));
+        waves.push(async move {
+            tokio::time::sleep(BETWEEN_WAVES * u32::try_from(wave).unwrap()).await;
+            at_once(testbed, calls).await
+        });
     }
-    let mut results = Results::default();
-    while let Some(line) = callers.join_next().await {
-        results.add(line.unwrap());
-    }
+    let ended: Vec<_> = join_all(waves).await.into_iter().flatten().collect();
+    let tally = Tally::of(&ended);
+    let of_breaker = tally.refused_for("PORTAL_NOT_ANSWERING");
     let record = testbed.portals.record().await;
-    let findings = record.compare(CALLS, &results);
-    assert_eq!(
-        (findings.lost, findings.doubled, findings.misreported),
-        (0, 0, 0),
-        "{name}"
-    );
-    let (requests, lost) = (record.requests(), record.lost_answers());
+    vec![
+        Figure::wanted("refused for the breaker", "0", of_breaker),
+        Figure::of("answers lost", record.lost_answers()),
+        Figure::of("answered", tally.answered),
+        Figure::of("told that they are unknown", tally.unknown),
+    ]
+}
+
+async fn scene(
+    program: &Program,
+    name: &str,
+    limits: Limits,
+    may_be_batched: bool,
+    fault: Value,
+) -> Vec<Figure> {
+    let testbed = Testbed::start(program, Setup::of(vec![limits])).await;
+    testbed.portals.inject(fault).await;
+    let calls = (0..CALLS).map(|number| Call {
+        may_be_batched,
+        ..Call::new(number)
+    });
+    let ended = at_once(&testbed, calls).await;
+    let tally = Tally::of(&ended);
+    let record = testbed.portals.record().await;
+    let findings = record.compare(CALLS, &Tally::results(&ended));
+    assert_eq!((findings.doubled, findings.misreported), (0, 0), "{name}");
+    let lost = record.lost_answers();
     assert!(lost > 0, "the fault hits something");
-    println!(
-        "| {name} | {requests} | {lost} | {} | 0 | 0 |",
-        results.unknown.len()
-    );
+    let of_breaker = tally.refused_for("PORTAL_NOT_ANSWERING");
+    let named = |what: &str| format!("{name}: {what}");
+    vec![
+        Figure::wanted(named("refused for the breaker"), "0", of_breaker),
+        Figure::of(named("answers lost"), lost),
+        Figure::of(named("told that they are unknown"), tally.unknown),
+        Figure::of(named("requests"), record.requests()),
+    ]
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 
-use serde::Deserialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
 
 use super::call::Call;
 use super::delivery::Results;
@@ -17,6 +18,9 @@ pub(crate) struct Record {
 /// One request.
 #[derive(Debug, Deserialize)]
 struct Entry {
+    #[serde(deserialize_with = "timestamp")]
+    time: Timestamp,
+    status: Option<u16>,
     commands: Vec<Command>,
     deliveries: Vec<Delivery>,
     bucket: Option<f64>,
@@ -28,6 +32,7 @@ struct Entry {
 struct Command {
     executed: bool,
     fault: Option<String>,
+    error: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,6 +58,37 @@ impl Record {
     /// How many requests arrived.
     pub(crate) fn requests(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How many requests were taken within this time since the first one.
+    pub(crate) fn taken_within(&self, time: std::time::Duration) -> usize {
+        let Some(first) = self.entries.first() else {
+            return 0;
+        };
+        let end = first.time + time;
+        let taken = self.entries.iter();
+        taken
+            .filter(|entry| entry.time <= end && entry.status == Some(200))
+            .count()
+    }
+
+    /// How many requests got this code, and commands of batches.
+    pub(crate) fn refused_with(&self, code: &str) -> usize {
+        let of_request = self.entries.iter().map(|entry| &entry.error);
+        let commands = self.entries.iter().flat_map(|entry| &entry.commands);
+        let of_command = commands.map(|command| &command.error);
+        let errors = of_request.chain(of_command).flatten();
+        errors.filter(|error| *error == code).count()
+    }
+
+    /// How often each message was executed, by its number.
+    pub(crate) fn executed(&self) -> BTreeMap<usize, usize> {
+        let mut executed = BTreeMap::new();
+        for delivery in self.entries.iter().flat_map(|entry| &entry.deliveries) {
+            let (number, _) = Call::read(&delivery.text);
+            *executed.entry(number).or_default() += 1;
+        }
+        executed
     }
 
     /// The highest level of the bucket.
@@ -104,12 +140,11 @@ impl Record {
 
     /// Compares with the results of the callers, who sent this many messages.
     pub(crate) fn compare(&self, messages: usize, results: &Results) -> Findings {
-        let mut executed: BTreeMap<usize, usize> = BTreeMap::new();
+        let executed = self.executed();
         let mut last: HashMap<i64, usize> = HashMap::new();
         let mut findings = Findings::default();
         for delivery in self.entries.iter().flat_map(|entry| &entry.deliveries) {
-            let (number, turn) = Call::read(&delivery.text);
-            *executed.entry(number).or_default() += 1;
+            let (_, turn) = Call::read(&delivery.text);
             if last.insert(delivery.chat_id, turn) > Some(turn) {
                 findings.out_of_order += 1;
             }
@@ -138,4 +173,9 @@ impl Record {
         let findings = self.compare(messages, results);
         assert_eq!(findings, Findings::default(), "requests: {}", self.sizes());
     }
+}
+
+fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
 }

@@ -26,6 +26,11 @@ pub(crate) fn documented() -> Limits {
 /// A portal that takes any number of requests, each as long as those of the others.
 pub(crate) fn unlimited() -> Limits {
     let (request_latency_ms, command_latency_ms) = LATENCY;
+    with_latency(request_latency_ms, command_latency_ms)
+}
+
+/// The same with this latency, in milliseconds.
+pub(crate) fn with_latency(request_latency_ms: u64, command_latency_ms: u64) -> Limits {
     Limits {
         operating_limit_seconds: Some(480.0),
         // Not what the timers of a busy machine add: 20,000 messages are to fit into ten minutes'
@@ -65,14 +70,37 @@ impl Portals {
     }
 
     pub(crate) async fn record(&self) -> Record {
-        let record = self.client.get(self.url("record")).send().await.unwrap();
-        serde_json::from_slice(&record.bytes().await.unwrap()).unwrap()
+        let record = self.get(self.control, "/sandbox/record").await;
+        serde_json::from_str(&record).unwrap()
+    }
+
+    /// A page, of the sandbox or of any other server on this machine.
+    pub(crate) async fn get(&self, server: SocketAddr, path: &str) -> String {
+        let url = format!("http://{server}{path}");
+        let answer = self.client.get(url).send().await.unwrap();
+        answer.text().await.unwrap()
     }
 
     pub(crate) async fn inject(&self, fault: Value) {
-        let request = self.client.post(self.url("faults"));
-        let answer = request.body(fault.to_string()).send().await.unwrap();
-        assert!(answer.status().is_success(), "{fault}");
+        self.post("faults", fault).await;
+    }
+
+    /// From now on the portals are well.
+    pub(crate) async fn clear_faults(&self) {
+        let url = format!("http://{}/sandbox/faults", self.control);
+        let answer = self.client.delete(url).send().await.unwrap();
+        assert!(answer.status().is_success());
+    }
+
+    pub(crate) async fn switch(&self, switches: Value) {
+        self.post("switches", switches).await;
+    }
+
+    async fn post(&self, control: &str, body: Value) {
+        let url = format!("http://{}/sandbox/{control}", self.control);
+        let request = self.client.post(url).body(body.to_string());
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{body}");
     }
 
     /// Sends a message without the service.
@@ -97,10 +125,6 @@ impl Portals {
         let answer = request.body(parameters.to_string()).send().await.unwrap();
         assert!(answer.status().is_success());
         answer.bytes().await.unwrap();
-    }
-
-    fn url(&self, of: &str) -> String {
-        format!("http://{}/sandbox/{of}", self.control)
     }
 }
 

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::testing::auth::NewKey;
@@ -12,6 +14,9 @@ use tempfile::TempDir;
 
 use super::process::Process;
 
+/// The program of this build.
+pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_openlines");
+
 /// How long a start may take.
 const START: Duration = Duration::from_secs(10);
 
@@ -20,41 +25,36 @@ pub(crate) struct Service {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
     pub(crate) key: String,
-    _files: Files,
+    _files: Arc<Files>,
 }
 
-/// What a service is started with: its keyring, settings and tenants, and its store.
+/// What services are started with: a keyring, settings and tenants, and a store.
 pub(crate) struct Files {
     folder: TempDir,
     key: NewKey,
-    address: SocketAddr,
 }
 
 impl Files {
     /// Writes a keyring, these entries of the tenants file, and the settings with `more` of them.
     /// Without the URL of a store it is an SQLite file among the others.
-    pub(crate) fn write(store_url: Option<&str>, tenants: &str, more: &str) -> Self {
+    pub(crate) fn write(store_url: Option<&str>, tenants: &str, more: &str) -> Arc<Self> {
         let files = Self {
             folder: tempfile::tempdir().unwrap(),
             key: NewKey::generate().unwrap(),
-            address: free_address(),
         };
         let sealing_key = SealingKey::generate().unwrap().expose();
         let sqlite = format!("sqlite:{}", files.path("openlines.db").display());
         let settings = format!(
-            "server: {{listen: '{}', reflection: true}}\n\
+            "server: {{reflection: true}}\n\
              auth: {{callers: [{{name: bench, tenants: ['*'], keys: ['{}']}}]}}\n\
              tenants: {{file: '{}'}}\n\
              store: {{url: '{}', keyring_file: '{}'}}\n\
              portals: {{dangerous_allow_insecure: true}}\n\
-             admin: {{listen: '{}'}}\n\
              {more}",
-            files.address,
             files.key.entry(),
             files.path("tenants.yaml").display(),
             store_url.unwrap_or(&sqlite),
             files.path("keyring").display(),
-            free_address(),
         );
         for (name, text) in [
             ("keyring", sealing_key.expose_secret()),
@@ -63,7 +63,7 @@ impl Files {
         ] {
             std::fs::write(files.path(name), text).unwrap();
         }
-        files
+        Arc::new(files)
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -74,33 +74,49 @@ impl Files {
         self.folder().join(name)
     }
 
-    /// Starts the program. It is ready when a connection is accepted.
-    pub(crate) async fn start(self) -> Service {
-        let log = std::fs::File::create(self.path("log")).unwrap();
+    /// Starts a program, with its admin port at this address. It is ready when a connection is
+    /// accepted.
+    pub(crate) async fn start(self: &Arc<Self>, program: &Path, admin: SocketAddr) -> Service {
+        let address = free_address();
+        let log = std::fs::File::create(self.path(&format!("log-{}", address.port()))).unwrap();
         let begun = Instant::now();
         let process = Process::start(
-            Command::new(env!("CARGO_BIN_EXE_openlines"))
+            Command::new(program)
                 .args(["serve", "--config"])
                 .arg(self.path("settings.yaml"))
                 .env_clear()
+                .env("OPENLINES_SERVER_LISTEN", address.to_string())
+                .env("OPENLINES_ADMIN_LISTEN", admin.to_string())
                 .stderr(log),
         );
-        while tokio::net::TcpStream::connect(self.address).await.is_err() {
+        while tokio::net::TcpStream::connect(address).await.is_err() {
             assert!(begun.elapsed() < START, "the service does not start");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Service {
             process,
-            address: self.address,
+            address,
             key: self.key.expose().to_owned(),
-            _files: self,
+            _files: Arc::clone(self),
         }
     }
 }
 
-fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+/// Below the ports that the kernel gives to whoever asks for any, so that no connection can take
+/// one before a program listens there.
+const FIRST_PORT: u16 = 12_000;
+const PORTS: u16 = 20_000;
+
+/// An address on loopback whose port is free. No two calls give the same.
+pub(crate) fn free_address() -> SocketAddr {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    // Another measurement may be under way: it begins elsewhere.
+    let begin = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap();
+    loop {
+        let number = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let address = SocketAddr::from(([127, 0, 0, 1], FIRST_PORT + number));
+        if std::net::TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
