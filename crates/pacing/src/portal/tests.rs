@@ -5,6 +5,7 @@ mod conversations;
 mod held;
 mod operating;
 mod rejected;
+mod replicas;
 mod selections;
 mod simulation;
 mod slow;

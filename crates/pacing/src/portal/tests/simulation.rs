@@ -5,6 +5,7 @@
 //! theirs.
 
 mod model;
+mod totals;
 mod traffic;
 mod world;
 
@@ -39,13 +40,8 @@ fn number(count: usize) -> f64 {
 #[test]
 fn under_every_load_no_budget_is_exceeded_and_every_call_ends() {
     for world in worlds(Traffic::weather(), HOUR) {
-        let seed = world.seed;
-        let totals = world.totals;
-        assert_eq!(
-            totals.came,
-            totals.delivered + totals.rejected + totals.expired,
-            "seed {seed}: {totals:?}"
-        );
+        let (seed, totals) = (world.seed, &world.totals);
+        assert_eq!(totals.came, totals.ended(), "seed {seed}: {totals:?}");
         // Admission promises to send in time. Later bursts may push bulk back.
         assert!(
             totals.expired * 50 <= totals.came,
@@ -89,15 +85,49 @@ fn shares_are_fair(world: &World) {
 fn while_another_client_uses_the_bucket_rejections_stay_few_and_nothing_is_lost() {
     for world in worlds(Traffic::shared_with_others(), HOUR) {
         let (seed, totals) = (world.seed, &world.totals);
-        assert_eq!(
-            totals.came,
-            totals.delivered + totals.rejected + totals.expired,
-            "seed {seed}: {totals:?}"
-        );
+        assert_eq!(totals.came, totals.ended(), "seed {seed}: {totals:?}");
         let (rejected, accepted) = (world.portal.rejected, world.portal.accepted);
         assert!(
             rejected * 4 <= accepted,
             "seed {seed}: {rejected} of {accepted}"
+        );
+    }
+}
+
+#[test]
+fn on_a_slow_portal_callers_in_a_hurry_are_hardly_ever_told_unknown() {
+    for world in worlds(Traffic::slow(), HOUR) {
+        let (seed, totals) = (world.seed, &world.totals);
+        assert_eq!(totals.came, totals.ended(), "seed {seed}: {totals:?}");
+        assert!(
+            totals.unknown * 100 <= totals.came,
+            "seed {seed}: {totals:?}"
+        );
+        assert_eq!(totals.by_breaker, 0, "seed {seed}: {totals:?}");
+    }
+}
+
+#[test]
+fn a_portal_that_answers_four_of_five_requests_is_never_taken_to_be_away() {
+    for world in worlds(Traffic::lossy(), HOUR) {
+        let (seed, totals) = (world.seed, &world.totals);
+        assert_eq!(totals.came, totals.ended(), "seed {seed}: {totals:?}");
+        assert_eq!(totals.by_breaker, 0, "seed {seed}: {totals:?}");
+    }
+}
+
+#[test]
+fn a_portal_that_hung_is_used_again_within_three_seconds() {
+    for world in worlds(Traffic::hanging(), HOUR) {
+        let (seed, totals) = (world.seed, &world.totals);
+        assert_eq!(totals.came, totals.ended(), "seed {seed}: {totals:?}");
+        // The calls end with the last hang.
+        assert!(totals.recoveries.len() >= 11, "seed {seed}: {totals:?}");
+        let longest = totals.recoveries.iter().max().unwrap();
+        assert!(
+            *longest <= Duration::from_secs(3),
+            "seed {seed}: {:?}",
+            totals.recoveries
         );
     }
 }

@@ -1,13 +1,14 @@
 //! Callers, the portal under test, and the network.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use super::model::Model;
+use super::totals::Totals;
 use super::traffic::Traffic;
 use crate::samples::{LIMITS, METHOD, STANDARD};
 use crate::{
@@ -18,17 +19,6 @@ use crate::{
 /// The most calls that may wait, so that the limit is reached.
 const QUEUE: usize = 3000;
 const PARALLEL: usize = 60;
-
-/// The outcomes of all calls.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Totals {
-    pub(super) came: usize,
-    pub(super) delivered: usize,
-    pub(super) rejected: usize,
-    pub(super) expired: usize,
-    pub(super) bulk: usize,
-    pub(super) by_tenant: BTreeMap<String, usize>,
-}
 
 type Request = (Vec<(SchedulingInfo, ())>, Vec<Conversation>);
 
@@ -62,6 +52,8 @@ pub(super) struct World {
     waiting: HashSet<CallNumber>,
     /// Calls whose deadline passed after they were selected and before they had a permit.
     late: HashSet<CallNumber>,
+    /// Calls in flight whose callers wait.
+    awaited: HashSet<CallNumber>,
     rate: f64,
     numbers: CallNumber,
     over: bool,
@@ -90,6 +82,7 @@ impl World {
             preparing: HashMap::new(),
             waiting: HashSet::new(),
             late: HashSet::new(),
+            awaited: HashSet::new(),
             rate: 1.0,
             numbers: 0,
             over: false,
@@ -110,7 +103,10 @@ impl World {
             self.now = at;
             self.happens(event);
             self.pump();
-            assert!(self.in_flight.len() <= PARALLEL, "seed {}", self.seed);
+            // The places of overdue requests are lent out.
+            let hangs = self.traffic.hangs.is_some();
+            let parallel = if hangs { 2 * PARALLEL } else { PARALLEL };
+            assert!(self.in_flight.len() <= parallel, "seed {}", self.seed);
             assert!(self.waiting.len() <= QUEUE, "seed {}", self.seed);
             if self.traffic.others_per_second == 0.0 {
                 assert_eq!(self.portal.rejected, 0, "seed {} at {at:?}", self.seed);
@@ -166,6 +162,8 @@ impl World {
                         self.late.insert(number);
                     }
                     self.totals.expired += 1;
+                } else if self.awaited.remove(&number) {
+                    self.totals.unknown += 1;
                 }
             }
             Event::Alarm => {
@@ -212,7 +210,7 @@ impl World {
                 self.waiting.insert(number);
                 self.at(deadline, Event::Deadline(number));
             }
-            Err(_rejected) => self.totals.rejected += 1,
+            Err((rejection, ())) => self.totals.rejected(rejection),
         }
     }
 
@@ -229,12 +227,12 @@ impl World {
                 }
                 Next::Prepare(selection) => self.state.prepared(selection),
                 Next::Send(permit) => self.send(permit),
-                Next::Reject(calls, _why) => {
+                Next::Reject(calls, rejection) => {
                     for call in calls {
                         let number = call.info.number;
                         if !self.late.remove(&number) {
                             assert!(self.waiting.remove(&number));
-                            self.totals.rejected += 1;
+                            self.totals.rejected(rejection);
                         }
                     }
                 }
@@ -266,10 +264,11 @@ impl World {
         let conversations = conversations.into_iter().collect();
         for (info, ()) in &calls {
             assert!(self.waiting.remove(&info.number));
+            self.awaited.insert(info.number);
         }
         let size = u32::try_from(calls.len()).unwrap();
-        let slowness = self.random.random_range(1..5_u32);
-        let took = Duration::from_millis(50) + Duration::from_millis(10) * slowness * size;
+        let command = self.random.random_range(self.traffic.command.clone());
+        let took = Duration::from_millis(50) + Duration::from_millis(command) * size;
         let lost = self.random.random_range(0..100) < self.traffic.lost_percent;
         self.in_flight
             .insert(request, ((calls, conversations), took, lost));
@@ -301,6 +300,10 @@ impl World {
             self.end(request, calls, RequestOutcome::RateLimited, Duration::ZERO);
             return;
         }
+        let (took, lost) = match self.traffic.hangs {
+            Some(hangs) if hangs.is_on(self.now) => (LIMITS.longest_answer, true),
+            Some(_) | None => (took, lost),
+        };
         let executed: Vec<_> = calls
             .iter()
             .map(|(info, ())| (info.number, info.conversations.clone()))
@@ -315,10 +318,14 @@ impl World {
         let ((calls, conversations), took, lost) = self.in_flight.remove(&request).unwrap();
         self.portal.ends(&conversations);
         for (info, ()) in &calls {
-            self.totals.delivered += 1;
-            self.totals.bulk += usize::from(info.priority == Priority::Bulk);
-            let tenant = info.tenant.to_string();
-            *self.totals.by_tenant.entry(tenant).or_default() += 1;
+            match (self.awaited.remove(&info.number), lost) {
+                (false, _) => {}
+                (true, true) => self.totals.unknown += 1,
+                (true, false) => self.totals.delivered(info),
+            }
+        }
+        if let (false, Some(hangs)) = (lost, self.traffic.hangs) {
+            self.totals.answered(hangs, self.now);
         }
         let outcome = if lost {
             RequestOutcome::Lost
@@ -338,12 +345,11 @@ impl World {
         let now = self.start + self.now;
         self.state.completed(request, outcome, took, now);
         let again = if outcome == RequestOutcome::RateLimited {
-            for (info, ()) in &calls {
-                self.waiting.insert(info.number);
-                if info.deadline <= now {
-                    self.at(self.now, Event::Deadline(info.number));
-                }
-            }
+            let mut calls = calls;
+            // Nobody waits for the others any more.
+            calls.retain(|(info, ())| self.awaited.remove(&info.number));
+            self.waiting
+                .extend(calls.iter().map(|(info, ())| info.number));
             calls
         } else {
             Vec::new()
