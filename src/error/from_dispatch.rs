@@ -34,8 +34,8 @@ fn rejected(why: Rejection) -> Failure {
         } => passing(
             Reason::WaitExceedsDeadline,
             format!(
-                "the portal's rate limit would delay the call about {} s, past its deadline; nothing was \
-                 sent",
+                "at the portal's limits the response would take about {} s, past the call's deadline; nothing \
+                 was sent",
                 whole_seconds(expected)
             ),
             retry_after,

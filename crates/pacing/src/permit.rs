@@ -1,5 +1,7 @@
 //! Proof that a request may be sent now.
 
+use std::time::Instant;
+
 use crate::Waiting;
 
 /// A request of a portal.
@@ -10,12 +12,22 @@ pub type RequestNumber = u64;
 #[derive(Debug)]
 pub struct Permit<J> {
     request: RequestNumber,
+    send_by: Instant,
     calls: Vec<Waiting<J>>,
 }
 
 impl<J> Permit<J> {
-    pub(crate) fn new(request: RequestNumber, calls: Vec<Waiting<J>>) -> Self {
-        Self { request, calls }
+    pub(crate) fn new(request: RequestNumber, send_by: Instant, calls: Vec<Waiting<J>>) -> Self {
+        Self {
+            request,
+            send_by,
+            calls,
+        }
+    }
+
+    /// When the request must have left, or its answer would come after a deadline.
+    pub fn send_by(&self) -> Instant {
+        self.send_by
     }
 
     /// The number of the request, and its calls in their order of execution.

@@ -1,6 +1,6 @@
 //! A queued call.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{Conversation, Priority, TenantKey};
 
@@ -31,6 +31,19 @@ pub struct SchedulingInfo {
     /// Whether its start is recorded before it is sent, which may take time. Such a call is not
     /// sent together with others, so that these do not wait for the record.
     pub is_recorded: bool,
+}
+
+impl SchedulingInfo {
+    /// The last moment at which the call can be sent if its answer takes this long. A caller that
+    /// gives less time than that takes the chance itself.
+    pub(crate) fn send_by(&self, takes: Duration) -> Instant {
+        let given = self.deadline.saturating_duration_since(self.arrived);
+        if given > takes {
+            self.deadline - takes
+        } else {
+            self.deadline
+        }
+    }
 }
 
 /// A waiting call with its payload.

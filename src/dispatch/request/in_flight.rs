@@ -22,6 +22,8 @@ pub(super) struct InFlight {
     left_over: Vec<ScheduledJob>,
     guard: Guard,
     send_guard: SendGuard,
+    /// When it must have left, or the answer would come after the deadline of a call.
+    send_by: Instant,
     begun: Instant,
 }
 
@@ -32,6 +34,7 @@ impl InFlight {
         cargo: Cargo,
         left_over: Vec<ScheduledJob>,
         mut guard: Guard,
+        send_by: Instant,
     ) -> Self {
         for (_, job) in cargo.calls() {
             job.note_may_be_sent();
@@ -56,6 +59,7 @@ impl InFlight {
             left_over,
             guard,
             send_guard,
+            send_by,
             begun: Instant::now(),
         }
     }
@@ -69,11 +73,11 @@ impl InFlight {
             left_over,
             mut guard,
             send_guard,
+            send_by,
             begun,
         } = self;
-        let earliest = cargo.calls().map(|(info, _)| info.deadline).min();
         let deadlines = Deadlines {
-            send_by: earliest.map_or(begun, Instant::from_std),
+            send_by,
             answer_by: begun + driver.context.options.longest_answer,
         };
         let (method, is_batch) = (cargo.method(), cargo.is_batch());

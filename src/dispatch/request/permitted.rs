@@ -22,6 +22,7 @@ pub(super) struct Permitted {
     /// Calls that have no place in the request: they are queued again.
     left_over: Vec<ScheduledJob>,
     guard: Guard,
+    send_by: Instant,
 }
 
 impl Permitted {
@@ -33,6 +34,7 @@ impl Permitted {
         permit: Permit<Job>,
         bucket_fill: Option<f64>,
     ) -> Option<Self> {
+        let send_by = permit.send_by();
         let (request, calls) = permit.into_parts();
         let mut guard = Guard::new(Arc::clone(&driver), request);
         let now = Instant::now().into_std();
@@ -56,6 +58,7 @@ impl Permitted {
             cargo,
             left_over,
             guard,
+            send_by: Instant::from_std(send_by),
         };
         permitted.measure(bucket_fill);
         Some(permitted)
@@ -99,7 +102,8 @@ impl Permitted {
             cargo,
             left_over,
             guard,
+            send_by,
         } = self;
-        InFlight::new(driver, opened, cargo, left_over, guard)
+        InFlight::new(driver, opened, cargo, left_over, guard, send_by)
     }
 }

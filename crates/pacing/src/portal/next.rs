@@ -78,8 +78,15 @@ impl<J> Portal<J> {
         };
         self.breaker.sent(now);
         self.last_sent = Some(now);
+        let size = prepared.calls.len();
+        let takes = match size {
+            1 => self.latency.within(1),
+            // Less than what it was packed for, or it might never leave.
+            _ => self.latency.expected(size),
+        };
+        let send_by = prepared.infos().map(|info| info.send_by(takes)).min();
         let (calls, request) = self.requests.permit(prepared);
-        Next::Send(Permit::new(request, calls))
+        Next::Send(Permit::new(request, send_by.unwrap_or(now), calls))
     }
 
     /// Selects calls for which a permit could be had now.
@@ -92,7 +99,8 @@ impl<J> Portal<J> {
             else {
                 return self.queue.next_delayed().map_or(Next::Nothing, Next::At);
             };
-            let (send_by, is_recorded) = (self.send_by(info), info.is_recorded);
+            let send_by = info.send_by(self.latency.within(1));
+            let is_recorded = info.is_recorded;
             let rejected = self
                 .check_moment(info, now)
                 .and_then(|()| self.check_operating(&info.tenant, info.method, now));

@@ -45,18 +45,6 @@ impl<J> Portal<J> {
         behind.max(wait + own)
     }
 
-    /// The last moment at which the call can be sent so that its answer surely comes in time. A
-    /// caller that gives less time than that takes the chance itself.
-    pub(super) fn send_by(&self, info: &SchedulingInfo) -> Instant {
-        let within = self.latency.within(1);
-        let given = info.deadline.saturating_duration_since(info.arrived);
-        if given > within {
-            info.deadline - within
-        } else {
-            info.deadline
-        }
-    }
-
     /// Rejects a call whose answer would come after its deadline.
     pub(super) fn check_moment(
         &self,
@@ -66,9 +54,10 @@ impl<J> Portal<J> {
         if info.deadline <= now {
             return Err(Rejection::DeadlinePassed);
         }
-        if self.send_by(info) < now {
+        let within = self.latency.within(1);
+        if info.send_by(within) < now {
             return Err(Rejection::WaitTooLong {
-                expected: self.latency.within(1),
+                expected: within,
                 retry_after: SHORTEST_RETRY,
             });
         }

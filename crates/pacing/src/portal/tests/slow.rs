@@ -111,6 +111,22 @@ fn a_caller_that_gives_less_time_than_the_portal_takes_gets_its_chance() {
 }
 
 #[test]
+fn a_permit_says_until_when_its_request_may_leave() {
+    let now = Instant::now();
+    let mut portal = portal(Some(STANDARD), now);
+    let within = portal.latency.within(1);
+    portal.submit(hurried(1, 2, now), (), now).unwrap();
+    let Next::Prepare(selection) = portal.next(now) else {
+        panic!("selected");
+    };
+    portal.prepared(selection);
+    let Next::Send(permit) = portal.next(now) else {
+        panic!("permitted");
+    };
+    assert_eq!(permit.send_by(), now + 2 * SECOND - within);
+}
+
+#[test]
 fn callers_that_give_up_on_a_slow_portal_are_no_failure_of_it() {
     let now = Instant::now();
     let mut portal = portal(Some(STANDARD), now);
