@@ -103,7 +103,11 @@ impl Preparation {
     }
 
     fn end(mut self, opened: Option<&Opened>) {
-        if let (Some(opened), Some(selection)) = (opened, self.selection.take()) {
+        // Without a token the selection stays, and goes back without calls.
+        let Some(opened) = opened else {
+            return;
+        };
+        if let Some(selection) = self.selection.take() {
             self.driver.prepared(Prepared::with(selection, opened));
         }
     }
