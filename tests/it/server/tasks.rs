@@ -1,5 +1,7 @@
 //! A task ends that the service cannot do without: the service ends, too, in order.
 
+use std::time::Duration;
+
 use bitrix24_openlines::testing::app::AppError;
 use bitrix24_openlines::testing::tasks::TaskFailed;
 use sandbox::{Fault, FaultKind, Gate, Moment};
@@ -10,6 +12,9 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::support::requests::crm_message;
 use crate::support::{World, until};
+
+/// Far longer than it takes.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_task_that_panics_takes_the_service_out_of_service_and_ends_it_after_its_calls() {
@@ -36,7 +41,8 @@ async fn a_task_that_panics_takes_the_service_out_of_service_and_ends_it_after_i
 
     let planted = async { panic!("planted") };
     world.service.tasks.spawn_lasting("planted", planted);
-    let serving = watch.next().await.unwrap().unwrap();
+    let serving = tokio::time::timeout(PATIENCE, watch.next()).await;
+    let serving = serving.expect("the service goes on").unwrap().unwrap();
     assert_eq!(serving.status(), ServingStatus::NotServing);
     gate.open();
     in_progress.await.unwrap().expect("the call ends well");
