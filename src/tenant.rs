@@ -16,6 +16,8 @@ mod watch;
 
 pub use access::PortalAccess;
 pub(crate) use access::UNINSTALLED;
+#[cfg(test)]
+pub(crate) use access::scripted;
 pub(crate) use access::{AccessError, Opened};
 pub use applications::{Application, ApplicationName, Applications};
 pub use directory::{Directory, follow};

@@ -10,6 +10,8 @@ mod error;
 mod lease;
 mod portal_move;
 mod refresh;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod singleflight;
 
 use std::sync::Arc;
@@ -66,6 +68,9 @@ const ROUNDS: usize = 3;
 pub struct PortalAccess {
     parts: Arc<Parts>,
     running: Arc<Running>,
+    /// What refreshes bring in a test.
+    #[cfg(test)]
+    refreshes: Option<scripted::Refreshes>,
 }
 
 /// The dependencies of refreshes and moves.
@@ -141,6 +146,8 @@ impl PortalAccess {
         Self {
             parts: Arc::new(parts),
             running: Arc::new(running),
+            #[cfg(test)]
+            refreshes: None,
         }
     }
 
@@ -266,6 +273,10 @@ impl PortalAccess {
         deadline: Instant,
         insistence: Insistence,
     ) -> Result<Tenant, AccessError> {
+        #[cfg(test)]
+        if let Some(refreshes) = &self.refreshes {
+            return refreshes.next(tenant, deadline).await;
+        }
         let (id, stale) = (tenant.id(), tenant.record().generation());
         if let Some(newest) = self.parts.directory.newest(id).await {
             if newest.generation() > stale {

@@ -4,27 +4,48 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio_util::task::TaskTracker;
 
-use super::directory::{Directory, Tenant};
+use super::Applications;
+use super::directory::Tenant;
 use super::record::{Judgement, Record};
-use super::{Applications, PortalAccess};
-use crate::metrics::Metrics;
-use bitrix24::{AuthorizationServer, Client, HostName, Policy, Suffix, TenantId};
-use store::{Origin, Store, StoredCredentials, StoredTenant};
+use bitrix24::{AuthorizationServer, HostName, Policy, Suffix, TenantId};
+use store::{Origin, StoredApplication, StoredCredentials, StoredTenant};
 
 /// A tenant with a webhook.
 pub(crate) fn tenant(id: &str) -> Tenant {
+    with_credentials(
+        id,
+        StoredCredentials::Webhook {
+            user_id: 1,
+            secret: "a".into(),
+        },
+    )
+}
+
+/// A tenant with an application, whose access token is valid for this long.
+pub(crate) fn application(id: &str, valid_for: Duration) -> Tenant {
+    let application = StoredApplication {
+        client_id: None,
+        client_secret: None,
+        authorization_server: None,
+        application_token: None,
+        scopes: Vec::new(),
+        generation: 1,
+        access_token: Some("token".into()),
+        access_token_expires_at: Some(Timestamp::now() + valid_for),
+        refresh_token: None,
+    };
+    with_credentials(id, StoredCredentials::Application(application))
+}
+
+fn with_credentials(id: &str, credentials: StoredCredentials) -> Tenant {
     let stored = StoredTenant {
         id: TenantId::parse(id).unwrap(),
         display_name: String::new(),
         portal: "acme.bitrix24.com".to_owned(),
         member_id: None,
         plan: None,
-        credentials: StoredCredentials::Webhook {
-            user_id: 1,
-            secret: "a".into(),
-        },
+        credentials,
         disabled: false,
         reauthorization: None,
         origin: Origin::Api,
@@ -36,14 +57,7 @@ pub(crate) fn tenant(id: &str) -> Tenant {
     Tenant::of_record(Arc::new(Record::judge(&stored, &judgement()).unwrap()))
 }
 
-/// Access to portals that never has to refresh a token.
-pub(crate) fn access(store: Store, client: Client, metrics: Metrics) -> PortalAccess {
-    let directory = Directory::new(store.clone(), judgement(), 10, metrics.clone());
-    let (timeout, tasks) = (Duration::from_secs(1), TaskTracker::new());
-    PortalAccess::new(directory, store, client, timeout, &tasks, metrics)
-}
-
-fn judgement() -> Judgement {
+pub(super) fn judgement() -> Judgement {
     let policy = Policy {
         allowed_suffixes: vec![Suffix::parse("bitrix24.com").unwrap()],
         authorization_servers: vec![HostName::parse("oauth.bitrix.info").unwrap()],

@@ -21,7 +21,9 @@ use crate::dispatch::sender::Sender;
 use crate::dispatch::{Delivery, DispatchError, Dispatcher, Options, Spent};
 use crate::metrics::Metrics;
 use crate::tasks::Tasks;
+use crate::tenant::Tenant;
 use crate::tenant::sample;
+use crate::tenant::scripted::{self, Refreshes};
 use bitrix24::{Client, Method, Outcome, Parameters, TransportOptions};
 use pacing::{Conversation, QueueCapacity};
 use store::sealing::{Key, Keyring};
@@ -40,6 +42,7 @@ pub(super) struct Bench {
     dispatcher: Dispatcher,
     requests: mpsc::UnboundedReceiver<ScriptedRequest>,
     metrics: Metrics,
+    pub(super) refreshes: Refreshes,
     _folder: TempDir,
 }
 
@@ -74,11 +77,12 @@ impl Bench {
         let lifetime = Duration::from_secs(3600);
         let ledger = Ledger::new(store.clone(), replica, lifetime, metrics.clone(), &over);
         let (script, requests) = Script::new();
+        let (access, refreshes) = scripted::access(store, client.unwrap(), metrics.clone());
         let mut options = Options::default();
         change(&mut options);
         let context = DispatchContext {
             sender: Sender::Script(script),
-            access: sample::access(store, client.unwrap(), metrics.clone()),
+            access,
             ledger,
             sharing: None,
             capacity: Arc::new(QueueCapacity::new(
@@ -95,13 +99,24 @@ impl Bench {
             dispatcher: Dispatcher::of(Arc::new(context)),
             requests,
             metrics,
+            refreshes,
             _folder: folder,
         }
     }
 
     /// Makes a call with this text to the chat of this name.
     pub(super) fn call(&self, chat: &str, text: &str, time: Duration) -> Calling {
-        let tenant = sample::tenant("acme");
+        self.call_of(sample::tenant("acme"), chat, text, time)
+    }
+
+    /// Makes a call of this tenant.
+    pub(super) fn call_of(
+        &self,
+        tenant: Tenant,
+        chat: &str,
+        text: &str,
+        time: Duration,
+    ) -> Calling {
         let conversations = vec![Conversation::of(&chat)];
         let number = self.dispatcher.number(None);
         let announcements = &self.dispatcher.announcements;

@@ -5,11 +5,6 @@ use bitrix24::NotSent;
 use super::bench::end;
 use super::*;
 
-/// The text of a call as a request has it.
-fn message(text: &str) -> String {
-    format!("{{\"MESSAGE\":\"{text}\"}}")
-}
-
 #[tokio::test]
 async fn a_call_whose_caller_leaves_the_queue_is_not_sent() {
     let mut bench = Bench::start().await;

@@ -1,13 +1,7 @@
 //! Calls that the portal refuses without executing them.
 
-use bitrix24::{CallError, Refusal};
-
 use super::bench::end;
 use super::*;
-
-fn refused(http_status: u16, code: &str) -> CallError {
-    CallError::Refused(Refusal::of_call(http_status, code))
-}
 
 #[tokio::test]
 async fn retries_keep_the_order_of_their_chat() {
