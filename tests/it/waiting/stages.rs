@@ -8,11 +8,11 @@ use sqlx::{Connection, SqliteConnection};
 use uuid::Uuid;
 
 use super::limited::{fill, interactive, message, send_all, world_with};
-use super::{begin, requests_at_portal, within};
+use super::{begin, requests_at_portal};
 use crate::support::admin::{free_address, until_in_progress, until_queued};
 use crate::support::requests::crm_message;
 use crate::support::stores::Stores;
-use crate::support::{REFRESHABLE, Told, WEBHOOK, World, conversations, refreshable};
+use crate::support::{REFRESHABLE, WEBHOOK, World, conversations, refreshable};
 
 /// The authorization server answers its next request when the gate opens.
 fn hold_refresh(world: &World) -> Gate {
@@ -53,44 +53,6 @@ async fn calls_without_a_key_go_on_while_the_ledger_stalls() {
     other.close().await.unwrap();
     recorded.await.unwrap().unwrap();
     assert_eq!(world.sandbox.record().times_delivered("with a key"), 1);
-}
-
-#[tokio::test]
-async fn a_hurried_call_of_a_batch_whose_token_is_refreshed_fails_alone() {
-    let admin = free_address().await;
-    let settings = [("ADMIN_LISTEN", &*admin.to_string())];
-    let world = World::with_tenants(&settings, &refreshable(REFRESHABLE)).await;
-    let gate = Gate::closed();
-    let held = FaultKind::Held(Moment::After, gate.clone());
-    world.sandbox.inject(Fault::once(held));
-    let first = begin(&world, of_refreshable(crm_message("first"))).await;
-    requests_at_portal(&world, 1).await;
-    // They travel together, the hurried one first.
-    let expired = Fault::once(FaultKind::expired_token()).for_method("batch");
-    world.sandbox.inject(expired);
-    let refreshing = hold_refresh(&world);
-    let hurried = of_refreshable(crm_message("hurried"));
-    let hurried = within(2, &world, &hurried);
-    let others = async {
-        until_queued(admin, 1).await;
-        let mut others = Vec::new();
-        for number in 0..3 {
-            let text = format!("patient {number}");
-            others.push(begin(&world, of_refreshable(crm_message(&text))).await);
-            until_queued(admin, number + 2).await;
-        }
-        gate.open();
-        others
-    };
-    let (hurried, others) = tokio::join!(hurried, others);
-    assert_eq!(hurried.reason(), "DEADLINE_BEFORE_SEND");
-    assert_eq!(hurried.outcome(), "not_executed");
-    refreshing.open();
-    first.await.unwrap().unwrap();
-    for call in others {
-        call.await.unwrap().unwrap();
-    }
-    assert_eq!(world.sandbox.record().times_delivered("hurried"), 0);
 }
 
 #[tokio::test]
