@@ -268,23 +268,23 @@ impl PortalDriver {
         self.lock().portal.sent(request, now());
     }
 
-    /// A request has ended.
+    /// A request has ended. The portal is not asked for the next one yet: first it is to know
+    /// what the response says of operating time and blocks.
     pub(super) fn completed(
-        self: &Arc<Self>,
+        &self,
         request: RequestNumber,
         outcome: RequestOutcome,
         took: Duration,
     ) {
         let now = now();
-        let (was_open, is_open, was_backing_off, backoff, has_waiting) = {
+        let (was_open, is_open, was_backing_off, backoff) = {
             let mut state = self.lock();
             let was_open = state.portal.is_breaker_open();
             let was_backing_off = !state.portal.backoff(now).is_zero();
             state.portal.completed(request, outcome, took, now);
             let backoff = state.portal.backoff(now);
             let is_open = state.portal.is_breaker_open();
-            let has_waiting = state.portal.has_waiting();
-            (was_open, is_open, was_backing_off, backoff, has_waiting)
+            (was_open, is_open, was_backing_off, backoff)
         };
         self.note_breaker(was_open, is_open);
         if !was_backing_off && !backoff.is_zero() {
@@ -294,10 +294,6 @@ impl PortalDriver {
                 "portal rejects requests over its rate limit although the configured plan allows \
                  them; backing off"
             );
-        }
-        // Not only when its calls have ended: that may take long, and its place is free now.
-        if has_waiting {
-            self.pump();
         }
     }
 

@@ -71,12 +71,17 @@ impl ScriptedRequest {
 
     /// The portal executes every call.
     pub(super) fn answer(self) {
+        self.answer_with(&Time::default());
+    }
+
+    /// The same, and says this of the time.
+    pub(super) fn answer_with(self, time: &Time) {
         let results = self.calls.iter();
         let results = results.map(|_| {
             Ok(Answer {
                 http_status: 200,
                 result: serde_json::Value::Bool(true),
-                time: Time::default(),
+                time: time.clone(),
             })
         });
         let response = Response {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod callers;
+mod operating;
 mod preparation;
 mod retries;
 

@@ -71,6 +71,8 @@ impl Landed {
             finish(&driver, finished).await;
             return;
         };
+        // Its place is free, and the repair may take long.
+        driver.pump();
         // Those that are to be repaired wait as long as the last of their callers.
         let latest = broken.iter().map(|(info, ..)| info.deadline).max();
         let latest = latest.map_or_else(Instant::now, Instant::from_std);

@@ -243,11 +243,6 @@ impl<J> Portal<J> {
         self.budget.backoff(now)
     }
 
-    /// Whether calls wait, for whatever reason.
-    pub fn has_waiting(&self) -> bool {
-        !self.queue.is_empty() || !self.selections.is_empty()
-    }
-
     /// Whether nothing useful would be lost by forgetting the portal.
     pub fn is_idle(&mut self, now: Instant) -> bool {
         let is_unused = |sent: Instant| now.saturating_duration_since(sent) > UNUSED;
