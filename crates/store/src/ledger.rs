@@ -133,9 +133,10 @@ const ABANDON: &str = "UPDATE ledger SET state = 'unknown' \
      AND NOT EXISTS (SELECT 1 FROM replicas \
      WHERE id = $3 AND seen_at > (SELECT now_milliseconds FROM clock) - $4)";
 
+// The second condition is judged anew for a row that changed meanwhile: the call has started again.
 const CLEAN: &str = "DELETE FROM ledger WHERE (tenant_id, request_id) IN \
      (SELECT tenant_id, request_id FROM ledger WHERE expires_at <= (SELECT now_milliseconds FROM clock) \
-     ORDER BY expires_at LIMIT $1)";
+     ORDER BY expires_at LIMIT $1) AND expires_at <= (SELECT now_milliseconds FROM clock)";
 
 /// Runs [`START`] for some calls and adds the attempts whose rows were written to `started`.
 macro_rules! start {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bitrix24_openlines::testing::dispatch::ledger::Recorded;
 use bitrix24_openlines::testing::dispatch::replica::HeartbeatConfig;
+use sqlx::{Connection, Executor, PgConnection};
 use store::ledger::{End, Id, Outcome, Row, Start, State};
 use uuid::Uuid;
 
@@ -175,4 +176,35 @@ async fn the_ledger_takes_no_number_of_changes_and_no_secret(stores: Stores) {
         .await;
     assert_eq!(kept.len(), 1);
     assert!(!kept[0].contains("hello") && !kept[0].contains("s3cr3tcanary"));
+}
+
+/// A row that somebody starts anew while expired rows are deleted is not expired any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_starts_anew_during_the_deletion_keeps_its_row() {
+    let Some(stores) = Stores::postgresql().await else {
+        return;
+    };
+    let (store, key) = (stores.open(&keyring()).await, new_id());
+    let (owner, starts) = (Uuid::new_v4(), vec![start(&key, 1)]);
+    store
+        .write_ledger(owner, Duration::ZERO, starts, &[])
+        .await
+        .unwrap();
+    let mut starting = PgConnection::connect(stores.url()).await.unwrap();
+    starting
+        .execute("BEGIN; UPDATE ledger SET attempt = 2, expires_at = 9000000000000")
+        .await
+        .unwrap();
+    let deleting = tokio::spawn({
+        let store = store.clone();
+        async move { store.clean_ledger(10).await.unwrap() }
+    });
+    let waiting = "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() \
+         AND wait_event_type = 'Lock' AND query LIKE 'DELETE FROM ledger%'";
+    while stores.texts(waiting).await.is_empty() {
+        assert!(!deleting.is_finished(), "it does not wait for the row");
+    }
+    starting.execute("COMMIT").await.unwrap();
+    assert_eq!(deleting.await.unwrap(), 0);
+    assert!(store.ledger_row(&key).await.unwrap().is_some());
 }
