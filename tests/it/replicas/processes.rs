@@ -127,7 +127,11 @@ async fn without_the_database_processes_go_on_with_their_parts_and_lose_nothing(
     .await;
     let back = site.count(second * 60).0;
     for one in &running {
-        assert_eq!(one.sample("openlines_sharing_isolated").await, 0);
+        // A database on a busy machine may be late again for a moment.
+        let patience = Instant::now() + second * 20;
+        while one.sample("openlines_sharing_isolated").await != 0 {
+            assert!(Instant::now() < patience, "it is still isolated");
+        }
     }
     tokio::time::sleep_until(end).await;
     let together = site.count(second * 60).0 - back;
