@@ -1,12 +1,19 @@
 //! Circuit breaker: calls to an unresponsive portal fail fast and cost other portals nothing.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
 
-/// The breaker looks at this many of the last requests.
+use crate::RequestNumber;
+
+/// The breaker looks at a failed request and at those before it, so many in all. Silence shows
+/// seconds later than a response: those of one moment may fail one after the other although the
+/// requests among them were answered long before.
 const OUTCOMES: usize = 20;
+
+/// The most outcomes that are remembered. Where there are more, the portal answers.
+const REMEMBERED: RequestNumber = 2_000;
 
 /// Older outcomes say nothing of the portal's present state.
 const RECENT: Duration = Duration::from_secs(30);
@@ -31,8 +38,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The circuit breaker of one portal.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
-    /// When the last requests ended, and whether they failed.
-    outcomes: VecDeque<(Instant, bool)>,
+    /// When requests ended, and whether they failed, in the order in which they got their permits.
+    outcomes: BTreeMap<RequestNumber, (Instant, bool)>,
+    /// The request whose response closed the breaker. What older ones tell is of the outage.
+    closed_by: RequestNumber,
     open: Option<Open>,
 }
 
@@ -79,29 +88,38 @@ impl Breaker {
         }
     }
 
-    /// The portal responded, if only with a rejection.
-    pub(crate) fn responded(&mut self, now: Instant) {
+    /// The portal responded to a request, if only with a rejection.
+    pub(crate) fn responded(&mut self, request: RequestNumber, now: Instant) {
         if self.open.take().is_some() {
             self.outcomes.clear();
+            self.closed_by = request;
         }
-        self.note(now, false);
+        self.note(request, now, false);
     }
 
     /// A request failed: the portal did not respond. True if the breaker opens.
-    pub(crate) fn failed(&mut self, now: Instant) -> bool {
-        self.note(now, true);
-        let failures = self.outcomes.iter().filter(|(_, failed)| *failed).count();
-        let opens = self.open.is_none()
-            && failures >= FEWEST_FAILURES
-            && failures * 100 >= self.outcomes.len() * SHARE_PERCENT;
+    pub(crate) fn failed(&mut self, request: RequestNumber, now: Instant) -> bool {
+        if let Some(open) = &mut self.open {
+            open.is_probing = false;
+            return false;
+        }
+        if request < self.closed_by {
+            return false;
+        }
+        self.note(request, now, true);
+        let last = self.outcomes.range(..=request).rev().take(OUTCOMES);
+        let (mut outcomes, mut failures) = (0, 0);
+        for (_, (_, failed)) in last {
+            outcomes += 1;
+            failures += usize::from(*failed);
+        }
+        let opens = failures >= FEWEST_FAILURES && failures * 100 >= outcomes * SHARE_PERCENT;
         if opens {
             self.open = Some(Open {
                 since: now,
                 next_probe: now + jittered(SHORTEST_PAUSE),
                 is_probing: false,
             });
-        } else if let Some(open) = &mut self.open {
-            open.is_probing = false;
         }
         opens
     }
@@ -118,14 +136,14 @@ impl Breaker {
         self.open.is_some()
     }
 
-    fn note(&mut self, now: Instant, failed: bool) {
+    fn note(&mut self, request: RequestNumber, now: Instant, failed: bool) {
         let is_old = |at: Instant| now.saturating_duration_since(at) > RECENT;
-        while self.outcomes.len() >= OUTCOMES
-            || self.outcomes.front().is_some_and(|(at, _)| is_old(*at))
+        while let Some(oldest) = self.outcomes.first_entry()
+            && (is_old(oldest.get().0) || *oldest.key() + REMEMBERED < request)
         {
-            self.outcomes.pop_front();
+            oldest.remove();
         }
-        self.outcomes.push_back((now, failed));
+        self.outcomes.insert(request, (now, failed));
     }
 }
 
@@ -142,7 +160,9 @@ mod tests {
 
     fn opened(now: Instant) -> Breaker {
         let mut breaker = Breaker::default();
-        let opened: Vec<bool> = (0..5).map(|_| breaker.failed(now)).collect();
+        let opened: Vec<bool> = (1..=5)
+            .map(|request| breaker.failed(request, now))
+            .collect();
         assert_eq!(opened, [false, false, false, false, true]);
         breaker
     }
@@ -160,28 +180,55 @@ mod tests {
         for request in 0..400 {
             now += SECOND / 10;
             match request % 4 {
-                0 => breaker.responded(now),
-                _ => assert!(!breaker.failed(now), "after {request}"),
+                0 => breaker.responded(request, now),
+                _ => assert!(!breaker.failed(request, now), "after {request}"),
             }
         }
         assert_eq!(breaker.allows(now), Allows::All);
     }
 
     #[test]
+    fn every_fifth_of_requests_sent_together_may_fall_silent_at_the_same_moment() {
+        let (start, mut breaker) = (Instant::now(), Breaker::default());
+        for wave in 0..5 {
+            let first = wave * 100;
+            let sent = start + SECOND * u32::try_from(wave).unwrap() * 6;
+            let (silent, answered): (Vec<_>, Vec<_>) =
+                (first..first + 100).partition(|request| request % 5 == 0);
+            for request in answered {
+                breaker.responded(request, sent);
+            }
+            for request in silent {
+                assert!(!breaker.failed(request, sent + SECOND * 5), "{request}");
+            }
+        }
+    }
+
+    #[test]
+    fn requests_from_before_the_probe_do_not_open_it_again() {
+        let now = Instant::now();
+        let mut breaker = opened(now);
+        breaker.responded(100, now + SECOND);
+        for request in 6..100 {
+            assert!(!breaker.failed(request, now + SECOND * 2));
+        }
+    }
+
+    #[test]
     fn a_portal_that_falls_silent_opens_it_however_well_it_answered_before() {
         let (now, mut breaker) = (Instant::now(), Breaker::default());
-        (0..1000).for_each(|_| breaker.responded(now));
-        let failures = (1..).find(|_| breaker.failed(now)).unwrap();
-        assert_eq!(failures, 16);
+        (1..=1000).for_each(|request| breaker.responded(request, now));
+        let opened_by = (1001..).find(|request| breaker.failed(*request, now));
+        assert_eq!(opened_by, Some(1016));
     }
 
     #[test]
     fn what_was_long_ago_does_not_count() {
         let (now, mut breaker) = (Instant::now(), Breaker::default());
-        (0..4).for_each(|_| assert!(!breaker.failed(now)));
+        (1..=4).for_each(|request| assert!(!breaker.failed(request, now)));
         let later = now + RECENT + SECOND;
-        (0..4).for_each(|_| assert!(!breaker.failed(later)));
-        assert!(breaker.failed(later));
+        (5..=8).for_each(|request| assert!(!breaker.failed(request, later)));
+        assert!(breaker.failed(9, later));
     }
 
     #[test]
@@ -192,7 +239,7 @@ mod tests {
         assert_eq!(breaker.allows(until), Allows::Probe);
         breaker.sent(until);
         assert!(open_until(&breaker, until) > until);
-        breaker.responded(until);
+        breaker.responded(6, until);
         assert_eq!(breaker.allows(until), Allows::All);
     }
 

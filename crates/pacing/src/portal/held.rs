@@ -34,7 +34,7 @@ impl<J> Portal<J> {
                     }
                 }
                 Lateness::Silent => {
-                    self.breaker.failed(now);
+                    self.breaker.failed(number, now);
                 }
             }
         }

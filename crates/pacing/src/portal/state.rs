@@ -160,7 +160,7 @@ impl<J> Portal<J> {
             RequestOutcome::Responded => {
                 self.latency.measured(calls.len(), took);
                 self.budget.accepted();
-                self.breaker.responded(now);
+                self.breaker.responded(request, now);
                 self.retry_budget.earn();
             }
             RequestOutcome::RateLimited => {
@@ -168,7 +168,7 @@ impl<J> Portal<J> {
                     self.retries_rejected = self.retry_budget.spend();
                 }
                 self.budget.rejected(now);
-                self.breaker.responded(now);
+                self.breaker.responded(request, now);
             }
             RequestOutcome::Withdrawn => {
                 self.budget.release(now);
@@ -176,12 +176,12 @@ impl<J> Portal<J> {
             }
             RequestOutcome::Unreachable => {
                 self.budget.release(now);
-                self.breaker.failed(now);
+                self.breaker.failed(request, now);
             }
             // A request fails once.
             RequestOutcome::Lost if was_silent => {}
             RequestOutcome::Lost => {
-                self.breaker.failed(now);
+                self.breaker.failed(request, now);
             }
         }
     }
