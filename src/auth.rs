@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use api_key::ApiKey;
 use caller::Identity;
-pub(crate) use caller::{Caller, Permitted};
+pub(crate) use caller::{Caller, Grant};
 pub(crate) use caller_name::CallerName;
 pub(crate) use grants::{GrantedTo, Grants};
 pub(crate) use key_entry::{KeyEntry, KeyHash};

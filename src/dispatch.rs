@@ -58,7 +58,7 @@ pub(crate) use self::sent_flag::{NoteSent, Spent};
 pub(crate) use self::settings::LedgerSettings;
 pub use self::settings::Options;
 use self::sharing::Sharing;
-use crate::auth::Permitted;
+use crate::auth::Grant;
 use crate::call::Arrival;
 use crate::check::{Call, CallParts};
 use crate::metrics::{LedgerResult, Metrics};
@@ -181,12 +181,12 @@ impl Dispatcher {
     /// same connection, are not sent before it.
     pub(crate) fn announce(
         &self,
-        permitted: &Permitted,
+        grant: &Grant,
         conversations: Vec<Conversation>,
         arrival: Option<Arrival>,
     ) -> Announced {
         let number = self.number(arrival.as_ref());
-        let tenant = permitted.tenant().clone();
+        let tenant = grant.tenant().clone();
         self.announcements
             .announce(number, tenant, conversations, arrival)
     }

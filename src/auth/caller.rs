@@ -12,9 +12,9 @@ use store::key_text::KeyId;
 #[derive(Clone, Debug)]
 pub struct Caller(Arc<Identity>);
 
-/// Proof that a caller may act for this tenant, if it exists. Only [`Caller::permit`] makes one.
+/// Proof that a caller may act for this tenant, if it exists. Only [`Caller::grant`] makes one.
 #[derive(Clone, Debug)]
-pub struct Permitted(TenantId);
+pub struct Grant(TenantId);
 
 /// A caller with the key that it used.
 #[derive(Debug)]
@@ -58,8 +58,8 @@ impl Caller {
     }
 
     /// The proof that the caller may act for a tenant; `None` if it may not.
-    pub fn permit(&self, tenant: &TenantId) -> Option<Permitted> {
-        self.may_act_for(tenant).then(|| Permitted(tenant.clone()))
+    pub fn grant(&self, tenant: &TenantId) -> Option<Grant> {
+        self.may_act_for(tenant).then(|| Grant(tenant.clone()))
     }
 
     pub fn grants(&self) -> &Grants {
@@ -72,7 +72,7 @@ impl Caller {
     }
 }
 
-impl Permitted {
+impl Grant {
     pub fn tenant(&self) -> &TenantId {
         &self.0
     }

@@ -106,12 +106,12 @@ impl OpenLines {
         let resolved = match check.tenant_id(Path::root("tenant_id"), request.tenant_id()) {
             None => None,
             Some(id) => {
-                let permitted = caller.permit(&id).ok_or(ResolveError::NotPermitted)?;
+                let grant = caller.grant(&id).ok_or(ResolveError::NotPermitted)?;
                 // Announced before anything is awaited, so that later calls wait for this one.
                 let conversations = O::conversations(request, &self.rules);
                 let arrival = context.arrival().cloned();
-                let announced = (self.dispatcher).announce(&permitted, conversations, arrival);
-                let resolved = self.directory.resolve(&permitted).await;
+                let announced = (self.dispatcher).announce(&grant, conversations, arrival);
+                let resolved = self.directory.resolve(&grant).await;
                 if !matches!(resolved, Err(ResolveError::NotPermitted)) {
                     identity.tenant_id = Some(id.to_string());
                 }

@@ -14,7 +14,7 @@ use moka::ops::compute::Op;
 use thiserror::Error;
 
 use super::record::{ApplicationTokens, Judgement, Record, Unusable};
-use crate::auth::Permitted;
+use crate::auth::Grant;
 use crate::metrics::{Metrics, TenantLoad};
 use bitrix24::Plan;
 use bitrix24::PortalAddress;
@@ -68,10 +68,10 @@ impl Directory {
         }
     }
 
-    /// Finds the tenant. The store is asked only for a permitted one, so that guessed ids cost
+    /// Finds the tenant. The store is asked only with a grant, so that guessed ids cost
     /// nothing.
-    pub async fn resolve(&self, permitted: &Permitted) -> Result<Tenant, ResolveError> {
-        match self.look_up(permitted.tenant()).await? {
+    pub async fn resolve(&self, grant: &Grant) -> Result<Tenant, ResolveError> {
+        match self.look_up(grant.tenant()).await? {
             Known::Usable(record) => Ok(Tenant(record)),
             Known::Unusable { why, .. } => Err(why.into()),
             Known::Absent => Err(ResolveError::NotPermitted),

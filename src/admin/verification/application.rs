@@ -65,9 +65,9 @@ impl Trial<'_> {
         let Tenants {
             directory, access, ..
         } = self.service;
-        let permitted = self.caller.permit(&self.tenant.id);
-        let permitted = permitted.ok_or(ResolveError::NotPermitted)?;
-        let tenant = match directory.resolve(&permitted).await {
+        let grant = self.caller.grant(&self.tenant.id);
+        let grant = grant.ok_or(ResolveError::NotPermitted)?;
+        let tenant = match directory.resolve(&grant).await {
             Ok(tenant) => tenant,
             Err(ResolveError::Unusable(_)) => return Ok(application.access_token.clone()),
             Err(error) => return Err(error.into()),
