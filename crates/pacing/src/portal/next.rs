@@ -43,8 +43,14 @@ impl<J> Portal<J> {
         let allows = self.breaker.allows(now);
         match allows {
             Allows::All | Allows::Probe => {}
-            Allows::NoneWhileProbing(_) if self.queue.is_empty() => return Next::Nothing,
-            Allows::NoneWhileProbing(until) => return Next::At(until),
+            Allows::NoneWhileProbing(until) => {
+                let is_idle = self.queue.is_empty() && self.selections.prepared() == 0;
+                return if is_idle {
+                    Next::Nothing
+                } else {
+                    Next::At(until)
+                };
+            }
             Allows::NoneUntil(until) => {
                 let retry_after = until - now;
                 let mut calls = self.clear_prepared();

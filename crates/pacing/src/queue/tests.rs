@@ -128,6 +128,14 @@ fn a_bulk_call_before_an_interactive_one_of_its_conversation_becomes_interactive
 }
 
 #[test]
+fn a_call_that_becomes_interactive_leaves_as_the_bulk_call_that_came() {
+    let mut queue = queue([bulk(1, "a", 1), call(2, "a", 1)]);
+    let promoted = queue.first().unwrap();
+    let taken = queue.take(promoted).unwrap();
+    assert_eq!((promoted, taken.info.priority), (1, Priority::Bulk));
+}
+
+#[test]
 fn a_batch_takes_a_conversation_in_its_order_and_leaves_other_tenants_out() {
     let mut queue = queue([
         call(1, "a", 1),
