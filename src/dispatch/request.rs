@@ -46,7 +46,8 @@ async fn run(driver: Arc<PortalDriver>, permit: Permit<Job>, bucket_fill: Option
         return;
     };
     let (span, stopped) = (permitted.span(), permitted.stopped());
-    let sending = permitted.send().land().instrument(span.clone());
+    // Large, and moved several times otherwise.
+    let sending = Box::pin(permitted.send().land()).instrument(span.clone());
     let Some(landed) = stopped.run_until_cancelled(sending).await else {
         return;
     };

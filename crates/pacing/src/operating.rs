@@ -9,8 +9,9 @@ mod growth;
 mod method;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+use foldhash::HashMap;
 
 use self::method::{MethodBudget, Usage};
 use crate::TenantKey;

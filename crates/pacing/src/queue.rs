@@ -9,8 +9,10 @@ mod batch;
 mod lines;
 mod ready;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Instant;
+
+use foldhash::HashMap;
 
 pub(crate) use self::batch::Fits;
 use self::lines::Lines;
@@ -46,7 +48,7 @@ pub(crate) struct Queue<J> {
 impl<J> Queue<J> {
     pub(crate) fn new() -> Self {
         Self {
-            waiting: HashMap::new(),
+            waiting: HashMap::default(),
             lines: Lines::default(),
             delayed: BTreeSet::new(),
             ready: Ready::default(),
@@ -56,7 +58,7 @@ impl<J> Queue<J> {
             recorded: 0,
             passed_over: Vec::new(),
             without_conversation: 0,
-            by_tenant: HashMap::new(),
+            by_tenant: HashMap::default(),
             newest: None,
         }
     }
@@ -111,7 +113,7 @@ impl<J> Queue<J> {
 
     /// The tenants with ready calls, and at most how many these are.
     pub(crate) fn ready_by_tenant(&self) -> HashMap<&TenantKey, usize> {
-        let mut ready = HashMap::new();
+        let mut ready = HashMap::default();
         for (tenant, calls) in self.ready.by_tenant() {
             // Some have been taken or cancelled since they were listed.
             let most = self.of_tenant(tenant);

@@ -1,7 +1,8 @@
 //! What goes into one request.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+use foldhash::HashMap;
 
 use super::gathering::Linger;
 use super::state::Portal;

@@ -1,7 +1,9 @@
 //! The requests that have a permit, until their conversations are released.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+
+use foldhash::HashMap;
 
 use crate::{Conversation, RequestNumber, Selection, TenantKey, Waiting};
 

@@ -1,8 +1,9 @@
 //! The state of one portal, and the events that change it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, Instant};
+
+use foldhash::HashMap;
 
 use super::gathering::Gathering;
 use super::requests::{CompletedRequest, LateRequest, Requests};
@@ -93,10 +94,10 @@ impl<J> Portal<J> {
             all_tenants: TenantKey::from(""),
             last_sent: None,
             gathering: Gathering::default(),
-            plans: HashMap::new(),
+            plans: HashMap::default(),
             reports_version: 0,
-            never_batched: HashMap::new(),
-            tenants_without_batches: HashMap::new(),
+            never_batched: HashMap::default(),
+            tenants_without_batches: HashMap::default(),
         }
     }
 

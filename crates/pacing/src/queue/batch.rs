@@ -1,6 +1,8 @@
 //! Taking the calls of one batch.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
+
+use foldhash::HashSet;
 
 use super::ready::End;
 use super::{INTERACTIVE_IN_A_ROW, Queue};
@@ -38,7 +40,7 @@ impl<J> Queue<J> {
     ) -> Vec<Waiting<J>> {
         let mut taken = Vec::new();
         let (mut followers, mut later) = (Followers::default(), Followers::default());
-        let mut in_batch = HashSet::new();
+        let mut in_batch = HashSet::default();
         let mut left_behind = Vec::new();
         let mut turn = self.interactive_in_a_row;
         // The calls of the conversation that is being taken.

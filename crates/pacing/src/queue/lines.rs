@@ -1,6 +1,8 @@
 //! The order within each conversation.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
+
+use foldhash::{HashMap, HashSet};
 
 use crate::{CallNumber, Conversation};
 

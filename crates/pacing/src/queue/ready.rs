@@ -1,6 +1,8 @@
 //! The lists of ready calls, by priority and tenant.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use foldhash::HashMap;
 
 use crate::{CallNumber, Priority, TenantKey};
 
