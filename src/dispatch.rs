@@ -308,7 +308,7 @@ impl Dispatcher {
         let number = announced.number();
         let sent_flag = SentFlag::new(Arc::clone(&delivery.note_sent));
         let (outcome, mut received) = oneshot::channel();
-        let mut job = Job {
+        let mut job = Box::new(Job {
             opened,
             method,
             parameters,
@@ -320,7 +320,7 @@ impl Dispatcher {
             sent_flag: sent_flag.clone(),
             outcome,
             span: Span::current(),
-        };
+        });
         if let Err(late) = announced.turn(deadline).await {
             return self.not_sent(late.into());
         }
@@ -355,7 +355,7 @@ impl Dispatcher {
                 }
                 CallOutcome::Overtaken(spent) => return Attempt::Overtaken(spent),
                 CallOutcome::Moved(moved) => {
-                    job = *moved;
+                    job = moved;
                     (job.outcome, received) = oneshot::channel();
                 }
             }

@@ -86,7 +86,7 @@ impl Blocks {
     /// ended they probe, and other calls are rejected until the result is known.
     pub(super) fn refuses(
         &mut self,
-        selection: &Selection<Job>,
+        selection: &Selection<Box<Job>>,
         now: Instant,
     ) -> Option<SendError> {
         if self.by_tenant.is_empty() {

@@ -9,7 +9,7 @@ use pacing::{BATCH, SchedulingInfo};
 #[derive(Debug)]
 pub(super) enum Cargo {
     /// One call, as a request of its own.
-    Single(Box<ScheduledJob>),
+    Single(ScheduledJob),
     /// Calls as commands of a batch.
     Batch(Vec<Batched>),
 }
@@ -18,7 +18,7 @@ pub(super) enum Cargo {
 #[derive(Debug)]
 pub(super) struct Batched {
     pub(super) info: SchedulingInfo,
-    pub(super) job: Job,
+    pub(super) job: Box<Job>,
     pub(super) command: Command,
 }
 
@@ -41,7 +41,7 @@ impl Cargo {
             }
         }
         let last = left_over.pop()?;
-        Some((Self::Single(Box::new(last)), left_over))
+        Some((Self::Single(last), left_over))
     }
 
     /// The method of the request.
@@ -62,13 +62,13 @@ impl Cargo {
     /// The calls, each with what decides its turn.
     pub(super) fn calls(&self) -> impl Iterator<Item = (&SchedulingInfo, &Job)> {
         let (single, batch) = match self {
-            Self::Single(call) => (Some((&call.0, &call.1)), None),
+            Self::Single((info, job)) => (Some((info, &**job)), None),
             Self::Batch(batch) => (None, Some(batch)),
         };
         let batch = batch.into_iter().flatten();
         single
             .into_iter()
-            .chain(batch.map(|call| (&call.info, &call.job)))
+            .chain(batch.map(|call| (&call.info, &*call.job)))
     }
 
     /// The flags of its calls.
@@ -85,12 +85,12 @@ impl Cargo {
     /// The calls without their form. The commands stay with them for the next attempt.
     pub(super) fn into_calls(self) -> Vec<ScheduledJob> {
         match self {
-            Self::Single(call) => vec![*call],
+            Self::Single(call) => vec![call],
             Self::Batch(batch) => {
                 let calls = batch.into_iter().map(|call| {
-                    let Batched { info, job, command } = call;
-                    let command = Some(command);
-                    (info, Job { command, ..job })
+                    let mut job = call.job;
+                    job.command = Some(call.command);
+                    (call.info, job)
                 });
                 calls.collect()
             }

@@ -29,7 +29,7 @@ pub(super) struct PortalDriver {
 }
 
 struct State {
-    portal: Portal<Job>,
+    portal: Portal<Box<Job>>,
     blocks: Blocks,
     /// The moment at which a timer will ask again.
     alarm: Option<Instant>,
@@ -40,9 +40,9 @@ struct State {
 pub(super) struct Stages {
     /// Prepares calls that need more than [`Prepared::at_once`], and gives them to
     /// [`PortalDriver::prepared`].
-    pub(super) prepare: fn(Arc<PortalDriver>, Selection<Job>),
+    pub(super) prepare: fn(Arc<PortalDriver>, Selection<Box<Job>>),
     /// Sends a request. Gets how full the portal's bucket is, if it has a rate limit.
-    pub(super) send: fn(Arc<PortalDriver>, Permit<Job>, Option<f64>),
+    pub(super) send: fn(Arc<PortalDriver>, Permit<Box<Job>>, Option<f64>),
 }
 
 impl PortalDriver {
@@ -88,7 +88,7 @@ impl PortalDriver {
     pub(super) fn submit(
         self: &Arc<Self>,
         info: SchedulingInfo,
-        job: Job,
+        job: Box<Job>,
         limit: Option<RateLimit>,
         may_be_batched: bool,
     ) -> Result<(), DispatchError> {
@@ -217,7 +217,7 @@ impl PortalDriver {
     }
 
     /// A call leaves the queue.
-    pub(super) fn dequeued(&self, call: Waiting<Job>) -> ScheduledJob {
+    pub(super) fn dequeued(&self, call: Waiting<Box<Job>>) -> ScheduledJob {
         let Waiting { info, job, .. } = call;
         let bytes = job.slot.bytes();
         self.context.metrics.call_dequeued(info.priority, bytes);
@@ -225,7 +225,7 @@ impl PortalDriver {
     }
 
     /// A call leaves the queue and is not sent.
-    pub(super) fn reject(&self, call: Waiting<Job>, why: NotAdmitted) {
+    pub(super) fn reject(&self, call: Waiting<Box<Job>>, why: NotAdmitted) {
         let (_, job) = self.dequeued(call);
         if !job.is_cancelled() {
             self.context.count(&why);
@@ -255,7 +255,7 @@ impl PortalDriver {
     }
 
     /// Cancels a call. `None` if it was taken for a request, or has ended.
-    pub(super) fn cancel(self: &Arc<Self>, number: CallNumber) -> Option<Job> {
+    pub(super) fn cancel(self: &Arc<Self>, number: CallNumber) -> Option<Box<Job>> {
         let cancelled = self.lock().portal.cancel(number);
         let (_, job) = self.dequeued(cancelled?);
         // The calls behind it may go.

@@ -32,8 +32,8 @@ pub(super) struct Job {
     pub(super) span: Span,
 }
 
-/// A call with what decides its turn.
-pub(super) type ScheduledJob = (SchedulingInfo, Job);
+/// A call with what decides its turn. Boxed, because it is moved from stage to stage.
+pub(super) type ScheduledJob = (SchedulingInfo, Box<Job>);
 
 /// How often a call was retried, by cause.
 #[derive(Clone, Debug, Default)]
@@ -118,10 +118,10 @@ impl Job {
     }
 
     /// Returns the job to the caller, to be sent elsewhere.
-    pub(super) fn moved(mut self) {
+    pub(super) fn moved(mut self: Box<Self>) {
         let (unused, _) = oneshot::channel();
         let outcome = std::mem::replace(&mut self.outcome, unused);
-        drop(outcome.send(CallOutcome::Moved(Box::new(self))));
+        drop(outcome.send(CallOutcome::Moved(self)));
     }
 }
 

@@ -30,18 +30,18 @@ use pacing::{Permit, Selection};
 /// How the driver starts stages: each as a task.
 pub(super) const STAGES: Stages = Stages { prepare, send };
 
-fn prepare(driver: Arc<PortalDriver>, selection: Selection<Job>) {
+fn prepare(driver: Arc<PortalDriver>, selection: Selection<Box<Job>>) {
     let tasks = driver.context.tasks.clone();
     tasks.spawn(preparation::run(driver, selection));
 }
 
-fn send(driver: Arc<PortalDriver>, permit: Permit<Job>, bucket_fill: Option<f64>) {
+fn send(driver: Arc<PortalDriver>, permit: Permit<Box<Job>>, bucket_fill: Option<f64>) {
     let tasks = driver.context.tasks.clone();
     tasks.spawn(run(driver, permit, bucket_fill));
 }
 
 /// Sends the request of a permit, and returns the outcome to its callers.
-async fn run(driver: Arc<PortalDriver>, permit: Permit<Job>, bucket_fill: Option<f64>) {
+async fn run(driver: Arc<PortalDriver>, permit: Permit<Box<Job>>, bucket_fill: Option<f64>) {
     let Some(permitted) = Permitted::of(driver, permit, bucket_fill) else {
         return;
     };

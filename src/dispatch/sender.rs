@@ -35,8 +35,7 @@ impl Sender {
         };
         let (portal, credential) = (opened.portal(), opened.credential());
         match cargo {
-            Cargo::Single(call) => {
-                let (_, job) = &**call;
+            Cargo::Single((_, job)) => {
                 let (method, parameters) = (job.method, &job.parameters);
                 let sent = client.call(portal, credential, method, parameters, deadlines, guard);
                 let answer = sent.await?;

@@ -36,10 +36,10 @@ pub(super) struct Landed {
 /// The calls of a request that has ended, by what becomes of them.
 #[derive(Default)]
 struct Judged {
-    finished: Vec<(Job, Result<Delivered, SendError>)>,
+    finished: Vec<(Box<Job>, Result<Delivered, SendError>)>,
     retries: Vec<ScheduledJob>,
     /// They need another token, or the portal's new address.
-    broken: Vec<(SchedulingInfo, Job, CallError)>,
+    broken: Vec<(SchedulingInfo, Box<Job>, CallError)>,
     repair: Option<Repair>,
 }
 
@@ -133,7 +133,11 @@ fn judge(
 }
 
 /// A call for its next attempt.
-fn again(info: SchedulingInfo, job: Job, not_before: Option<std::time::Instant>) -> ScheduledJob {
+fn again(
+    info: SchedulingInfo,
+    job: Box<Job>,
+    not_before: Option<std::time::Instant>,
+) -> ScheduledJob {
     let info = SchedulingInfo {
         not_before,
         command_bytes: job.command.as_ref().map(bitrix24::Command::len),
@@ -143,7 +147,7 @@ fn again(info: SchedulingInfo, job: Job, not_before: Option<std::time::Instant>)
 }
 
 /// Writes outcomes to the ledger, and then returns them to the callers.
-async fn finish(driver: &PortalDriver, finished: Vec<(Job, Result<Delivered, SendError>)>) {
+async fn finish(driver: &PortalDriver, finished: Vec<(Box<Job>, Result<Delivered, SendError>)>) {
     let mut finished = finished;
     let records = finished.iter_mut();
     let records = records.filter_map(|(job, result)| Some((job.claim.take()?, recorded(result))));

@@ -31,7 +31,7 @@ impl Permitted {
     /// is released.
     pub(super) fn of(
         driver: Arc<PortalDriver>,
-        permit: Permit<Job>,
+        permit: Permit<Box<Job>>,
         bucket_fill: Option<f64>,
     ) -> Option<Self> {
         let send_by = permit.send_by();

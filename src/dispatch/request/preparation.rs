@@ -14,7 +14,7 @@ use pacing::{CallNumber, Rejection, Selection, Waiting};
 
 /// Prepares the calls and gives them back to the driver, which has them sent. Each caller keeps its
 /// own deadline meanwhile; calls without one are taken out.
-pub(super) async fn run(driver: Arc<PortalDriver>, selection: Selection<Job>) {
+pub(super) async fn run(driver: Arc<PortalDriver>, selection: Selection<Box<Job>>) {
     let mut preparation = Preparation {
         driver,
         selection: Some(selection),
@@ -29,16 +29,16 @@ pub(super) async fn run(driver: Arc<PortalDriver>, selection: Selection<Job>) {
 /// Calls that are being prepared. However that ends, the portal gets its selection back.
 struct Preparation {
     driver: Arc<PortalDriver>,
-    selection: Option<Selection<Job>>,
+    selection: Option<Selection<Box<Job>>>,
 }
 
 impl Preparation {
-    fn take_out(&mut self, leaves: impl FnMut(&Waiting<Job>) -> bool) -> Vec<Job> {
+    fn take_out(&mut self, leaves: impl FnMut(&Waiting<Box<Job>>) -> bool) -> Vec<Job> {
         let Some(selection) = &mut self.selection else {
             return Vec::new();
         };
         let left = selection.take_out(leaves).into_iter();
-        left.map(|call| self.driver.dequeued(call).1).collect()
+        left.map(|call| *self.driver.dequeued(call).1).collect()
     }
 
     /// Takes out the calls whose callers have cancelled, or whose deadline has passed.
@@ -47,7 +47,8 @@ impl Preparation {
         let Some(selection) = &mut self.selection else {
             return;
         };
-        let is_late = |call: &Waiting<Job>| call.job.is_cancelled() || call.info.deadline <= now;
+        let is_late =
+            |call: &Waiting<Box<Job>>| call.job.is_cancelled() || call.info.deadline <= now;
         for call in selection.take_out(is_late) {
             self.driver.reject(call, Rejection::DeadlinePassed.into());
         }
