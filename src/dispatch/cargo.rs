@@ -123,16 +123,8 @@ impl Flags {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-
-    fn flag() -> (SentFlag, Arc<Mutex<bool>>) {
-        let noted = Arc::<Mutex<bool>>::default();
-        let note = Arc::clone(&noted);
-        let flag = SentFlag::new(Arc::new(move |sent| *note.lock().unwrap() = sent));
-        (flag, noted)
-    }
+    use crate::dispatch::sent_flag::flag;
 
     #[test]
     fn a_cancelled_call_keeps_its_request_from_being_sent_and_leaves_the_others_as_they_were() {

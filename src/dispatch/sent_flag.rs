@@ -136,20 +136,20 @@ impl fmt::Debug for SentFlag {
     }
 }
 
+/// A flag, and whether it has noted that its call may be sent.
+#[cfg(test)]
+pub(super) fn flag() -> (SentFlag, Arc<std::sync::Mutex<bool>>) {
+    let noted = Arc::<std::sync::Mutex<bool>>::default();
+    let note = Arc::clone(&noted);
+    let flag = SentFlag::new(Arc::new(move |sent| *note.lock().unwrap() = sent));
+    (flag, noted)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
-
-    fn flag() -> (SentFlag, Arc<Mutex<bool>>) {
-        let noted = Arc::<Mutex<bool>>::default();
-        let note = Arc::clone(&noted);
-        let flag = SentFlag::new(Arc::new(move |sent| *note.lock().unwrap() = sent));
-        (flag, noted)
-    }
 
     #[test]
     fn a_call_is_sent_or_cancelled_and_never_both() {

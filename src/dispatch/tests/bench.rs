@@ -141,6 +141,15 @@ impl Bench {
         })
     }
 
+    /// That nothing holds the chat: a call to it is sent and answered.
+    pub(super) async fn takes_a_call(&mut self, chat: &str) {
+        let next = self.call(chat, "next", Duration::from_secs(30));
+        let request = self.request().await;
+        assert_eq!(request.calls, [super::message("next")]);
+        request.go_through();
+        answered(next).await;
+    }
+
     /// The next request, as soon as there is one.
     pub(super) async fn request(&mut self) -> ScriptedRequest {
         let request = tokio::time::timeout(Duration::from_secs(60), self.requests.recv());
@@ -184,6 +193,11 @@ impl Bench {
         }
         assert!(requests + sent >= 49, "{requests} and {sent}");
     }
+}
+
+/// That a call is answered.
+pub(super) async fn answered(call: Calling) {
+    assert_eq!(end(call).await.0, Told::Answered);
 }
 
 fn told(result: Result<(), DispatchError>) -> Told {

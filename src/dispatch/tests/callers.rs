@@ -2,7 +2,7 @@
 
 use bitrix24::NotSent;
 
-use super::bench::end;
+use super::bench::{answered, end};
 use super::*;
 
 #[tokio::test]
@@ -13,9 +13,8 @@ async fn a_call_whose_caller_leaves_the_queue_is_not_sent() {
     let behind = bench.call("chat", "behind", 30 * SECOND);
     tokio::time::sleep(SECOND).await;
     behind.abort();
-    assert!(request.depart());
-    request.answer();
-    assert_eq!(end(first).await.0, Told::Answered);
+    request.go_through();
+    answered(first).await;
     bench.no_request(40 * SECOND).await;
     bench.is_idle(0).await;
 }
@@ -76,9 +75,8 @@ async fn a_request_goes_on_when_its_caller_leaves_and_the_next_of_its_chat_waits
     request.answer();
     let request = bench.request().await;
     assert_eq!(request.calls, [message("second")]);
-    assert!(request.depart());
-    request.answer();
-    assert_eq!(end(second).await.0, Told::Answered);
+    request.go_through();
+    answered(second).await;
     bench.is_idle(2).await;
 }
 
@@ -91,9 +89,8 @@ async fn a_batch_that_one_caller_leaves_before_there_is_a_connection_is_sent_wit
         .map(|text| bench.call("chat", text, 30 * SECOND))
         .into();
     tokio::time::sleep(SECOND).await;
-    assert!(request.depart());
-    request.answer();
-    assert_eq!(end(first).await.0, Told::Answered);
+    request.go_through();
+    answered(first).await;
     let request = bench.request().await;
     assert!(request.is_batch);
     behind.remove(1).abort();
@@ -102,10 +99,9 @@ async fn a_batch_that_one_caller_leaves_before_there_is_a_connection_is_sent_wit
     request.fail(NotSent::DeadlinePassed);
     let request = bench.request().await;
     assert_eq!(request.calls, [message("2"), message("4")]);
-    assert!(request.depart());
-    request.answer();
+    request.go_through();
     for call in behind {
-        assert_eq!(end(call).await.0, Told::Answered);
+        answered(call).await;
     }
     bench.is_idle(2).await;
 }
@@ -119,9 +115,8 @@ async fn a_hurried_call_of_a_batch_fails_alone() {
         .map(|(text, seconds)| bench.call("chat", text, seconds * SECOND))
         .into();
     tokio::time::sleep(SECOND).await;
-    assert!(request.depart());
-    request.answer();
-    assert_eq!(end(first).await.0, Told::Answered);
+    request.go_through();
+    answered(first).await;
     // There is no connection until the deadline of one of them.
     let request = bench.request().await;
     assert_eq!(request.calls.len(), 3);
@@ -131,8 +126,7 @@ async fn a_hurried_call_of_a_batch_fails_alone() {
         again
     };
     assert_eq!(request.calls, [message("2"), message("4")]);
-    assert!(request.depart());
-    request.answer();
+    request.go_through();
     let mut told = Vec::new();
     for call in behind {
         told.push(end(call).await.0);
@@ -158,8 +152,7 @@ async fn a_panic_while_sending_ends_the_call_and_frees_all_that_it_held() {
     }
     let next = bench.call("chat", "next", 30 * SECOND);
     let request = bench.request().await;
-    assert!(request.depart());
-    request.answer();
-    assert_eq!(end(next).await.0, Told::Answered);
+    request.go_through();
+    answered(next).await;
     bench.is_idle(2).await;
 }

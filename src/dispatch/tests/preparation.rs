@@ -1,6 +1,6 @@
 //! Calls whose token has to be refreshed, before they are sent or after they were.
 
-use super::bench::{Calling, end};
+use super::bench::{Calling, answered, end};
 use super::*;
 use crate::tenant::sample;
 
@@ -21,9 +21,8 @@ async fn behind_a_refresh(bench: &mut Bench, times: [Duration; 3]) -> [Calling; 
         call(bench, "chat", &number.to_string(), time)
     });
     tokio::time::sleep(66 * SECOND).await;
-    assert!(request.depart());
-    request.answer();
-    assert_eq!(end(first).await.0, Told::Answered);
+    request.go_through();
+    answered(first).await;
     bench.no_request(SECOND).await;
     behind
 }
@@ -40,10 +39,9 @@ async fn while_a_token_is_refreshed_each_caller_keeps_its_own_deadline() {
     bench.refreshes.allow(1);
     let request = bench.request().await;
     assert_eq!(request.calls, [message("2"), message("3")]);
-    assert!(request.depart());
-    request.answer();
+    request.go_through();
     for call in [second, third] {
-        assert_eq!(end(call).await.0, Told::Answered);
+        answered(call).await;
     }
     bench.is_idle(2).await;
 }
@@ -58,10 +56,9 @@ async fn calls_whose_callers_leave_while_they_are_prepared_are_not_sent() {
     bench.refreshes.allow(1);
     let request = bench.request().await;
     assert_eq!(request.calls, [message("1"), message("3")]);
-    assert!(request.depart());
-    request.answer();
+    request.go_through();
     for call in [first, third] {
-        assert_eq!(end(call).await.0, Told::Answered);
+        answered(call).await;
     }
     bench.is_idle(2).await;
 }
@@ -76,12 +73,7 @@ async fn when_all_callers_leave_while_they_are_prepared_their_chat_is_free() {
     tokio::time::sleep(SECOND).await;
     bench.refreshes.allow(1);
     bench.no_request(SECOND).await;
-    let next = bench.call("chat", "next", 30 * SECOND);
-    let request = bench.request().await;
-    assert_eq!(request.calls, [message("next")]);
-    assert!(request.depart());
-    request.answer();
-    assert_eq!(end(next).await.0, Told::Answered);
+    bench.takes_a_call("chat").await;
     bench.is_idle(2).await;
 }
 
@@ -92,12 +84,7 @@ async fn a_refresh_that_outlasts_all_callers_leaves_their_chat_free() {
     for call in behind {
         assert!(matches!(end(call).await.0, Told::NotExecuted(_)));
     }
-    let next = bench.call("chat", "next", 30 * SECOND);
-    let request = bench.request().await;
-    assert_eq!(request.calls, [message("next")]);
-    assert!(request.depart());
-    request.answer();
-    assert_eq!(end(next).await.0, Told::Answered);
+    bench.takes_a_call("chat").await;
     bench.is_idle(2).await;
 }
 
@@ -118,9 +105,8 @@ async fn a_permit_that_comes_when_the_caller_has_left_is_released() {
     }
     let request = bench.request().await;
     assert_eq!(request.calls, [message("other")]);
-    assert!(request.depart());
-    request.answer();
-    assert_eq!(end(other).await.0, Told::Answered);
+    request.go_through();
+    answered(other).await;
     tokio::time::sleep(60 * SECOND).await;
     bench.is_idle(0).await;
 }
@@ -135,9 +121,8 @@ async fn a_hurried_call_of_a_batch_whose_token_the_portal_refuses_fails_alone() 
         bench.call("chat", &text, seconds * SECOND)
     });
     tokio::time::sleep(SECOND).await;
-    assert!(request.depart());
-    request.answer();
-    assert_eq!(end(first).await.0, Told::Answered);
+    request.go_through();
+    answered(first).await;
     let request = bench.request().await;
     assert_eq!(request.calls.len(), 3);
     assert!(request.depart());
@@ -146,12 +131,11 @@ async fn a_hurried_call_of_a_batch_whose_token_the_portal_refuses_fails_alone() 
     bench.refreshes.allow(1);
     let request = bench.request().await;
     assert_eq!(request.calls, [message("30"), message("30")]);
-    assert!(request.depart());
-    request.answer();
+    request.go_through();
     let [hurried, second, third] = behind;
     assert!(matches!(end(hurried).await.0, Told::NotExecuted(_)));
     for call in [second, third] {
-        assert_eq!(end(call).await.0, Told::Answered);
+        answered(call).await;
     }
     bench.is_idle(2).await;
 }
@@ -167,13 +151,11 @@ async fn the_only_request_in_flight_leaves_its_place_before_its_token_is_refresh
     request.fail(refused(401, "expired_token"));
     let request = bench.request().await;
     assert_eq!(request.calls, [message("other")]);
-    assert!(request.depart());
-    request.answer();
-    assert_eq!(end(other).await.0, Told::Answered);
+    request.go_through();
+    answered(other).await;
     bench.refreshes.allow(1);
     let request = bench.request().await;
     assert_eq!(request.calls, [message("refreshed")]);
-    assert!(request.depart());
-    request.answer();
-    assert_eq!(end(refreshed).await.0, Told::Answered);
+    request.go_through();
+    answered(refreshed).await;
 }

@@ -1,6 +1,6 @@
 //! Calls that the portal refuses without executing them.
 
-use super::bench::end;
+use super::bench::{answered, end};
 use super::*;
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn retries_keep_the_order_of_their_chat() {
     let expected: Vec<String> = (0..6).map(|n| format!("{{\"MESSAGE\":\"{n}\"}}")).collect();
     assert_eq!(executed, expected);
     for call in calls {
-        assert_eq!(end(call).await.0, Told::Answered);
+        answered(call).await;
     }
 }
 
@@ -50,7 +50,7 @@ async fn calls_over_the_rate_limit_are_retried_until_the_portal_takes_them() {
         }
     }
     for call in calls {
-        assert_eq!(end(call).await.0, Told::Answered);
+        answered(call).await;
     }
 }
 
@@ -102,12 +102,10 @@ async fn a_tenant_that_the_portal_blocks_asks_again_only_after_a_while_and_with_
     let request = bench.request().await;
     let beside = bench.call("chat 4", "text", 30 * SECOND);
     assert!(matches!(end(beside).await.0, Told::NotExecuted(_)));
-    assert!(request.depart());
-    request.answer();
-    assert_eq!(end(probe).await.0, Told::Answered);
+    request.go_through();
+    answered(probe).await;
     let after = bench.call("chat 5", "text", 30 * SECOND);
     let request = bench.request().await;
-    assert!(request.depart());
-    request.answer();
-    assert_eq!(end(after).await.0, Told::Answered);
+    request.go_through();
+    answered(after).await;
 }
