@@ -24,7 +24,6 @@ mod time;
 mod verification;
 mod view;
 
-use crate::auth::Callers;
 use crate::metrics::Metrics;
 use crate::tenant::{Directory, Judgement, PortalAccess};
 use bitrix24::Client;
@@ -33,8 +32,6 @@ use store::Store;
 /// The implementation of `openlines.tenants.v1.TenantService`.
 #[derive(Clone, Debug)]
 pub(crate) struct Tenants {
-    /// Who may call.
-    pub callers: Callers,
     /// Where the tenants are kept.
     pub store: Store,
     /// What calls see of them: it learns of a change before its caller does.

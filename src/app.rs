@@ -179,9 +179,7 @@ pub async fn run(
         stopped.clone(),
     );
     tasks.spawn_lasting("feed of changes", following);
-    let callers = Callers::new(&auth);
     let tenants = Tenants {
-        callers: callers.clone(),
         store,
         directory: directory.clone(),
         access,
@@ -190,7 +188,6 @@ pub async fn run(
         metrics: metrics.clone(),
     };
     let open_lines = OpenLines {
-        callers,
         directory,
         rules,
         dispatcher,
@@ -211,7 +208,8 @@ pub async fn run(
             () = tasks.failed() => {}
         }
     };
-    let services = services(open_lines, tenants, server.maximum_request_bytes);
+    let callers = Callers::new(&auth);
+    let services = services(open_lines, tenants, callers, server.maximum_request_bytes);
     let served = server::serve(listener, &server, services, metrics, &ready, stop).await;
     let last = authorization_timeout * 2 + LAST_TASKS;
     if tokio::time::timeout(last, tasks.stop()).await.is_err() {
@@ -222,13 +220,19 @@ pub async fn run(
 }
 
 /// The gRPC services as the server takes them.
-fn services(open_lines: OpenLines, tenants: Tenants, maximum_request_bytes: usize) -> Services {
+fn services(
+    open_lines: OpenLines,
+    tenants: Tenants,
+    callers: Callers,
+    maximum_request_bytes: usize,
+) -> Services {
     let open_lines =
         OpenLinesServiceServer::new(open_lines).max_decoding_message_size(maximum_request_bytes);
     let tenants =
         TenantServiceServer::new(tenants).max_decoding_message_size(maximum_request_bytes);
     Services {
         routes: Routes::new(open_lines).add_service(tenants),
+        callers,
         methods: api::METHODS,
         in_order: OPEN_LINES,
         descriptors: api::DESCRIPTORS,

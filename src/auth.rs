@@ -1,6 +1,7 @@
 //! Authenticates callers by API keys. A [`Caller`] is the first proof of a call.
 //!
-//! Independent of gRPC: takes the values of the `authorization` header.
+//! The layer around every call authenticates it by its headers, before it gets a place and before
+//! its body is read. Services take the [`Caller`] from the request's extensions.
 
 mod api_key;
 mod caller;
@@ -8,6 +9,7 @@ mod caller_name;
 mod grants;
 mod key_entry;
 mod new_key;
+mod presented;
 mod rejected;
 mod settings;
 
@@ -15,15 +17,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use api_key::ApiKey;
+pub use caller::Caller;
+pub(crate) use caller::Grant;
 use caller::Identity;
-pub(crate) use caller::{Caller, Grant};
 pub(crate) use caller_name::CallerName;
 pub(crate) use grants::{GrantedTo, Grants};
 pub(crate) use key_entry::{KeyEntry, KeyHash};
 pub use new_key::NewKey;
+pub use presented::{PeerCertificate, Presented};
 pub(crate) use store::key_text::KeyId;
 
-pub(crate) use rejected::Rejected;
+pub use rejected::Rejected;
 pub use settings::Auth;
 pub(crate) use settings::ConfiguredCaller;
 
@@ -53,28 +57,25 @@ impl Callers {
         }))
     }
 
-    /// Authenticates a call by all values of its `authorization` header.
+    /// Authenticates a call by the credentials that it presents.
     ///
-    /// Expects one value of the form `Bearer b24f_<id>_<secret>`. Refuses a second value, because
-    /// the two ends of a proxy chain could each use another one.
+    /// Expects one `authorization` header of the form `Bearer b24f_<id>_<secret>`. Refuses a second
+    /// one, because the two ends of a proxy chain could each use another one.
     ///
     /// # Errors
     ///
     /// Names the problem without distinguishing an unknown key from a wrong secret.
-    pub fn authenticate<Value: AsRef<[u8]>>(
-        &self,
-        authorization: impl IntoIterator<Item = Value>,
-    ) -> Result<Caller, Rejected> {
+    pub fn authenticate(&self, presented: &Presented<'_>) -> Result<Caller, Rejected> {
         let registered = match self.0.as_ref() {
             Admission::Everybody(identity) => return Ok(Caller::prove(Arc::clone(identity))),
             Admission::ApiKeys(registered) => registered,
         };
-        let mut values = authorization.into_iter();
+        let mut values = presented.authorization();
         let value = values.next().ok_or(Rejected::Missing)?;
         if values.next().is_some() {
             return Err(Rejected::DuplicateHeader);
         }
-        let text = std::str::from_utf8(value.as_ref()).map_err(|_| Rejected::Malformed)?;
+        let text = std::str::from_utf8(value).map_err(|_| Rejected::Malformed)?;
         let key = ApiKey::parse(bearer(text)?).ok_or(Rejected::Malformed)?;
         match registered.get(key.id()) {
             Some(found) if found.hash.matches(&key) => {
@@ -113,8 +114,11 @@ fn bearer(header: &str) -> Result<&str, Rejected> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Auth, CallerName, Callers, ConfiguredCaller, Grants, NewKey, Rejected};
+    use super::{
+        Auth, Caller, CallerName, Callers, ConfiguredCaller, Grants, NewKey, Presented, Rejected,
+    };
     use bitrix24::TenantId;
+    use http::{HeaderMap, HeaderValue, header};
 
     fn tenant(id: &str) -> TenantId {
         TenantId::parse(id).unwrap()
@@ -129,6 +133,21 @@ mod tests {
         }]))
     }
 
+    /// Presents these `authorization` headers.
+    fn present<Value: AsRef<[u8]>>(
+        callers: &Callers,
+        authorization: impl IntoIterator<Item = Value>,
+    ) -> Result<Caller, Rejected> {
+        let mut headers = HeaderMap::new();
+        for value in authorization {
+            let value = HeaderValue::from_bytes(value.as_ref()).unwrap();
+            headers.append(header::AUTHORIZATION, value);
+        }
+        let peer = None;
+        let headers = &headers;
+        callers.authenticate(&Presented { headers, peer })
+    }
+
     fn bearer(key: &NewKey) -> String {
         format!("Bearer {}", key.expose())
     }
@@ -136,7 +155,7 @@ mod tests {
     #[test]
     fn a_known_key_proves_its_caller() {
         let key = NewKey::generate().unwrap();
-        let caller = callers(&key).authenticate([bearer(&key)]).unwrap();
+        let caller = present(&callers(&key), [bearer(&key)]).unwrap();
         assert_eq!(caller.name(), "shop");
         assert_eq!(caller.key_id(), Some(key.entry().id()));
         assert!(caller.may_act_for(&tenant("acme")));
@@ -148,7 +167,7 @@ mod tests {
     fn the_scheme_has_no_case() {
         let key = NewKey::generate().unwrap();
         let header = format!("bEARER {}", key.expose());
-        assert!(callers(&key).authenticate([header]).is_ok());
+        assert!(present(&callers(&key), [header]).is_ok());
     }
 
     #[test]
@@ -156,7 +175,7 @@ mod tests {
         let key = NewKey::generate().unwrap();
         let none: [&str; 0] = [];
         assert_eq!(
-            callers(&key).authenticate(none).unwrap_err(),
+            present(&callers(&key), none).unwrap_err(),
             Rejected::Missing
         );
     }
@@ -166,7 +185,7 @@ mod tests {
         let key = NewKey::generate().unwrap();
         let twice = [bearer(&key), bearer(&key)];
         assert_eq!(
-            callers(&key).authenticate(twice).unwrap_err(),
+            present(&callers(&key), twice).unwrap_err(),
             Rejected::DuplicateHeader
         );
     }
@@ -189,13 +208,13 @@ mod tests {
             "Bearer \u{fc}".to_owned(),
         ] {
             assert_eq!(
-                callers.authenticate([&header]).unwrap_err(),
+                present(&callers, [&header]).unwrap_err(),
                 Rejected::Malformed,
                 "{header:?}"
             );
         }
         assert_eq!(
-            callers.authenticate([b"Bearer \xff"]).unwrap_err(),
+            present(&callers, [b"Bearer \xff"]).unwrap_err(),
             Rejected::Malformed
         );
     }
@@ -210,12 +229,9 @@ mod tests {
             let (_, secret) = other.expose().rsplit_once('_').unwrap();
             format!("Bearer {id}_{secret}")
         };
+        assert_eq!(present(&callers, [crossed]).unwrap_err(), Rejected::Unknown);
         assert_eq!(
-            callers.authenticate([crossed]).unwrap_err(),
-            Rejected::Unknown
-        );
-        assert_eq!(
-            callers.authenticate([bearer(&other)]).unwrap_err(),
+            present(&callers, [bearer(&other)]).unwrap_err(),
             Rejected::Unknown
         );
     }
@@ -231,7 +247,7 @@ mod tests {
             keys: vec![old.entry(), new.entry()],
         }]));
         for key in [&old, &new] {
-            let caller = callers.authenticate([bearer(key)]).unwrap();
+            let caller = present(&callers, [bearer(key)]).unwrap();
             assert_eq!(caller.key_id(), Some(key.entry().id()));
             assert!(caller.may_act_for(&tenant("anybody")));
             assert!(caller.manages_tenants());
@@ -242,19 +258,19 @@ mod tests {
     fn without_authentication_everybody_is_anonymous_and_may_everything() {
         let callers = Callers::new(&Auth::DangerousNone);
         let none: [&str; 0] = [];
-        let caller = callers.authenticate(none).unwrap();
+        let caller = present(&callers, none).unwrap();
         assert_eq!(caller.name(), "anonymous");
         assert_eq!(caller.key_id(), None);
         assert!(caller.may_act_for(&tenant("acme")));
         assert!(caller.manages_tenants());
-        assert!(callers.authenticate(["nonsense", "twice"]).is_ok());
+        assert!(present(&callers, ["nonsense", "twice"]).is_ok());
     }
 
     #[test]
     fn no_debug_output_shows_a_key() {
         let key = NewKey::generate().unwrap();
         let callers = callers(&key);
-        let caller = callers.authenticate([bearer(&key)]).unwrap();
+        let caller = present(&callers, [bearer(&key)]).unwrap();
         let (_, secret) = key.expose().rsplit_once('_').unwrap();
         let shown = format!("{key:?} {callers:?} {caller:?}");
         assert!(!shown.contains(secret), "{shown}");

@@ -101,6 +101,11 @@ pub(crate) enum Error {
     Authorization(#[from] OAuthError),
 }
 
+/// The service failed before anything was sent.
+pub(crate) const NOT_SENT: Error = Error::Internal {
+    outcome: Outcome::NotExecuted,
+};
+
 impl Error {
     /// The failure as reported to the caller.
     pub(crate) fn into_failure(self, call: &CallIdentity) -> Failure {

@@ -27,6 +27,7 @@ use self::deadline::Timeouts;
 pub(crate) use self::settings::{AdminSettings, ServerSettings};
 use self::tls::Tls;
 pub(crate) use self::tls::TlsError;
+use crate::auth::Callers;
 use crate::metrics::Metrics;
 
 /// The server cannot start.
@@ -43,6 +44,8 @@ pub enum ServeError {
 #[derive(Debug)]
 pub(crate) struct Services {
     pub(crate) routes: Routes,
+    /// Who may call them.
+    pub(crate) callers: Callers,
     /// Every method with the full name of its service.
     pub(crate) methods: &'static [(&'static str, &'static str)],
     /// The service whose calls are sensitive to the order in which they arrive.
@@ -72,7 +75,13 @@ pub(crate) async fn serve(
         default: settings.default_deadline,
         maximum: settings.maximum_deadline,
     };
-    let calls = CallLayer::new(timeouts, settings, services.methods, metrics);
+    let calls = CallLayer::new(
+        timeouts,
+        settings,
+        services.methods,
+        services.callers,
+        metrics,
+    );
     let tls = settings.tls_files().map(Tls::read).transpose()?;
     let encrypted = tls.is_some();
     let mut routes = services.routes.add_service(health_service);

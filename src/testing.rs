@@ -6,7 +6,7 @@ pub mod app {
 }
 
 pub mod auth {
-    pub use crate::auth::{Auth, Callers, NewKey};
+    pub use crate::auth::{Auth, Caller, Callers, NewKey, PeerCertificate, Presented, Rejected};
 }
 
 pub mod dispatch {

@@ -3,33 +3,30 @@
 use tonic::{Request, Response, Status};
 
 use super::manager::Manager;
-use crate::auth::{Caller, Callers, Rejected};
+use crate::auth::Caller;
 use crate::call::CallContext;
-use crate::error::Error;
+use crate::error::{self, Error};
 
 /// A call whose request has been taken out.
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) context: CallContext,
-    caller: Result<Caller, Rejected>,
+    /// `None` if the layer around the calls is missing.
+    caller: Option<Caller>,
 }
 
 impl Incoming {
-    /// Finds out who calls.
-    pub(super) fn open<M>(request: Request<M>, callers: &Callers) -> (Self, M) {
-        let (metadata, extensions, message) = request.into_parts();
-        let context = extensions.get::<CallContext>().cloned().unwrap_or_default();
-        let authorization = metadata.get_all("authorization").iter();
-        let caller = callers.authenticate(authorization.map(|value| value.as_encoded_bytes()));
-        if let Ok(caller) = &caller {
-            context.note_caller(caller.name());
-        }
+    /// Takes the call apart.
+    pub(super) fn open<M>(request: Request<M>) -> (Self, M) {
+        let (_, mut extensions, message) = request.into_parts();
+        let context = extensions.remove::<CallContext>().unwrap_or_default();
+        let caller = extensions.remove::<Caller>();
         (Self { context, caller }, message)
     }
 
     /// The caller, if it may manage tenants. The first question of every operation.
     pub(super) fn manager(&self) -> Result<Manager, Error> {
-        let caller = self.caller.clone()?;
+        let caller = self.caller.clone().ok_or(error::NOT_SENT)?;
         Ok(Manager::prove(caller)?)
     }
 

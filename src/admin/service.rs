@@ -25,7 +25,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<CreateTenantRequest>,
     ) -> Result<Response<CreateTenantResponse>, Status> {
-        let (incoming, request) = Incoming::open(request, &self.callers);
+        let (incoming, request) = Incoming::open(request);
         let created = self.create(&incoming, request).await;
         incoming.answer(created.map(|tenant| CreateTenantResponse {
             tenant: Some(view::of(&tenant)),
@@ -36,7 +36,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<GetTenantRequest>,
     ) -> Result<Response<GetTenantResponse>, Status> {
-        let (incoming, request) = Incoming::open(request, &self.callers);
+        let (incoming, request) = Incoming::open(request);
         let found = self.get(&incoming, &request.name).await;
         incoming.answer(found.map(|tenant| GetTenantResponse {
             tenant: Some(view::of(&tenant)),
@@ -47,7 +47,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<ListTenantsRequest>,
     ) -> Result<Response<ListTenantsResponse>, Status> {
-        let (incoming, request) = Incoming::open(request, &self.callers);
+        let (incoming, request) = Incoming::open(request);
         let page = self.list(&incoming, request).await;
         incoming.answer(page)
     }
@@ -56,7 +56,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<UpdateTenantRequest>,
     ) -> Result<Response<UpdateTenantResponse>, Status> {
-        let (incoming, request) = Incoming::open(request, &self.callers);
+        let (incoming, request) = Incoming::open(request);
         let updated = self.update(&incoming, request).await;
         incoming.answer(updated.map(|tenant| UpdateTenantResponse {
             tenant: Some(view::of(&tenant)),
@@ -67,8 +67,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<DisableTenantRequest>,
     ) -> Result<Response<DisableTenantResponse>, Status> {
-        let (incoming, DisableTenantRequest { name, etag }) =
-            Incoming::open(request, &self.callers);
+        let (incoming, DisableTenantRequest { name, etag }) = Incoming::open(request);
         let disabled = self.switch(&incoming, &name, etag, Action::Disabled).await;
         incoming.answer(disabled.map(|tenant| DisableTenantResponse {
             tenant: Some(view::of(&tenant)),
@@ -79,7 +78,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<EnableTenantRequest>,
     ) -> Result<Response<EnableTenantResponse>, Status> {
-        let (incoming, EnableTenantRequest { name, etag }) = Incoming::open(request, &self.callers);
+        let (incoming, EnableTenantRequest { name, etag }) = Incoming::open(request);
         let enabled = self.switch(&incoming, &name, etag, Action::Enabled).await;
         incoming.answer(enabled.map(|tenant| EnableTenantResponse {
             tenant: Some(view::of(&tenant)),
@@ -90,7 +89,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<DeleteTenantRequest>,
     ) -> Result<Response<DeleteTenantResponse>, Status> {
-        let (incoming, request) = Incoming::open(request, &self.callers);
+        let (incoming, request) = Incoming::open(request);
         let deleted = self.delete(&incoming, request).await;
         incoming.answer(deleted.map(|()| DeleteTenantResponse {}))
     }
@@ -99,7 +98,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<VerifyTenantRequest>,
     ) -> Result<Response<VerifyTenantResponse>, Status> {
-        let (incoming, request) = Incoming::open(request, &self.callers);
+        let (incoming, request) = Incoming::open(request);
         let verified = self.verify(&incoming, &request.name).await;
         incoming.answer(verified)
     }

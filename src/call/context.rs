@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::identity::CallIdentity;
 use super::order::Arrival;
+use crate::auth::Caller;
 use bitrix24::{Method, Outcome, TenantId};
 
 /// A call's id, its deadline, and the notes for its log line. Cheap to clone.
@@ -21,7 +22,7 @@ pub(crate) struct CallContext {
 /// The contents of a call's log line beyond its status.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
-    pub(crate) caller: Option<String>,
+    pub(crate) caller: Option<Caller>,
     pub(crate) tenant: Option<String>,
     pub(crate) method: Option<Method>,
     pub(crate) reason: Option<&'static str>,
@@ -110,8 +111,8 @@ impl CallContext {
         self.note(|notes| notes.method = Some(method));
     }
 
-    pub(crate) fn note_caller(&self, name: &str) {
-        self.note(|notes| notes.caller = Some(name.to_owned()));
+    pub(crate) fn note_caller(&self, caller: &Caller) {
+        self.note(|notes| notes.caller = Some(caller.clone()));
     }
 
     pub(crate) fn note_tenant(&self, tenant: &TenantId) {

@@ -96,9 +96,10 @@ pub fn new(caller: &CallerName, grants: &Grants, output: &mut impl Write) -> Res
 mod tests {
     use super::new;
     use crate::app::Config;
-    use crate::auth::{CallerName, Callers, Grants};
+    use crate::auth::{CallerName, Callers, Grants, Presented};
     use crate::settings::Environment;
     use bitrix24::TenantId;
+    use http::{HeaderMap, header};
     use secrecy::ExposeSecret;
     use store::sealing::Key;
 
@@ -132,7 +133,12 @@ mod tests {
             .find(|word| word.starts_with("b24f_"))
             .unwrap();
         let callers = Callers::new(&config.auth);
-        let caller = callers.authenticate([format!("Bearer {key}")]).unwrap();
+        let mut headers = HeaderMap::new();
+        let bearer = format!("Bearer {key}").parse().unwrap();
+        headers.insert(header::AUTHORIZATION, bearer);
+        let (headers, peer) = (&headers, None);
+        let presented = Presented { headers, peer };
+        let caller = callers.authenticate(&presented).unwrap();
         assert_eq!(caller.name(), "shop");
     }
 

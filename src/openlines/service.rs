@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -17,20 +16,18 @@ use crate::api::openlines::v1::{
     SendConnectorMessagesResponse, SendCrmMessageRequest, SendCrmMessageResponse,
     SendNetworkMessageRequest, SendNetworkMessageResponse,
 };
-use crate::auth::Callers;
+use crate::auth::Caller;
 use crate::call::{CallContext, CallIdentity, Priority, Progress};
 use crate::check::{Call, CallParts, Check, Path};
 use crate::dispatch::{Delivery, Dispatcher};
-use crate::error::Error;
+use crate::error::{Error, NOT_SENT};
 use crate::metrics::Metrics;
 use crate::tenant::{Directory, ResolveError, Tenant};
-use bitrix24::{NotAnObject, Outcome, Parameters};
+use bitrix24::{NotAnObject, Parameters};
 
 /// The implementation of `openlines.v1.OpenLinesService`.
 #[derive(Debug)]
 pub struct OpenLines {
-    /// Who may call.
-    pub callers: Callers,
     /// For which portals.
     pub directory: Directory,
     /// What requests are checked against.
@@ -70,14 +67,15 @@ impl OpenLines {
         &self,
         request: Request<O::Request>,
     ) -> Result<Response<O::Response>, Status> {
-        let (metadata, extensions, request) = request.into_parts();
-        let context = extensions.get::<CallContext>().cloned().unwrap_or_default();
+        let (_, mut extensions, request) = request.into_parts();
+        let context = extensions.remove::<CallContext>().unwrap_or_default();
+        let caller = extensions.remove::<Caller>();
         context.note_method(O::METHOD);
         let mut identity = CallIdentity {
             line: O::line(&request),
             ..context.identity()
         };
-        let sent = self.send::<O>(&metadata, &request, &context, &mut identity);
+        let sent = self.send::<O>(caller, &request, &context, &mut identity);
         sent.await.map(Response::new).map_err(|error| {
             let failure = error.into_failure(&identity);
             failure.note(&context);
@@ -90,16 +88,13 @@ impl OpenLines {
 
     async fn send<O: Operation>(
         &self,
-        metadata: &MetadataMap,
+        caller: Option<Caller>,
         request: &O::Request,
         context: &CallContext,
         identity: &mut CallIdentity,
     ) -> Result<O::Response, Error> {
-        let authorization = metadata.get_all("authorization").iter();
-        let caller = self
-            .callers
-            .authenticate(authorization.map(|value| value.as_encoded_bytes()))?;
-        context.note_caller(caller.name());
+        // Only if the layer around the calls is missing.
+        let caller = caller.ok_or(NOT_SENT)?;
         let mut check = Check::default();
         // The tenant comes first, so that a caller learns nothing about requests to the portals of
         // other callers.
@@ -176,11 +171,6 @@ impl OpenLines {
         check.pass(parts).map_err(Error::InvalidRequest)
     }
 }
-
-/// The service failed before anything was sent.
-const NOT_SENT: Error = Error::Internal {
-    outcome: Outcome::NotExecuted,
-};
 
 /// Checks all fields but `tenant_id`.
 pub(super) fn check_fields<O: Operation>(

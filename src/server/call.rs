@@ -1,4 +1,4 @@
-//! The layer around every call: id, deadline, admission, panic, log line.
+//! The layer around every call: id, deadline, caller, admission, panic, log line.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use super::deadline::Timeouts;
 use super::ending::{Ending, Methods, operation};
 use super::memory::{BodyEvent, CountedBody, RequestMemory};
 use super::settings::ServerSettings;
+use crate::auth::{Callers, PeerCertificate, Presented};
 use crate::call::margins::GRACE;
 use crate::call::{Arrival, CallContext, Progress};
 use crate::error::{self, Error, Interruption};
@@ -44,6 +45,7 @@ pub(super) struct CallLayer {
 pub(super) struct Gate {
     timeouts: Timeouts,
     methods: Methods,
+    callers: Callers,
     in_progress: Arc<Semaphore>,
     memory: Arc<RequestMemory>,
     maximum_request_bytes: usize,
@@ -57,11 +59,13 @@ impl CallLayer {
         timeouts: Timeouts,
         settings: &ServerSettings,
         methods: Methods,
+        callers: Callers,
         metrics: Metrics,
     ) -> Self {
         let gate = Gate {
             timeouts,
             methods,
+            callers,
             in_progress: Arc::new(Semaphore::new(settings.maximum_concurrent_calls)),
             memory: RequestMemory::new(settings.maximum_bytes_in_progress),
             maximum_request_bytes: settings.maximum_request_bytes,
@@ -146,6 +150,16 @@ where
         if self.gate.stopping.load(Ordering::Acquire) {
             return refuse(Error::ShuttingDown, &context, ending);
         }
+        // Before the call gets a place and before its body is read.
+        let presented = Presented {
+            headers: request.headers(),
+            peer: request.extensions().get::<PeerCertificate>(),
+        };
+        let caller = match self.gate.callers.authenticate(&presented) {
+            Ok(caller) => caller,
+            Err(rejected) => return refuse(rejected.into(), &context, ending),
+        };
+        context.note_caller(&caller);
         let Ok(slot) = Arc::clone(&self.gate.in_progress).try_acquire_owned() else {
             return refuse(Error::Overloaded, &context, ending);
         };
@@ -159,6 +173,7 @@ where
             |body| CountedBody::of(body, bytes, move |event| note(&noted, event))
         });
         request.extensions_mut().insert(context.clone());
+        request.extensions_mut().insert(caller);
         let response = AssertUnwindSafe(self.inner.call(request).instrument(span)).catch_unwind();
         let gate = Arc::clone(&self.gate);
         async move {

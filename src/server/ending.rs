@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Span;
 
+use crate::auth::Caller;
 use crate::call::CallContext;
 use crate::metrics::{EndedCall, Metrics};
 
@@ -110,7 +111,7 @@ impl Ending {
             code,
             reason = notes.reason,
             outcome,
-            caller = notes.caller,
+            caller = notes.caller.as_ref().map(Caller::name),
             tenant = notes.tenant,
             bitrix24_code = notes.bitrix24_code,
             replayed = notes.is_replayed.then_some(true),

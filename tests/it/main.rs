@@ -16,6 +16,7 @@ mod cut;
 mod directory;
 mod faults;
 mod golden;
+mod hostile;
 mod idempotency;
 mod installation;
 mod keys;

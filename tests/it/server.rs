@@ -12,7 +12,7 @@ use tonic::Status;
 use crate::support::Told;
 
 /// Code, reason and outcome in one line.
-fn told(status: &Status) -> String {
+pub(crate) fn told(status: &Status) -> String {
     let code = bitrix24_openlines::testing::error::code_name(status.code());
     format!("{code} {} {}", status.reason(), status.outcome())
 }

@@ -49,12 +49,15 @@ async fn a_call_too_many_is_refused_at_once_and_health_is_still_answered() {
         "1000"
     );
 
-    // Without a key the same: nobody learns more by asking without one.
+    // Without a key a caller does not even learn that.
     let status = client
         .send_crm_message(crm_message("third"))
         .await
         .unwrap_err();
-    assert_eq!(told(&status), "UNAVAILABLE OVERLOADED not_executed");
+    assert_eq!(
+        told(&status),
+        "UNAUTHENTICATED CREDENTIALS_MISSING not_executed"
+    );
 
     let mut health = HealthClient::new(world.service.channel().await);
     let answer = health.check(HealthCheckRequest::default()).await.unwrap();

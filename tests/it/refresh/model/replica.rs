@@ -9,8 +9,7 @@ use std::time::Duration;
 use bitrix24::{AuthorizationServer, Client, ClientId, Policy, TransportOptions};
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::open_lines_service_server::OpenLinesService;
-use bitrix24_openlines::testing::auth::Auth;
-use bitrix24_openlines::testing::auth::Callers;
+use bitrix24_openlines::testing::auth::{Auth, Caller, Callers, Presented};
 use bitrix24_openlines::testing::dispatch::ledger::Ledger;
 use bitrix24_openlines::testing::dispatch::replica::{self, HeartbeatConfig};
 use bitrix24_openlines::testing::dispatch::{Dispatcher, Means, Options};
@@ -18,6 +17,7 @@ use bitrix24_openlines::testing::metrics::Metrics;
 use bitrix24_openlines::testing::openlines::{OpenLines, Rules};
 use bitrix24_openlines::testing::tasks::Tasks;
 use bitrix24_openlines::testing::tenant::{self, Applications, Directory, Judgement, PortalAccess};
+use http::HeaderMap;
 use jiff::Timestamp;
 use pacing::OperatingKey;
 use sandbox::demo;
@@ -103,7 +103,6 @@ impl Replica {
             metrics.clone(),
         );
         OpenLines {
-            callers: Callers::new(&Auth::DangerousNone),
             directory,
             rules: Rules {
                 strict_names: false,
@@ -146,7 +145,9 @@ impl Replica {
         let service = Arc::clone(&self.service);
         let runtime = self.runtime.as_ref().unwrap();
         let answer = runtime.spawn(async move {
-            let call = service.send_crm_message(Request::new(message));
+            let mut request = Request::new(message);
+            request.extensions_mut().insert(anybody());
+            let call = service.send_crm_message(request);
             let Some(patience) = patience else {
                 return call.await.map(|_| ());
             };
@@ -161,6 +162,13 @@ impl Replica {
             is_excused: false,
         }
     }
+}
+
+/// The caller while authentication is off.
+fn anybody() -> Caller {
+    let (headers, peer) = (&HeaderMap::new(), None);
+    let callers = Callers::new(&Auth::DangerousNone);
+    callers.authenticate(&Presented { headers, peer }).unwrap()
 }
 
 /// A crash, or the end of the test: everything that runs here ends where it waits.

@@ -1,0 +1,3 @@
+//! Peers that mean harm, with the service answering well-behaved callers meanwhile.
+
+mod strangers;
