@@ -103,7 +103,7 @@ impl Form<'_> {
             return None;
         }
         match PortalAddress::parse(text, self.policy) {
-            Ok(portal) if portal.is_insecure() => Some(portal.base_url()),
+            Ok(portal) if portal.is_loopback() => Some(portal.base_url()),
             Ok(portal) => Some(portal.authority().to_owned()),
             Err(fault) => {
                 self.wrong(Field::Portal, "PORTAL_ADDRESS", fault.to_string());

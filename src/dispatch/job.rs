@@ -39,6 +39,7 @@ pub(super) type ScheduledJob = (SchedulingInfo, Box<Job>);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tries {
     pub(super) unreachable: u32,
+    pub(super) unprocessed: u32,
     pub(super) new_tokens: u32,
     pub(super) moves: u32,
     /// Why it was not executed the last time.

@@ -22,15 +22,20 @@ pub(super) fn failure(error: CallError, method: Option<Method>) -> Failure {
         CallError::NotSent(not_sent) => Failure {
             source: match not_sent {
                 NotSent::DeadlinePassed | NotSent::AddressForbidden => Source::Facade,
-                NotSent::Unreachable => Source::Bitrix24,
+                NotSent::Unreachable | NotSent::Unprocessed => Source::Bitrix24,
             },
             ..Failure::of_facade(
                 match not_sent {
                     NotSent::DeadlinePassed => Reason::DeadlineBeforeSend,
-                    NotSent::Unreachable => Reason::PortalUnreachable,
+                    NotSent::Unreachable | NotSent::Unprocessed => Reason::PortalUnreachable,
                     NotSent::AddressForbidden => Reason::PortalAddressForbidden,
                 },
-                format!("{not_sent}; nothing was sent"),
+                match not_sent {
+                    NotSent::Unprocessed => not_sent.to_string(),
+                    NotSent::DeadlinePassed | NotSent::Unreachable | NotSent::AddressForbidden => {
+                        format!("{not_sent}; nothing was sent")
+                    }
+                },
             )
         },
         CallError::Moved { new_address } => of_bitrix24(

@@ -48,6 +48,8 @@ fn reason(rejection: Rejection) -> &'static str {
 pub enum RetryCause {
     /// The portal could not be reached.
     Unreachable,
+    /// A server in front of the portal did not process the request.
+    Unprocessed,
     /// The portal's rate limit was exceeded.
     RateLimited,
     /// The access token had expired.
@@ -59,8 +61,9 @@ pub enum RetryCause {
 }
 
 impl RetryCause {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Unreachable,
+        Self::Unprocessed,
         Self::RateLimited,
         Self::NewToken,
         Self::Moved,
@@ -70,6 +73,7 @@ impl RetryCause {
     fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
+            Self::Unprocessed => "unprocessed",
             Self::RateLimited => "rate_limited",
             Self::NewToken => "new_token",
             Self::Moved => "moved",

@@ -33,8 +33,8 @@ table! {
         self_hosted: Vec<HostName> =
             "portals.self_hosted" => list(HOST_NAMES, HostName::parse), default "";
 
-        /// Whether a portal may be `http://127.0.0.1:PORT` or `http://[::1]:PORT`, without TLS.
-        /// For the sandbox. Other plain HTTP is never allowed.
+        /// Whether a portal may be `http://127.0.0.1:PORT` or `http://[::1]:PORT`, without TLS,
+        /// or the same with `https://`. For the sandbox. Other plain HTTP is never allowed.
         dangerous_allow_insecure: bool =
             "portals.dangerous_allow_insecure" => flag(), default "false";
     }

@@ -31,7 +31,7 @@ pub enum CallError {
     Unanswered(#[from] Unanswered),
 }
 
-/// Why a request to a portal or an authorization server was not sent.
+/// Why a portal or an authorization server cannot have executed a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
     /// The deadline passed, or the caller cancelled, before a connection was ready.
@@ -40,6 +40,12 @@ pub enum NotSent {
     /// Could not connect: name, network or TLS.
     #[error("could not connect")]
     Unreachable,
+    /// It was sent on an HTTP/2 connection, and the server said that it did not process it: it
+    /// ended the connection before this request, or refused it.
+    ///
+    /// Source: RFC 9113, sections 6.8 (`GOAWAY`) and 8.7 (`REFUSED_STREAM`).
+    #[error("the server ended the connection and did not process the request")]
+    Unprocessed,
     /// The name resolves to an address that must not be called.
     #[error("the host name resolves to an address that is not public")]
     AddressForbidden,

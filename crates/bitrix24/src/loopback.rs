@@ -1,8 +1,15 @@
-//! Plain HTTP addresses of this machine, which the sandbox has.
+//! Addresses of this machine, which the sandbox has.
 
 use std::net::SocketAddr;
 
 pub(crate) const SCHEME: &str = "http://";
+
+/// The authority of a plain HTTP address, or of an HTTPS address on this machine.
+pub(crate) fn authority(text: &str) -> Option<&str> {
+    let on_this_machine = |authority: &&str| parse(authority).is_some();
+    text.strip_prefix(SCHEME)
+        .or_else(|| text.strip_prefix("https://").filter(on_this_machine))
+}
 
 /// Reads a loopback address with its port, if it has the one canonical spelling.
 pub(crate) fn parse(authority: &str) -> Option<SocketAddr> {

@@ -50,7 +50,7 @@ impl Plan {
     /// The default plan of a portal. Bitrix24 documents no limit for self-hosted portals, and the
     /// sandbox on this machine has none by default.
     pub fn usual(portal: &PortalAddress) -> Self {
-        if portal.is_self_hosted() || portal.is_insecure() {
+        if portal.is_self_hosted() || portal.is_loopback() {
             Self::Unlimited
         } else {
             Self::Standard

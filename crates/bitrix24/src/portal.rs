@@ -17,7 +17,7 @@ pub struct Policy {
     pub self_hosted: Vec<HostName>,
     /// Exactly these hosts grant tokens. They receive the secrets of applications.
     pub authorization_servers: Vec<HostName>,
-    /// Whether plain HTTP to a loopback address is allowed, for the sandbox.
+    /// Whether loopback addresses are allowed, also over plain HTTP, for the sandbox.
     pub dangerous_allow_insecure: bool,
 }
 
@@ -32,7 +32,11 @@ pub struct PortalAddress(Kind);
 enum Kind {
     Cloud(HostName),
     SelfHosted(HostName),
-    Insecure { host: Box<str>, authority: Box<str> },
+    /// The sandbox, or a proxy before it. `base_url` includes the scheme.
+    Loopback {
+        host: Box<str>,
+        base_url: Box<str>,
+    },
 }
 
 /// Why a text is not the address of a portal that may be called.
@@ -64,15 +68,15 @@ pub enum InvalidPortal {
 }
 
 impl PortalAddress {
-    /// Reads the address of a portal: a host name, or `http://127.0.0.1:PORT` if the policy allows
-    /// it.
+    /// Reads the address of a portal: a host name, or if the policy allows it
+    /// `http://127.0.0.1:PORT` or `https://127.0.0.1:PORT`.
     ///
     /// # Errors
     ///
     /// Names the first rule that the text breaks.
     pub fn parse(text: &str, policy: &Policy) -> Result<Self, InvalidPortal> {
-        if let Some(authority) = text.strip_prefix(loopback::SCHEME) {
-            return Self::parse_insecure(authority, policy);
+        if let Some(authority) = loopback::authority(text) {
+            return Self::parse_loopback(text, authority, policy);
         }
         let host = HostName::parse(text)?;
         if policy.self_hosted.contains(&host) {
@@ -88,14 +92,14 @@ impl PortalAddress {
         }
     }
 
-    fn parse_insecure(authority: &str, policy: &Policy) -> Result<Self, InvalidPortal> {
+    fn parse_loopback(text: &str, authority: &str, policy: &Policy) -> Result<Self, InvalidPortal> {
         if !policy.dangerous_allow_insecure {
             return Err(InvalidPortal::InsecureNotAllowed);
         }
         let address = loopback::parse(authority).ok_or(InvalidPortal::InsecureNotLoopback)?;
-        Ok(Self(Kind::Insecure {
+        Ok(Self(Kind::Loopback {
             host: address.ip().to_string().into(),
-            authority: authority.into(),
+            base_url: text.into(),
         }))
     }
 
@@ -103,7 +107,7 @@ impl PortalAddress {
     pub fn host(&self) -> &str {
         match &self.0 {
             Kind::Cloud(host) | Kind::SelfHosted(host) => host.as_str(),
-            Kind::Insecure { host, .. } => host,
+            Kind::Loopback { host, .. } => host,
         }
     }
 
@@ -111,23 +115,21 @@ impl PortalAddress {
     pub fn authority(&self) -> &str {
         match &self.0 {
             Kind::Cloud(host) | Kind::SelfHosted(host) => host.as_str(),
-            Kind::Insecure { authority, .. } => authority,
+            Kind::Loopback { base_url, .. } => loopback::authority(base_url).unwrap_or(base_url),
         }
     }
 
     /// Scheme and authority, without a trailing slash.
     pub fn base_url(&self) -> String {
-        let scheme = if self.is_insecure() {
-            loopback::SCHEME
-        } else {
-            "https://"
-        };
-        format!("{scheme}{}", self.authority())
+        match &self.0 {
+            Kind::Cloud(host) | Kind::SelfHosted(host) => format!("https://{host}"),
+            Kind::Loopback { base_url, .. } => base_url.to_string(),
+        }
     }
 
-    /// Whether it is called over plain HTTP: only a sandbox on this machine.
-    pub fn is_insecure(&self) -> bool {
-        matches!(self.0, Kind::Insecure { .. })
+    /// Whether it is on this machine: a sandbox.
+    pub fn is_loopback(&self) -> bool {
+        matches!(self.0, Kind::Loopback { .. })
     }
 
     /// Whether the operator listed this name, which may then resolve to a private address.
@@ -165,7 +167,7 @@ mod tests {
         assert_eq!(portal.host(), "acme.bitrix24.com.br");
         assert_eq!(portal.authority(), "acme.bitrix24.com.br");
         assert_eq!(portal.base_url(), "https://acme.bitrix24.com.br");
-        assert!(!portal.is_insecure());
+        assert!(!portal.is_loopback());
         assert!(!portal.is_self_hosted());
     }
 
@@ -208,13 +210,17 @@ mod tests {
             Err(InvalidPortal::InsecureNotAllowed)
         );
         let portal = PortalAddress::parse("http://127.0.0.1:8080", &policy(true)).unwrap();
-        assert!(portal.is_insecure());
+        assert!(portal.is_loopback());
         assert_eq!(portal.host(), "127.0.0.1");
         assert_eq!(portal.base_url(), "http://127.0.0.1:8080");
         let portal = PortalAddress::parse("http://[::1]:8080", &policy(true)).unwrap();
         assert_eq!(portal.host(), "::1");
         assert_eq!(portal.authority(), "[::1]:8080");
         assert_eq!(portal.base_url(), "http://[::1]:8080");
+        let portal = PortalAddress::parse("https://127.0.0.1:8443", &policy(true)).unwrap();
+        assert!(portal.is_loopback());
+        assert_eq!(portal.authority(), "127.0.0.1:8443");
+        assert_eq!(portal.base_url(), "https://127.0.0.1:8443");
     }
 
     #[test]

@@ -223,20 +223,33 @@ fn classify(error: &reqwest::Error, guard: &SendGuard) -> Failed {
         NotSent::DeadlinePassed.into()
     } else if guard.cancel() {
         NotSent::Unreachable.into()
+    } else if is_unprocessed(error) {
+        NotSent::Unprocessed.into()
     } else {
         Unanswered::ConnectionLost.into()
     }
 }
 
 fn is_forbidden_address(error: &reqwest::Error) -> bool {
-    let mut source: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if error.is::<Forbidden>() {
-            return true;
-        }
-        source = error.source();
-    }
-    false
+    chain(error).any(|error| error.is::<Forbidden>())
+}
+
+/// Whether the server said that it did not process the request. The HTTP/2 library gives a
+/// received `GOAWAY` to those requests only whose streams are above the last one that the server
+/// names (RFC 9113, 6.8).
+fn is_unprocessed(error: &reqwest::Error) -> bool {
+    chain(error)
+        .filter_map(|error| error.downcast_ref::<h2::Error>())
+        .any(|error| {
+            let is_refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            error.is_remote() && (error.is_go_away() || error.is_reset() && is_refused)
+        })
+}
+
+/// An error and its causes.
+fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |&error| error.source())
 }
 
 /// A request body that notices when it is read.

@@ -19,6 +19,10 @@ use pacing::{BATCH, SchedulingInfo, SentAs, TenantKey};
 /// others tokens that were replaced, by this replica or another one, while the call was in flight.
 const NEW_TOKENS: u32 = 3;
 
+/// How often a call is sent again at once because the server did not process it, at most. Further
+/// retries wait, as after a portal that could not be reached.
+const NEW_CONNECTIONS: u32 = 5;
+
 /// How often a call follows a portal to a new address, at most.
 const MOVES: u32 = 1;
 
@@ -94,7 +98,13 @@ impl<'a> Recovery<'a> {
         }
         let now = Instant::now().into_std();
         match &error {
-            CallError::NotSent(NotSent::Unreachable) => {
+            // Each on a new connection, so the next one is likely to be processed.
+            CallError::NotSent(NotSent::Unprocessed) if job.tries.unprocessed < NEW_CONNECTIONS => {
+                job.tries.unprocessed += 1;
+                job.tries.last = Some(error);
+                self.retry(RetryCause::Unprocessed, None)
+            }
+            CallError::NotSent(NotSent::Unreachable | NotSent::Unprocessed) => {
                 let wait = self.driver.retry_wait(job.tries.unreachable);
                 match wait.map(|wait| now + wait) {
                     Some(moment) if moment < info.deadline => {

@@ -168,7 +168,7 @@ impl PortalMove {
 
 /// The address as the store keeps it.
 fn address(portal: &PortalAddress) -> String {
-    if portal.is_insecure() {
+    if portal.is_loopback() {
         portal.base_url()
     } else {
         portal.authority().to_owned()

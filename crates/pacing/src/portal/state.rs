@@ -63,6 +63,9 @@ pub enum RequestOutcome {
     RateLimited,
     /// It was not sent, for a reason that says nothing of the portal.
     Withdrawn,
+    /// It was sent, and the server in front of the portal says that it did not process it. That
+    /// says nothing of the portal, which may have counted it all the same.
+    Unprocessed,
     /// The portal could not be reached; nothing was sent.
     Unreachable,
     /// It was sent, and no response arrived.
@@ -175,6 +178,7 @@ impl<J> Portal<J> {
                 self.budget.release(now);
                 self.breaker.undecided(now);
             }
+            RequestOutcome::Unprocessed => self.breaker.undecided(now),
             RequestOutcome::Unreachable => {
                 self.budget.release(now);
                 self.breaker.failed(request, now);
