@@ -29,7 +29,8 @@ use crate::dispatch::{Dispatcher, Means};
 use crate::install::{self, InstallationEndpoint, Retries};
 use crate::metrics::{ConfiguredLimits, Metrics};
 use crate::openlines::OpenLines;
-use crate::server::{self, ServeError, Services, admin};
+use crate::server::{self, ServeError, ServerSettings, Services, admin};
+use crate::stop::Stop;
 use crate::tasks::{TaskFailed, Tasks};
 use crate::tenant::{
     self, Directory, Judgement, ListedTenants, PortalAccess, WatchedKeyring, WatchedTenants,
@@ -40,6 +41,9 @@ use store::{OpenError, Store, StoreError};
 /// How long running refreshes and accepted installations may go on during a shutdown, beyond two
 /// timeouts of the authorization server: new tokens must be stored.
 const LAST_TASKS: Duration = Duration::from_secs(8);
+
+/// How long they may go on after a second stop signal.
+const LAST_TASKS_AT_ONCE: Duration = Duration::from_millis(50);
 
 /// Why the service could not run.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +79,16 @@ pub enum AppError {
     Task(#[from] TaskFailed),
 }
 
-/// Runs the service on `listener`, with new `tasks`, until `stop` completes or a task fails, and
-/// every call has ended.
+/// What the server needs, when everything else has been started.
+struct Started {
+    server: ServerSettings,
+    services: Services,
+    metrics: Metrics,
+    ready: watch::Sender<bool>,
+}
+
+/// Runs the service on `listener`, with new `tasks`, until a shutdown is requested or a task fails,
+/// and every call has ended. A request during the start ends it.
 ///
 /// # Errors
 ///
@@ -85,8 +97,63 @@ pub async fn run(
     config: Config,
     listener: TcpListener,
     tasks: Tasks,
-    stop: impl Future<Output = ()>,
+    stop: Stop,
 ) -> Result<(), AppError> {
+    let last = config.tenants.authorization_timeout * 2 + LAST_TASKS;
+    let started = tokio::select! {
+        biased;
+        () = stop.requested() => None,
+        started = Box::pin(start(config, &tasks)) => Some(started?),
+    };
+    let served = match started {
+        Some(started) => Box::pin(serve(listener, started, &tasks, &stop)).await,
+        None => {
+            tracing::info!("shut down: stopped during the start");
+            Ok(())
+        }
+    };
+    tokio::select! {
+        stopped = tokio::time::timeout(last, tasks.stop()) => {
+            if stopped.is_err() {
+                tracing::warn!("a refresh or an installation was still running at the end");
+            }
+        }
+        () = stop.at_once() => {
+            // They may need no time at all.
+            let _ = tokio::time::timeout(LAST_TASKS_AT_ONCE, tasks.stop()).await;
+        }
+    }
+    served?;
+    tasks.failure().map_or(Ok(()), |failed| Err(failed.into()))
+}
+
+async fn serve(
+    listener: TcpListener,
+    started: Started,
+    tasks: &Tasks,
+    stop: &Stop,
+) -> Result<(), ServeError> {
+    let Started {
+        server,
+        services,
+        metrics,
+        ready,
+    } = started;
+    let orderly = async {
+        tokio::select! {
+            () = stop.requested() => {}
+            () = tasks.failed() => {}
+        }
+    };
+    let at_once = stop.at_once();
+    server::serve(
+        listener, &server, services, metrics, &ready, orderly, at_once,
+    )
+    .await
+}
+
+/// Starts everything but the server.
+async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
     let Config {
         server,
         admin,
@@ -125,7 +192,7 @@ pub async fn run(
         (tenants.file, tenants.maximum_cached),
         judgement.clone(),
         &metrics,
-        &tasks,
+        tasks,
     )
     .await?;
     if let Some(address) = installation.listen {
@@ -150,14 +217,14 @@ pub async fn run(
         tasks.tracker(),
         metrics.clone(),
     );
-    let replica = Replica::new(&store, HeartbeatConfig::default(), &tasks);
-    let sharing = share(&store, &replica, &metrics, &tasks);
+    let replica = Replica::new(&store, HeartbeatConfig::default(), tasks);
+    let sharing = share(&store, &replica, &metrics, tasks);
     let ledger = Ledger::new(
         store.clone(),
         replica,
         ledger.lifetime,
         metrics.clone(),
-        &tasks,
+        tasks,
     );
     let means = Means {
         client: client.clone(),
@@ -202,21 +269,13 @@ pub async fn run(
         );
         tasks.spawn_lasting("admin port", serving);
     }
-    let stop = async {
-        tokio::select! {
-            () = stop => {}
-            () = tasks.failed() => {}
-        }
-    };
     let callers = Callers::new(&auth);
-    let services = services(open_lines, tenants, callers, server.maximum_request_bytes);
-    let served = server::serve(listener, &server, services, metrics, &ready, stop).await;
-    let last = authorization_timeout * 2 + LAST_TASKS;
-    if tokio::time::timeout(last, tasks.stop()).await.is_err() {
-        tracing::warn!("a refresh or an installation was still running at the end");
-    }
-    served?;
-    tasks.failure().map_or(Ok(()), |failed| Err(failed.into()))
+    Ok(Started {
+        services: services(open_lines, tenants, callers, server.maximum_request_bytes),
+        server,
+        metrics,
+        ready,
+    })
 }
 
 /// The gRPC services as the server takes them.
@@ -299,9 +358,11 @@ fn share(store: &Store, replica: &Replica, metrics: &Metrics, tasks: &Tasks) -> 
         return None;
     };
     let sharing = Sharing::start(budgets, replica.id(), living.clone(), tasks);
-    let told = sharing::measure(living, sharing.state(), metrics.clone());
-    let told = tasks.stopped().run_until_cancelled_owned(told);
-    tasks.tracker().spawn(told);
+    let measured = sharing::measure(living, sharing.state(), metrics.clone());
+    let measured = tasks.stopped().run_until_cancelled_owned(measured);
+    tasks.spawn_lasting("measures of sharing", async move {
+        measured.await;
+    });
     Some(sharing)
 }
 

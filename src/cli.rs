@@ -5,17 +5,20 @@ mod health;
 pub mod keys;
 mod sandbox;
 mod serve;
+mod signals;
 mod tenants;
 
 use std::error::Error;
-use std::future::pending;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 
+use self::signals::StopSignals;
 use crate::app::AppError;
 use crate::settings::SettingErrors;
 use crate::telemetry::chain;
@@ -26,6 +29,14 @@ const EXIT_USAGE: u8 = 64;
 /// The exit code after the failure of a task that the service cannot do without (`EX_SOFTWARE` of
 /// sysexits).
 const EXIT_SOFTWARE: u8 = 70;
+
+/// How long the last line may take to be written. A standard error that nobody reads must not keep
+/// the process from ending.
+const LAST_LINE: Duration = Duration::from_millis(100);
+
+/// How long the end waits for what cannot be cancelled: a file or a name that is being looked up.
+/// Nothing depends on it any more.
+const LAST_LOOKUPS: Duration = Duration::from_millis(50);
 
 /// Sends messages into Bitrix24 open channels, for many portals at once, over gRPC.
 #[derive(Debug, Parser)]
@@ -55,38 +66,70 @@ enum Command {
 impl Cli {
     /// Reads the command line, and runs the command it names.
     pub fn main() -> ExitCode {
+        let signals = StopSignals::install();
         match Self::try_parse() {
-            Ok(cli) => cli.run(),
+            Ok(cli) => cli.run(signals),
             Err(told) => {
-                // The output may be closed.
-                let _ = told.print();
-                if told.use_stderr() {
+                let code = if told.use_stderr() {
                     ExitCode::from(EXIT_USAGE)
                 } else {
                     ExitCode::SUCCESS
-                }
+                };
+                write_last(move || told.print());
+                code
             }
         }
     }
 
     /// Runs the command and tells its failure on standard error.
-    fn run(self) -> ExitCode {
-        let done = match self.command {
-            Command::Serve(arguments) => in_runtime(serve::run(arguments)),
-            Command::Demo(arguments) => in_runtime(demo::run(arguments)),
-            Command::Sandbox(arguments) => in_runtime(sandbox::run(arguments)),
-            Command::Health(arguments) => in_runtime(health::run(arguments)),
-            Command::Tenants(arguments) => in_runtime(tenants::run(*arguments)),
-            Command::Keys(command) => in_runtime(keys::run(command)),
-        };
-        match done {
+    fn run(self, signals: io::Result<StopSignals>) -> ExitCode {
+        match signals
+            .map_err(Failure::from)
+            .and_then(|signals| self.command.run(signals))
+        {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                // Standard error may be closed.
-                let _ = writeln!(io::stderr(), "openlines: {}", chain(error.as_ref()));
-                exit_code(&error)
+                let code = exit_code(&error);
+                let line = format!("openlines: {}\n", chain(error.as_ref()));
+                write_last(move || io::stderr().write_all(line.as_bytes()));
+                code
             }
         }
+    }
+}
+
+impl Command {
+    fn run(self, signals: StopSignals) -> Result<(), Failure> {
+        match self {
+            Self::Serve(arguments) => in_runtime(serve::run(arguments, signals.watch()?)),
+            Self::Demo(arguments) => in_runtime(demo::run(arguments, signals.watch()?)),
+            Self::Sandbox(arguments) => in_runtime(sandbox::run(arguments, signals.watch()?)),
+            Self::Health(arguments) => {
+                signals.release()?;
+                in_runtime(health::run(arguments))
+            }
+            Self::Tenants(arguments) => {
+                signals.release()?;
+                in_runtime(tenants::run(*arguments))
+            }
+            Self::Keys(command) => {
+                signals.release()?;
+                in_runtime(keys::run(command))
+            }
+        }
+    }
+}
+
+/// Writes the last line of the process, and does not wait for it longer than [`LAST_LINE`].
+fn write_last(write: impl FnOnce() -> io::Result<()> + Send + 'static) {
+    let (done, written) = mpsc::channel();
+    let writing = thread::Builder::new().spawn(move || {
+        // The output may be closed.
+        let _ = write();
+        let _ = done.send(());
+    });
+    if writing.is_ok() {
+        let _ = written.recv_timeout(LAST_LINE);
     }
 }
 
@@ -109,23 +152,10 @@ fn exit_code(error: &Failure) -> ExitCode {
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn in_runtime(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    Runtime::new()?.block_on(command)
-}
-
-/// Completes on SIGTERM and on Ctrl-C. From this call on neither ends the process, even before the
-/// first poll.
-fn stop_signal() -> impl Future<Output = ()> {
-    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
-    let [terminate, interrupt] = signals.map(async |signal| match signal {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => pending().await,
-    });
-    async {
-        tokio::select! {
-            () = terminate => {}
-            () = interrupt => {}
-        }
-    }
+    let runtime = Runtime::new()?;
+    let done = runtime.block_on(command);
+    runtime.shutdown_timeout(LAST_LOOKUPS);
+    done
 }
 
 #[cfg(test)]

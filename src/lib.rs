@@ -36,6 +36,7 @@ mod metrics;
 mod openlines;
 mod server;
 mod settings;
+mod stop;
 mod tasks;
 mod telemetry;
 mod tenant;

@@ -12,8 +12,11 @@ mod settings;
 mod tls;
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::FusedFuture;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tonic::service::Routes;
@@ -56,7 +59,7 @@ pub(crate) struct Services {
 
 /// Serves until `stop` completes, then shuts down: health says NOT_SERVING; after the shutdown
 /// delay new calls are refused and connections are not accepted; calls in progress end; after the
-/// drain time the rest is terminated.
+/// drain time the rest is terminated. `at_once` ends delay and drain time.
 ///
 /// # Errors
 ///
@@ -68,6 +71,7 @@ pub(crate) async fn serve(
     metrics: Metrics,
     ready: &watch::Sender<bool>,
     stop: impl Future<Output = ()>,
+    at_once: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let health = Health::new(reporter, services.methods);
@@ -109,25 +113,28 @@ pub(crate) async fn serve(
         let _ = drained.await;
     });
     let mut serving = std::pin::pin!(serving);
+    let mut at_once = std::pin::pin!(at_once.fuse());
 
     tokio::select! {
         () = &mut serving => return Ok(()),
         () = stop => {}
+        () = &mut at_once => {}
     }
     tracing::info!("shutting down: health is NOT_SERVING");
     ready.send_replace(false);
     health.set(ServingStatus::NotServing).await;
-    if tokio::time::timeout(settings.shutdown_delay, &mut serving)
-        .await
-        .is_ok()
-    {
-        return Ok(());
+    if !at_once.is_terminated() {
+        tokio::select! {
+            () = &mut serving => return Ok(()),
+            () = tokio::time::sleep(settings.shutdown_delay) => {}
+            () = &mut at_once => {}
+        }
     }
     calls.stop();
     // Ends the streams of health watchers, which would keep the server from stopping.
     health.clear().await;
     let _ = drain.send(());
-    finish(serving.as_mut(), settings.drain, &calls).await;
+    finish(serving, settings.drain, at_once, &calls).await;
     Ok(())
 }
 
@@ -143,22 +150,42 @@ pub(crate) fn check(settings: &ServerSettings) -> Result<(), TlsError> {
 /// How long the responses to terminated calls may take to leave.
 const LAST_RESPONSES: Duration = Duration::from_millis(500);
 
+/// The same after a second stop signal, whose sender waits half a second for the whole end.
+const LAST_RESPONSES_AT_ONCE: Duration = Duration::from_millis(200);
+
 /// One limit around the whole drain: an incomplete handshake or an open reflection stream would
 /// hold it for ever.
 async fn finish(
-    mut serving: std::pin::Pin<&mut impl Future<Output = ()>>,
+    mut serving: Pin<&mut impl Future<Output = ()>>,
     drain: Duration,
+    mut at_once: Pin<&mut impl FusedFuture<Output = ()>>,
     calls: &CallLayer,
 ) {
-    if tokio::time::timeout(drain, serving.as_mut()).await.is_ok() {
-        tracing::info!("shut down: every call has ended");
-        return;
+    let drain = if at_once.is_terminated() {
+        Duration::ZERO
+    } else {
+        drain
+    };
+    tokio::select! {
+        biased;
+        () = &mut serving => {
+            tracing::info!("shut down: every call has ended");
+            return;
+        }
+        () = &mut at_once => {}
+        () = tokio::time::sleep(drain) => {}
     }
-    tracing::warn!(
-        "the drain time is over: answering calls in progress and closing open connections"
-    );
+    let last_responses = if at_once.is_terminated() {
+        tracing::warn!("stopped at once: answering calls in progress and closing open connections");
+        LAST_RESPONSES_AT_ONCE
+    } else {
+        tracing::warn!(
+            "the drain time is over: answering calls in progress and closing open connections"
+        );
+        LAST_RESPONSES
+    };
     calls.terminate();
-    let _ = tokio::time::timeout(LAST_RESPONSES, serving).await;
+    let _ = tokio::time::timeout(last_responses, serving).await;
 }
 
 /// The health of the process as a whole, under the empty name, and of each service.

@@ -47,6 +47,10 @@ pub mod settings {
     pub use crate::settings::Environment;
 }
 
+pub mod stop {
+    pub use crate::stop::Stop;
+}
+
 pub mod tasks {
     pub use crate::tasks::{TaskFailed, Tasks};
 }

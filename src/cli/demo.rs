@@ -11,12 +11,12 @@ use std::io;
 
 use clap::Args;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use self::display::Display;
-use super::{Failure, stop_signal};
+use super::Failure;
 use crate::app;
 use crate::auth::NewKey;
+use crate::stop::Stop;
 use crate::tasks::Tasks;
 use crate::telemetry::Telemetry;
 use sandbox::{MessageRule, Portal, Sandbox};
@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     exit: bool,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+pub(super) async fn run(arguments: Arguments, stop: Stop) -> Result<(), Failure> {
     let sandbox = Sandbox::start(
         TcpListener::bind("127.0.0.1:0").await?,
         vec![Portal::demo()],
@@ -45,11 +45,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let telemetry = Telemetry::start(&config.log, &config.traces)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let service = app::run(config, listener, Tasks::default(), async {
-        // An error means that the demo has ended: stop as well.
-        let _ = stopped.await;
-    });
+    let service = app::run(config, listener, Tasks::default(), stop.clone());
 
     let calls = async {
         let mut display = Display::new(io::stdout());
@@ -57,12 +53,18 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         scenes::play(address, &key, &mut display).await?;
         display.sum_up(&sandbox.record())?;
         if !arguments.exit {
-            let end = stop_signal();
             display.invite(address, &key)?;
-            end.await;
+            stop.requested().await;
         }
-        drop(stop);
         Ok::<(), Failure>(())
+    };
+    let calls = async {
+        let played = tokio::select! {
+            played = calls => played,
+            () = stop.requested() => Ok(()),
+        };
+        drop(stop.on_drop());
+        played
     };
     let (served, played) = tokio::join!(service, calls);
     sandbox.shutdown().await;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::{Failure, stop_signal};
+use super::Failure;
+use crate::stop::Stop;
 use sandbox::{Identity, Intensity, Limits, Portal, Sandbox, demo};
 
 #[derive(Debug, Args)]
@@ -46,7 +47,7 @@ pub(super) struct Arguments {
 #[error("--listen: give a loopback address, for example 127.0.0.1:8024")]
 pub(super) struct NotLoopback;
 
-pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+pub(super) async fn run(arguments: Arguments, stop: Stop) -> Result<(), Failure> {
     let Arguments {
         listen,
         intensity,
@@ -74,7 +75,6 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         _ => (Sandbox::start(listener, portals)?, "http"),
     };
     let origin = format!("{scheme}://{}", sandbox.address());
-    let stop = stop_signal();
     let mut out = io::stdout();
     writeln!(
         out,
@@ -98,7 +98,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         )?;
     }
     out.flush()?;
-    stop.await;
+    stop.requested().await;
     sandbox.shutdown().await;
     Ok(())
 }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::{Failure, stop_signal};
+use super::Failure;
 use crate::app::Config;
-use crate::settings::{Effective, Environment, Origin};
+use crate::settings::{Effective, Environment, Origin, SettingErrors};
+use crate::stop::Stop;
 use crate::tasks::Tasks;
 use crate::telemetry::Telemetry;
 use crate::{app, server};
@@ -23,32 +24,61 @@ pub(super) struct Arguments {
     check: bool,
 }
 
-/// Completes on the second stop signal, whose sender does not want to wait.
-async fn second_stop_signal() {
-    stop_signal().await;
-    stop_signal().await;
-}
+/// The end of a service whose operator did not wait for the shutdown.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped at once by a second signal")]
+pub(super) struct StoppedAtOnce;
 
-pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let config = Config::load(arguments.config.as_deref(), &Environment::of_process())?;
+pub(super) async fn run(arguments: Arguments, stop: Stop) -> Result<(), Failure> {
+    let config = tokio::select! {
+        loaded = load(arguments.config) => loaded??,
+        () = stop.requested() => return Ok(()),
+    };
     if arguments.check {
-        server::check(&config.server)?;
-        match &config.tenants.file {
-            Some(file) => {
-                let tenants = file.tenants.len();
-                writeln!(
-                    io::stdout(),
-                    "The settings are sound; the tenants file has {tenants} tenants."
-                )?;
-            }
-            None => writeln!(
-                io::stdout(),
-                "The settings are sound; there is no tenants file."
-            )?,
-        }
-        return Ok(());
+        return check(&config);
     }
     let telemetry = Telemetry::start(&config.log, &config.traces)?;
+    let served = serve(config, &stop).await;
+    // Waits for the exporter, which needs the runtime's other threads.
+    let exported = tokio::task::spawn_blocking(|| telemetry.stop());
+    tokio::select! {
+        exported = exported => exported?,
+        () = stop.at_once() => {}
+    }
+    if stop.is_at_once() {
+        return Err(StoppedAtOnce.into());
+    }
+    served
+}
+
+/// In a thread of its own: a large tenants file takes seconds, and a file of a slow disk may take
+/// any time.
+async fn load(
+    file: Option<PathBuf>,
+) -> Result<Result<Config, SettingErrors>, tokio::task::JoinError> {
+    let load = move || Config::load(file.as_deref(), &Environment::of_process());
+    tokio::task::spawn_blocking(load).await
+}
+
+fn check(config: &Config) -> Result<(), Failure> {
+    server::check(&config.server)?;
+    match &config.tenants.file {
+        Some(file) => {
+            let tenants = file.tenants.len();
+            writeln!(
+                io::stdout(),
+                "The settings are sound; the tenants file has {tenants} tenants."
+            )?;
+        }
+        None => writeln!(
+            io::stdout(),
+            "The settings are sound; there is no tenants file."
+        )?,
+    }
+    Ok(())
+}
+
+async fn serve(config: Config, stop: &Stop) -> Result<(), Failure> {
     for setting in config.effective() {
         let Effective {
             path,
@@ -70,11 +100,6 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             )
         })?;
     tracing::info!(store = %config.store.url, "starting");
-    let served = tokio::select! {
-        served = app::run(config, listener, Tasks::default(), stop_signal()) => served.map_err(Failure::from),
-        () = second_stop_signal() => Err("stopped at once by a second signal".into()),
-    };
-    // Waits for the exporter, which needs the runtime's other threads.
-    tokio::task::spawn_blocking(|| telemetry.stop()).await?;
-    served
+    app::run(config, listener, Tasks::default(), stop.clone()).await?;
+    Ok(())
 }

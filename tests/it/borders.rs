@@ -38,6 +38,7 @@ const LAYERS: &[&str] = &[
     "metrics",
     "telemetry",
     "tasks",
+    "stop",
     "settings",
     "api",
 ];

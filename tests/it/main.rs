@@ -26,6 +26,7 @@ mod moves;
 mod operating;
 mod operations;
 mod pages;
+mod process;
 mod refresh;
 mod replicas;
 mod secrets;

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::testing::app::{self, AppError};
 use bitrix24_openlines::testing::auth::NewKey;
+use bitrix24_openlines::testing::stop::Stop;
 use bitrix24_openlines::testing::tasks::Tasks;
 use bitrix24_openlines::testing::{app::Config, settings::Environment};
 use sandbox::{Portal, Sandbox, demo};
@@ -30,8 +31,8 @@ use secrecy::ExposeSecret;
 use store::sealing::Key;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_util::sync::DropGuard;
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
@@ -152,7 +153,8 @@ pub(crate) struct Service {
     task: JoinHandle<Result<(), AppError>>,
     /// Its tasks beside the calls.
     pub(crate) tasks: Tasks,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Stop,
+    _stop_at_the_end: DropGuard,
     _files: TempDir,
 }
 
@@ -174,17 +176,15 @@ impl Service {
         let config = config(files.path(), auth, settings, tenants);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let tasks = Tasks::default();
-        let task = tokio::spawn(app::run(config, listener, tasks.clone(), async {
-            let _ = stopped.await;
-        }));
+        let (stop, tasks) = (Stop::default(), Tasks::default());
+        let task = tokio::spawn(app::run(config, listener, tasks.clone(), stop.clone()));
         Self {
             address,
             key,
             task,
             tasks,
-            stop: Some(stop),
+            _stop_at_the_end: stop.on_drop(),
+            stop,
             _files: files,
         }
     }
@@ -212,7 +212,7 @@ impl Service {
 
     /// Asks the service to stop, as SIGTERM does.
     pub(crate) fn stop(&mut self) {
-        self.stop.take();
+        self.stop.request();
     }
 
     /// Waits until the service has stopped.

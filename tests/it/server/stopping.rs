@@ -118,6 +118,37 @@ async fn a_call_that_outlasts_the_drain_does_not_hold_the_stop() {
 }
 
 #[tokio::test]
+async fn a_second_request_to_stop_answers_what_is_running_with_what_is_known() {
+    let settings = [
+        ("SERVER_SHUTDOWN_DELAY_SECONDS", "300"),
+        ("SERVER_DRAIN_SECONDS", "600"),
+    ];
+    let mut world = World::with_settings(&settings).await;
+    conversations::add(&world.sandbox, 5);
+    let silence = FaultKind::Silence(Moment::After);
+    world.sandbox.inject(Fault::always(silence));
+    let client = world.client().await;
+    let calls: Vec<_> = (0..5)
+        .map(|number| {
+            let message = conversations::crm_message(number, &format!("delivered {number}"));
+            let (mut client, request) = (client.clone(), world.request(message));
+            tokio::spawn(async move { client.send_crm_message(request).await })
+        })
+        .collect();
+    until("the portal has executed the calls", || {
+        world.sandbox.record().delivered_by_text().len() == 5
+    })
+    .await;
+    world.service.stop();
+    world.service.stop();
+    assert_stops(world.service).await;
+    for call in calls {
+        let status = call.await.unwrap().unwrap_err();
+        assert_eq!(told(&status), "UNKNOWN OUTCOME_UNKNOWN unknown");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_never_says_anything_does_not_hold_the_stop() {
     let mut world = World::start().await;
     let silent = TcpStream::connect(world.service.address).await.unwrap();

@@ -1,0 +1,3 @@
+//! The process from its first moment to its last: signals, the log, and what it says of itself.
+
+mod signals;
