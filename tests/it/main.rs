@@ -27,6 +27,7 @@ mod operating;
 mod operations;
 mod pages;
 mod process;
+mod proxies;
 mod refresh;
 mod replicas;
 mod secrets;

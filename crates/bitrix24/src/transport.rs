@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -22,6 +22,14 @@ use tokio::time::Instant;
 use crate::address_guard::{self, Forbidden, Reach};
 use crate::call_error::{NotSent, Unanswered};
 use crate::send_guard::{CancelOnDrop, Deadlines, SendGuard};
+
+/// The scheme of every address but the sandbox's.
+const TLS: &str = "https://";
+
+/// HTTP/1.1 connections carry one request. A server may end an idle connection at any moment,
+/// without saying whether it still processed a request that was on its way: the outcome would be
+/// unknown. HTTP/2 says it ([`NotSent::Unprocessed`]), and the library leaves the header out there.
+const ONE_REQUEST: HeaderValue = HeaderValue::from_static("close");
 
 /// Limits of the connections to portals.
 #[derive(Clone, Debug)]
@@ -172,14 +180,16 @@ impl Transport {
             bytes: Some(body),
             guard: guard.clone(),
         };
-        let sent = self
+        let mut request = self
             .client
             .post(format!("{base_url}{}", path.expose_secret()))
             .header(CONTENT_TYPE, media_type)
             .header(CONTENT_LENGTH, length)
-            .body(reqwest::Body::wrap(body))
-            .send()
-            .await;
+            .body(reqwest::Body::wrap(body));
+        if base_url.starts_with(TLS) {
+            request = request.header(CONNECTION, ONE_REQUEST);
+        }
+        let sent = request.send().await;
         let mut response = sent.map_err(|error| classify(&error, guard))?;
 
         let http_status = response.status().as_u16();

@@ -100,7 +100,7 @@ fn everything_but_tenants_and_callers_has_a_default() {
     assert!(!config.tenants.policy.dangerous_allow_insecure);
     assert_eq!(config.transport.connect_timeout, Duration::from_secs(5));
     assert_eq!(config.transport.maximum_response_bytes, 8 * 1024 * 1024);
-    assert_eq!(config.transport.idle_connection, Duration::from_secs(30));
+    assert_eq!(config.transport.idle_connection, Duration::from_secs(4));
     assert_eq!(config.dispatch, Options::default());
     assert_eq!(config.ledger.lifetime, Duration::from_secs(24 * 60 * 60));
     assert!(config.rules.strict_names);

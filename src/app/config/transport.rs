@@ -18,8 +18,10 @@ table! {
             "portals.maximum_response_bytes" => whole(65_536..=268_435_456, "bytes"),
             default "8388608";
 
-        /// Time after which an unused connection to a portal is closed.
+        /// Time after which an unused connection to a portal is closed. It must be shorter than the
+        /// time after which a server in front of a portal closes it (Apache: 5 seconds, nginx: 75
+        /// seconds): the outcome of a call is unknown if the server closes its connection first.
         idle_connection: Duration =
-            "portals.idle_connection_seconds" => seconds(1..=600), default "30";
+            "portals.idle_connection_seconds" => seconds(1..=600), default "4";
     }
 }

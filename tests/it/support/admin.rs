@@ -26,8 +26,13 @@ pub(crate) async fn free_address() -> SocketAddr {
 
 /// The page of metrics.
 pub(crate) async fn metrics(admin: SocketAddr) -> String {
+    page(admin, "/metrics").await
+}
+
+/// A page over plain HTTP.
+pub(crate) async fn page(server: SocketAddr, path: &str) -> String {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = client.get(format!("http://{admin}/metrics")).send();
+    let answer = client.get(format!("http://{server}{path}")).send();
     answer.await.unwrap().text().await.unwrap()
 }
 

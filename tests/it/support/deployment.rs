@@ -51,10 +51,17 @@ impl Deployment {
 
     /// Starts one more process.
     pub(crate) async fn start(&self) -> Running {
+        self.start_in(&[]).await
+    }
+
+    /// Starts one more process with more variables in its environment.
+    pub(crate) async fn start_in(&self, environment: &[(&str, &str)]) -> Running {
         let settings = self.folder.path().join("settings.yaml");
         let admin = free_address().await;
         let mut command = openlines(&["serve", "--config", settings.to_str().unwrap()]);
-        command.env("OPENLINES_ADMIN_LISTEN", admin.to_string());
+        command
+            .env("OPENLINES_ADMIN_LISTEN", admin.to_string())
+            .envs(environment.iter().copied());
         let process = Process::start(command);
         let address = process.address().await;
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
