@@ -105,10 +105,9 @@ impl Nginx {
     /// How many connections it has accepted, without those that only ask for this.
     pub(crate) async fn connections(&self) -> u64 {
         let text = admin::page(self.status, "/").await;
-        // "server accepts handled requests\n 12 12 345"
-        let counts = text.lines().skip_while(|line| !line.contains("accepts"));
-        let counts = counts.skip(1).next().unwrap().split_whitespace();
-        counts.clone().next().unwrap().parse().unwrap()
+        // The third line counts connections that were accepted, and handled, and requests.
+        let counts = text.lines().nth(2).unwrap();
+        counts.split_whitespace().next().unwrap().parse().unwrap()
     }
 }
 
