@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider, UpDownCounter};
+use opentelemetry::metrics::{
+    Counter, Gauge, Histogram, Meter, MeterProvider, ObservableCounter, UpDownCounter,
+};
 use opentelemetry_prometheus::ResourceSelector;
 use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -19,6 +21,7 @@ use prometheus::{Registry, TextEncoder};
 use self::dispatch::DispatchInstruments;
 pub(crate) use self::dispatch::{ConfiguredLimits, LedgerResult, RetryCause};
 pub use self::table::METRICS;
+use crate::telemetry::lost_lines;
 
 /// Bounds of whole calls, in seconds: a portal answers in tens of milliseconds to a minute.
 const CALL_SECONDS: [f64; 13] = [
@@ -118,6 +121,7 @@ pub struct Metrics {
     tenants_unlisted: Gauge<u64>,
     directory_followed: Gauge<f64>,
     dispatch: DispatchInstruments,
+    _lost_log_lines: ObservableCounter<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -181,6 +185,10 @@ impl Metrics {
                 .with_unit("s")
                 .build(),
             dispatch: DispatchInstruments::new(&meter),
+            _lost_log_lines: meter
+                .u64_observable_counter("openlines.log.lost_lines")
+                .with_callback(|lost| lost.observe(lost_lines(), &[]))
+                .build(),
             registry,
             _provider: Arc::new(provider),
         };

@@ -1,10 +1,13 @@
 //! Structured logs, and traces for an OpenTelemetry collector.
 
+mod lines;
 mod settings;
 mod trace;
 
 use std::error::Error;
 use std::io::{self, IsTerminal};
+use std::panic::{self, PanicHookInfo};
+use std::thread;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -18,6 +21,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry};
 
+pub(crate) use self::lines::{Lines, lost_lines};
 pub(crate) use self::settings::{LogFormat, LogSettings, TraceSettings};
 pub(crate) use self::trace::{adopt_parent, trace_id};
 
@@ -43,9 +47,16 @@ const QUIET: [&str; 8] = [
 /// Time to export the last traces when the process ends.
 const FLUSH: Duration = Duration::from_secs(5);
 
+/// Time to write the last log lines when the process ends: a log that nobody reads must not hold
+/// the end.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
 /// Logs or traces could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TelemetryError {
+    /// The thread that writes the log cannot be started.
+    #[error("cannot write to standard error")]
+    Log(#[from] io::Error),
     /// The exporter of traces cannot be set up.
     #[error("traces cannot be sent to telemetry.otlp_endpoint")]
     Exporter(#[from] ExporterBuildError),
@@ -58,10 +69,12 @@ pub(crate) enum TelemetryError {
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     tracer: Option<SdkTracerProvider>,
+    lines: Lines,
 }
 
 impl Telemetry {
-    /// Starts logging to standard error, and exporting traces if there is a collector.
+    /// Starts logging to standard error, panics included, and exporting traces if there is a
+    /// collector.
     ///
     /// # Errors
     ///
@@ -72,21 +85,39 @@ impl Telemetry {
             .as_ref()
             .map(|endpoint| tracer_provider(endpoint, traces.sample_percent))
             .transpose()?;
+        let lines = Lines::to_stderr(log.buffer_bytes)?;
         tracing_subscriber::registry()
-            .with(log_lines(log))
+            .with(log_lines(log, lines.clone()))
             .with(tracer.as_ref().map(spans))
             .try_init()?;
-        Ok(Self { tracer })
+        // The usual hook waits for standard error.
+        panic::set_hook(Box::new(log_panic));
+        Ok(Self { tracer, lines })
     }
 
-    /// Exports the last traces.
+    /// Where the log lines go.
+    pub(crate) fn lines(&self) -> Lines {
+        self.lines.clone()
+    }
+
+    /// Exports the last traces, and writes the last log lines.
     pub(crate) fn stop(self) {
         if let Some(tracer) = self.tracer
             && let Err(error) = tracer.shutdown_with_timeout(FLUSH)
         {
             tracing::warn!(error = %error, "could not export the last traces");
         }
+        self.lines.flush(LAST_LINES);
     }
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    tracing::error!(
+        thread = thread::current().name(),
+        location = panic.location().map(tracing::field::display),
+        panic = panic.payload_as_str(),
+        "a thread has panicked"
+    );
 }
 
 /// An error with its causes, in one line.
@@ -101,7 +132,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     line
 }
 
-fn log_lines(settings: &LogSettings) -> Box<dyn Layer<Registry> + Send + Sync> {
+fn log_lines(settings: &LogSettings, output: Lines) -> Box<dyn Layer<Registry> + Send + Sync> {
     let wanted = EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let audit = if settings.audit {
         LevelFilter::INFO
@@ -119,7 +150,7 @@ fn log_lines(settings: &LogSettings) -> Box<dyn Layer<Registry> + Send + Sync> {
         .with_target(SPANS, LevelFilter::OFF)
         .with_target(bitrix24::SPAN_TARGET, LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
+        .with_writer(output)
         .with_ansi(io::stderr().is_terminal());
     match settings.format {
         LogFormat::Json => lines

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::net::TcpListener;
@@ -24,6 +25,9 @@ pub(super) struct Arguments {
     check: bool,
 }
 
+/// How long the last log lines may take after a second signal.
+const LAST_LINES_AT_ONCE: Duration = Duration::from_millis(50);
+
 /// The end of a service whose operator did not wait for the shutdown.
 #[derive(Debug, thiserror::Error)]
 #[error("stopped at once by a second signal")]
@@ -38,6 +42,7 @@ pub(super) async fn run(arguments: Arguments, stop: Stop) -> Result<(), Failure>
         return check(&config);
     }
     let telemetry = Telemetry::start(&config.log, &config.traces)?;
+    let lines = telemetry.lines();
     let served = serve(config, &stop).await;
     // Waits for the exporter, which needs the runtime's other threads.
     let exported = tokio::task::spawn_blocking(|| telemetry.stop());
@@ -45,6 +50,8 @@ pub(super) async fn run(arguments: Arguments, stop: Stop) -> Result<(), Failure>
         exported = exported => exported?,
         () = stop.at_once() => {}
     }
+    // Nothing is left to be written, except if the end was one at once.
+    lines.flush(LAST_LINES_AT_ONCE);
     if stop.is_at_once() {
         return Err(StoppedAtOnce.into());
     }

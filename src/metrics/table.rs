@@ -233,4 +233,11 @@ pub const METRICS: &[Metric] = &[
         meaning: "1 while this replica uses a safe share of the rate limits because the database \
                   does not respond.",
     },
+    Metric {
+        name: "openlines_log_lost_lines_total",
+        kind: "counter",
+        labels: &[],
+        meaning: "Log lines that were lost because standard error was not read in time, and \
+                  `log.buffer_bytes` of them waited.",
+    },
 ];

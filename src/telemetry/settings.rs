@@ -30,6 +30,12 @@ table! {
         /// Whether each change to a tenant is a log line with the target `openlines::audit`,
         /// whatever `log.filter` says.
         audit: bool = "log.audit" => flag(), default "true";
+
+        /// The size of the log lines that wait until somebody reads them. Lines beyond it are lost
+        /// and counted; its last quarter is for warnings, errors and audit lines. No call waits
+        /// for the log.
+        buffer_bytes: usize =
+            "log.buffer_bytes" => whole(65_536..=1_073_741_824, "bytes"), default "4194304";
     }
 }
 

@@ -1,3 +1,4 @@
 //! The process from its first moment to its last: signals, the log, and what it says of itself.
 
 mod signals;
+mod unread_log;

@@ -36,6 +36,14 @@ pub(crate) async fn page(server: SocketAddr, path: &str) -> String {
     answer.await.unwrap().text().await.unwrap()
 }
 
+/// Status and text of `/ready`.
+pub(crate) async fn ready(admin: SocketAddr) -> (u16, String) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client.get(format!("http://{admin}/ready")).send();
+    let answer = answer.await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
 /// Waits until a sample has this value.
 pub(crate) async fn until_sample(admin: SocketAddr, name: &str, expected: u64) {
     let limit = Instant::now() + Duration::from_secs(30);
