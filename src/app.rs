@@ -374,8 +374,12 @@ fn client(settings: &TransportSettings, policy: &Policy) -> Result<Client, Trans
         self_hosted: policy
             .self_hosted
             .iter()
-            .map(ToString::to_string)
+            .map(|portal| portal.host().to_string())
             .collect::<HashSet<_>>(),
+        nat64_prefixes: settings.nat64_prefixes.clone(),
+        authorities: settings.authorities(),
+        pins: settings.pinned_certificates.clone(),
+        proxy: settings.proxy(),
     })
 }
 

@@ -109,6 +109,9 @@ impl Config {
         let log = LogSettings::read(&mut reader);
         let traces = TraceSettings::read(&mut reader);
 
+        if let (Some(transport), Some(tenants)) = (&transport, &tenants) {
+            transport::pins_are_of_self_hosted_portals(&mut reader, transport, &tenants.policy);
+        }
         open_on_loopback_only(&mut reader);
         installations_need_an_application(&mut reader);
         let pass = reader.finish();

@@ -13,7 +13,7 @@ use super::dispatch_error::DispatchError;
 use super::job::{Job, ScheduledJob};
 use super::not_admitted::NotAdmitted;
 use super::prepared::Prepared;
-use bitrix24::PortalAddress;
+use bitrix24::{Obstacle, PortalAddress};
 use pacing::{
     CallNumber, Next, OpenShared, Permit, Portal, RateLimit, RequestNumber, RequestOutcome,
     SchedulingInfo, Selection, TenantKey, Waiting,
@@ -31,6 +31,8 @@ pub(super) struct PortalDriver {
 struct State {
     portal: Portal<Box<Job>>,
     blocks: Blocks,
+    /// Why the last request could not connect, until one gets a response.
+    obstacle: Option<Obstacle>,
     /// The moment at which a timer will ask again.
     alarm: Option<Instant>,
 }
@@ -75,6 +77,7 @@ impl PortalDriver {
                 state: Mutex::new(State {
                     portal,
                     blocks: Blocks::default(),
+                    obstacle: None,
                     alarm: None,
                 }),
                 stages,
@@ -282,6 +285,9 @@ impl PortalDriver {
             let was_open = state.portal.is_breaker_open();
             let was_backing_off = !state.portal.backoff(now).is_zero();
             state.portal.completed(request, outcome, took, now);
+            if outcome == RequestOutcome::Responded {
+                state.obstacle = None;
+            }
             let backoff = state.portal.backoff(now);
             let is_open = state.portal.is_breaker_open();
             (was_open, is_open, was_backing_off, backoff)

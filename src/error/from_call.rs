@@ -22,17 +22,19 @@ pub(super) fn failure(error: CallError, method: Option<Method>) -> Failure {
         CallError::NotSent(not_sent) => Failure {
             source: match not_sent {
                 NotSent::DeadlinePassed | NotSent::AddressForbidden => Source::Facade,
-                NotSent::Unreachable | NotSent::Unprocessed => Source::Bitrix24,
+                NotSent::Unreachable(_) | NotSent::Unprocessed => Source::Bitrix24,
             },
             ..Failure::of_facade(
                 match not_sent {
                     NotSent::DeadlinePassed => Reason::DeadlineBeforeSend,
-                    NotSent::Unreachable | NotSent::Unprocessed => Reason::PortalUnreachable,
+                    NotSent::Unreachable(_) | NotSent::Unprocessed => Reason::PortalUnreachable,
                     NotSent::AddressForbidden => Reason::PortalAddressForbidden,
                 },
                 match not_sent {
                     NotSent::Unprocessed => not_sent.to_string(),
-                    NotSent::DeadlinePassed | NotSent::Unreachable | NotSent::AddressForbidden => {
+                    NotSent::DeadlinePassed
+                    | NotSent::Unreachable(_)
+                    | NotSent::AddressForbidden => {
                         format!("{not_sent}; nothing was sent")
                     }
                 },

@@ -195,8 +195,8 @@ pub(crate) fn secret<T: 'static, Problem: fmt::Display>(
     }
 }
 
-/// The path of a file that holds a secret; gives path and secret.
-pub(crate) fn secret_file<T: 'static, Problem: fmt::Display>(
+/// The path of a text file; gives path and content.
+pub(crate) fn text_file<T: 'static, Problem: fmt::Display>(
     parse: impl Fn(&str) -> Result<T, Problem> + 'static,
 ) -> Form<(PathBuf, T)> {
     Form::new(FILE, move |given| {
@@ -213,6 +213,13 @@ pub(crate) fn secret_file<T: 'static, Problem: fmt::Display>(
             }
         }
     })
+}
+
+/// The path of a file that holds a secret; gives path and secret.
+pub(crate) fn secret_file<T: 'static, Problem: fmt::Display>(
+    parse: impl Fn(&str) -> Result<T, Problem> + 'static,
+) -> Form<(PathBuf, T)> {
+    text_file(parse)
 }
 
 impl From<&str> for Invalid {

@@ -6,7 +6,7 @@ mod applications;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bitrix24::{AuthorizationServer, HostName, Policy, Suffix};
+use bitrix24::{AuthorizationServer, HostName, Policy, SelfHosted, Suffix};
 use store::StoredTenant;
 
 use super::Applications;
@@ -15,6 +15,7 @@ use crate::settings::form::{file, flag, list, seconds, text, whole};
 use crate::settings::{Environment, Reader, table};
 
 const HOST_NAMES: &str = "full DNS names in lower case";
+const SELF_HOSTED: &str = "full DNS names in lower case, each with `:PORT` unless it is 443";
 const SUFFIXES: &str = "DNS names of two labels or more, without a leading dot";
 
 table! {
@@ -28,10 +29,12 @@ table! {
                      bitrix24.by,bitrix24.pl,bitrix24.ru,bitrix24.uk,bitrix24.ua,bitrix24.cn,\
                      bitrix24.mx,bitrix24.co,bitrix24.vn,bitrix24.id";
 
-        /// Portals on your own servers, by their exact names. Only these may resolve to private
-        /// addresses.
-        self_hosted: Vec<HostName> =
-            "portals.self_hosted" => list(HOST_NAMES, HostName::parse), default "";
+        /// Portals on your own servers, by their exact names, with the port if it is not 443:
+        /// `crm.acme.example:8443`. Only these may resolve to private addresses, and Bitrix24's
+        /// limits of the cloud do not apply to them. A domain of Bitrix24's cloud belongs in
+        /// `portals.allowed_suffixes`.
+        self_hosted: Vec<SelfHosted> =
+            "portals.self_hosted" => list(SELF_HOSTED, SelfHosted::parse), default "";
 
         /// Whether a portal may be `http://127.0.0.1:PORT` or `http://[::1]:PORT`, without TLS,
         /// or the same with `https://`. For the sandbox. Other plain HTTP is never allowed.

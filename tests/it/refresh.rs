@@ -9,7 +9,6 @@ mod store_trouble;
 mod success;
 mod trouble;
 
-use std::collections::HashSet;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -291,7 +290,7 @@ impl Office {
             connect_timeout: Duration::from_secs(5),
             idle_connection: Duration::from_secs(5),
             maximum_response_bytes: 100_000,
-            self_hosted: HashSet::new(),
+            ..TransportOptions::default()
         });
         let client_id = ClientId::parse(demo::CLIENT_ID).unwrap();
         let deadline = Instant::now() + Duration::from_secs(5);

@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
+use crate::nat64::{Nat64Prefix, WELL_KNOWN};
+
 /// The addresses that a portal's name may resolve to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
@@ -16,6 +18,8 @@ pub(crate) enum Reach {
     Public,
     /// Public addresses and private networks: portals listed in `portals.self_hosted`.
     Private,
+    /// Any address: the operator's own proxy.
+    Anywhere,
 }
 
 /// Why an address must not be dialled: a class of IANA's special-purpose registries.
@@ -79,8 +83,7 @@ const CLOSED: &[(IpNet, Forbidden)] = &[
         Forbidden::EmbedsIpv4,
     ),
     (v6(Ipv6Addr::UNSPECIFIED, 96), Forbidden::EmbedsIpv4),
-    // NAT64, well-known and local-use.
-    (v6_start(0x64, 0xff9b, 0, 96), Forbidden::EmbedsIpv4),
+    // NAT64 for local use, unless the operator gave its prefix.
     (v6_start(0x64, 0xff9b, 1, 48), Forbidden::EmbedsIpv4),
     // Teredo, then the other protocol assignments.
     (v6_start(0x2001, 0, 0, 32), Forbidden::EmbedsIpv4),
@@ -113,26 +116,62 @@ const fn v6_start(first: u16, second: u16, third: u16, prefix: u8) -> IpNet {
     v6(Ipv6Addr::new(first, second, third, 0, 0, 0, 0, 0), prefix)
 }
 
-/// Checks all addresses that a name resolved to; one forbidden address rejects the name.
-///
-/// Dropping only the forbidden addresses is not enough: mixed answers are how DNS rebinding starts.
-///
-/// # Errors
-///
-/// The class of the first forbidden address.
-pub(crate) fn check_all(
-    addresses: impl IntoIterator<Item = IpAddr>,
-    reach: Reach,
-) -> Result<(), Forbidden> {
-    addresses
-        .into_iter()
-        .try_for_each(|address| check(address, reach))
+/// Checks the addresses of names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AddressGuard {
+    /// The operator's own prefixes of NAT64.
+    nat64: Vec<Nat64Prefix>,
 }
 
-fn check(address: IpAddr, reach: Reach) -> Result<(), Forbidden> {
-    match forbidden(address) {
-        Some(class) if !(reach == Reach::Private && is_private_network(class)) => Err(class),
-        Some(_) | None => Ok(()),
+impl AddressGuard {
+    pub(crate) fn new(nat64: Vec<Nat64Prefix>) -> Self {
+        Self { nat64 }
+    }
+
+    /// Checks all addresses that a name resolved to; one forbidden address rejects the name.
+    ///
+    /// Dropping only the forbidden addresses is not enough: mixed answers are how DNS rebinding
+    /// starts.
+    ///
+    /// # Errors
+    ///
+    /// The class of the first forbidden address.
+    pub(crate) fn check_all(
+        &self,
+        addresses: impl IntoIterator<Item = IpAddr>,
+        reach: Reach,
+    ) -> Result<(), Forbidden> {
+        addresses
+            .into_iter()
+            .try_for_each(|address| self.check(address, reach))
+    }
+
+    fn check(&self, address: IpAddr, reach: Reach) -> Result<(), Forbidden> {
+        if reach == Reach::Anywhere {
+            return Ok(());
+        }
+        let (address, reach) = self.behind_nat64(address, reach)?;
+        match forbidden(address) {
+            Some(class) if !(reach == Reach::Private && is_private_network(class)) => Err(class),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The address that a NAT64 translator dials in place of this one.
+    fn behind_nat64(&self, address: IpAddr, reach: Reach) -> Result<(IpAddr, Reach), Forbidden> {
+        let IpAddr::V6(outer) = address else {
+            return Ok((address, reach));
+        };
+        // The well-known prefix must not stand for private addresses (RFC 6052, section 3.1).
+        if let Some(embedded) = WELL_KNOWN.embedded(outer) {
+            let embedded = embedded.ok_or(Forbidden::EmbedsIpv4)?;
+            return Ok((embedded.into(), Reach::Public));
+        }
+        let mut prefixes = self.nat64.iter();
+        match prefixes.find_map(|prefix| prefix.embedded(outer)) {
+            Some(embedded) => Ok((embedded.ok_or(Forbidden::EmbedsIpv4)?.into(), reach)),
+            None => Ok((address, reach)),
+        }
     }
 }
 
@@ -155,171 +194,4 @@ fn is_private_network(class: Forbidden) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::IpAddr;
-
-    use super::{Forbidden, Reach, check, check_all, forbidden};
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn every_special_network_is_recognised_at_both_of_its_ends() {
-        for (first, last, class) in [
-            ("0.0.0.0", "0.255.255.255", Forbidden::Unspecified),
-            ("10.0.0.0", "10.255.255.255", Forbidden::Private),
-            ("100.64.0.0", "100.127.255.255", Forbidden::SharedCarrier),
-            ("127.0.0.0", "127.255.255.255", Forbidden::Loopback),
-            ("169.254.0.0", "169.254.255.255", Forbidden::LinkLocal),
-            ("172.16.0.0", "172.31.255.255", Forbidden::Private),
-            ("192.0.0.0", "192.0.0.255", Forbidden::Reserved),
-            ("192.0.2.0", "192.0.2.255", Forbidden::Documentation),
-            ("192.88.99.0", "192.88.99.255", Forbidden::Reserved),
-            ("192.168.0.0", "192.168.255.255", Forbidden::Private),
-            ("198.18.0.0", "198.19.255.255", Forbidden::Benchmarking),
-            ("198.51.100.0", "198.51.100.255", Forbidden::Documentation),
-            ("203.0.113.0", "203.0.113.255", Forbidden::Documentation),
-            ("224.0.0.0", "239.255.255.255", Forbidden::Multicast),
-            ("240.0.0.0", "255.255.255.255", Forbidden::Reserved),
-            ("::", "::", Forbidden::Unspecified),
-            ("::1", "::1", Forbidden::Loopback),
-            ("::2", "::ffff:ffff", Forbidden::EmbedsIpv4),
-            (
-                "::ffff:0.0.0.0",
-                "::ffff:255.255.255.255",
-                Forbidden::EmbedsIpv4,
-            ),
-            ("::ffff:0:0:0", "::ffff:0:ffff:ffff", Forbidden::EmbedsIpv4),
-            ("64:ff9b::", "64:ff9b::ffff:ffff", Forbidden::EmbedsIpv4),
-            (
-                "64:ff9b:1::",
-                "64:ff9b:1:ffff:ffff:ffff:ffff:ffff",
-                Forbidden::EmbedsIpv4,
-            ),
-            ("100::", "100::ffff", Forbidden::Reserved),
-            (
-                "2001::",
-                "2001:0:ffff:ffff:ffff:ffff:ffff:ffff",
-                Forbidden::EmbedsIpv4,
-            ),
-            (
-                "2001:2::",
-                "2001:2:0:ffff:ffff:ffff:ffff:ffff",
-                Forbidden::Benchmarking,
-            ),
-            (
-                "2001:10::",
-                "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
-                Forbidden::Reserved,
-            ),
-            (
-                "2001:db8::",
-                "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
-                Forbidden::Documentation,
-            ),
-            (
-                "2002::",
-                "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-                Forbidden::EmbedsIpv4,
-            ),
-            (
-                "3fff::",
-                "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff",
-                Forbidden::Documentation,
-            ),
-            (
-                "4000::",
-                "fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-                Forbidden::Reserved,
-            ),
-            (
-                "fc00::",
-                "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-                Forbidden::UniqueLocal,
-            ),
-            (
-                "fe80::",
-                "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-                Forbidden::LinkLocal,
-            ),
-            (
-                "fec0::",
-                "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-                Forbidden::Reserved,
-            ),
-            (
-                "ff00::",
-                "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-                Forbidden::Multicast,
-            ),
-        ] {
-            assert_eq!(forbidden(ip(first)), Some(class), "{first}");
-            assert_eq!(forbidden(ip(last)), Some(class), "{last}");
-        }
-    }
-
-    #[test]
-    fn the_addresses_next_to_special_networks_are_public() {
-        for address in [
-            "1.0.0.0",
-            "9.255.255.255",
-            "11.0.0.0",
-            "100.63.255.255",
-            "100.128.0.0",
-            "126.255.255.255",
-            "128.0.0.0",
-            "169.253.255.255",
-            "169.255.0.0",
-            "172.15.255.255",
-            "172.32.0.0",
-            "192.0.1.0",
-            "192.0.3.0",
-            "192.167.255.255",
-            "192.169.0.0",
-            "198.17.255.255",
-            "198.20.0.0",
-            "223.255.255.255",
-            "2000::",
-            "2001:200::",
-            "2001:db7::1",
-            "2001:db9::1",
-            "2003::",
-            "2a00:1450:4001::1",
-            "3ffe::1",
-            "3fff:1000::",
-        ] {
-            assert_eq!(forbidden(ip(address)), None, "{address}");
-        }
-    }
-
-    #[test]
-    fn self_hosted_names_reach_private_networks_and_nothing_else() {
-        for address in [
-            "10.1.2.3",
-            "192.168.1.1",
-            "172.20.0.1",
-            "100.64.0.1",
-            "fd00::1",
-        ] {
-            assert_eq!(check(ip(address), Reach::Private), Ok(()), "{address}");
-            assert!(check(ip(address), Reach::Public).is_err(), "{address}");
-        }
-        for address in [
-            "127.0.0.1",
-            "169.254.169.254",
-            "::1",
-            "::ffff:10.0.0.1",
-            "0.0.0.0",
-        ] {
-            assert!(check(ip(address), Reach::Private).is_err(), "{address}");
-        }
-    }
-
-    #[test]
-    fn one_forbidden_address_rejects_the_name() {
-        let answers = [ip("93.184.216.34"), ip("169.254.169.254")];
-        assert_eq!(check_all(answers, Reach::Public), Err(Forbidden::LinkLocal));
-        assert_eq!(check_all([ip("93.184.216.34")], Reach::Public), Ok(()));
-    }
-}
+mod tests;

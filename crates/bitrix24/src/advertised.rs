@@ -4,13 +4,14 @@
 //! or [`AuthorizationServer::parse`](crate::AuthorizationServer) has checked it.
 
 use crate::loopback;
+use crate::self_hosted::HTTPS;
 
 /// Longest permission, in characters. Real ones have fewer than 40.
 const MAXIMUM_SCOPE_CHARACTERS: usize = 100;
 /// Most permissions read. Bitrix24 has fewer than 100.
 const MAXIMUM_SCOPES: usize = 300;
 
-/// The address in a URL: the host of an `https` URL, or `http://127.0.0.1:PORT` of the sandbox.
+/// The address in a URL: the host of an `https` URL, with a port other than 443, or `http://127.0.0.1:PORT` of the sandbox.
 ///
 /// The path is dropped: it may hold a webhook's secret.
 pub fn address(url: &str) -> Option<String> {
@@ -29,15 +30,23 @@ pub fn domain(text: &str) -> Option<String> {
     }
 }
 
-/// The host before a path.
+/// The host before a path, with its port if that is not 443.
 fn host(text: &str) -> Option<String> {
-    let host = text.split(['/', '?', '#']).next()?;
+    let authority = text.split(['/', '?', '#']).next()?;
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, Some(port.parse::<u16>().ok()?)),
+        None => (authority, None),
+    };
     let plausible = !host.is_empty()
         && host.len() <= 253
         && host
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
-    plausible.then(|| host.to_ascii_lowercase())
+    let host = plausible.then(|| host.to_ascii_lowercase())?;
+    Some(match port.filter(|port| *port != HTTPS) {
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    })
 }
 
 /// The permissions in a list. Pages of the documentation separate them by commas, spaces or both.
@@ -71,7 +80,16 @@ mod tests {
             ("http://acme.bitrix24.com/rest/", None),
             ("http://10.0.0.1:80/", None),
             ("https://user@acme.bitrix24.com/", None),
-            ("https://acme.bitrix24.com:8443/", None),
+            (
+                "https://acme.bitrix24.com:443/rest/",
+                Some("acme.bitrix24.com"),
+            ),
+            (
+                "https://crm.acme.example:8443/rest/",
+                Some("crm.acme.example:8443"),
+            ),
+            ("https://crm.acme.example:x/rest/", None),
+            ("https://crm.acme.example:/rest/", None),
             ("acme.bitrix24.com", None),
             ("", None),
         ] {

@@ -7,7 +7,7 @@ use crate::advertised;
 use crate::call_error::{CallError, Unanswered};
 use crate::refusal::Refusal;
 use crate::time::Time;
-use crate::transport::HttpResponse;
+use crate::transport::{HttpResponse, NoDocument};
 
 /// Bitrix24's result of a call. The ledger stores it in this form.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,21 +34,17 @@ impl Envelope {
     /// A body with an `error` key is a failure with any status and even with an empty code. A
     /// `result` is a success only with a 2xx status. The content type is ignored: portals get it
     /// wrong.
-    pub(crate) fn read(response: &HttpResponse) -> Result<Self, CallError> {
+    pub(crate) fn read(response: &HttpResponse<'_>) -> Result<Self, CallError> {
         let http_status = response.http_status;
         if let Some(new_address) = moved(response) {
             return Err(CallError::Moved { new_address });
         }
-        if response.body.iter().all(u8::is_ascii_whitespace) {
-            return Err(Unanswered::Empty { http_status }.into());
-        }
-        let mut body: Value = match serde_json::from_slice(&response.body) {
-            Ok(body) => body,
-            Err(error) if error.is_eof() => return Err(Unanswered::CutOff { http_status }.into()),
-            Err(_) if (400..500).contains(&http_status) => {
+        let mut body: Value = match response.document() {
+            Ok(document) => document.into_clean(),
+            Err(NoDocument::NotJson) if (400..500).contains(&http_status) => {
                 return Err(CallError::NoPortal { http_status });
             }
-            Err(_) => return Err(Unanswered::NotJson { http_status }.into()),
+            Err(missing) => return Err(missing.unanswered(http_status).into()),
         };
 
         let time = Time::read(body.get("time"));
@@ -79,7 +75,7 @@ impl Envelope {
 
 impl Answer {
     /// Reads the response to a single call.
-    pub(crate) fn read(response: &HttpResponse) -> Result<Self, CallError> {
+    pub(crate) fn read(response: &HttpResponse<'_>) -> Result<Self, CallError> {
         let Envelope {
             http_status,
             result,
@@ -113,10 +109,10 @@ impl Answer {
 }
 
 /// The new address of a redirect: `None` for other responses, `Some(None)` if it cannot be read.
-fn moved(response: &HttpResponse) -> Option<Option<String>> {
-    let location = response.location.as_deref()?;
-    matches!(response.http_status, 301 | 302 | 303 | 307 | 308)
-        .then(|| advertised::address(location))
+fn moved(response: &HttpResponse<'_>) -> Option<Option<String>> {
+    let location = response.location()?;
+    let address = advertised::address(location);
+    Some(address.filter(|address| response.echoes().cut(address).is_none()))
 }
 
 #[cfg(test)]
@@ -124,13 +120,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::echo::Sent;
 
     fn read(http_status: u16, body: &str) -> Result<Answer, CallError> {
-        Answer::read(&HttpResponse {
-            http_status,
-            location: None,
-            body: body.as_bytes().to_vec(),
-        })
+        let body = body.as_bytes().to_vec();
+        Answer::read(&HttpResponse::new(http_status, None, body, Sent::default()))
     }
 
     fn unanswered(http_status: u16, body: &str) -> Unanswered {
@@ -218,11 +212,8 @@ mod tests {
     fn a_redirect_names_the_new_address_and_drops_the_path() {
         let moved = |location: &str| {
             let location = Some(location.to_owned());
-            Answer::read(&HttpResponse {
-                http_status: 302,
-                location,
-                body: Vec::new(),
-            })
+            let sent = Sent::default();
+            Answer::read(&HttpResponse::new(302, location, Vec::new(), sent))
         };
         assert_eq!(
             moved("https://New.bitrix24.com/rest/1/s3cret/x"),

@@ -37,9 +37,9 @@ pub enum NotSent {
     /// The deadline passed, or the caller cancelled, before a connection was ready.
     #[error("the deadline passed before a connection was ready")]
     DeadlinePassed,
-    /// Could not connect: name, network or TLS.
-    #[error("could not connect")]
-    Unreachable,
+    /// Could not connect: name, network, proxy or TLS.
+    #[error("could not connect: {0}")]
+    Unreachable(Obstacle),
     /// It was sent on an HTTP/2 connection, and the server said that it did not process it: it
     /// ended the connection before this request, or refused it.
     ///
@@ -49,6 +49,56 @@ pub enum NotSent {
     /// The name resolves to an address that must not be called.
     #[error("the host name resolves to an address that is not public")]
     AddressForbidden,
+}
+
+/// Why no connection came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// The name has no address, or the name server does not respond.
+    #[error("the host name does not resolve")]
+    Name,
+    /// Nothing listens on the port.
+    #[error("the connection is refused")]
+    Refused,
+    /// Name, TCP and TLS took longer than `portals.connect_timeout_seconds`.
+    #[error("connecting takes too long")]
+    Timeout,
+    /// Another failure of the network.
+    #[error("the network fails")]
+    Network,
+    /// The proxy cannot be reached, or does not connect.
+    #[error("the proxy (portals.proxy) does not connect")]
+    Proxy,
+    /// The certificate was issued by nobody who is trusted.
+    #[error(
+        "the certificate's issuer is not trusted (UnknownIssuer); see portals.ca_file and \
+         portals.pinned_certificates"
+    )]
+    UnknownIssuer,
+    /// The server presents a certificate of an authority as its own.
+    #[error(
+        "the certificate is that of an authority (CaUsedAsEndEntity); pin it in \
+         portals.pinned_certificates"
+    )]
+    CaUsedAsEndEntity,
+    /// The certificate has expired.
+    #[error("the certificate has expired (Expired)")]
+    Expired,
+    /// The certificate is not valid yet.
+    #[error("the certificate is not valid yet (NotValidYet)")]
+    NotValidYet,
+    /// The certificate is for another name.
+    #[error("the certificate is for another name (NotValidForName)")]
+    OtherName,
+    /// The certificate is not one of those that the operator pinned.
+    #[error("the certificate is not one of portals.pinned_certificates (NotPinned)")]
+    NotPinned,
+    /// The certificate is not valid for another reason.
+    #[error("the certificate is not valid")]
+    Certificate,
+    /// The handshake failed, for example for lack of a common version of TLS.
+    #[error("the TLS handshake fails")]
+    Tls,
 }
 
 /// Why the outcome of a sent request is unknown.
@@ -211,7 +261,7 @@ mod tests {
             refused(403, "ACCESS_DENIED"),
             refused(401, "verification_needed"),
             CallError::Moved { new_address: None },
-            NotSent::Unreachable.into(),
+            NotSent::Unreachable(Obstacle::Name).into(),
         ] {
             assert!(!error.concerns_the_batch_alone(), "{error}");
             assert_eq!(error.outcome(), Outcome::NotExecuted, "{error}");

@@ -7,6 +7,7 @@ use tracing::{Instrument, Span};
 use crate::answer::Answer;
 use crate::call_error::CallError;
 use crate::credential::Credential;
+use crate::echo::Sent;
 use crate::method::Method;
 use crate::parameters::Parameters;
 use crate::portal::PortalAddress;
@@ -30,7 +31,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`TransportUnusable`] if the HTTP client cannot be set up.
+    /// [`TransportUnusable`].
     pub fn new(options: TransportOptions) -> Result<Self, TransportUnusable> {
         Ok(Self {
             transport: Transport::new(options)?,
@@ -68,30 +69,32 @@ impl Client {
     }
 
     /// Posts a request and reads the whole response, whatever it says.
-    pub(crate) async fn post(
+    pub(crate) async fn post<'a>(
         &self,
-        request: &Request<'_>,
+        request: &Request<'a>,
         deadlines: Deadlines,
         guard: &SendGuard,
-    ) -> Result<HttpResponse, CallError> {
+    ) -> Result<HttpResponse<'a>, CallError> {
         let Request {
             portal,
             credential,
             method,
             parameters,
         } = request;
-        let (path, body) = match credential {
+        let (path, body, secret) = match credential {
             Credential::Webhook { user_id, secret } => (
                 format!("/rest/{user_id}/{}/{method}", secret.expose_secret()),
                 parameters.body(),
+                secret,
             ),
             Credential::Application { access_token } => (
                 format!("/rest/{method}"),
                 parameters.body_with_token(access_token),
+                access_token,
             ),
         };
         let (base_url, path) = (portal.base_url(), SecretString::from(path));
-        let content = Content::json(body);
+        let content = Content::json(body, Sent::one(secret));
         let response = self
             .transport
             .post(&base_url, &path, content, deadlines, guard)

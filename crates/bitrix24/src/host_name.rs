@@ -40,7 +40,7 @@ pub enum InvalidHostName {
     )]
     Path,
     /// A port after the host.
-    #[error("contains a port; remove it: portals are called on port 443")]
+    #[error("contains a port; remove it")]
     Port,
     /// An IP address in a spelling that a resolver or URL parser accepts.
     #[error("is an IP address; give the DNS name of the portal")]

@@ -21,6 +21,7 @@ use tracing::field::Empty;
 
 use crate::authorization_server::AuthorizationServer;
 use crate::client::{Client, SPAN_TARGET};
+use crate::echo::Sent;
 use crate::identity::ClientId;
 use crate::send_guard::{Deadlines, SendGuard};
 use crate::transport::{Content, Failed, HttpResponse};
@@ -48,10 +49,10 @@ impl Client {
             ("client_secret", client_secret.expose_secret()),
             ("refresh_token", refresh_token.expose_secret()),
         ];
-        let secrets = [client_secret, refresh_token];
-        let read =
-            |response: &HttpResponse| Tokens::read(&envelope::read(response, &secrets)?, response);
-        self.ask(server, TOKEN_PATH, &form, deadline, read).await
+        let sent = Sent::two(client_secret, refresh_token);
+        let read = |response: &HttpResponse<'_>| Tokens::read(envelope::read(response)?, response);
+        self.ask(server, TOKEN_PATH, &form, sent, deadline, read)
+            .await
     }
 
     /// Queries the application and portal of an access token.
@@ -66,11 +67,11 @@ impl Client {
         deadline: Instant,
     ) -> Result<ApplicationInfo, OAuthError> {
         let form = [("auth", access_token.expose_secret())];
-        let secrets = [access_token];
-        let read = |response: &HttpResponse| {
-            ApplicationInfo::read(&envelope::read(response, &secrets)?, response)
+        let sent = Sent::one(access_token);
+        let read = |response: &HttpResponse<'_>| {
+            ApplicationInfo::read(envelope::read(response)?, response)
         };
-        self.ask(server, APPLICATION_INFO_PATH, &form, deadline, read)
+        self.ask(server, APPLICATION_INFO_PATH, &form, sent, deadline, read)
             .await
     }
 
@@ -79,8 +80,9 @@ impl Client {
         server: &AuthorizationServer,
         path: &'static str,
         form: &[(&str, &str)],
+        sent: Sent<'_>,
         deadline: Instant,
-        read: impl FnOnce(&HttpResponse) -> Result<T, OAuthError>,
+        read: impl FnOnce(&HttpResponse<'_>) -> Result<T, OAuthError>,
     ) -> Result<T, OAuthError> {
         let span = tracing::info_span!(
             target: SPAN_TARGET,
@@ -102,7 +104,7 @@ impl Client {
             .post(
                 &base_url,
                 &path,
-                Content::form(body),
+                Content::form(body, sent),
                 Deadlines::until(deadline),
                 &SendGuard::unwatched(),
             )

@@ -123,12 +123,12 @@ impl RateLimit {
 #[cfg(test)]
 mod tests {
     use super::{InvalidRateLimit, Plan, RateLimit};
-    use crate::{HostName, Policy, PortalAddress, Suffix};
+    use crate::{Policy, PortalAddress, SelfHosted, Suffix};
 
     fn usual(portal: &str) -> Plan {
         let policy = Policy {
             allowed_suffixes: vec![Suffix::parse("bitrix24.com").unwrap()],
-            self_hosted: vec![HostName::parse("portal.acme.example").unwrap()],
+            self_hosted: vec![SelfHosted::parse("portal.acme.example").unwrap()],
             dangerous_allow_insecure: true,
             ..Policy::default()
         };

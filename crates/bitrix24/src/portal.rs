@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::host_name::{HostName, InvalidHostName};
 use crate::loopback;
+use crate::self_hosted::{InvalidSelfHosted, SelfHosted};
 use crate::suffix::Suffix;
 
 /// Which portals and authorization servers may be called. Only the operator sets it.
@@ -13,8 +14,8 @@ use crate::suffix::Suffix;
 pub struct Policy {
     /// Subdomains of these are portals in the Bitrix24 cloud.
     pub allowed_suffixes: Vec<Suffix>,
-    /// Exactly these hosts are allowed too, and may resolve to private addresses.
-    pub self_hosted: Vec<HostName>,
+    /// Exactly these hosts and ports are allowed too, and may resolve to private addresses.
+    pub self_hosted: Vec<SelfHosted>,
     /// Exactly these hosts grant tokens. They receive the secrets of applications.
     pub authorization_servers: Vec<HostName>,
     /// Whether loopback addresses are allowed, also over plain HTTP, for the sandbox.
@@ -31,7 +32,7 @@ pub struct PortalAddress(Kind);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Kind {
     Cloud(HostName),
-    SelfHosted(HostName),
+    SelfHosted(SelfHosted),
     /// The sandbox, or a proxy before it. `base_url` includes the scheme.
     Loopback {
         host: Box<str>,
@@ -49,10 +50,20 @@ pub enum InvalidPortal {
     HostName(#[from] InvalidHostName),
     /// A valid name that the operator's settings do not allow.
     #[error(
-        "is not a Bitrix24 cloud address; a portal on your own server must be listed by its exact \
-         name in portals.self_hosted"
+        "is not below one of portals.allowed_suffixes; add its domain there if it is Bitrix24's \
+         cloud. For a portal on your own server list its exact name in portals.self_hosted, which \
+         also lets it resolve to private addresses and drops Bitrix24's cloud limits for it"
     )]
     NotAllowed,
+    /// A port that the operator's settings do not list.
+    #[error(
+        "contains a port; remove it: portals are called on port 443, except those that \
+         portals.self_hosted lists with their port"
+    )]
+    PortNotAllowed,
+    /// What follows the host is not a port.
+    #[error(transparent)]
+    Port(InvalidSelfHosted),
     /// Plain HTTP while the settings forbid it.
     #[error(
         "asks for plain HTTP; give the host name only, without a scheme (http:// is for the \
@@ -78,10 +89,20 @@ impl PortalAddress {
         if let Some(authority) = loopback::authority(text) {
             return Self::parse_loopback(text, authority, policy);
         }
-        let host = HostName::parse(text)?;
-        if policy.self_hosted.contains(&host) {
-            Ok(Self(Kind::SelfHosted(host)))
-        } else if policy
+        let address = SelfHosted::parse(text).map_err(|invalid| match invalid {
+            InvalidSelfHosted::HostName(invalid) => InvalidPortal::HostName(invalid),
+            other @ (InvalidSelfHosted::DefaultPort | InvalidSelfHosted::Port) => {
+                InvalidPortal::Port(other)
+            }
+        })?;
+        if policy.self_hosted.contains(&address) {
+            return Ok(Self(Kind::SelfHosted(address)));
+        }
+        if address.has_port() {
+            return Err(InvalidPortal::PortNotAllowed);
+        }
+        let host = address.into_host();
+        if policy
             .allowed_suffixes
             .iter()
             .any(|suffix| suffix.covers(&host))
@@ -106,7 +127,8 @@ impl PortalAddress {
     /// The host without port: a DNS name, or the loopback address of the sandbox without brackets.
     pub fn host(&self) -> &str {
         match &self.0 {
-            Kind::Cloud(host) | Kind::SelfHosted(host) => host.as_str(),
+            Kind::Cloud(host) => host.as_str(),
+            Kind::SelfHosted(address) => address.host().as_str(),
             Kind::Loopback { host, .. } => host,
         }
     }
@@ -114,7 +136,8 @@ impl PortalAddress {
     /// The host as in a URL, with the port if it is not 443.
     pub fn authority(&self) -> &str {
         match &self.0 {
-            Kind::Cloud(host) | Kind::SelfHosted(host) => host.as_str(),
+            Kind::Cloud(host) => host.as_str(),
+            Kind::SelfHosted(address) => address.authority(),
             Kind::Loopback { base_url, .. } => loopback::authority(base_url).unwrap_or(base_url),
         }
     }
@@ -122,7 +145,8 @@ impl PortalAddress {
     /// Scheme and authority, without a trailing slash.
     pub fn base_url(&self) -> String {
         match &self.0 {
-            Kind::Cloud(host) | Kind::SelfHosted(host) => format!("https://{host}"),
+            Kind::Cloud(host) => format!("https://{host}"),
+            Kind::SelfHosted(address) => format!("https://{address}"),
             Kind::Loopback { base_url, .. } => base_url.to_string(),
         }
     }
@@ -147,7 +171,7 @@ impl fmt::Display for PortalAddress {
 #[cfg(test)]
 mod tests {
     use super::{InvalidPortal, Policy, PortalAddress};
-    use crate::{HostName, InvalidHostName, Suffix};
+    use crate::{InvalidHostName, InvalidSelfHosted, SelfHosted, Suffix};
 
     fn policy(dangerous_allow_insecure: bool) -> Policy {
         Policy {
@@ -155,7 +179,9 @@ mod tests {
                 Suffix::parse("bitrix24.com").unwrap(),
                 Suffix::parse("bitrix24.com.br").unwrap(),
             ],
-            self_hosted: vec![HostName::parse("crm.acme.example").unwrap()],
+            self_hosted: ["crm.acme.example", "box.acme.example:8443"]
+                .map(|portal| SelfHosted::parse(portal).unwrap())
+                .into(),
             dangerous_allow_insecure,
             ..Policy::default()
         }
@@ -183,6 +209,51 @@ mod tests {
                 "{other}"
             );
         }
+    }
+
+    #[test]
+    fn a_port_is_allowed_exactly_where_the_operator_lists_it() {
+        let portal = PortalAddress::parse("box.acme.example:8443", &policy(false)).unwrap();
+        assert!(portal.is_self_hosted());
+        assert_eq!(portal.host(), "box.acme.example");
+        assert_eq!(portal.authority(), "box.acme.example:8443");
+        assert_eq!(portal.base_url(), "https://box.acme.example:8443");
+        for (text, expected) in [
+            ("box.acme.example", InvalidPortal::NotAllowed),
+            ("box.acme.example:8444", InvalidPortal::PortNotAllowed),
+            ("crm.acme.example:8443", InvalidPortal::PortNotAllowed),
+            ("acme.bitrix24.com:8443", InvalidPortal::PortNotAllowed),
+            (
+                "acme.bitrix24.com:443",
+                InvalidPortal::Port(InvalidSelfHosted::DefaultPort),
+            ),
+            (
+                "box.acme.example:08443",
+                InvalidPortal::Port(InvalidSelfHosted::Port),
+            ),
+            (
+                "127.0.0.1:8443",
+                InvalidPortal::HostName(InvalidHostName::IpLiteral),
+            ),
+        ] {
+            let refused = PortalAddress::parse(text, &policy(true));
+            assert_eq!(refused, Err(expected), "{text}");
+        }
+    }
+
+    /// The first advice is the safe one.
+    #[test]
+    fn a_refusal_advises_allowed_suffixes_first_and_says_what_self_hosted_means() {
+        let refusal = PortalAddress::parse("acme.example", &policy(false)).unwrap_err();
+        let refusal = refusal.to_string();
+        let places = [
+            "portals.allowed_suffixes",
+            "portals.self_hosted",
+            "private addresses",
+        ];
+        let places = places.map(|word| refusal.find(word).unwrap());
+        assert!(places.is_sorted(), "{refusal}");
+        assert!(refusal.contains("limits"), "{refusal}");
     }
 
     #[test]

@@ -3,24 +3,33 @@
 //! A webhook's address is a secret, and so are many bodies. The full address exists only here, and
 //! errors of the HTTP library, which print it, are classified and dropped.
 
+mod failure;
+mod resolver;
+mod response;
+mod trust;
+mod watched_body;
+
 use std::collections::HashSet;
-use std::error::Error;
-use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue};
-use http_body::{Body, Frame, SizeHint};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use crate::address_guard::{self, Forbidden, Reach};
+pub(crate) use self::failure::Failed;
+use self::failure::classify;
+use self::resolver::GuardedResolver;
+pub(crate) use self::response::{Document, HttpResponse, NoDocument};
+use self::watched_body::WatchedBody;
+use crate::address_guard::AddressGuard;
 use crate::call_error::{NotSent, Unanswered};
+use crate::certificates::{Authorities, CertificatePin};
+use crate::echo::Sent;
+use crate::nat64::Nat64Prefix;
+use crate::proxy::ForwardProxy;
 use crate::send_guard::{CancelOnDrop, Deadlines, SendGuard};
 
 /// The scheme of every address but the sandbox's.
@@ -31,7 +40,7 @@ const TLS: &str = "https://";
 /// unknown. HTTP/2 says it ([`NotSent::Unprocessed`]), and the library leaves the header out there.
 const ONE_REQUEST: HeaderValue = HeaderValue::from_static("close");
 
-/// Limits of the connections to portals.
+/// Limits of the connections to portals, and whom they trust.
 #[derive(Clone, Debug)]
 pub struct TransportOptions {
     /// Limit for connecting: name, TCP and TLS.
@@ -43,67 +52,70 @@ pub struct TransportOptions {
     pub maximum_response_bytes: usize,
     /// Hosts that may resolve to private addresses, because the operator listed each of them.
     pub self_hosted: HashSet<String>,
+    /// Prefixes of the operator's own NAT64 translators, beside the well-known one.
+    pub nat64_prefixes: Vec<Nat64Prefix>,
+    /// Authorities that are trusted beside those of the system.
+    pub authorities: Authorities,
+    /// Certificates of hosts that must present one of theirs.
+    pub pins: Vec<CertificatePin>,
+    /// The proxy for all HTTPS requests.
+    pub proxy: Option<ForwardProxy>,
 }
 
-/// The HTTP client could not be set up, for example without trusted certificates.
+impl Default for TransportOptions {
+    /// The defaults of the settings, without anything listed.
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            idle_connection: Duration::from_secs(4),
+            maximum_response_bytes: 8 * 1024 * 1024,
+            self_hosted: HashSet::new(),
+            nat64_prefixes: Vec::new(),
+            authorities: Authorities::default(),
+            pins: Vec::new(),
+            proxy: None,
+        }
+    }
+}
+
+/// The HTTP client could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("could not set up the HTTP client for portals")]
-pub struct TransportUnusable(#[source] reqwest::Error);
-
-/// A whole HTTP response.
-#[derive(Debug)]
-pub(crate) struct HttpResponse {
-    pub(crate) http_status: u16,
-    pub(crate) location: Option<String>,
-    pub(crate) body: Vec<u8>,
+pub enum TransportUnusable {
+    /// Neither the system nor the settings have certificates of authorities.
+    #[error(
+        "no certificates of authorities were found; install the system's (ca-certificates), or \
+         give portals.ca_file"
+    )]
+    NoAuthorities,
+    /// TLS cannot be set up.
+    #[error("could not set up TLS for portals")]
+    Tls(#[source] rustls::Error),
+    /// The HTTP library refuses its settings.
+    #[error("could not set up the HTTP client for portals")]
+    Http(#[source] reqwest::Error),
 }
 
-/// A body with its media type.
-pub(crate) struct Content {
+/// A body with its media type, and the secrets that the request sends in it or in the path.
+pub(crate) struct Content<'a> {
     media_type: &'static str,
     body: Bytes,
+    sent: Sent<'a>,
 }
 
-impl Content {
-    pub(crate) fn json(body: Bytes) -> Self {
+impl<'a> Content<'a> {
+    pub(crate) fn json(body: Bytes, sent: Sent<'a>) -> Self {
         Self {
             media_type: "application/json",
             body,
+            sent,
         }
     }
 
-    pub(crate) fn form(body: String) -> Self {
+    pub(crate) fn form(body: String, sent: Sent<'a>) -> Self {
         Self {
             media_type: "application/x-www-form-urlencoded",
             body: body.into(),
-        }
-    }
-}
-
-/// A request without a whole response.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Failed {
-    NotSent(NotSent),
-    Unanswered(Unanswered),
-}
-
-impl From<NotSent> for Failed {
-    fn from(not_sent: NotSent) -> Self {
-        Self::NotSent(not_sent)
-    }
-}
-
-impl From<Unanswered> for Failed {
-    fn from(unanswered: Unanswered) -> Self {
-        Self::Unanswered(unanswered)
-    }
-}
-
-impl Failed {
-    pub(crate) fn into_error<E: From<NotSent> + From<Unanswered>>(self) -> E {
-        match self {
-            Self::NotSent(not_sent) => not_sent.into(),
-            Self::Unanswered(unanswered) => unanswered.into(),
+            sent,
         }
     }
 }
@@ -113,13 +125,20 @@ impl Failed {
 pub(crate) struct Transport {
     client: reqwest::Client,
     maximum_response_bytes: usize,
+    proxy: Option<ForwardProxy>,
 }
 
 impl Transport {
     pub(crate) fn new(options: TransportOptions) -> Result<Self, TransportUnusable> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let client = reqwest::Client::builder()
+        let proxy = options.proxy;
+        let resolver = GuardedResolver::new(
+            AddressGuard::new(options.nat64_prefixes),
+            options.self_hosted,
+            proxy.as_ref().map(|proxy| proxy.host().to_owned()),
+        );
+        let mut builder = reqwest::Client::builder()
             .user_agent(concat!("bitrix24-openlines/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .connect_timeout(options.connect_timeout)
@@ -128,26 +147,27 @@ impl Transport {
             .retry(reqwest::retry::never())
             // A proxy from the environment would resolve the portal's name in our place.
             .no_proxy()
-            .dns_resolver(GuardedResolver {
-                self_hosted: Arc::new(options.self_hosted),
-            })
-            .build()
-            .map_err(|error| TransportUnusable(error.without_url()))?;
+            .tls_backend_preconfigured(trust::tls(&options.authorities, options.pins)?)
+            .dns_resolver(resolver);
+        if let Some(proxy) = &proxy {
+            builder = builder.proxy(proxy.for_https());
+        }
         Ok(Self {
-            client,
+            client: builder.build().map_err(unusable)?,
             maximum_response_bytes: options.maximum_response_bytes,
+            proxy,
         })
     }
 
     /// Posts a body to `{base_url}{path}` and reads the whole response. Follows no redirects.
-    pub(crate) async fn post(
+    pub(crate) async fn post<'a>(
         &self,
         base_url: &str,
         path: &SecretString,
-        content: Content,
+        content: Content<'a>,
         deadlines: Deadlines,
         guard: &SendGuard,
-    ) -> Result<HttpResponse, Failed> {
+    ) -> Result<HttpResponse<'a>, Failed> {
         // However the call ends, the connection must not send its request afterwards.
         let _cancel = CancelOnDrop(guard);
         // Timers are coarse: within one tick a whole request could be sent.
@@ -167,19 +187,20 @@ impl Transport {
             .unwrap_or_else(|_elapsed| Err(Unanswered::DeadlinePassed.into()))
     }
 
-    async fn exchange(
+    async fn exchange<'a>(
         &self,
         base_url: &str,
         path: &SecretString,
-        content: Content,
+        content: Content<'a>,
         guard: &SendGuard,
-    ) -> Result<HttpResponse, Failed> {
-        let Content { media_type, body } = content;
+    ) -> Result<HttpResponse<'a>, Failed> {
+        let Content {
+            media_type,
+            body,
+            sent: secrets,
+        } = content;
         let length = body.len();
-        let body = WatchedBody {
-            bytes: Some(body),
-            guard: guard.clone(),
-        };
+        let body = WatchedBody::new(body, guard.clone());
         let mut request = self
             .client
             .post(format!("{base_url}{}", path.expose_secret()))
@@ -190,7 +211,11 @@ impl Transport {
             request = request.header(CONNECTION, ONE_REQUEST);
         }
         let sent = request.send().await;
-        let mut response = sent.map_err(|error| classify(&error, guard))?;
+        let mut response = sent.map_err(|error| {
+            let mut proxy = self.proxy.iter();
+            let is_proxied = proxy.any(|proxy| proxy.serves(base_url));
+            classify(&error, guard, is_proxied)
+        })?;
 
         let http_status = response.status().as_u16();
         let location = response
@@ -213,11 +238,7 @@ impl Transport {
                     received.extend_from_slice(&chunk);
                 }
                 Ok(None) => {
-                    return Ok(HttpResponse {
-                        http_status,
-                        location,
-                        body: received,
-                    });
+                    return Ok(HttpResponse::new(http_status, location, received, secrets));
                 }
                 Err(_) => return Err(Unanswered::ConnectionLost.into()),
             }
@@ -225,101 +246,6 @@ impl Transport {
     }
 }
 
-/// Classifies an error of the HTTP library by whether the portal can have the request.
-fn classify(error: &reqwest::Error, guard: &SendGuard) -> Failed {
-    if is_forbidden_address(error) {
-        NotSent::AddressForbidden.into()
-    } else if guard.was_cancelled() {
-        NotSent::DeadlinePassed.into()
-    } else if guard.cancel() {
-        NotSent::Unreachable.into()
-    } else if is_unprocessed(error) {
-        NotSent::Unprocessed.into()
-    } else {
-        Unanswered::ConnectionLost.into()
-    }
-}
-
-fn is_forbidden_address(error: &reqwest::Error) -> bool {
-    chain(error).any(|error| error.is::<Forbidden>())
-}
-
-/// Whether the server said that it did not process the request. The HTTP/2 library gives a
-/// received `GOAWAY` to those requests only whose streams are above the last one that the server
-/// names (RFC 9113, 6.8).
-fn is_unprocessed(error: &reqwest::Error) -> bool {
-    chain(error)
-        .filter_map(|error| error.downcast_ref::<h2::Error>())
-        .any(|error| {
-            let is_refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
-            error.is_remote() && (error.is_go_away() || error.is_reset() && is_refused)
-        })
-}
-
-/// An error and its causes.
-fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |&error| error.source())
-}
-
-/// A request body that notices when it is read.
-///
-/// The HTTP library reads the body once it has a connection and has queued the head. Before that
-/// the portal cannot have the whole request and cannot have executed it.
-struct WatchedBody {
-    bytes: Option<Bytes>,
-    guard: SendGuard,
-}
-
-/// The call was cancelled before its body was read: the connection ends after the head.
-#[derive(Debug, thiserror::Error)]
-#[error("the request was cancelled")]
-struct Cancelled;
-
-impl Body for WatchedBody {
-    type Data = Bytes;
-    type Error = Cancelled;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if !self.guard.send() {
-            return Poll::Ready(Some(Err(Cancelled)));
-        }
-        Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let length = self.bytes.as_ref().map_or(0, Bytes::len);
-        SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
-    }
-}
-
-/// Resolves names when they are dialled and refuses those that lead to addresses that are not
-/// public: a tenant's portal must not reach into the operator's network.
-struct GuardedResolver {
-    self_hosted: Arc<HashSet<String>>,
-}
-
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let self_hosted = Arc::clone(&self.self_hosted);
-        Box::pin(async move {
-            let addresses: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let reach = if self_hosted.contains(name.as_str()) {
-                Reach::Private
-            } else {
-                Reach::Public
-            };
-            address_guard::check_all(addresses.iter().map(SocketAddr::ip), reach)?;
-            let addresses: Addrs = Box::new(addresses.into_iter());
-            Ok(addresses)
-        })
-    }
+fn unusable(error: reqwest::Error) -> TransportUnusable {
+    TransportUnusable::Http(error.without_url())
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{PortalDriver, now};
 use crate::tenant::Tenant;
-use bitrix24::{Answer, CallError, Method};
+use bitrix24::{Answer, CallError, Method, Obstacle};
 use pacing::{LateRequest, OperatingTime, SentAs, TenantKey};
 
 impl PortalDriver {
@@ -18,6 +18,19 @@ impl PortalDriver {
             held_seconds = request.held_for.as_secs_f64(),
             "portal does not respond to a request; its conversations are held"
         );
+    }
+
+    /// A request could not connect. Each cause is logged once, until a request gets a response.
+    pub(in crate::dispatch) fn note_unreachable(&self, tenant: &Tenant, obstacle: Obstacle) {
+        let last = self.lock().obstacle.replace(obstacle);
+        if last != Some(obstacle) {
+            tracing::warn!(
+                portal = self.name,
+                tenant = %tenant.id(),
+                cause = %obstacle,
+                "cannot connect to the portal"
+            );
+        }
     }
 
     pub(super) fn note_breaker(&self, was_open: bool, is_open: bool) {

@@ -12,7 +12,7 @@ use crate::dispatch::cargo::Cargo;
 use crate::dispatch::driver::PortalDriver;
 use crate::dispatch::job::ScheduledJob;
 use crate::tenant::Opened;
-use bitrix24::{Deadlines, SendGuard};
+use bitrix24::{CallError, Deadlines, NotSent, SendGuard};
 
 /// A request that may be on its way to the portal. Its calls know when it was sent.
 pub(super) struct InFlight {
@@ -89,6 +89,9 @@ impl InFlight {
             let before = job.spent.portal;
             job.spent = job.sent_flag.ended();
             took = took.max(job.spent.portal.saturating_sub(before));
+        }
+        if let Err(CallError::NotSent(NotSent::Unreachable(obstacle))) = &ended {
+            driver.note_unreachable(opened.tenant(), *obstacle);
         }
         guard.complete(request_outcome(ended.as_ref().err()), took);
         let (status, kind) = match &ended {

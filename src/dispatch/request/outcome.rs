@@ -22,7 +22,7 @@ pub(super) fn request_outcome(error: Option<&CallError>) -> RequestOutcome {
         None | Some(CallError::Moved { .. } | CallError::NoPortal { .. }) => {
             RequestOutcome::Responded
         }
-        Some(CallError::NotSent(NotSent::Unreachable)) => RequestOutcome::Unreachable,
+        Some(CallError::NotSent(NotSent::Unreachable(_))) => RequestOutcome::Unreachable,
         Some(CallError::NotSent(NotSent::Unprocessed)) => RequestOutcome::Unprocessed,
         Some(CallError::NotSent(NotSent::DeadlinePassed | NotSent::AddressForbidden)) => {
             RequestOutcome::Withdrawn

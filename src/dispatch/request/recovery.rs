@@ -104,7 +104,7 @@ impl<'a> Recovery<'a> {
                 job.tries.last = Some(error);
                 self.retry(RetryCause::Unprocessed, None)
             }
-            CallError::NotSent(NotSent::Unreachable | NotSent::Unprocessed) => {
+            CallError::NotSent(NotSent::Unreachable(_) | NotSent::Unprocessed) => {
                 let wait = self.driver.retry_wait(job.tries.unreachable);
                 match wait.map(|wait| now + wait) {
                     Some(moment) if moment < info.deadline => {

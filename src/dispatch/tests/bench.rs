@@ -67,7 +67,7 @@ impl Bench {
             connect_timeout: Duration::from_secs(5),
             idle_connection: Duration::from_secs(5),
             maximum_response_bytes: 1024,
-            self_hosted: std::collections::HashSet::new(),
+            ..TransportOptions::default()
         });
         let (tasks, stopped) = (TaskTracker::new(), CancellationToken::new());
         // The ledger is not used, and no store answers while the clock stands.

@@ -1,6 +1,5 @@
 //! The end point of installations with a store behind it and a sandbox in front.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -106,7 +105,7 @@ impl House {
             connect_timeout: Duration::from_secs(5),
             idle_connection: Duration::from_secs(30),
             maximum_response_bytes: 1_000_000,
-            self_hosted: HashSet::new(),
+            ..TransportOptions::default()
         });
         let mut ends = InstallationEndpoint {
             applications: applications(),

@@ -1,13 +1,11 @@
 //! The application and portal of an access token.
 
-use serde_json::Value;
-
 use super::error::OAuthError;
 use crate::advertised;
 use crate::call_error::Unanswered;
 use crate::identity::{ClientId, MemberId};
 use crate::loose;
-use crate::transport::HttpResponse;
+use crate::transport::{Document, HttpResponse};
 
 /// The application and the portal of an access token, by the authorization server's response.
 ///
@@ -30,7 +28,11 @@ pub struct ApplicationInfo {
 
 impl ApplicationInfo {
     /// Reads a document that is not a refusal; without `result` it is [`Unanswered::NoResult`].
-    pub(super) fn read(document: &Value, response: &HttpResponse) -> Result<Self, OAuthError> {
+    pub(super) fn read(
+        document: Document,
+        response: &HttpResponse<'_>,
+    ) -> Result<Self, OAuthError> {
+        let document = document.into_clean();
         let Some(result) = document.get("result").filter(|result| result.is_object()) else {
             return Err(Unanswered::NoResult {
                 http_status: response.http_status,

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde_json::Value;
 
 use super::error::OAuthError;
 use crate::advertised;
 use crate::call_error::Unanswered;
 use crate::identity::MemberId;
 use crate::loose;
-use crate::transport::HttpResponse;
+use crate::transport::{Document, HttpResponse};
 
 /// Documented lifetime of an access token, used if the server does not say it.
 const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
@@ -41,25 +40,25 @@ pub struct Tokens {
 impl Tokens {
     /// Reads a document that is not a refusal. Without both tokens it is [`Unanswered::NoResult`]:
     /// the server granted the pair, and it is lost.
-    pub(super) fn read(document: &Value, response: &HttpResponse) -> Result<Self, OAuthError> {
-        let text = |key: &str| document.get(key).and_then(loose::text);
-        let token = |key: &str| {
-            text(key)
-                .filter(|token| !token.is_empty())
-                .map(SecretString::from)
-        };
-        let (Some(access_token), Some(refresh_token)) =
-            (token("access_token"), token("refresh_token"))
-        else {
+    pub(super) fn read(
+        document: Document,
+        response: &HttpResponse<'_>,
+    ) -> Result<Self, OAuthError> {
+        let (Some(access_token), Some(refresh_token)) = (
+            document.secret("access_token"),
+            document.secret("refresh_token"),
+        ) else {
             return Err(Unanswered::NoResult {
                 http_status: response.http_status,
             }
             .into());
         };
+        let others = document.into_clean_of([&access_token, &refresh_token]);
+        let text = |key: &str| others.get(key).and_then(loose::text);
         Ok(Self {
             access_token,
             refresh_token,
-            expires_in: token_life(document.get("expires_in").and_then(loose::integer)),
+            expires_in: token_life(others.get("expires_in").and_then(loose::integer)),
             member_id: text("member_id").and_then(|id| MemberId::parse(&id).ok()),
             portal: text("client_endpoint").and_then(|url| advertised::address(&url)),
             authorization_server: text("server_endpoint").and_then(|url| advertised::address(&url)),

@@ -2,13 +2,12 @@
 
 mod responses;
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bitrix24::{
     ApplicationInfo, AuthorizationServer, Client, ClientId, Consequence, ErrorCode, NotSent,
-    OAuthError, Policy, Tokens, TransportOptions, Unanswered,
+    OAuthError, Obstacle, Policy, Tokens, TransportOptions, Unanswered,
 };
 use sandbox::{Fault, FaultKind, Moment, OAuthError as Refusal, Portal, Sandbox, demo};
 use secrecy::{ExposeSecret, SecretString};
@@ -28,7 +27,7 @@ fn client() -> Client {
         connect_timeout: Duration::from_secs(5),
         idle_connection: Duration::from_secs(30),
         maximum_response_bytes: 100_000,
-        self_hosted: HashSet::new(),
+        ..TransportOptions::default()
     })
     .unwrap()
 }
@@ -313,5 +312,8 @@ async fn a_server_that_does_not_listen_is_unreachable() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let told = refresh_canary(address, PATIENCE).await.unwrap_err();
-    assert_eq!(told, OAuthError::NotSent(NotSent::Unreachable));
+    assert_eq!(
+        told,
+        OAuthError::NotSent(NotSent::Unreachable(Obstacle::Refused))
+    );
 }

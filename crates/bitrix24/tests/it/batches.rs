@@ -6,7 +6,6 @@ mod php;
 mod sending;
 mod values;
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -34,7 +33,7 @@ impl Counter {
             connect_timeout: Duration::from_secs(5),
             idle_connection: Duration::from_secs(30),
             maximum_response_bytes: 1_000_000,
-            self_hosted: HashSet::new(),
+            ..TransportOptions::default()
         });
         let policy = Policy {
             dangerous_allow_insecure: true,

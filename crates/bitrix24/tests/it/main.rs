@@ -9,5 +9,7 @@
 
 mod authorization_server;
 mod batches;
+mod echoes;
 #[path = "../../../../tests/it/support/portal.rs"]
 mod portal;
+mod reach;

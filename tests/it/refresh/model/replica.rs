@@ -1,7 +1,6 @@
 //! A replica of the service that can be killed: all of it but the listening socket, in a runtime of
 //! its own.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,7 +86,7 @@ impl Replica {
             connect_timeout: Duration::from_secs(5),
             idle_connection: Duration::from_secs(30),
             maximum_response_bytes: 1 << 20,
-            self_hosted: HashSet::new(),
+            ..TransportOptions::default()
         })
         .unwrap();
         let tasks = Tasks::default();

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use bitrix24::{Answer, CallError, Deadlines, Method, NotSent, Parameters, SendGuard, Unanswered};
+use bitrix24::{
+    Answer, CallError, Deadlines, Method, NotSent, Obstacle, Parameters, SendGuard, Unanswered,
+};
 use sandbox::{Fault, FaultKind, Moment};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -116,7 +118,7 @@ async fn a_request_to_a_closed_port_is_not_sent() {
     drop(listener);
     let (guard, _) = watched();
     let answer = call(&counter, within(PATIENCE), &guard).await;
-    assert_eq!(answer, Err(NotSent::Unreachable.into()));
+    assert_eq!(answer, Err(NotSent::Unreachable(Obstacle::Refused).into()));
     assert!(!guard.was_sent());
 }
 

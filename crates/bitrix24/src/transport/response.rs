@@ -1,0 +1,133 @@
+//! A response without the secrets of its request.
+
+use std::fmt;
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use crate::call_error::Unanswered;
+use crate::echo::{Echoes, Sent};
+use crate::loose;
+
+/// A whole HTTP response. Its content is read through methods that cut out the secrets that the
+/// request sent.
+pub(crate) struct HttpResponse<'a> {
+    pub(crate) http_status: u16,
+    location: Option<String>,
+    body: Vec<u8>,
+    sent: Sent<'a>,
+}
+
+/// Why a body is not a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoDocument {
+    Empty,
+    CutOff,
+    NotJson,
+}
+
+impl NoDocument {
+    /// As the outcome of a request.
+    pub(crate) fn unanswered(self, http_status: u16) -> Unanswered {
+        match self {
+            Self::Empty => Unanswered::Empty { http_status },
+            Self::CutOff => Unanswered::CutOff { http_status },
+            Self::NotJson => Unanswered::NotJson { http_status },
+        }
+    }
+}
+
+impl<'a> HttpResponse<'a> {
+    pub(crate) fn new(
+        http_status: u16,
+        location: Option<String>,
+        body: Vec<u8>,
+        sent: Sent<'a>,
+    ) -> Self {
+        Self {
+            http_status,
+            location,
+            body,
+            sent,
+        }
+    }
+
+    /// The address of a redirect, if it is one and does not repeat a secret.
+    pub(crate) fn location(&self) -> Option<&str> {
+        let location = self.location.as_deref()?;
+        let is_redirect = matches!(self.http_status, 301 | 302 | 303 | 307 | 308);
+        is_redirect.then_some(location)
+    }
+
+    /// What finds the secrets of the request.
+    pub(crate) fn echoes(&self) -> Echoes {
+        self.sent.echoes()
+    }
+
+    /// The body as JSON, whatever the content type: portals get it wrong.
+    pub(crate) fn document(&self) -> Result<Document, NoDocument> {
+        if self.body.iter().all(u8::is_ascii_whitespace) {
+            return Err(NoDocument::Empty);
+        }
+        match serde_json::from_slice(&self.body) {
+            Ok(value) => Ok(Document {
+                value,
+                echoes: self.echoes(),
+            }),
+            Err(error) if error.is_eof() => Err(NoDocument::CutOff),
+            Err(_) => Err(NoDocument::NotJson),
+        }
+    }
+}
+
+impl fmt::Debug for HttpResponse<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpResponse")
+            .field("http_status", &self.http_status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A JSON document that may repeat secrets of its request.
+pub(crate) struct Document {
+    value: Value,
+    echoes: Echoes,
+}
+
+impl Document {
+    /// The document without the secrets.
+    pub(crate) fn into_clean(self) -> Value {
+        let Self { mut value, echoes } = self;
+        echoes.cut_from(&mut value);
+        value
+    }
+
+    /// A field without the secrets, unless it is missing or `null`.
+    pub(crate) fn field(&self, key: &str) -> Option<Value> {
+        let mut field = self
+            .value
+            .get(key)
+            .filter(|field| !field.is_null())?
+            .clone();
+        self.echoes.cut_from(&mut field);
+        Some(field)
+    }
+
+    /// A text that is a new secret, as received: it may be the one that was sent.
+    pub(crate) fn secret(&self, key: &str) -> Option<SecretString> {
+        let secret = self.value.get(key).and_then(loose::text);
+        secret
+            .filter(|secret| !secret.is_empty())
+            .map(SecretString::from)
+    }
+
+    /// The document without these secrets either.
+    pub(crate) fn into_clean_of<'a>(
+        self,
+        secrets: impl IntoIterator<Item = &'a SecretString>,
+    ) -> Value {
+        let mut value = self.into_clean();
+        Echoes::of(secrets).cut_from(&mut value);
+        value
+    }
+}
