@@ -7,6 +7,7 @@
 mod document;
 mod environment;
 mod error;
+mod exposure;
 pub(crate) mod form;
 mod key;
 mod node;
@@ -21,6 +22,7 @@ pub(crate) use document::Document;
 pub use environment::Environment;
 pub(crate) use environment::NotUnicode;
 pub(crate) use error::{SettingError, SettingErrors};
+pub(crate) use exposure::Exposure;
 pub(crate) use node::{Fields, Node};
 #[cfg(test)]
 pub(crate) use page::tables;

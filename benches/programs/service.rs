@@ -39,7 +39,7 @@ impl Files {
     /// Without the URL of a store it is an SQLite file among the others.
     pub(crate) fn write(store_url: Option<&str>, tenants: &str, more: &str) -> Arc<Self> {
         let files = Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: private_folder(),
             key: NewKey::generate().unwrap(),
         };
         let sealing_key = SealingKey::generate().unwrap().expose();
@@ -119,4 +119,16 @@ pub(crate) fn free_address() -> SocketAddr {
             return address;
         }
     }
+}
+
+/// A folder that other users of the machine may not enter.
+fn private_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let private = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(folder.path(), private).unwrap();
+    }
+    folder
 }

@@ -1,5 +1,6 @@
 //! All settings of the service: the tables of its parts, and the rules between them.
 
+mod exposure;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -96,6 +97,9 @@ impl Config {
         let others = [FILE_VARIABLE, API_KEY_VARIABLE].map(str::to_owned);
         reader.other_variables.extend(others);
 
+        let files = exposure::Files::read(&mut reader);
+        let is_exposure_allowed = files.is_some_and(|files| files.dangerous_world_readable);
+        let environment = &environment.with_world_readable_files(is_exposure_allowed);
         let server = ServerSettings::read(&mut reader);
         let admin = AdminSettings::read(&mut reader);
         let auth = Auth::read(&mut reader);
@@ -112,6 +116,10 @@ impl Config {
         if let (Some(transport), Some(tenants)) = (&transport, &tenants) {
             transport::pins_are_of_self_hosted_portals(&mut reader, transport, &tenants.policy);
         }
+        if !is_exposure_allowed {
+            exposure::files_are_private(&mut reader, document);
+        }
+        exposure::plaintext_is_said(&mut reader);
         open_on_loopback_only(&mut reader);
         installations_need_an_application(&mut reader);
         let pass = reader.finish();

@@ -14,12 +14,18 @@ table! {
         listen: SocketAddr = "server.listen" => socket_address(), default "127.0.0.1:50051";
 
         /// Certificate chain in PEM, the server's own certificate first. Without it gRPC is not
-        /// encrypted.
+        /// encrypted; see `server.tls.dangerous_plaintext`.
         certificate_file: Option<PathBuf> = "server.tls.certificate_file" => file();
 
         /// Private key in PEM of the certificate in `server.tls.certificate_file`. Give both or
         /// neither.
         private_key_file: Option<PathBuf> = "server.tls.private_key_file" => file();
+
+        /// Whether `server.listen` may be another address than loopback without TLS. Everybody on
+        /// the way can then read API keys and messages, and change them. For a service mesh, or a
+        /// proxy on the same machine, that encrypts.
+        dangerous_plaintext: bool =
+            "server.tls.dangerous_plaintext" => flag(), default "false";
 
         /// Whether gRPC reflection describes the API to any client that can connect.
         reflection: bool = "server.reflection" => flag(), default "false";

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::error::SettingError;
+use super::exposure::Exposure;
 use super::key::is_quotable;
 use super::node::Node;
 
@@ -20,6 +21,8 @@ pub(crate) struct Document {
     /// How errors name the file.
     name: String,
     root: Value,
+    /// What others may do with the file.
+    exposure: Option<Exposure>,
 }
 
 impl Document {
@@ -40,7 +43,11 @@ impl Document {
             )
         })?;
         let root = parse(&text).map_err(|error| describe(&name, &error))?;
-        Ok(Self { name, root })
+        Ok(Self {
+            exposure: Exposure::of(path),
+            name,
+            root,
+        })
     }
 
     /// A tree without a file.
@@ -48,6 +55,18 @@ impl Document {
         Self {
             name: "no settings file".to_owned(),
             root,
+            exposure: None,
+        }
+    }
+
+    /// The error that others may read the file although it holds a secret, or may change it. A
+    /// secret stands below the key `inline`, or the caller knows of one.
+    pub(crate) fn exposed(&self, has_secret: bool) -> Option<SettingError> {
+        match self.exposure? {
+            Exposure::Readable if !has_secret && !has_inline(&self.root) => None,
+            exposure @ (Exposure::Readable | Exposure::Writable) => {
+                Some(exposure.error(&self.name))
+            }
         }
     }
 
@@ -64,6 +83,15 @@ impl Document {
     /// The tree as the root of paths.
     pub(crate) fn root(&self) -> Node<'_> {
         Node::root(&self.root, &self.name)
+    }
+}
+
+/// Whether a secret stands in the tree itself.
+fn has_inline(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(has_inline),
+        Value::Object(fields) => fields.contains_key("inline") || fields.values().any(has_inline),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

@@ -7,6 +7,8 @@ use std::fmt;
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, Result<String, NotUnicode>>,
+    /// Whether files with secrets may be readable by everybody.
+    allows_world_readable: bool,
 }
 
 /// The value of a variable is not Unicode text.
@@ -25,7 +27,23 @@ impl Environment {
                 ))
             })
             .collect();
-        Self { variables }
+        Self {
+            variables,
+            allows_world_readable: false,
+        }
+    }
+
+    /// The same environment, by `files.dangerous_world_readable`.
+    pub(crate) fn with_world_readable_files(&self, allowed: bool) -> Self {
+        Self {
+            allows_world_readable: allowed,
+            ..self.clone()
+        }
+    }
+
+    /// Whether files with secrets may be readable by every user of the machine.
+    pub(crate) fn allows_world_readable(&self) -> bool {
+        self.allows_world_readable
     }
 
     /// The value of a variable, if it is set.
@@ -50,7 +68,10 @@ impl FromIterator<(String, String)> for Environment {
             .into_iter()
             .map(|(name, value)| (name, Ok(value)))
             .collect();
-        Self { variables }
+        Self {
+            variables,
+            allows_world_readable: false,
+        }
     }
 }
 
@@ -79,7 +100,10 @@ mod tests {
     #[test]
     fn a_setting_that_is_not_unicode_is_an_error_and_not_absent() {
         let variables = [("OPENLINES_A_B".to_owned(), Err(NotUnicode))].into();
-        let environment = Environment { variables };
+        let environment = Environment {
+            variables,
+            ..Environment::default()
+        };
         let document = Document::without_file(Value::Null);
         let mut reader = Reader::new(&document, &environment);
         let read = reader.required("a.b", "", &form::flag(), "false");

@@ -78,7 +78,13 @@ impl TenantsFile {
             file: Self::default(),
         };
         match Document::read(path, "tenants file") {
-            Ok(document) => reading.tenants(&document),
+            Ok(document) => {
+                if !environment.allows_world_readable() {
+                    let exposed = document.exposed(false).into_iter();
+                    exposed.for_each(|error| reading.file.errors.push(error));
+                }
+                reading.tenants(&document);
+            }
             Err(error) => reading.file.errors.push(error),
         }
         reading.file

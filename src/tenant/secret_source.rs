@@ -1,10 +1,11 @@
 //! Reads secrets of the tenants file and of the settings from their sources.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::settings::{Environment, Node, SettingErrors};
+use crate::settings::{Environment, Exposure, Node, SettingErrors};
 
 /// Longest secret, in bytes; real ones have less than a hundred.
 const MAXIMUM_BYTES: usize = 4096;
@@ -36,7 +37,7 @@ pub(crate) fn read(
             variables.insert(text.to_owned());
             from_environment(&place, text, environment, errors)
         }
-        "file" => from_file(&place, text, errors),
+        "file" => from_file(&place, text, environment, errors),
         _ => Some(SecretString::from(text)),
     }?;
     match alphabet.problem(secret.expose_secret()) {
@@ -71,7 +72,19 @@ fn from_environment(
 }
 
 /// Reads a file without the line ends after the secret, which most editors write.
-fn from_file(place: &Node<'_>, path: &str, errors: &mut SettingErrors) -> Option<SecretString> {
+fn from_file(
+    place: &Node<'_>,
+    path: &str,
+    environment: &Environment,
+    errors: &mut SettingErrors,
+) -> Option<SecretString> {
+    if !environment.allows_world_readable()
+        && let Some(exposure) = Exposure::of(Path::new(path))
+    {
+        let problem = format!("names a file that holds a secret, {}", exposure.problem());
+        errors.push(place.error(problem, Exposure::remedy()));
+        return None;
+    }
     match std::fs::read_to_string(path).map(SecretString::from) {
         Ok(text) => Some(SecretString::from(
             text.expose_secret().trim_end_matches(['\r', '\n']),

@@ -245,6 +245,7 @@ fn config(folder: &Path, auth: &str, settings: &[(&str, &str)], tenants: &str) -
             "true".to_owned(),
         ),
         ("OPENLINES_SERVER_DRAIN_SECONDS".to_owned(), "2".to_owned()),
+        (process::ANY_MODE.to_owned(), "true".to_owned()),
         (
             "OPENLINES_STORE_URL".to_owned(),
             format!("sqlite:{}", folder.join("openlines.db").display()),

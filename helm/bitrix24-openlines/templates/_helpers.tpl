@@ -4,6 +4,7 @@
 {{- define "openlines.tlsFolder" -}}/run/secrets/openlines-tls{{- end }}
 {{- define "openlines.keyringFolder" -}}/run/secrets/openlines-keyring{{- end }}
 {{- define "openlines.databaseFolder" -}}/run/secrets/openlines-database{{- end }}
+{{- define "openlines.portalsCaFolder" -}}/etc/openlines-portals-ca{{- end }}
 {{- define "openlines.dataFolder" -}}/var/lib/openlines{{- end }}
 
 {{/* Ports of the container. */}}
@@ -93,6 +94,8 @@ app.kubernetes.io/component: server
 {{- $folder := include "openlines.tlsFolder" . }}
 {{- $tls := dict "certificate_file" (printf "%s/tls.crt" $folder) "private_key_file" (printf "%s/tls.key" $folder) }}
 {{- $_ := set $server "tls" $tls }}
+{{- else if .Values.tls.dangerousPlaintext }}
+{{- $_ := set $server "tls" (dict "dangerous_plaintext" true) }}
 {{- end }}
 {{- $callers := list }}
 {{- range .Values.callers }}
@@ -128,6 +131,9 @@ app.kubernetes.io/component: server
 {{- if .Values.installation.enabled }}
 {{- $listen := printf "%s:%s" .Values.listenAddress (include "openlines.installationPort" .) }}
 {{- $_ := set $own "installation" (dict "listen" $listen) }}
+{{- end }}
+{{- if .Values.portalsCa.configMap }}
+{{- $_ := set $own "portals" (dict "ca_file" (printf "%s/ca.crt" (include "openlines.portalsCaFolder" .))) }}
 {{- end }}
 {{- toYaml (mergeOverwrite (deepCopy (.Values.settings | default dict)) $own) }}
 {{- end }}

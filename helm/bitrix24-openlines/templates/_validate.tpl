@@ -10,6 +10,16 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- include "openlines.validate.installation" . }}
 {{- include "openlines.validate.callers" . }}
 {{- include "openlines.validate.stop" . }}
+{{- include "openlines.validate.tls" . }}
+{{- end }}
+
+{{- define "openlines.validate.tls" -}}
+{{- if and .Values.tls.secretName .Values.tls.dangerousPlaintext }}
+{{- fail "tls: give one of secretName and dangerousPlaintext" }}
+{{- end }}
+{{- if not (or .Values.tls.secretName .Values.tls.dangerousPlaintext) }}
+{{- fail "tls: give secretName, a Secret of type kubernetes.io/tls, or dangerousPlaintext: true where a mesh encrypts; without TLS everybody on the way can read API keys and messages" }}
+{{- end }}
 {{- end }}
 
 {{- define "openlines.validate.store" -}}
@@ -74,8 +84,8 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- fail (printf "%s.id: another tenant has it already" $place) }}
 {{- end }}
 {{- $_ := set $ids .id true }}
-{{- if not (regexMatch "^([a-z0-9-]+(\\.[a-z0-9-]+)+|http://(127\\.0\\.0\\.1|\\[::1\\]):[0-9]+)$" .portal) }}
-{{- fail (printf "%s.portal: give the host name alone, in lower case: no scheme, no port, no path" $place) }}
+{{- if not (regexMatch "^([a-z0-9-]+(\\.[a-z0-9-]+)+(:[1-9][0-9]{0,4})?|http://(127\\.0\\.0\\.1|\\[::1\\]):[0-9]+)$" .portal) }}
+{{- fail (printf "%s.portal: give the host name alone, in lower case: no scheme, no path, and a port only as in settings.portals.self_hosted" $place) }}
 {{- end }}
 {{- if hasKey . "application" }}
 {{- $application := .application | default dict }}

@@ -14,10 +14,13 @@ use secrecy::ExposeSecret;
 
 mod callers;
 mod errors;
+#[cfg(unix)]
+mod exposure;
 mod names;
 mod page;
 mod rules;
 mod store;
+mod transport;
 
 const CANARY: &str = "s3cr3tcanary";
 const NO_TENANTS: &str = "tenants: []\n";
@@ -31,7 +34,7 @@ struct Bench {
 impl Bench {
     fn new(tenants: &str) -> Self {
         let bench = Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: private_folder(),
             variables: Vec::new(),
         };
         let tenants = bench.file("tenants.yaml", tenants);
@@ -74,6 +77,18 @@ impl Bench {
     fn report(&self, settings: &str) -> String {
         self.load(settings).unwrap_err().to_string()
     }
+}
+
+/// A folder for files with secrets.
+fn private_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let private = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(folder.path(), private).unwrap();
+    }
+    folder
 }
 
 fn first_word(text: &str) -> String {

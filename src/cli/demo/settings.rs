@@ -18,6 +18,17 @@ pub(super) const APPLICATION: &str = "demo";
 /// The tenant with a webhook.
 pub(super) const WEBHOOK: &str = "demo-webhook";
 
+/// A folder that other users of the machine may not enter.
+fn private_folder() -> io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o700));
+    }
+    builder.tempdir()
+}
+
 /// A folder with a settings and a tenants file. It is removed with this value.
 pub(super) struct Files {
     folder: TempDir,
@@ -25,7 +36,7 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn write(portal: SocketAddr, key: &NewKey) -> io::Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let folder = private_folder()?;
         let tenants = folder.path().join("tenants.yaml");
         let keyring = folder.path().join("keyring");
         let database = format!("sqlite:{}", folder.path().join("openlines.db").display());

@@ -24,7 +24,8 @@ fn read(text: &str) -> TenantsFile {
     let environment = Environment::from_iter(
         [("ACME", "abc123"), ("EMPTY", ""), ("WRONG", CANARY)]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
-    );
+    )
+    .with_world_readable_files(true);
     let registered = Applications::new(vec![Application {
         name: ApplicationName::parse("chat").unwrap(),
         client_id: ClientId::parse("app.1.2").unwrap(),

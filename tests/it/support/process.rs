@@ -13,10 +13,13 @@ use tempfile::TempDir;
 
 use super::until;
 
-/// The program without any setting from the environment of the test.
+/// Tests write files with the modes that the machine gives them.
+pub(crate) const ANY_MODE: &str = "OPENLINES_FILES_DANGEROUS_WORLD_READABLE";
+
+/// The program without any other setting from the environment of the test.
 pub(crate) fn openlines(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_openlines"));
-    command.args(arguments).env_clear();
+    command.args(arguments).env_clear().env(ANY_MODE, "true");
     command
 }
 

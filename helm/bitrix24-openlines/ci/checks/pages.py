@@ -19,6 +19,7 @@ SET_BY_THE_CHART = {
     "server.listen": "the chart sets it; see `listenAddress`",
     "server.tls.certificate_file": "the chart sets it; see `tls.secretName`",
     "server.tls.private_key_file": "the chart sets it; see `tls.secretName`",
+    "server.tls.dangerous_plaintext": "the chart sets it; see `tls.dangerousPlaintext`",
     "admin.listen": "the chart sets it; see `listenAddress`",
     "auth.mode": "always `api_keys`: the other mode is for loopback addresses",
     "auth.callers": "the chart sets it; see `callers`",

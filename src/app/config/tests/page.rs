@@ -46,7 +46,7 @@ fn the_settings_page_lists_exactly_the_settings_that_exist() {
 
 #[test]
 fn the_examples_of_the_settings_page_work() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = super::private_folder();
     let tenants = folder.path().join("tenants.yaml");
     let settings = folder.path().join("settings.yaml");
     let callers = folder.path().join("callers.yaml");
