@@ -123,7 +123,7 @@ pub(crate) const REASONS: &[ReasonRow] = reasons! {
     PortalUnreachable Unavailable Operator Safe None,
         "Retry after a moment. If it lasts, check the portal's address and the network.";
     PortalAddressForbidden FailedPrecondition Operator AfterFix None,
-        "Correct the tenant's portal, or add its host to portals.self_hosted.";
+        "Correct the tenant's portal or its DNS. Only for a portal on your own server: list it in portals.self_hosted, which opens private addresses.";
     PortalMoved FailedPrecondition Operator AfterFix None,
         "Set the tenant's portal to the new address, if it is the same portal.";
     PortalNotFound FailedPrecondition Operator AfterFix None,

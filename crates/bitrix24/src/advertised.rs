@@ -11,7 +11,8 @@ const MAXIMUM_SCOPE_CHARACTERS: usize = 100;
 /// Most permissions read. Bitrix24 has fewer than 100.
 const MAXIMUM_SCOPES: usize = 300;
 
-/// The address in a URL: the host of an `https` URL, with a port other than 443, or `http://127.0.0.1:PORT` of the sandbox.
+/// The address in a URL: the host of an `https` URL, with its port if that is not 443, or
+/// `http://127.0.0.1:PORT` of the sandbox.
 ///
 /// The path is dropped: it may hold a webhook's secret.
 pub fn address(url: &str) -> Option<String> {

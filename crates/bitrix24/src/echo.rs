@@ -1,8 +1,8 @@
 //! Cuts the secrets of a request out of its response.
 //!
-//! A portal may repeat the webhook's secret or the token: in an error's description, in its code, in
-//! a result. All of these can reach the caller, the log, the store and metrics, so they are cut out
-//! where a response is read, before anything else sees it.
+//! A portal may repeat the webhook's secret or the token: in an error's description, in its code,
+//! in a result. All of these can reach the caller, the log, the store and metrics, so they are cut
+//! out where a response is read, before anything else sees it.
 
 mod view;
 

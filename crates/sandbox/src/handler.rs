@@ -64,7 +64,7 @@ pub(crate) async fn handle(
         }
         (Some(fault), None) if !fault.executes() => {
             let table = simulator.switches().status_table;
-            fault::instead(fault, http.target(), table)
+            fault::instead(fault, http.target(), table, &request.secrets())
         }
         (fault, None) => {
             delay(fault.as_ref(), Moment::Before).await;

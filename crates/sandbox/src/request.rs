@@ -17,6 +17,8 @@ pub(crate) use origin::Origin;
 pub(crate) use rest::{BATCH, RestRequest};
 pub(crate) use token::{AUTHORIZATION_SERVER_METHODS, GrantType, TOKEN_METHOD, TokenRequest};
 
+use secrecy::SecretString;
+
 use crate::record::AuthKind;
 
 /// What a request asks for. Not `Debug`, because it may contain secrets.
@@ -57,6 +59,19 @@ impl Request {
             Self::Method(request) => request.credential.kind(),
             Self::Tokens(request) if request.get("client_id").is_some() => AuthKind::Client,
             Self::Tokens(_) | Self::Unknown => AuthKind::None,
+        }
+    }
+
+    /// The secrets in it.
+    pub(crate) fn secrets(&self) -> Vec<SecretString> {
+        match self {
+            Self::Method(request) => request.credential.secret().into_iter().cloned().collect(),
+            Self::Tokens(request) => {
+                let secrets = ["client_secret", "refresh_token", "code"];
+                let given = secrets.into_iter().filter_map(|name| request.get(name));
+                given.map(SecretString::from).collect()
+            }
+            Self::Unknown => Vec::new(),
         }
     }
 

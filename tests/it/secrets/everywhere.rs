@@ -322,6 +322,7 @@ async fn no_secret_is_anywhere(stores: Stores) {
     }
     search.install().await;
     search.refresh().await;
+    search.echo().await;
     search.change_the_address().await;
     search.store().await;
     search.manage().await;

@@ -45,6 +45,9 @@ fn kind(name: &str, fields: &mut Fields) -> Result<FaultKind, FieldError> {
         ("redirect", None) => FaultKind::Redirect {
             origin: origin(fields)?,
         },
+        ("echo", None) => FaultKind::Echo {
+            status: status(fields)?.unwrap_or(401),
+        },
         ("expired_token", None) => FaultKind::expired_token(),
         ("refuse", None) => FaultKind::Refuse {
             error: system_error(fields)?,

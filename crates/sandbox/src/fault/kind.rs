@@ -122,6 +122,12 @@ pub enum FaultKind {
         /// Scheme and host, without a slash at the end.
         origin: String,
     },
+    /// The secrets of the request come back: with status 200 as the result, otherwise in code and
+    /// description. Not executed.
+    Echo {
+        /// HTTP status, 200 to 599.
+        status: u16,
+    },
     /// A system error. Not executed.
     Refuse {
         /// The error.
@@ -213,7 +219,7 @@ impl FaultKind {
             | Self::PlainText(moment)
             | Self::Empty(moment) => *moment == Moment::After,
             Self::Slow(..) | Self::Held(..) | Self::Damage(_) => true,
-            Self::Redirect { .. } | Self::Refuse { .. } => false,
+            Self::Redirect { .. } | Self::Echo { .. } | Self::Refuse { .. } => false,
             Self::Command(fault) => fault.executes(),
             Self::Scripted { executed, .. } => *executed,
         }
@@ -244,6 +250,7 @@ impl FaultKind {
             Self::PlainText(moment) => either(moment, "plain_text_before", "plain_text_after"),
             Self::Empty(moment) => either(moment, "empty_before", "empty_after"),
             Self::Redirect { .. } => "redirect",
+            Self::Echo { .. } => "echo",
             Self::Refuse { error, .. } if *error == SystemError::EXPIRED_TOKEN => "expired_token",
             Self::Refuse { .. } => "refuse",
             Self::Damage(damage) => match damage {

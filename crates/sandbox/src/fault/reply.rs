@@ -1,6 +1,7 @@
 //! What a fault makes of a response.
 
 use bytes::Bytes;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::kind::{Damage, FaultKind};
@@ -9,7 +10,17 @@ use crate::response::{HTML, HttpResponse, JsonResponse, Reply};
 use crate::switches::StatusTable;
 
 /// The reply under a fault that does not let the method execute.
-pub(crate) fn instead(fault: &FaultKind, target: &str, table: StatusTable) -> Reply {
+///
+/// `secrets` are those of the request.
+pub(crate) fn instead(
+    fault: &FaultKind,
+    target: &str,
+    table: StatusTable,
+    secrets: &[SecretString],
+) -> Reply {
+    if let FaultKind::Echo { status } = fault {
+        return Reply::Response(echo(*status, secrets));
+    }
     if let FaultKind::Redirect { origin } = fault {
         return Reply::Response(HttpResponse::redirect(format!("{origin}{target}")));
     }
@@ -57,10 +68,23 @@ fn without_response(fault: &FaultKind) -> Option<Reply> {
         FaultKind::Slow(..)
         | FaultKind::Held(..)
         | FaultKind::Redirect { .. }
+        | FaultKind::Echo { .. }
         | FaultKind::Refuse { .. }
         | FaultKind::Damage(_)
         | FaultKind::Command(_) => return None,
     })
+}
+
+/// A response that repeats the secrets of its request. The record does not get them.
+fn echo(status: u16, secrets: &[SecretString]) -> HttpResponse {
+    let secrets: Vec<&str> = secrets.iter().map(ExposeSecret::expose_secret).collect();
+    let text = format!("sent with {}", secrets.join(" and "));
+    let document = if status == 200 {
+        json!({"result": {"echo": text, text.as_str(): [text]}})
+    } else {
+        json!({"error": text, "error_description": text})
+    };
+    HttpResponse::new(status, "application/json", document.to_string())
 }
 
 /// The code in `error` of a scripted document, if it has one.

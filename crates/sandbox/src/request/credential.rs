@@ -31,6 +31,16 @@ impl Credential {
         }
     }
 
+    /// The secret in it.
+    pub(crate) fn secret(&self) -> Option<&SecretString> {
+        match self {
+            Self::Webhook { secret, .. } | Self::Token(secret) | Self::Session(secret) => {
+                Some(secret)
+            }
+            Self::None => None,
+        }
+    }
+
     /// A number that identifies the credential without revealing it.
     pub(crate) fn fingerprint(&self) -> u64 {
         let (user_id, secret) = match self {

@@ -138,6 +138,49 @@ impl Search {
         assert_eq!(self.call(FILE).await, "OK");
     }
 
+    /// Portal and authorization server repeat the secrets that they get, wherever they can.
+    pub(super) async fn echo(&mut self) {
+        for status in [200, 400, 401, 403, 500] {
+            for tenant in ["hook", FILE] {
+                self.sandbox.inject(Fault::once(FaultKind::Echo { status }));
+                assert_ne!(self.call(tenant).await, "OK", "{status}");
+                self.sandbox.inject(Fault::once(FaultKind::Echo { status }));
+                self.verify(tenant).await;
+                self.sandbox.clear_faults();
+            }
+            let of_token = Fault::once(FaultKind::Echo { status }).for_method("app.info");
+            self.sandbox.inject(of_token);
+            self.verify(FILE).await;
+            self.sandbox.clear_faults();
+        }
+        // The cause is kept in the store and shown in lists.
+        let refusal = Fault::once(FaultKind::Echo { status: 400 }).for_oauth();
+        self.sandbox.inject(refusal);
+        self.expire();
+        assert_eq!(self.call(FILE).await, "REAUTHORIZATION_REQUIRED");
+        let mut client = TenantServiceClient::new(self.channel.clone());
+        let request = tenants::ListTenantsRequest::default();
+        let answer = client
+            .list_tenants(with_key(request, self.key.expose()))
+            .await;
+        assert_eq!(self.note("a list", &answer), "OK");
+        let shown = format!("{:?}", answer.unwrap());
+        assert!(shown.contains("sent with [redacted]"), "{shown}");
+        self.store().await;
+        self.reauthorize().await;
+    }
+
+    async fn verify(&mut self, tenant: &str) {
+        let mut client = TenantServiceClient::new(self.channel.clone());
+        let request = tenants::VerifyTenantRequest {
+            name: format!("tenants/{tenant}"),
+        };
+        let answer = client
+            .verify_tenant(with_key(request, self.key.expose()))
+            .await;
+        self.note("a trial", &answer);
+    }
+
     /// Everything that the tenant service does.
     pub(super) async fn manage(&mut self) {
         let key = self.key.expose().to_owned();
