@@ -69,9 +69,10 @@ fn is_unprocessed(error: &reqwest::Error) -> bool {
 fn obstacle(error: &reqwest::Error, is_proxied: bool) -> Obstacle {
     let of_tls = find(error, &|cause| {
         let error = cause.downcast_ref::<rustls::Error>()?;
-        Some(match error {
-            rustls::Error::InvalidCertificate(error) => of_certificate(error),
-            _ => Obstacle::Tls,
+        Some(if let rustls::Error::InvalidCertificate(error) = error {
+            of_certificate(error)
+        } else {
+            Obstacle::Tls
         })
     });
     let of_name = || {
@@ -99,21 +100,33 @@ fn obstacle(error: &reqwest::Error, is_proxied: bool) -> Obstacle {
 }
 
 fn of_certificate(error: &CertificateError) -> Obstacle {
-    match error {
-        CertificateError::UnknownIssuer => Obstacle::UnknownIssuer,
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Obstacle::Expired,
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            Obstacle::NotValidYet
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            Obstacle::OtherName
-        }
-        CertificateError::ApplicationVerificationFailure => Obstacle::NotPinned,
-        CertificateError::Other(other) => match other.0.downcast_ref::<webpki::Error>() {
-            Some(webpki::Error::CaUsedAsEndEntity) => Obstacle::CaUsedAsEndEntity,
-            _ => Obstacle::Certificate,
-        },
-        _ => Obstacle::Certificate,
+    use CertificateError as Error;
+    if let Error::Other(other) = error {
+        let error = other.0.downcast_ref::<webpki::Error>();
+        return if error == Some(&webpki::Error::CaUsedAsEndEntity) {
+            Obstacle::CaUsedAsEndEntity
+        } else {
+            Obstacle::Certificate
+        };
+    }
+    let is_expired = matches!(error, Error::Expired | Error::ExpiredContext { .. });
+    let is_early = matches!(error, Error::NotValidYet | Error::NotValidYetContext { .. });
+    let is_of_another = matches!(
+        error,
+        Error::NotValidForName | Error::NotValidForNameContext { .. }
+    );
+    if *error == Error::UnknownIssuer {
+        Obstacle::UnknownIssuer
+    } else if is_expired {
+        Obstacle::Expired
+    } else if is_early {
+        Obstacle::NotValidYet
+    } else if is_of_another {
+        Obstacle::OtherName
+    } else if *error == Error::ApplicationVerificationFailure {
+        Obstacle::NotPinned
+    } else {
+        Obstacle::Certificate
     }
 }
 

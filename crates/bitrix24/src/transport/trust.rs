@@ -76,9 +76,10 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let pins = match server_name {
-            ServerName::DnsName(name) => self.pins.get(name.as_ref()),
-            _ => None,
+        let pins = if let ServerName::DnsName(name) = server_name {
+            self.pins.get(name.as_ref())
+        } else {
+            None
         };
         match pins {
             Some(pins) if pins.iter().any(|pin| pin.matches(end_entity)) => {
