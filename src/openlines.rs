@@ -17,5 +17,6 @@ mod settings;
 mod tests;
 mod timing;
 
+pub use self::connector_messages::names::NameRule;
 pub use self::service::OpenLines;
 pub use self::settings::Rules;

@@ -40,7 +40,7 @@ pub mod metrics {
 }
 
 pub mod openlines {
-    pub use crate::openlines::{OpenLines, Rules};
+    pub use crate::openlines::{NameRule, OpenLines, Rules};
 }
 
 pub mod settings {

@@ -1,12 +1,10 @@
 //! `SendConnectorMessages`: `imconnector.send.messages`.
 
+pub(super) mod names;
 mod parameters;
 mod results;
 
-use std::sync::LazyLock;
 use std::time::Duration;
-
-use regex::Regex;
 
 use super::operation::Operation;
 use super::settings::Rules;
@@ -26,8 +24,6 @@ pub(super) struct SendConnectorMessages;
 
 /// The longest identifier or name, in characters. Ours: Bitrix24 documents none.
 const ID_CHARACTERS: usize = 255;
-/// The longest first or last name, in characters. Source: method page `imconnector.send.messages`.
-const NAME_CHARACTERS: usize = 25;
 /// The longest email address, in characters. Source: RFC 5321, section 4.5.3.1.3, without brackets.
 const EMAIL_CHARACTERS: usize = 254;
 /// The longest phone number, in characters. Ours: twice an international number with extension.
@@ -38,8 +34,6 @@ const FILES: usize = 100;
 const NANOSECONDS: i32 = 1_000_000_000;
 /// The last second of the year 9999, the end of `Timestamp`.
 const LAST_SECOND: i64 = 253_402_300_799;
-
-static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[\p{L}\p{M} '’-]*$").ok());
 
 impl Operation for SendConnectorMessages {
     type Request = SendConnectorMessagesRequest;
@@ -86,16 +80,17 @@ impl Operation for SendConnectorMessages {
         for (index, message) in request.messages.iter().enumerate() {
             check_message(messages.item(index), message, rules, check);
         }
-        Parameters::of(&parameters::ConnectorMessages::of(request))
+        Parameters::of(&parameters::ConnectorMessages::of(request, rules.names))
     }
 
     fn reply(
         answer: Answer,
         request: &Self::Request,
+        rules: &Rules,
         call: &CallIdentity,
         operating_limit: Option<Duration>,
     ) -> Result<Self::Response, Error> {
-        let results = results::of(&answer, request, call)?;
+        let results = results::of(&answer, request, rules.names, call)?;
         Ok(SendConnectorMessagesResponse {
             results,
             timing: Some(timing::timing(&answer.time)),
@@ -133,26 +128,17 @@ fn check_message(path: Path<'_>, message: &ConnectorMessage, rules: &Rules, chec
 
 fn check_user(path: Path<'_>, user: &ExternalUser, rules: &Rules, check: &mut Check) {
     check.required_text(path.field("id"), &user.id, ID_CHARACTERS);
-    if rules.strict_names {
-        check_name(path.field("first_name"), &user.first_name, check);
-        check_name(path.field("last_name"), &user.last_name, check);
+    for (field, name) in [
+        ("first_name", &user.first_name),
+        ("last_name", &user.last_name),
+    ] {
+        rules.names.check(path.field(field), name, check);
     }
     check.url(path.field("picture_url"), &user.picture_url);
     check.url(path.field("profile_url"), &user.profile_url);
     check.known::<Gender>(path.field("gender"), user.gender);
     check.text(path.field("email"), &user.email, EMAIL_CHARACTERS);
     check.text(path.field("phone"), &user.phone, PHONE_CHARACTERS);
-}
-
-fn check_name(path: Path<'_>, name: &str, check: &mut Check) {
-    check.text(path, name, NAME_CHARACTERS);
-    if !NAME.as_ref().is_some_and(|allowed| allowed.is_match(name)) {
-        check.wrong(
-            path,
-            "CHARACTERS",
-            "has other characters than letters, spaces, hyphens and apostrophes; remove them",
-        );
-    }
 }
 
 fn check_content(path: Path<'_>, message: &ExternalMessage, rules: &Rules, check: &mut Check) {

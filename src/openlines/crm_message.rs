@@ -71,6 +71,7 @@ impl Operation for SendCrmMessage {
     fn reply(
         answer: Answer,
         _request: &Self::Request,
+        _rules: &Rules,
         _call: &CallIdentity,
         operating_limit: Option<Duration>,
     ) -> Result<Self::Response, Error> {

@@ -85,6 +85,7 @@ impl Operation for SendNetworkMessage {
     fn reply(
         answer: Answer,
         _request: &Self::Request,
+        _rules: &Rules,
         _call: &CallIdentity,
         operating_limit: Option<Duration>,
     ) -> Result<Self::Response, Error> {

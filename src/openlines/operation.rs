@@ -37,6 +37,7 @@ pub(super) trait Operation {
     fn reply(
         answer: Answer,
         request: &Self::Request,
+        rules: &Rules,
         call: &CallIdentity,
         operating_limit: Option<Duration>,
     ) -> Result<Self::Response, Error>;

@@ -142,7 +142,13 @@ impl OpenLines {
         if delivered.is_replayed {
             context.note_replayed();
         }
-        O::reply(delivered.answer, request, identity, operating_limit)
+        O::reply(
+            delivered.answer,
+            request,
+            &self.rules,
+            identity,
+            operating_limit,
+        )
     }
 
     /// Lets a request through that breaks no rule.

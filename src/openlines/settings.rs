@@ -1,17 +1,24 @@
 //! `validation.*`: limits whose counterparts at Bitrix24 are unknown or undocumented, so that
 //! operators can change them.
 
+use super::connector_messages::names::NameRule;
 use crate::settings::form::{whole, words};
 use crate::settings::table;
 
 table! {
     /// Limits of requests that operators may change.
     pub struct Rules {
-        /// `strict` accepts first and last names as Bitrix24 documents them: letters, spaces,
-        /// hyphens and apostrophes, at most 25 characters. `unchecked` sends all names. How
-        /// Bitrix24 treats other names is unknown.
-        strict_names: bool =
-            "validation.names" => words(&[("strict", true), ("unchecked", false)]),
+        /// First and last names. Bitrix24 documents letters, spaces, hyphens and apostrophes, at
+        /// most 25 characters; how it treats other names is unknown. `strict` rejects a call with
+        /// others. `clean` sends what is allowed of them: other characters become a space, what is
+        /// too long is cut, and a name without a letter is left out; each result says which names
+        /// were changed. `unchecked` sends all names.
+        names: NameRule =
+            "validation.names" => words(&[
+                ("strict", NameRule::Strict),
+                ("clean", NameRule::Clean),
+                ("unchecked", NameRule::Unchecked),
+            ]),
             default "strict";
 
         /// Most messages in one `SendConnectorMessages` call. Bitrix24's own limit is unknown.

@@ -4,6 +4,7 @@ mod attachment;
 mod connector;
 mod keyboard;
 
+use super::connector_messages::names::NameRule;
 use super::crm_message::SendCrmMessage;
 use super::network_message::SendNetworkMessage;
 use super::operation::{Operation, SendRequest};
@@ -14,7 +15,7 @@ use crate::check::{Check, Path};
 
 /// The defaults of `validation.*`.
 pub(super) const RULES: Rules = Rules {
-    strict_names: true,
+    names: NameRule::Strict,
     maximum_messages: 100,
     maximum_text_characters: 20_000,
     maximum_attachment_bytes: 30_720,

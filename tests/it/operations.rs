@@ -4,6 +4,7 @@
 mod answers;
 mod blocks;
 mod connector;
+mod names;
 mod switches;
 mod wire;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Config;
 use crate::auth::Auth;
 use crate::dispatch::Options;
+use crate::openlines::NameRule;
 use crate::settings::{Environment, Origin, SettingErrors};
 use crate::telemetry::LogFormat;
 use ::store::sealing::Key;
@@ -118,7 +119,7 @@ fn everything_but_tenants_and_callers_has_a_default() {
     assert_eq!(config.transport.idle_connection, Duration::from_secs(4));
     assert_eq!(config.dispatch, Options::default());
     assert_eq!(config.ledger.lifetime, Duration::from_secs(24 * 60 * 60));
-    assert!(config.rules.strict_names);
+    assert_eq!(config.rules.names, NameRule::Strict);
     assert_eq!(config.rules.maximum_messages, 100);
     assert_eq!(config.rules.maximum_text_characters, 20_000);
     assert_eq!(config.rules.maximum_attachment_bytes, 30_720);

@@ -1,13 +1,17 @@
 //! The parameters of `imconnector.send.messages` under Bitrix24's names.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
+use super::names::NameRule;
 use crate::api::openlines::v1 as api;
 
 #[derive(Serialize)]
 pub(super) struct ConnectorMessages<'a> {
+    /// In lower case, as Bitrix24 stores it.
     #[serde(rename = "CONNECTOR")]
-    connector: &'a str,
+    connector: String,
     #[serde(rename = "LINE")]
     line: i64,
     #[serde(rename = "MESSAGES")]
@@ -25,9 +29,9 @@ struct Message<'a> {
 struct User<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
-    last_name: &'a str,
+    last_name: Cow<'a, str>,
     #[serde(skip_serializing_if = "str::is_empty")]
-    name: &'a str,
+    name: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     picture: Option<Picture<'a>>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -79,9 +83,11 @@ struct Chat<'a> {
 }
 
 impl<'a> ConnectorMessages<'a> {
-    pub(super) fn of(request: &'a api::SendConnectorMessagesRequest) -> Self {
+    pub(super) fn of(request: &'a api::SendConnectorMessagesRequest, names: NameRule) -> Self {
         let messages = request.messages.iter().map(|message| Message {
-            user: message.user.as_ref().map(User::of).unwrap_or_default(),
+            user: (message.user.as_ref())
+                .map(|user| User::of(user, names))
+                .unwrap_or_default(),
             message: message
                 .message
                 .as_ref()
@@ -90,7 +96,7 @@ impl<'a> ConnectorMessages<'a> {
             chat: message.chat.as_ref().map(Chat::of).unwrap_or_default(),
         });
         Self {
-            connector: &request.connector_id,
+            connector: request.connector_id.to_lowercase(),
             line: request.line_id,
             messages: messages.collect(),
         }
@@ -98,11 +104,11 @@ impl<'a> ConnectorMessages<'a> {
 }
 
 impl<'a> User<'a> {
-    fn of(user: &'a api::ExternalUser) -> Self {
+    fn of(user: &'a api::ExternalUser, names: NameRule) -> Self {
         Self {
             id: &user.id,
-            last_name: &user.last_name,
-            name: &user.first_name,
+            last_name: names.sent(&user.last_name),
+            name: names.sent(&user.first_name),
             picture: (!user.picture_url.is_empty()).then_some(Picture {
                 url: &user.picture_url,
             }),

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use super::names::NameRule;
 use crate::api::openlines::v1::connector_message_result::Outcome;
 use crate::api::openlines::v1::{
     AcceptedConnectorMessage, ConnectorMessage, ConnectorMessageResult, OpenLineSession,
@@ -23,6 +24,7 @@ use bitrix24::{Answer, loose};
 pub(super) fn of(
     answer: &Answer,
     request: &SendConnectorMessagesRequest,
+    names: NameRule,
     call: &CallIdentity,
 ) -> Result<Vec<ConnectorMessageResult>, Error> {
     let judgements = answer
@@ -40,9 +42,23 @@ pub(super) fn of(
         };
         ConnectorMessageResult {
             outcome: Some(outcome),
+            changed_names: changed_names(message, names),
         }
     });
     Ok(results.collect())
+}
+
+/// The fields of the message whose names were sent otherwise than they were given.
+fn changed_names(message: &ConnectorMessage, names: NameRule) -> Vec<String> {
+    let users = message.user.iter();
+    let given = users.flat_map(|user| {
+        [
+            ("user.first_name", &user.first_name),
+            ("user.last_name", &user.last_name),
+        ]
+    });
+    let changed = given.filter(|(_, name)| names.changes(name));
+    changed.map(|(field, _)| field.to_owned()).collect()
 }
 
 /// Whether a judgement names no other message than `message`.

@@ -101,6 +101,7 @@ async fn every_field_of_an_accepted_connector_message_comes_back() {
     let [
         api::ConnectorMessageResult {
             outcome: Some(Outcome::Accepted(accepted)),
+            ..
         },
     ] = &response.results[..]
     else {

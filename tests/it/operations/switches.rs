@@ -38,6 +38,7 @@ async fn accepted(
     let [
         api::ConnectorMessageResult {
             outcome: Some(Outcome::Accepted(accepted)),
+            ..
         },
     ] = &response.results[..]
     else {

@@ -13,7 +13,7 @@ use bitrix24_openlines::testing::dispatch::ledger::Ledger;
 use bitrix24_openlines::testing::dispatch::replica::{self, HeartbeatConfig};
 use bitrix24_openlines::testing::dispatch::{Dispatcher, Means, Options};
 use bitrix24_openlines::testing::metrics::Metrics;
-use bitrix24_openlines::testing::openlines::{OpenLines, Rules};
+use bitrix24_openlines::testing::openlines::{NameRule, OpenLines, Rules};
 use bitrix24_openlines::testing::tasks::Tasks;
 use bitrix24_openlines::testing::tenant::{self, Applications, Directory, Judgement, PortalAccess};
 use http::HeaderMap;
@@ -104,7 +104,7 @@ impl Replica {
         OpenLines {
             directory,
             rules: Rules {
-                strict_names: false,
+                names: NameRule::Unchecked,
                 maximum_messages: 100,
                 maximum_text_characters: 20_000,
                 maximum_attachment_bytes: 30_000,

@@ -54,10 +54,12 @@ pub(super) fn run(call: &Call<'_>, state: &mut PortalState) -> Result<Executed, 
     })
 }
 
+/// Portals register connectors in lower case. Whether they find one by capitals too is not
+/// documented; this one does not.
 fn connector(state: &PortalState, id: &str) -> Option<Connector> {
     let mut connectors = state.definition.connectors.iter();
     connectors
-        .find(|known| known.id.eq_ignore_ascii_case(id))
+        .find(|known| known.id.to_lowercase() == id)
         .cloned()
 }
 
@@ -122,7 +124,7 @@ fn deliver<'a>(
         };
     }
     let delivery = Delivery::Connector {
-        connector: connector.id.to_ascii_lowercase(),
+        connector: connector.id.to_lowercase(),
         line,
         user_id,
         message_id,
