@@ -218,7 +218,7 @@ async fn arguments_are_checked_in_the_documented_order() {
         (
             "CONNECTOR",
             "Failed to find a suitable provider for the connector",
-            json!("MyConnector"),
+            json!(demo::CONNECTOR),
         ),
     ] {
         assert_eq!(
@@ -229,6 +229,19 @@ async fn arguments_are_checked_in_the_documented_order() {
     }
     desk.as_application(CONNECTOR, call).await.result();
     assert_eq!(desk.sandbox.record().executed(), 1);
+}
+
+#[tokio::test]
+async fn a_connector_is_found_in_lower_case_only() {
+    let desk = Desk::open().await;
+    let call = json!({
+        "CONNECTOR": demo::CONNECTOR.to_uppercase(), "LINE": demo::LINE,
+        "MESSAGES": [message("u", "m", "t")],
+    });
+    assert_eq!(
+        desk.as_application(CONNECTOR, call).await.error().2,
+        "Failed to find a suitable provider for the connector"
+    );
 }
 
 #[tokio::test]
