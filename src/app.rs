@@ -27,9 +27,10 @@ use crate::dispatch::replica::{HeartbeatConfig, Replica};
 use crate::dispatch::sharing::{self, Sharing};
 use crate::dispatch::{Dispatcher, Means};
 use crate::install::{self, InstallationEndpoint, Retries};
+use crate::listener::descriptors::{self, TooFewDescriptors};
 use crate::metrics::{ConfiguredLimits, Metrics};
 use crate::openlines::OpenLines;
-use crate::server::{self, ServeError, ServerSettings, Services, admin};
+use crate::server::{self, EdgeSettings, ServeError, ServerSettings, Services, admin};
 use crate::stop::Stop;
 use crate::tasks::{TaskFailed, Tasks};
 use crate::tenant::{
@@ -63,6 +64,9 @@ pub enum AppError {
     /// The tenants file cannot be applied.
     #[error("the tenants file cannot be applied")]
     Reconcile(#[source] StoreError),
+    /// The process may open too few files for its settings.
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
     /// A port cannot be listened on.
     #[error("cannot listen on {address} ({setting})")]
     Listen {
@@ -81,7 +85,7 @@ pub enum AppError {
 
 /// What the server needs, when everything else has been started.
 struct Started {
-    server: ServerSettings,
+    settings: (ServerSettings, EdgeSettings),
     services: Services,
     metrics: Metrics,
     ready: watch::Sender<bool>,
@@ -134,7 +138,7 @@ async fn serve(
     stop: &Stop,
 ) -> Result<(), ServeError> {
     let Started {
-        server,
+        settings,
         services,
         metrics,
         ready,
@@ -147,7 +151,7 @@ async fn serve(
     };
     let at_once = stop.at_once();
     server::serve(
-        listener, &server, services, metrics, &ready, orderly, at_once,
+        listener, &settings, services, metrics, &ready, orderly, at_once,
     )
     .await
 }
@@ -156,6 +160,7 @@ async fn serve(
 async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
     let Config {
         server,
+        edge,
         admin,
         auth,
         tenants,
@@ -167,6 +172,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         rules,
         ..
     } = config;
+    descriptors::reserve(edge.connections.maximum)?;
     let metrics = Metrics::new()?;
     metrics.limited(ConfiguredLimits {
         calls_in_progress: server.maximum_concurrent_calls,
@@ -176,7 +182,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
     let (ready, readiness) = watch::channel(false);
     let admin = match admin.listen {
         None => None,
-        Some(address) => Some(listen("admin.listen", address).await?),
+        Some(address) => Some((listen("admin.listen", address).await?, admin.connection)),
     };
     let client = client(&transport, &tenants.policy)?;
     let authorization_timeout = tenants.authorization_timeout;
@@ -205,6 +211,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
             metrics: metrics.clone(),
             timeout: authorization_timeout,
             retries: Retries::default(),
+            connection_age: installation.connection,
         };
         let serving = install::serve(listener, endpoint, stopped.clone().cancelled_owned());
         tasks.spawn_lasting("installation endpoint", serving);
@@ -260,9 +267,10 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         dispatcher,
         metrics: metrics.clone(),
     };
-    if let Some(listener) = admin {
+    if let Some((listener, age)) = admin {
         let serving = admin::serve(
             listener,
+            age,
             metrics.clone(),
             readiness,
             stopped.cancelled_owned(),
@@ -272,7 +280,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
     let callers = Callers::new(&auth);
     Ok(Started {
         services: services(open_lines, tenants, callers, server.maximum_request_bytes),
-        server,
+        settings: (server, edge),
         metrics,
         ready,
     })

@@ -57,6 +57,8 @@ pub struct InstallationEndpoint {
     pub timeout: Duration,
     /// When to retry after transient failures.
     pub retries: Retries,
+    /// The longest time for a connection.
+    pub connection_age: Duration,
 }
 
 /// When an event is retried after transient failures.
@@ -90,11 +92,12 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let timeout = endpoint.timeout;
+    let connection_age = endpoint.connection_age;
     let work = work::Work::new(endpoint);
     tracing::info!(
         address = listener.local_addr().ok().map(tracing::field::display),
         "accepting installations"
     );
-    connections::serve(listener, work.clone(), stop).await;
+    connections::serve(listener, connection_age, work.clone(), stop).await;
     work.finish(timeout).await;
 }

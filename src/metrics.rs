@@ -3,6 +3,7 @@
 //! A tenant is never a label: there may be 100,000. Names and attributes follow OpenTelemetry's
 //! conventions for RPC and HTTP where they exist.
 
+mod connections;
 mod dispatch;
 mod table;
 
@@ -18,6 +19,8 @@ use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
+use self::connections::ConnectionInstruments;
+pub(crate) use self::connections::{ConnectionEnd, OpenConnections};
 use self::dispatch::DispatchInstruments;
 pub(crate) use self::dispatch::{ConfiguredLimits, LedgerResult, RetryCause};
 pub use self::table::METRICS;
@@ -122,6 +125,7 @@ pub struct Metrics {
     directory_followed: Gauge<f64>,
     dispatch: DispatchInstruments,
     _lost_log_lines: ObservableCounter<u64>,
+    connections: ConnectionInstruments,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -189,6 +193,7 @@ impl Metrics {
                 .u64_observable_counter("openlines.log.lost_lines")
                 .with_callback(|lost| lost.observe(lost_lines(), &[]))
                 .build(),
+            connections: ConnectionInstruments::new(&meter),
             registry,
             _provider: Arc::new(provider),
         };
@@ -219,6 +224,7 @@ impl Metrics {
         self.token_store_failures.add(0, &[]);
         self.tenants_unlisted.record(0, &[]);
         self.dispatch.begin_at_zero();
+        self.connections.begin_at_zero();
     }
 
     /// Counts a call that has begun.

@@ -6,8 +6,10 @@ mod call;
 mod call_id;
 mod connections;
 mod deadline;
+mod edge;
 mod ending;
 mod memory;
+mod peer;
 mod settings;
 mod tls;
 
@@ -27,6 +29,7 @@ use tower::Layer;
 use self::call::CallLayer;
 use self::connections::Connections;
 use self::deadline::Timeouts;
+pub(crate) use self::edge::EdgeSettings;
 pub(crate) use self::settings::{AdminSettings, ServerSettings};
 use self::tls::Tls;
 pub(crate) use self::tls::TlsError;
@@ -66,7 +69,7 @@ pub(crate) struct Services {
 /// [`ServeError`] if the server cannot start.
 pub(crate) async fn serve(
     listener: TcpListener,
-    settings: &ServerSettings,
+    (settings, edge): &(ServerSettings, EdgeSettings),
     services: Services,
     metrics: Metrics,
     ready: &watch::Sender<bool>,
@@ -84,9 +87,9 @@ pub(crate) async fn serve(
         settings,
         services.methods,
         services.callers,
-        metrics,
+        metrics.clone(),
     );
-    let tls = settings.tls_files().map(Tls::read).transpose()?;
+    let tls = edge.tls.files().map(Tls::read).transpose()?;
     let encrypted = tls.is_some();
     let mut routes = services.routes.add_service(health_service);
     if settings.reflection {
@@ -95,8 +98,10 @@ pub(crate) async fn serve(
     let connections = Connections::new(
         calls.layer(routes.prepare()),
         services.in_order,
-        settings.maximum_concurrent_calls,
+        &edge.connections,
+        settings.maximum_deadline,
         tls,
+        metrics,
     );
 
     tracing::info!(
@@ -143,8 +148,8 @@ pub(crate) async fn serve(
 /// # Errors
 ///
 /// [`TlsError`], as a start would give it.
-pub(crate) fn check(settings: &ServerSettings) -> Result<(), TlsError> {
-    settings.tls_files().map(Tls::read).transpose().map(|_| ())
+pub(crate) fn check(edge: &EdgeSettings) -> Result<(), TlsError> {
+    edge.tls.files().map(Tls::read).transpose().map(|_| ())
 }
 
 /// How long the responses to terminated calls may take to leave.

@@ -17,7 +17,7 @@ use crate::auth::Auth;
 use crate::dispatch::{LedgerSettings, Options};
 use crate::install::InstallationSettings;
 use crate::openlines::Rules;
-use crate::server::{AdminSettings, ServerSettings};
+use crate::server::{AdminSettings, EdgeSettings, ServerSettings};
 use crate::settings::{
     Document, Effective, Environment, NotUnicode, Reader, Setting, SettingError, SettingErrors,
 };
@@ -35,6 +35,8 @@ pub(crate) const API_KEY_VARIABLE: &str = "OPENLINES_API_KEY";
 pub struct Config {
     /// The gRPC listener and the limits of a call.
     pub server: ServerSettings,
+    /// Connections and TLS of the gRPC listener.
+    pub edge: EdgeSettings,
     /// The admin port.
     pub admin: AdminSettings,
     /// The callers.
@@ -101,6 +103,7 @@ impl Config {
         let is_exposure_allowed = files.is_some_and(|files| files.dangerous_world_readable);
         let environment = &environment.with_world_readable_files(is_exposure_allowed);
         let server = ServerSettings::read(&mut reader);
+        let edge = EdgeSettings::read(&mut reader);
         let admin = AdminSettings::read(&mut reader);
         let auth = Auth::read(&mut reader);
         let tenants = TenantSettings::read(&mut reader, environment);
@@ -127,6 +130,7 @@ impl Config {
         let config = move || {
             Some(Self {
                 server: server?,
+                edge: edge?,
                 admin: admin?,
                 auth: auth?,
                 tenants: tenants?,

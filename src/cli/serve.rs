@@ -68,7 +68,7 @@ async fn load(
 }
 
 fn check(config: &Config) -> Result<(), Failure> {
-    server::check(&config.server)?;
+    server::check(&config.edge)?;
     match &config.tenants.file {
         Some(file) => {
             let tenants = file.tenants.len();

@@ -7,34 +7,38 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
 use super::entrance;
 use super::work::Work;
-use crate::listener;
+use crate::listener::{self, Place, Places};
 
-/// The number of connections.
+/// The number of connections. Beyond it the oldest gives way: an event takes milliseconds, so the
+/// old ones are those of peers that do not finish.
 const CONNECTIONS: usize = 256;
-/// How long a connection may last, its response included. Bitrix24's own timeout is shorter.
-const CONNECTION: Duration = Duration::from_secs(15);
 /// How long requests that have arrived may still be read when the service stops.
 const LAST_RESPONSES: Duration = Duration::from_secs(2);
 
-/// Accepts connections until `stop` completes, and waits a moment for those that are open.
-pub(super) async fn serve(tcp: TcpListener, work: Arc<Work>, stop: impl Future<Output = ()>) {
-    let cut = CancellationToken::new();
-    let serve = |stream| connection(stream, Arc::clone(&work), cut.clone());
-    let open = listener::accept(tcp, Some(CONNECTIONS), serve, stop).await;
+/// Accepts connections until `stop` completes, and waits a moment for those that are open. None
+/// lasts longer than `age`, its response included.
+pub(super) async fn serve(
+    tcp: TcpListener,
+    age: Duration,
+    work: Arc<Work>,
+    stop: impl Future<Output = ()>,
+) {
+    let places = Places::new(CONNECTIONS, CONNECTIONS, || {});
+    let serve = |stream, place| connection(stream, place, age, Arc::clone(&work));
+    let open = listener::accept(tcp, &places, serve, stop).await;
     if tokio::time::timeout(LAST_RESPONSES, open.wait())
         .await
         .is_err()
     {
-        cut.cancel();
+        places.cut();
         open.wait().await;
     }
 }
 
-async fn connection(stream: TcpStream, work: Arc<Work>, cut: CancellationToken) {
+async fn connection(stream: TcpStream, place: Place, age: Duration, work: Arc<Work>) {
     let service = service_fn(move |request| {
         let work = Arc::clone(&work);
         async move { Ok::<_, Infallible>(entrance::answer(request, &work).await) }
@@ -42,9 +46,5 @@ async fn connection(stream: TcpStream, work: Arc<Work>, cut: CancellationToken) 
     let serving = listener::http1()
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
-    // The end of a connection concerns its client only.
-    tokio::select! {
-        _ = tokio::time::timeout(CONNECTION, serving) => {}
-        () = cut.cancelled() => {}
-    }
+    listener::serve_short(serving, place, age).await;
 }

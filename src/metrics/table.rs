@@ -240,4 +240,38 @@ pub const METRICS: &[Metric] = &[
         meaning: "Log lines that were lost because standard error was not read in time, and \
                   `log.buffer_bytes` of them waited.",
     },
+    Metric {
+        name: "openlines_open_connections",
+        kind: "gauge",
+        labels: &["state"],
+        meaning: "Open connections to the gRPC server, by whether a call with an accepted \
+                  credential was made: `authenticated` and `unauthenticated`. \
+                  `server.connections.maximum` limits the sum.",
+    },
+    Metric {
+        name: "openlines_connections_ended_total",
+        kind: "counter",
+        labels: &["end"],
+        meaning: "Ended connections. `closed`: by the client, or broken; `refused`: all places \
+                  were taken; `handshake`: TLS or the begin of HTTP/2 failed or was late; \
+                  `unauthenticated`: no credential in time; `evicted`: gave its place to a newer \
+                  one, having shown no credential; `age`; `lifetime`: still open after the \
+                  longest call; `unread`: responses were not read; `reset_flood`: too many calls \
+                  were cancelled; `stop`: the service stopped.",
+    },
+    Metric {
+        name: "openlines_unread_bytes",
+        kind: "gauge",
+        labels: &[],
+        meaning: "Size of the responses that clients have not read. Beyond \
+                  `server.connections.maximum_unread_bytes` the connection with most of it is \
+                  closed.",
+    },
+    Metric {
+        name: "openlines_tls_certificate_expiry_timestamp_seconds",
+        kind: "gauge",
+        labels: &["certificate"],
+        meaning: "When the certificate in use expires, in seconds since 1970: `server`, and the \
+                  first of `server.tls.client_ca_file` as `client_ca`. Only with TLS.",
+    },
 ];

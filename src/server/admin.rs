@@ -1,5 +1,7 @@
 //! The admin port: metrics and the state of the process over HTTP, apart from callers.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,10 +14,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use crate::listener;
+use crate::listener::{self, Places};
 use crate::metrics::Metrics;
 
-/// The number of connections: several times what probes and scrapers need.
+/// The number of connections: several times what probes and scrapers need. Beyond it the oldest
+/// gives way, so that nobody can keep a probe out.
 const CONNECTIONS: usize = 256;
 
 /// Prometheus' name for its text format.
@@ -30,6 +33,7 @@ struct Admin {
 /// Serves `/metrics`, `/live` and `/ready` until `stop` completes.
 pub(crate) async fn serve(
     tcp: TcpListener,
+    connection_age: Duration,
     metrics: Metrics,
     ready: watch::Receiver<bool>,
     stop: impl Future<Output = ()>,
@@ -39,16 +43,14 @@ pub(crate) async fn serve(
         .route("/ready", get(readiness))
         .route("/metrics", get(scrape))
         .with_state(Admin { metrics, ready });
-    let serve = |stream| {
+    let places = Places::new(CONNECTIONS, CONNECTIONS, || {});
+    let serve = |stream, place| {
         let router = router.clone();
         let service = service_fn(move |request| router.clone().oneshot(request));
         let serving = listener::http1().serve_connection(TokioIo::new(stream), service);
-        async move {
-            // The end of a connection concerns its client only.
-            let _ = serving.await;
-        }
+        listener::serve_short(serving, place, connection_age)
     };
-    listener::accept(tcp, Some(CONNECTIONS), serve, stop).await;
+    listener::accept(tcp, &places, serve, stop).await;
 }
 
 async fn readiness(State(admin): State<Admin>) -> Response {

@@ -20,8 +20,9 @@ use super::call_id::{self, CALL_ID};
 use super::deadline::Timeouts;
 use super::ending::{Ending, Methods, operation};
 use super::memory::{BodyEvent, CountedBody, RequestMemory};
+use super::peer::Peer;
 use super::settings::ServerSettings;
-use crate::auth::{Callers, PeerCertificate, Presented};
+use crate::auth::{Callers, Presented};
 use crate::call::margins::GRACE;
 use crate::call::{Arrival, CallContext, Progress};
 use crate::error::{self, Error, Interruption};
@@ -31,6 +32,13 @@ use crate::telemetry;
 /// Services about the server itself. Their calls are not limited and not logged: probes would flood
 /// the log.
 const ABOUT_THE_SERVER: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
+
+/// Whether a path is that of a call about the server itself.
+pub(super) fn is_about_the_server(path: &str) -> bool {
+    ABOUT_THE_SERVER
+        .iter()
+        .any(|service| path.starts_with(service))
+}
 
 /// The header of a response that comes from the ledger.
 const REPLAYED: HeaderName = HeaderName::from_static("openlines-replayed");
@@ -97,6 +105,7 @@ impl<S> Layer<S> for CallLayer {
         CallService {
             inner,
             gate: Arc::clone(&self.gate),
+            peer: None,
         }
     }
 }
@@ -105,6 +114,18 @@ impl<S> Layer<S> for CallLayer {
 pub(super) struct CallService<S> {
     inner: S,
     gate: Arc<Gate>,
+    /// The peer of the connection that the calls come from.
+    peer: Option<Arc<Peer>>,
+}
+
+impl<S: Clone> CallService<S> {
+    /// The calls of one connection.
+    pub(super) fn of_peer(&self, peer: Arc<Peer>) -> Self {
+        Self {
+            peer: Some(peer),
+            ..self.clone()
+        }
+    }
 }
 
 impl<S> Service<Request<Body>> for CallService<S>
@@ -124,10 +145,7 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let arrival = request.extensions_mut().remove::<Arrival>();
         let path = request.uri().path();
-        if ABOUT_THE_SERVER
-            .iter()
-            .any(|service| path.starts_with(service))
-        {
+        if is_about_the_server(path) {
             return self.inner.call(request).boxed();
         }
 
@@ -153,13 +171,16 @@ where
         // Before the call gets a place and before its body is read.
         let presented = Presented {
             headers: request.headers(),
-            peer: request.extensions().get::<PeerCertificate>(),
+            peer: self.peer.as_deref().and_then(Peer::certificate),
         };
         let caller = match self.gate.callers.authenticate(&presented) {
             Ok(caller) => caller,
             Err(rejected) => return refuse(rejected.into(), &context, ending),
         };
         context.note_caller(&caller);
+        if let Some(peer) = &self.peer {
+            peer.note_authenticated();
+        }
         let Ok(slot) = Arc::clone(&self.gate.in_progress).try_acquire_owned() else {
             return refuse(Error::Overloaded, &context, ending);
         };

@@ -2,167 +2,271 @@
 //!
 //! A connection's task takes its calls one after the other, so the order of their arrival is known
 //! here. The gRPC library's own listener starts each in a task and loses it (docs/adr/0021).
+//!
+//! ```text
+//! places (listener)   how many connections, and who gives way
+//! preface             nothing is built for a peer that has not begun to speak HTTP/2
+//! serving, life       calls, and when the connection ends by itself: no credential, age, stop
+//! link                what is known of the connection: calls, cancellations, unread responses
+//! received            notes requests that are broken off
+//! answer, unread      responses count until the peer has taken them
+//! socket              a peer that takes nothing is not read from
+//! sweep               ends those that do not read
+//! ```
 
+mod answer;
+mod life;
+mod link;
+mod preface;
+mod received;
+mod serving;
+mod settings;
+mod socket;
+mod sweep;
+mod unread;
+
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
+use http::Request;
 use hyper::server::conn::http2;
-use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tonic::body::Body;
-use tower::ServiceExt;
-use tower::util::Oneshot;
 
+use self::life::Life;
+use self::link::Link;
+use self::serving::Calls;
+pub(super) use self::settings::ConnectionSettings;
+use self::sweep::Links;
+use self::unread::AllUnread;
 use super::call::CallService;
+use super::peer::Peer;
 use super::tls::Tls;
+use crate::auth::PeerCertificate;
 use crate::call::Arrivals;
-use crate::listener;
+use crate::listener::{self, Place, Places};
+use crate::metrics::{ConnectionEnd, Metrics};
 
-/// Streams of one connection, or more: a single caller may use the capacity for all calls. The
-/// HTTP/2 library's default is 200.
-const CONCURRENT_STREAMS: u32 = 256;
 /// The unread data of all streams of a connection, in bytes. Beyond it the peer has to wait,
 /// however many streams it has.
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// The unread data of a stream, in bytes.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
-/// Streams that a peer opened and reset before they were handled ("rapid reset", CVE-2023-44487).
-const PENDING_RESET_STREAMS: usize = 20;
+/// Streams that we had to reset because of what the peer did ("MadeYouReset", CVE-2025-8671).
+const LOCAL_ERROR_RESETS: usize = 1024;
 /// The size of all headers of a call, in bytes.
 const HEADER_LIST_BYTES: u32 = 16 * 1024;
-/// When a silent peer is pinged, and how long its reply may take.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+/// One of so many places is for connections without an accepted credential, because each costs
+/// memory: 25 KiB in plain text, and twice that with TLS.
+const STRANGERS_PART: usize = 4;
+/// How long a connection lasts beyond its age and the longest call: the response has to arrive.
+const LAST_RESPONSES: Duration = Duration::from_secs(5);
 
 /// Serves connections.
-#[derive(Clone)]
 pub(super) struct Connections<S> {
     calls: CallService<S>,
-    http: http2::Builder<TokioExecutor>,
     tls: Option<Tls>,
     /// The service whose calls are sensitive to the order in which they arrive.
     in_order: &'static str,
-    arrived: Arc<AtomicU64>,
+    limits: ConnectionSettings,
+    longest_call: Duration,
+    metrics: Metrics,
 }
 
-struct Connection<S> {
-    calls: CallService<S>,
-    in_order: &'static str,
-    arrivals: Arrivals,
+/// What all connections share. Cheap to clone.
+#[derive(Clone)]
+struct Shared<S> {
+    http: http2::Builder<TokioExecutor>,
+    connections: Arc<Connections<S>>,
+    arrived: Arc<AtomicU64>,
+    unread: Arc<AllUnread>,
+    links: Links,
 }
 
 impl<S> Connections<S>
 where
-    S: tower::Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S: tower::Service<Request<Body>, Response = http::Response<Body>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send + 'static,
     S::Error: std::error::Error + Send + Sync + 'static,
 {
-    /// Connections that make `calls`, at most `maximum_calls` at once.
+    /// Connections that make `calls`, of which none takes longer than `longest_call`.
     pub(super) fn new(
         calls: CallService<S>,
         in_order: &'static str,
-        maximum_calls: usize,
+        limits: &ConnectionSettings,
+        longest_call: Duration,
         tls: Option<Tls>,
+        metrics: Metrics,
     ) -> Self {
-        let streams = u32::try_from(maximum_calls).unwrap_or(u32::MAX);
-        let (keepalive_interval, keepalive_timeout) = KEEPALIVE;
-        let mut http = http2::Builder::new(TokioExecutor::new());
-        http.timer(TokioTimer::new())
-            .max_concurrent_streams(streams.max(CONCURRENT_STREAMS))
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .max_pending_accept_reset_streams(PENDING_RESET_STREAMS)
-            .max_header_list_size(HEADER_LIST_BYTES)
-            .keep_alive_interval(keepalive_interval)
-            .keep_alive_timeout(keepalive_timeout);
         Self {
             calls,
-            http,
             tls,
             in_order,
-            arrived: Arc::default(),
+            limits: limits.clone(),
+            longest_call,
+            metrics,
         }
     }
 
     /// Accepts connections until `stop` completes; then waits until the open ones have ended their
-    /// calls.
+    /// calls. Dropped, it cuts those that are open.
     pub(super) async fn serve(self, tcp: TcpListener, stop: impl Future<Output = ()>) {
-        let open = GracefulShutdown::new();
-        let serve = |stream| self.clone().connected(stream, open.watcher());
-        listener::accept(tcp, None, serve, stop).await;
-        open.shutdown().await;
+        let metrics = self.metrics.clone();
+        let refused = metrics.clone();
+        let maximum = self.limits.maximum;
+        let strangers = maximum.div_ceil(STRANGERS_PART);
+        let places = Places::new(maximum, strangers, move || {
+            refused.connection_ended(ConnectionEnd::Refused);
+        });
+        let _cut = CutAtTheEnd(places.clone());
+        let limit = self.limits.unread;
+        let tls = self.tls.clone();
+        let shared = Shared {
+            http: http(&self.limits),
+            arrived: Arc::default(),
+            unread: AllUnread::new(self.limits.maximum_unread_bytes),
+            links: Links::default(),
+            connections: Arc::new(self),
+        };
+        let (links, unread) = (shared.links.clone(), Arc::clone(&shared.unread));
+        let serving = async {
+            let serve = |stream, place| shared.clone().connected(stream, place);
+            let open = listener::accept(tcp, &places, serve, stop).await;
+            places.stop();
+            open.wait().await;
+        };
+        let following = async {
+            match &tls {
+                Some(tls) => tls.follow(&metrics).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = serving => {}
+            () = links.sweep(&unread, limit, &metrics) => {}
+            () = following => {}
+        }
+    }
+}
+
+impl<S> Shared<S>
+where
+    S: tower::Service<Request<Body>, Response = http::Response<Body>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+    S::Error: std::error::Error + Send + Sync + 'static,
+{
+    async fn connected(self, stream: TcpStream, place: Place) {
+        let metrics = self.connections.metrics.clone();
+        let end = match self.connections.tls.clone() {
+            None => self.speak(stream, &place).await,
+            Some(tls) => self.speak_encrypted(stream, &tls, &place).await,
+        };
+        metrics.connection_ended(end);
     }
 
-    async fn connected(self, stream: TcpStream, watcher: Watcher) {
-        match self.tls.clone() {
-            None => self.speak(stream, watcher).await,
-            Some(tls) => match tls.accept(stream).await {
-                Ok(stream) => self.speak(stream, watcher).await,
-                Err(error) => tracing::debug!(%error, "TLS handshake failed"),
-            },
+    async fn speak(self, mut stream: TcpStream, place: &Place) -> ConnectionEnd {
+        match self.opened(preface::read(&mut stream), place).await {
+            Ok(()) => self.serve(stream, place, None).await,
+            Err(end) => end,
         }
     }
 
-    async fn speak(
+    async fn speak_encrypted(self, stream: TcpStream, tls: &Tls, place: &Place) -> ConnectionEnd {
+        let opening = async {
+            let mut stream = tls.accept(stream).await?;
+            preface::read(&mut stream).await?;
+            Ok(stream)
+        };
+        match self.opened(opening, place).await {
+            Ok(stream) => {
+                let certificates = stream.get_ref().1.peer_certificates();
+                let leaf = certificates.and_then(<[_]>::first);
+                let certificate = leaf.map(|leaf| PeerCertificate::verified(leaf));
+                self.serve(stream, place, certificate).await
+            }
+            Err(end) => end,
+        }
+    }
+
+    /// Waits until a connection has begun, in time and unless it is told to end.
+    async fn opened<T>(
+        &self,
+        opening: impl Future<Output = io::Result<T>>,
+        place: &Place,
+    ) -> Result<T, ConnectionEnd> {
+        let recall = place.recall();
+        tokio::select! {
+            opened = tokio::time::timeout(self.connections.limits.preface, opening) => {
+                let opened = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+                opened.map_err(|error| {
+                    tracing::debug!(%error, "a connection did not begin");
+                    ConnectionEnd::Handshake
+                })
+            }
+            cause = recall.any() => Err(serving::end_of(cause)),
+        }
+    }
+
+    async fn serve(
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        watcher: Watcher,
-    ) {
-        let connection = Connection {
-            calls: self.calls,
-            in_order: self.in_order,
-            arrivals: Arrivals::new(self.arrived),
+        place: &Place,
+        certificate: Option<PeerCertificate>,
+    ) -> ConnectionEnd {
+        let connections = &self.connections;
+        let limits = &connections.limits;
+        let peer = Arc::new(Peer::new(place.keeper(), certificate));
+        let streams = limits.maximum_streams;
+        let link = Link::new(Arc::clone(&peer), place.recall(), &self.unread, streams);
+        let _listed = self.links.add(&link);
+        let calls = Calls {
+            calls: connections.calls.of_peer(peer),
+            in_order: connections.in_order,
+            arrivals: Arrivals::new(Arc::clone(&self.arrived)),
+            link,
         };
-        let serving = self.http.serve_connection(TokioIo::new(stream), connection);
-        if let Err(error) = watcher.watch(serving).await {
-            tracing::debug!(%error, "connection failed");
-        }
+        let age = limits.age.mul_f64(rand::random_range(0.9..=1.1));
+        let grace = connections.longest_call + LAST_RESPONSES;
+        let life = Life::new(Instant::now(), limits.unauthenticated, age, grace);
+        serving::serve(&self.http, stream, calls, life).await
     }
 }
 
-impl<S> Service<Request<Incoming>> for Connection<S>
-where
-    CallService<S>: tower::Service<Request<Body>> + Clone,
-{
-    type Response = <CallService<S> as tower::Service<Request<Body>>>::Response;
-    type Error = <CallService<S> as tower::Service<Request<Body>>>::Error;
-    type Future = Oneshot<CallService<S>, Request<Body>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let mut request = request.map(Body::new);
-        if is_of(request.uri().path(), self.in_order) {
-            request.extensions_mut().insert(self.arrivals.next());
-        }
-        self.calls.clone().oneshot(request)
-    }
+/// The limits of HTTP/2.
+fn http(limits: &ConnectionSettings) -> http2::Builder<TokioExecutor> {
+    let streams = limits.maximum_streams;
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(streams)
+        // Calls that were cancelled before their turn: a client may cancel all that it has.
+        .max_pending_accept_reset_streams(usize::try_from(streams).unwrap_or(usize::MAX))
+        .max_local_error_reset_streams(LOCAL_ERROR_RESETS)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .max_header_list_size(HEADER_LIST_BYTES)
+        .keep_alive_interval(limits.keepalive)
+        .keep_alive_timeout(limits.keepalive_timeout);
+    http
 }
 
-/// Whether the path names a method of the service (gRPC over HTTP/2, "Path").
-fn is_of(path: &str, service: &str) -> bool {
-    path.strip_prefix('/')
-        .and_then(|path| path.strip_prefix(service))
-        .is_some_and(|method| method.starts_with('/'))
-}
+/// Cuts every connection when it is dropped.
+struct CutAtTheEnd(Places);
 
-#[cfg(test)]
-mod tests {
-    use super::is_of;
-
-    #[test]
-    fn a_path_names_a_service_and_a_method() {
-        assert!(is_of("/a.b.Service/Call", "a.b.Service"));
-        for other in [
-            "/a.b.Services/Call",
-            "/a.b.Service",
-            "a.b.Service/Call",
-            "/",
-        ] {
-            assert!(!is_of(other, "a.b.Service"), "{other}");
-        }
+impl Drop for CutAtTheEnd {
+    fn drop(&mut self) {
+        self.0.cut();
     }
 }

@@ -1,10 +1,9 @@
 //! `server.*` and `admin.*`.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::settings::form::{file, flag, seconds, socket_address, whole};
+use crate::settings::form::{flag, seconds, socket_address, whole};
 use crate::settings::{Reader, table};
 
 table! {
@@ -12,14 +11,6 @@ table! {
     pub struct ServerSettings {
         /// The address of the gRPC server. `0.0.0.0:50051` listens on all IPv4 interfaces.
         listen: SocketAddr = "server.listen" => socket_address(), default "127.0.0.1:50051";
-
-        /// Certificate chain in PEM, the server's own certificate first. Without it gRPC is not
-        /// encrypted; see `server.tls.dangerous_plaintext`.
-        certificate_file: Option<PathBuf> = "server.tls.certificate_file" => file();
-
-        /// Private key in PEM of the certificate in `server.tls.certificate_file`. Give both or
-        /// neither.
-        private_key_file: Option<PathBuf> = "server.tls.private_key_file" => file();
 
         /// Whether `server.listen` may be another address than loopback without TLS. Everybody on
         /// the way can then read API keys and messages, and change them. For a service mesh, or a
@@ -42,7 +33,7 @@ table! {
             "server.maximum_deadline_seconds" => seconds(1..=59), default "55";
 
         /// Most calls in progress, those that wait for a portal included. More are refused at once
-        /// with `UNAVAILABLE`. One connection may carry all of them, and always at least 256.
+        /// with `UNAVAILABLE`. One connection carries up to `server.connections.maximum_streams`.
         maximum_concurrent_calls: usize =
             "server.maximum_concurrent_calls" => whole(1..=100_000, "calls"), default "20000";
 
@@ -68,7 +59,6 @@ table! {
             "server.shutdown_delay_seconds" => seconds(0..=300), default "0";
     }
     rules {
-        certificate_and_key(certificate_file, private_key_file);
         deadlines_in_order(default_deadline, maximum_deadline);
         largest_request_fits(maximum_bytes_in_progress, maximum_request_bytes);
     }
@@ -80,29 +70,11 @@ table! {
         /// The address of `/metrics`, `/live` and `/ready`, over HTTP, apart from the gRPC server.
         /// Without it they are not served.
         listen: Option<SocketAddr> = "admin.listen" => socket_address();
-    }
-}
 
-impl ServerSettings {
-    /// Certificate and private key; none if gRPC is not encrypted.
-    pub(super) fn tls_files(&self) -> Option<(&Path, &Path)> {
-        let key = self.private_key_file.as_deref();
-        self.certificate_file.as_deref().zip(key)
+        /// Longest time for a connection to the admin port, its last response included. There are
+        /// at most 256; beyond that the oldest gives way.
+        connection: Duration = "admin.connection_seconds" => seconds(1..=600), default "30";
     }
-}
-
-fn certificate_and_key(
-    reader: &mut Reader<'_>,
-    certificate: &Option<PathBuf>,
-    key: &Option<PathBuf>,
-) {
-    let (missing, given) = match (certificate, key) {
-        (Some(_), None) => ("server.tls.private_key_file", "a certificate"),
-        (None, Some(_)) => ("server.tls.certificate_file", "a private key"),
-        (Some(_), Some(_)) | (None, None) => return,
-    };
-    let problem = format!("is missing, though {given} is given");
-    reader.refuse(missing, &problem, "give both files or neither");
 }
 
 fn deadlines_in_order(reader: &mut Reader<'_>, default: &Duration, maximum: &Duration) {

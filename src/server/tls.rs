@@ -1,72 +1,113 @@
-//! TLS on the listener.
+//! TLS on the listener, with files that are watched.
+
+mod loaded;
+mod settings;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem};
+use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::{self, ServerConfig};
+use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(5);
+use self::loaded::Loaded;
+pub(crate) use self::loaded::TlsError;
+pub(super) use self::settings::TlsFiles;
+pub(crate) use self::settings::TlsSettings;
+use crate::metrics::Metrics;
+use crate::telemetry::chain;
 
-/// The protocol of gRPC (RFC 9113, section 3.2).
-const HTTP2: &[u8] = b"h2";
+/// How often the files are looked at. A mounted Secret changes by a swapped link, which file
+/// watchers miss.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Differs after a change of a file: inode, length and time of modification.
+type Stamp = Option<(u64, u64, Option<SystemTime>)>;
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Tls(TlsAcceptor);
-
-/// Certificate and key cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    #[error("cannot read {}", .path.display())]
-    File { path: PathBuf, source: io::Error },
-    /// Not PEM, or nothing of the right kind in it.
-    #[error("{UNUSABLE}")]
-    Pem(#[from] pem::Error),
-    /// They do not belong together, or their kind is not supported.
-    #[error("{UNUSABLE}")]
-    Rejected(#[from] rustls::Error),
+pub(super) struct Tls {
+    files: TlsFiles,
+    seen: Vec<Stamp>,
+    current: Arc<ArcSwap<ServerConfig>>,
+    expiries: Vec<(&'static str, i64)>,
 }
 
-const UNUSABLE: &str = "server.tls.certificate_file and server.tls.private_key_file cannot be used; \
-    give a certificate chain and its private key, both in PEM";
-
 impl Tls {
-    /// Reads the certificate chain and the private key.
-    pub(super) fn read((certificate, key): (&Path, &Path)) -> Result<Self, TlsError> {
-        let chain = read(certificate)?;
-        let key = read(key)?;
-        Self::from_pem(&chain, &key)
-    }
-
-    fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>()?;
-        let key = PrivateKeyDer::from_pem_slice(key)?;
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)?;
-        config.alpn_protocols = vec![HTTP2.to_vec()];
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    /// Reads the files.
+    pub(super) fn read(files: TlsFiles) -> Result<Self, TlsError> {
+        // Before the files are read: a change meanwhile is seen later.
+        let seen = stamps(&files);
+        let Loaded { config, expiries } = files.load()?;
+        Ok(Self {
+            files,
+            seen,
+            current: Arc::new(ArcSwap::new(config)),
+            expiries,
+        })
     }
 
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        tokio::time::timeout(HANDSHAKE, self.0.accept(stream)).await?
+        let config = self.current.load_full();
+        TlsAcceptor::from(config).accept(stream).await
+    }
+
+    /// Applies changes of the files, for ever. Files that cannot be used change nothing, and are
+    /// reported once.
+    pub(super) async fn follow(&self, metrics: &Metrics) {
+        tell(metrics, &self.expiries);
+        let mut seen = self.seen.clone();
+        let mut reported = String::new();
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            let stamps = stamps(&self.files);
+            if stamps == seen {
+                continue;
+            }
+            let files = self.files.clone();
+            let Ok(loaded) = tokio::task::spawn_blocking(move || files.load()).await else {
+                continue;
+            };
+            match loaded {
+                Ok(Loaded { config, expiries }) => {
+                    self.current.store(config);
+                    tell(metrics, &expiries);
+                    seen = stamps;
+                    reported.clear();
+                    tracing::info!("applied the changed files of server.tls");
+                }
+                // Read again at the next look: certificate and key may change one after the other.
+                Err(error) => {
+                    let problem = chain(&error);
+                    if problem != reported {
+                        tracing::error!(
+                            problem,
+                            "files of server.tls changed but were not applied"
+                        );
+                        reported = problem;
+                    }
+                }
+            }
+        }
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|source| TlsError::File {
-        path: path.to_owned(),
-        source,
-    })
+fn tell(metrics: &Metrics, expiries: &[(&'static str, i64)]) {
+    for (certificate, at) in expiries {
+        metrics.certificate_expires(certificate, *at);
+    }
+}
+
+fn stamps(files: &TlsFiles) -> Vec<Stamp> {
+    files.all().map(stamp).collect()
+}
+
+fn stamp(path: &Path) -> Stamp {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.ino(), metadata.len(), metadata.modified().ok()))
 }

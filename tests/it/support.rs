@@ -5,6 +5,7 @@ pub(crate) mod conversations;
 pub(crate) mod cutter;
 pub(crate) mod deployment;
 mod fate;
+pub(crate) mod frames;
 pub(crate) mod log;
 pub(crate) mod portal;
 pub(crate) mod process;

@@ -1,13 +1,24 @@
 //! gRPC over TLS, with certificates made for the test.
 
+mod clients;
+mod reload;
+
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::testing::auth::NewKey;
+use rcgen::{CertificateParams, KeyPair};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use sandbox::{Portal, Sandbox};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::support::process::{Files, openlines};
 use crate::support::requests::crm_message;
@@ -21,14 +32,27 @@ struct Pair {
 
 impl Pair {
     fn make() -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        Self::expiring(2099)
+    }
+
+    /// Valid until the begin of a year.
+    fn expiring(year: i32) -> Self {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let key = KeyPair::generate().unwrap();
         let pair = Self {
             folder: tempfile::tempdir().unwrap(),
-            pem: made.cert.pem(),
+            pem: params.self_signed(&key).unwrap().pem(),
         };
         std::fs::write(pair.certificate(), &pair.pem).unwrap();
-        std::fs::write(pair.private_key(), made.signing_key.serialize_pem()).unwrap();
+        std::fs::write(pair.private_key(), key.serialize_pem()).unwrap();
         pair
+    }
+
+    /// Takes the place of another pair, one file after the other.
+    fn replace(&self, other: &Self) {
+        std::fs::copy(self.certificate(), other.certificate()).unwrap();
+        std::fs::copy(self.private_key(), other.private_key()).unwrap();
     }
 
     fn certificate(&self) -> PathBuf {
@@ -41,23 +65,67 @@ impl Pair {
 }
 
 async fn start(certificate: &Path, private_key: &Path) -> (Sandbox, Service) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
-    let settings = [
+    start_with(&[
         ("SERVER_TLS_CERTIFICATE_FILE", certificate.to_str().unwrap()),
         ("SERVER_TLS_PRIVATE_KEY_FILE", private_key.to_str().unwrap()),
-    ];
-    let service = Service::start(&settings, &tenants(sandbox.address())).await;
+    ])
+    .await
+}
+
+async fn start_with(settings: &[(&str, &str)]) -> (Sandbox, Service) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
+    let service = Service::start(settings, &tenants(sandbox.address())).await;
     (sandbox, service)
+}
+
+/// The settings of a server with this pair.
+fn settings_of(pair: &Pair) -> [(&'static str, String); 2] {
+    let path = |path: PathBuf| path.to_str().unwrap().to_owned();
+    [
+        ("SERVER_TLS_CERTIFICATE_FILE", path(pair.certificate())),
+        ("SERVER_TLS_PRIVATE_KEY_FILE", path(pair.private_key())),
+    ]
 }
 
 /// Connects with trust in this certificate.
 async fn connect(service: &Service, pem: &str) -> Result<Channel, tonic::transport::Error> {
+    connect_to(service.address, pem.to_owned(), None).await
+}
+
+async fn connect_to(
+    address: SocketAddr,
+    pem: String,
+    identity: Option<Identity>,
+) -> Result<Channel, tonic::transport::Error> {
     let tls = ClientTlsConfig::new()
         .ca_certificate(Certificate::from_pem(pem))
         .domain_name("localhost");
-    let endpoint = Endpoint::from_shared(format!("https://{}", service.address)).unwrap();
+    let tls = match identity {
+        Some(identity) => tls.identity(identity),
+        None => tls,
+    };
+    let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
     endpoint.tls_config(tls).unwrap().connect().await
+}
+
+/// A connection that has completed the handshake and says no more.
+async fn handshake(address: SocketAddr, pair: &Pair) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(pair.pem.as_bytes()).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    connector.connect(name, stream).await.unwrap()
 }
 
 #[tokio::test]

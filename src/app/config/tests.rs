@@ -100,7 +100,7 @@ fn first_word(text: &str) -> String {
 fn everything_but_tenants_and_callers_has_a_default() {
     let config = Bench::open(NO_TENANTS).load("").unwrap();
     assert_eq!(config.server.listen, "127.0.0.1:50051".parse().unwrap());
-    assert!(config.server.certificate_file.is_none());
+    assert!(config.edge.tls.certificate_file.is_none());
     assert!(!config.server.reflection);
     assert_eq!(config.server.default_deadline, Duration::from_secs(30));
     assert_eq!(config.server.maximum_deadline, Duration::from_secs(55));

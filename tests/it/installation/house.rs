@@ -117,6 +117,7 @@ impl House {
             },
             metrics: metrics.clone(),
             timeout: Duration::from_secs(10),
+            connection_age: Duration::from_secs(15),
             retries: Retries {
                 first: Duration::from_millis(10),
                 longest: Duration::from_millis(40),

@@ -20,11 +20,11 @@ fn all_errors_of_file_environment_and_tenants_are_reported_at_once() {
     );
     let expected = [
         "server.listen",
-        "server.tls.certificate_file",
         "server.maximum_concurrent_calls",
         "server.drain_seconds",
         "server.shutdown_delay_seconds",
         "server.default_deadline_seconds",
+        "server.tls.certificate_file",
         "auth.callers",
         "portals.self_hosted",
         "portals.self_hosted",

@@ -74,5 +74,13 @@ fn certificate_and_key_are_given_together() {
     let both = format!(
         "server: {{tls: {{certificate_file: {certificate}, private_key_file: {certificate}}}}}\n"
     );
-    assert!(bench.load(&both).unwrap().server.private_key_file.is_some());
+    assert!(
+        bench
+            .load(&both)
+            .unwrap()
+            .edge
+            .tls
+            .private_key_file
+            .is_some()
+    );
 }

@@ -1,0 +1,165 @@
+//! When a connection ends by itself.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::metrics::ConnectionEnd;
+
+/// How long a peer may take to confirm that it has heard of the end, before a connection without
+/// calls is cut: some round trips.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// How often a connection that is to end is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The times of one connection.
+#[derive(Debug)]
+pub(super) struct Life {
+    authenticate_by: Option<Instant>,
+    age: Instant,
+    /// How long calls may go on after the connection was told to end.
+    grace: Duration,
+    leaving: Option<Leaving>,
+}
+
+#[derive(Debug)]
+struct Leaving {
+    end: ConnectionEnd,
+    cut_at: Instant,
+    quiet_since: Option<Instant>,
+    look_at: Instant,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Wait,
+    /// Tell the peer that the connection ends.
+    Leave,
+    Cut(ConnectionEnd),
+}
+
+impl Life {
+    pub(super) fn new(
+        now: Instant,
+        unauthenticated: Duration,
+        age: Duration,
+        grace: Duration,
+    ) -> Self {
+        Self {
+            authenticate_by: Some(now + unauthenticated),
+            age: now + age,
+            grace,
+            leaving: None,
+        }
+    }
+
+    /// When to look again.
+    pub(super) fn next(&self) -> Instant {
+        match &self.leaving {
+            Some(leaving) => leaving.look_at,
+            None => self.authenticate_by.map_or(self.age, |by| by.min(self.age)),
+        }
+    }
+
+    /// The peer is told that the connection ends.
+    pub(super) fn leave(&mut self, end: ConnectionEnd, now: Instant) {
+        self.leaving.get_or_insert(Leaving {
+            end,
+            cut_at: now + self.grace,
+            quiet_since: None,
+            look_at: now + LOOK,
+        });
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
+    }
+
+    /// How it ended, if it has ended without being cut.
+    pub(super) fn end(&self) -> ConnectionEnd {
+        self.leaving
+            .as_ref()
+            .map_or(ConnectionEnd::Closed, |leaving| leaving.end)
+    }
+
+    /// Looks at the connection.
+    pub(super) fn look(&mut self, now: Instant, is_authenticated: bool, is_quiet: bool) -> Step {
+        if let Some(leaving) = &mut self.leaving {
+            return leaving.look(now, is_quiet);
+        }
+        if self.authenticate_by.is_some_and(|by| now >= by) {
+            self.authenticate_by = None;
+            if !is_authenticated {
+                self.leave(ConnectionEnd::Unauthenticated, now);
+                return Step::Leave;
+            }
+        }
+        if now >= self.age {
+            self.leave(ConnectionEnd::Age, now);
+            return Step::Leave;
+        }
+        Step::Wait
+    }
+}
+
+impl Leaving {
+    fn look(&mut self, now: Instant, is_quiet: bool) -> Step {
+        self.look_at = now + LOOK;
+        if now >= self.cut_at {
+            return Step::Cut(ConnectionEnd::Lifetime);
+        }
+        if !is_quiet {
+            self.quiet_since = None;
+        } else if now >= *self.quiet_since.get_or_insert(now) + GOODBYE {
+            return Step::Cut(self.end);
+        }
+        Step::Wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn life(now: Instant) -> Life {
+        Life::new(now, 30 * SECOND, 300 * SECOND, 60 * SECOND)
+    }
+
+    #[test]
+    fn a_stranger_leaves_early_and_a_caller_at_its_age() {
+        let now = Instant::now();
+        let mut stranger = life(now);
+        assert_eq!(stranger.next(), now + 30 * SECOND);
+        assert_eq!(stranger.look(now + 30 * SECOND, false, true), Step::Leave);
+        let mut caller = life(now);
+        assert_eq!(caller.look(now + 30 * SECOND, true, true), Step::Wait);
+        assert_eq!(caller.next(), now + 300 * SECOND);
+        assert_eq!(caller.look(now + 300 * SECOND, true, false), Step::Leave);
+        assert_eq!(caller.end(), ConnectionEnd::Age);
+    }
+
+    #[test]
+    fn calls_keep_a_leaving_connection_until_its_lifetime_ends() {
+        let now = Instant::now();
+        let mut life = life(now);
+        life.leave(ConnectionEnd::Age, now);
+        assert_eq!(life.look(now + 59 * SECOND, true, false), Step::Wait);
+        let cut = Step::Cut(ConnectionEnd::Lifetime);
+        assert_eq!(life.look(now + 60 * SECOND, true, false), cut);
+    }
+
+    #[test]
+    fn without_calls_a_leaving_connection_is_cut_after_a_moment() {
+        let now = Instant::now();
+        let mut life = life(now);
+        life.leave(ConnectionEnd::Stop, now);
+        assert_eq!(life.look(now, true, true), Step::Wait);
+        assert_eq!(life.look(now + SECOND / 2, true, false), Step::Wait);
+        assert_eq!(life.look(now + SECOND, true, true), Step::Wait);
+        let cut = Step::Cut(ConnectionEnd::Stop);
+        assert_eq!(life.look(now + 2 * SECOND, true, true), cut);
+    }
+}
