@@ -1,278 +1,188 @@
-//! Authenticates callers by API keys. A [`Caller`] is the first proof of a call.
+//! Authenticates callers by API keys, JWTs and client certificates. A [`Caller`] is the first proof
+//! of a call.
 //!
 //! The layer around every call authenticates it by its headers, before it gets a place and before
 //! its body is read. Services take the [`Caller`] from the request's extensions.
+//!
+//! All that a call needs is in memory: a [`Registry`] of the callers, which a changed callers file
+//! replaces, and each issuer's set of keys, which a task keeps fresh. Only a token that is signed
+//! with a key that the set does not have yet makes a call wait, see [`Callers::renewal`].
 
 mod api_key;
 mod caller;
 mod caller_name;
+mod expiry;
+mod fetch;
+mod follow;
 mod grants;
+mod issuer;
 mod key_entry;
+mod key_set;
+mod methods;
 mod new_key;
+mod peer_certificate;
 mod presented;
+mod registry;
 mod rejected;
 mod settings;
+#[cfg(test)]
+mod tests;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use api_key::ApiKey;
+use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
+
 pub use caller::Caller;
 pub(crate) use caller::Grant;
 use caller::Identity;
 pub(crate) use caller_name::CallerName;
+pub(crate) use expiry::Moment;
 pub(crate) use grants::{GrantedTo, Grants};
-pub(crate) use key_entry::{KeyEntry, KeyHash};
+use issuer::Issuer;
+pub(crate) use key_entry::KeyEntry;
+pub(crate) use methods::Methods;
 pub use new_key::NewKey;
-pub use presented::{PeerCertificate, Presented};
+pub use peer_certificate::PeerCertificate;
+pub use presented::Presented;
+use presented::{Bearer, bearer};
+use registry::{Registry, TokenHash};
 pub(crate) use store::key_text::KeyId;
 
+use crate::metrics::Metrics;
+use crate::tasks::Tasks;
 pub use rejected::Rejected;
 pub use settings::Auth;
-pub(crate) use settings::ConfiguredCaller;
+pub(crate) use settings::{CallersFile, ConfiguredCaller};
 
-/// The callers of the settings. Cheap to clone.
+/// Most calls that wait at once for a newer set of keys. Whoever waits has shown nothing yet;
+/// beyond this, such calls are refused at once.
+const MAXIMUM_RENEWALS: usize = 100;
+
+/// The callers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Callers(Arc<Admission>);
 
 #[derive(Debug)]
 enum Admission {
-    ApiKeys(HashMap<KeyId, Registered>),
     Everybody(Arc<Identity>),
+    Listed(Listed),
 }
 
 #[derive(Debug)]
-struct Registered {
-    hash: KeyHash,
-    identity: Arc<Identity>,
+struct Listed {
+    registry: ArcSwap<Registry>,
+    issuers: Vec<Arc<Issuer>>,
+    maximum_tokens: u64,
+    renewals: Arc<Semaphore>,
 }
 
 impl Callers {
+    /// The callers of the settings. [`follow`](Self::follow) keeps them up to date.
     pub fn new(settings: &Auth) -> Self {
-        Self(Arc::new(match settings {
-            Auth::DangerousNone => Admission::Everybody(Arc::new(Identity::anonymous())),
-            Auth::ApiKeys(callers) => {
-                Admission::ApiKeys(callers.iter().flat_map(Registered::of).collect())
+        let settings = match settings {
+            Auth::DangerousNone => {
+                let everybody = Arc::new(Identity::anonymous());
+                return Self(Arc::new(Admission::Everybody(everybody)));
             }
-        }))
+            Auth::Callers(settings) => settings,
+        };
+        let tokens = &settings.tokens;
+        let registry = Registry::new(&settings.callers, tokens.maximum_cached);
+        let issuer = |issuer| Arc::new(Issuer::new(issuer, tokens.clock_skew.as_secs()));
+        Self(Arc::new(Admission::Listed(Listed {
+            registry: ArcSwap::from_pointee(registry),
+            issuers: settings.issuers.iter().map(issuer).collect(),
+            maximum_tokens: tokens.maximum_cached,
+            renewals: Arc::new(Semaphore::new(MAXIMUM_RENEWALS)),
+        })))
     }
 
-    /// Authenticates a call by the credentials that it presents.
+    /// Follows the callers file and the files with sets of keys, and fetches the sets of keys that
+    /// have an address, as tasks that last as long as the service.
+    pub(crate) fn follow(&self, settings: Auth, metrics: &Metrics, tasks: &Tasks) {
+        if let (Admission::Listed(listed), Auth::Callers(settings)) = (self.0.as_ref(), settings) {
+            follow::start(self, &listed.issuers, *settings, metrics, tasks);
+        }
+    }
+
+    /// Authenticates a call by the credentials that it presents, from memory.
     ///
-    /// Expects one `authorization` header of the form `Bearer b24f_<id>_<secret>`. Refuses a second
-    /// one, because the two ends of a proxy chain could each use another one.
+    /// An `authorization` header decides alone, right or wrong: `Bearer b24f_<id>_<secret>` or
+    /// `Bearer <JWT>`. A client certificate counts only without one.
     ///
     /// # Errors
     ///
-    /// Names the problem without distinguishing an unknown key from a wrong secret.
+    /// Names the problem without distinguishing an unknown key from a wrong secret. If
+    /// [`Rejected::may_change`], the call may wait for [`renewal`](Self::renewal), and be
+    /// authenticated once more.
     pub fn authenticate(&self, presented: &Presented<'_>) -> Result<Caller, Rejected> {
-        let registered = match self.0.as_ref() {
+        let listed = match self.0.as_ref() {
             Admission::Everybody(identity) => return Ok(Caller::prove(Arc::clone(identity))),
-            Admission::ApiKeys(registered) => registered,
+            Admission::Listed(listed) => listed,
         };
-        let mut values = presented.authorization();
-        let value = values.next().ok_or(Rejected::Missing)?;
-        if values.next().is_some() {
-            return Err(Rejected::DuplicateHeader);
-        }
-        let text = std::str::from_utf8(value).map_err(|_| Rejected::Malformed)?;
-        let key = ApiKey::parse(bearer(text)?).ok_or(Rejected::Malformed)?;
-        match registered.get(key.id()) {
-            Some(found) if found.hash.matches(&key) => {
-                Ok(Caller::prove(Arc::clone(&found.identity)))
-            }
-            Some(_) | None => Err(Rejected::Unknown),
+        let registry = listed.registry.load();
+        let now = Moment::now();
+        match presented.authorization()? {
+            Some(header) => match bearer(header)? {
+                Bearer::ApiKey(key) => registry.by_key(&key, now),
+                Bearer::Token(token) => listed.by_token(&registry, token, now),
+            },
+            None => match presented.peer {
+                Some(certificate) => registry.by_certificate(certificate, now),
+                None => Err(Rejected::Missing),
+            },
         }
     }
-}
 
-impl Registered {
-    fn of(caller: &ConfiguredCaller) -> impl Iterator<Item = (KeyId, Self)> {
-        caller.keys.iter().map(|entry| {
-            let identity = Identity {
-                name: caller.name.as_str().into(),
-                key_id: Some(entry.id().clone()),
-                grants: caller.grants.clone(),
-                manages_tenants: caller.manages_tenants,
-            };
-            let registered = Self {
-                hash: entry.hash().clone(),
-                identity: Arc::new(identity),
-            };
-            (entry.id().clone(), registered)
+    /// Waits until the set of keys has been loaded anew that could verify the presented token.
+    ///
+    /// `None` if there is none, or if as many calls wait as may: then the rejection is final. Sets
+    /// are fetched no more often than `auth.key_sets.minimum_interval_seconds`, whatever tokens
+    /// name.
+    pub(crate) fn renewal(
+        &self,
+        presented: &Presented<'_>,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let Admission::Listed(listed) = self.0.as_ref() else {
+            return None;
+        };
+        let (_, issuer) = listed.issuer_of(presented.token()?)?;
+        let renewal = Arc::clone(issuer).renewal()?;
+        let place = Arc::clone(&listed.renewals).try_acquire_owned().ok()?;
+        Some(async move {
+            renewal.await;
+            drop(place);
         })
     }
+
+    /// Takes over a changed list. Calls in progress are not affected.
+    fn replace(&self, callers: &[ConfiguredCaller]) {
+        if let Admission::Listed(listed) = self.0.as_ref() {
+            let registry = Registry::new(callers, listed.maximum_tokens);
+            listed.registry.store(Arc::new(registry));
+        }
+    }
 }
 
-/// The credential after the scheme `Bearer`, which is case-insensitive (RFC 9110, 11.1).
-fn bearer(header: &str) -> Result<&str, Rejected> {
-    match header.split_once(' ') {
-        Some((scheme, credential)) if scheme.eq_ignore_ascii_case("bearer") => Ok(credential),
-        Some(_) | None => Err(Rejected::Malformed),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{
-        Auth, Caller, CallerName, Callers, ConfiguredCaller, Grants, NewKey, Presented, Rejected,
-    };
-    use bitrix24::TenantId;
-    use http::{HeaderMap, HeaderValue, header};
-
-    fn tenant(id: &str) -> TenantId {
-        TenantId::parse(id).unwrap()
-    }
-
-    fn callers(key: &NewKey) -> Callers {
-        Callers::new(&Auth::ApiKeys(vec![ConfiguredCaller {
-            name: CallerName::parse("shop").unwrap(),
-            grants: Grants::only([tenant("acme")]),
-            manages_tenants: false,
-            keys: vec![key.entry()],
-        }]))
-    }
-
-    /// Presents these `authorization` headers.
-    fn present<Value: AsRef<[u8]>>(
-        callers: &Callers,
-        authorization: impl IntoIterator<Item = Value>,
-    ) -> Result<Caller, Rejected> {
-        let mut headers = HeaderMap::new();
-        for value in authorization {
-            let value = HeaderValue::from_bytes(value.as_ref()).unwrap();
-            headers.append(header::AUTHORIZATION, value);
+impl Listed {
+    fn by_token(&self, registry: &Registry, token: &str, now: Moment) -> Result<Caller, Rejected> {
+        if self.issuers.is_empty() {
+            return Err(Rejected::Malformed);
         }
-        let peer = None;
-        let headers = &headers;
-        callers.authenticate(&Presented { headers, peer })
-    }
-
-    fn bearer(key: &NewKey) -> String {
-        format!("Bearer {}", key.expose())
-    }
-
-    #[test]
-    fn a_known_key_proves_its_caller() {
-        let key = NewKey::generate().unwrap();
-        let caller = present(&callers(&key), [bearer(&key)]).unwrap();
-        assert_eq!(caller.name(), "shop");
-        assert_eq!(caller.key_id(), Some(key.entry().id()));
-        assert!(caller.may_act_for(&tenant("acme")));
-        assert!(!caller.may_act_for(&tenant("beta")));
-        assert!(!caller.manages_tenants());
-    }
-
-    #[test]
-    fn the_scheme_has_no_case() {
-        let key = NewKey::generate().unwrap();
-        let header = format!("bEARER {}", key.expose());
-        assert!(present(&callers(&key), [header]).is_ok());
-    }
-
-    #[test]
-    fn a_call_without_the_header_is_missing_its_credential() {
-        let key = NewKey::generate().unwrap();
-        let none: [&str; 0] = [];
-        assert_eq!(
-            present(&callers(&key), none).unwrap_err(),
-            Rejected::Missing
-        );
-    }
-
-    #[test]
-    fn two_headers_are_refused_even_if_both_are_right() {
-        let key = NewKey::generate().unwrap();
-        let twice = [bearer(&key), bearer(&key)];
-        assert_eq!(
-            present(&callers(&key), twice).unwrap_err(),
-            Rejected::DuplicateHeader
-        );
-    }
-
-    #[test]
-    fn anything_but_one_key_behind_bearer_is_malformed() {
-        let key = NewKey::generate().unwrap();
-        let callers = callers(&key);
-        let whole = key.expose();
-        for header in [
-            String::new(),
-            "Bearer".to_owned(),
-            "Bearer ".to_owned(),
-            whole.to_owned(),
-            format!("Basic {whole}"),
-            format!("Bearer  {whole}"),
-            format!("Bearer {whole} "),
-            format!("Bearer {whole}, Bearer {whole}"),
-            format!("Bearer {}", whole.to_uppercase()),
-            "Bearer \u{fc}".to_owned(),
-        ] {
-            assert_eq!(
-                present(&callers, [&header]).unwrap_err(),
-                Rejected::Malformed,
-                "{header:?}"
-            );
+        let hash = TokenHash::of(token);
+        let generation = |place: usize| self.issuers.get(place).map(|issuer| issuer.generation());
+        if let Some(caller) = registry.by_known_token(hash, now, generation) {
+            return Ok(caller);
         }
-        assert_eq!(
-            present(&callers, [b"Bearer \xff"]).unwrap_err(),
-            Rejected::Malformed
-        );
+        let (place, issuer) = self.issuer_of(token).ok_or(Rejected::TokenNotAccepted)?;
+        let verified = issuer.verify(token)?;
+        registry.by_token(hash, (place, issuer.name()), &verified)
     }
 
-    #[test]
-    fn a_wrong_secret_and_an_unknown_key_look_the_same() {
-        let key = NewKey::generate().unwrap();
-        let other = NewKey::generate().unwrap();
-        let callers = callers(&key);
-        let crossed = {
-            let (id, _) = key.expose().rsplit_once('_').unwrap();
-            let (_, secret) = other.expose().rsplit_once('_').unwrap();
-            format!("Bearer {id}_{secret}")
-        };
-        assert_eq!(present(&callers, [crossed]).unwrap_err(), Rejected::Unknown);
-        assert_eq!(
-            present(&callers, [bearer(&other)]).unwrap_err(),
-            Rejected::Unknown
-        );
-    }
-
-    #[test]
-    fn both_keys_of_a_caller_work_during_rotation() {
-        let old = NewKey::generate().unwrap();
-        let new = NewKey::generate().unwrap();
-        let callers = Callers::new(&Auth::ApiKeys(vec![ConfiguredCaller {
-            name: CallerName::parse("shop").unwrap(),
-            grants: Grants::Every,
-            manages_tenants: true,
-            keys: vec![old.entry(), new.entry()],
-        }]));
-        for key in [&old, &new] {
-            let caller = present(&callers, [bearer(key)]).unwrap();
-            assert_eq!(caller.key_id(), Some(key.entry().id()));
-            assert!(caller.may_act_for(&tenant("anybody")));
-            assert!(caller.manages_tenants());
-        }
-    }
-
-    #[test]
-    fn without_authentication_everybody_is_anonymous_and_may_everything() {
-        let callers = Callers::new(&Auth::DangerousNone);
-        let none: [&str; 0] = [];
-        let caller = present(&callers, none).unwrap();
-        assert_eq!(caller.name(), "anonymous");
-        assert_eq!(caller.key_id(), None);
-        assert!(caller.may_act_for(&tenant("acme")));
-        assert!(caller.manages_tenants());
-        assert!(present(&callers, ["nonsense", "twice"]).is_ok());
-    }
-
-    #[test]
-    fn no_debug_output_shows_a_key() {
-        let key = NewKey::generate().unwrap();
-        let callers = callers(&key);
-        let caller = present(&callers, [bearer(&key)]).unwrap();
-        let (_, secret) = key.expose().rsplit_once('_').unwrap();
-        let shown = format!("{key:?} {callers:?} {caller:?}");
-        assert!(!shown.contains(secret), "{shown}");
+    fn issuer_of(&self, token: &str) -> Option<(usize, &Arc<Issuer>)> {
+        let named = issuer::named_in(token)?;
+        let mut issuers = self.issuers.iter().enumerate();
+        issuers.find(|(_, issuer)| **issuer.name() == *named)
     }
 }

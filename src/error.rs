@@ -42,6 +42,9 @@ pub(crate) enum Error {
     /// The caller's own credentials are not accepted.
     #[error(transparent)]
     Caller(#[from] Rejected),
+    /// The caller may not call the method.
+    #[error("the caller may not call the method")]
+    MethodNotPermitted,
     /// The tenant does not exist, is not the caller's, or cannot be used.
     #[error(transparent)]
     Tenant(#[from] ResolveError),
@@ -114,12 +117,27 @@ impl Error {
             Self::Caller(rejected) => {
                 let reason = match rejected {
                     Rejected::Missing => Reason::CredentialsMissing,
-                    Rejected::Malformed | Rejected::Unknown | Rejected::DuplicateHeader => {
-                        Reason::CredentialsInvalid
-                    }
+                    Rejected::KeySetUnavailable => Reason::CredentialsNotVerifiable,
+                    Rejected::Malformed
+                    | Rejected::Unknown
+                    | Rejected::KeyExpired
+                    | Rejected::DuplicateHeader
+                    | Rejected::TokenNotAccepted
+                    | Rejected::SigningKeyUnknown
+                    | Rejected::TokenExpired
+                    | Rejected::TokenNotYetValid
+                    | Rejected::WrongAudience
+                    | Rejected::ClaimMissing
+                    | Rejected::SubjectUnknown
+                    | Rejected::CertificateUnknown
+                    | Rejected::CertificateExpired => Reason::CredentialsInvalid,
                 };
                 Failure::of_facade(reason, rejected.to_string())
             }
+            Self::MethodNotPermitted => Failure::of_facade(
+                Reason::MethodNotPermitted,
+                "the caller may not call this method; nothing was sent",
+            ),
             Self::Tenant(error) => from_tenant::unresolved(error),
             Self::Access(error) => from_tenant::not_opened(error),
             Self::NotAdmitted(why) => from_dispatch::not_admitted(why),

@@ -3,6 +3,7 @@
 //! A tenant is never a label: there may be 100,000. Names and attributes follow OpenTelemetry's
 //! conventions for RPC and HTTP where they exist.
 
+mod callers;
 mod connections;
 mod dispatch;
 mod table;
@@ -19,6 +20,7 @@ use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
+use self::callers::CallersInstruments;
 use self::connections::ConnectionInstruments;
 pub(crate) use self::connections::{ConnectionEnd, OpenConnections};
 use self::dispatch::DispatchInstruments;
@@ -126,6 +128,7 @@ pub struct Metrics {
     dispatch: DispatchInstruments,
     _lost_log_lines: ObservableCounter<u64>,
     connections: ConnectionInstruments,
+    callers: CallersInstruments,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -194,6 +197,7 @@ impl Metrics {
                 .with_callback(|lost| lost.observe(lost_lines(), &[]))
                 .build(),
             connections: ConnectionInstruments::new(&meter),
+            callers: CallersInstruments::new(&meter),
             registry,
             _provider: Arc::new(provider),
         };

@@ -10,6 +10,7 @@ mod edge;
 mod ending;
 mod memory;
 mod peer;
+mod renewal;
 mod settings;
 mod tls;
 

@@ -15,6 +15,7 @@ mod node;
 mod page;
 mod reader;
 mod setting;
+mod stamp;
 mod table;
 mod unknown;
 
@@ -28,6 +29,7 @@ pub(crate) use node::{Fields, Node};
 pub(crate) use page::tables;
 pub(crate) use reader::Reader;
 pub(crate) use setting::{Effective, Origin, Setting};
+pub(crate) use stamp::Stamp;
 pub(crate) use table::table;
 #[cfg(test)]
 pub(crate) use unknown::is_service_link;

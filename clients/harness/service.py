@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import socket
+import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,13 +57,53 @@ def unused_address() -> str:
         return f"127.0.0.1:{unused.getsockname()[1]}"
 
 
+ISSUER = "https://issuer.example"
+AUDIENCE = "openlines"
+
+
+class Issuer:
+    """Signs JWTs as Kubernetes does, with RS256, through openssl."""
+
+    def __init__(self, folder: Path) -> None:
+        self._key = folder / "issuer.pem"
+        self.key_set = folder / "keys.json"
+        _openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", str(self._key))
+        printed = _openssl("rsa", "-in", str(self._key), "-noout", "-modulus").decode()
+        modulus = bytes.fromhex(printed.strip().removeprefix("Modulus="))
+        key = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "1", "n": _encoded(modulus), "e": "AQAB"}
+        self.key_set.write_text(json.dumps({"keys": [key]}))
+
+    def token(self, subject: str, **claims: Any) -> str:
+        """A token for this subject, with claims that differ."""
+        now = int(time.time())
+        usual = {"iss": ISSUER, "aud": [AUDIENCE], "sub": subject, "nbf": now, "exp": now + 600}
+        header = {"alg": "RS256", "kid": "1", "typ": "JWT"}
+        parts = [_encoded(json.dumps(part).encode()) for part in (header, usual | claims)]
+        message = ".".join(parts)
+        signature = _openssl("dgst", "-sha256", "-sign", str(self._key), text=message.encode())
+        return f"{message}.{_encoded(signature)}"
+
+
+def _openssl(*arguments: str, text: bytes = b"") -> bytes:
+    done = subprocess.run(["openssl", *arguments], input=text, capture_output=True, check=True)
+    return done.stdout
+
+
+def _encoded(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).decode().rstrip("=")
+
+
 class Service:
-    """The service with a caller for every tenant, one for the webhook tenant alone, and one that manages tenants."""
+    """The service with a caller for every tenant, one for the webhook tenant alone, and one that manages tenants.
+
+    The one for the webhook tenant may also show a JWT with the subject `narrow`.
+    """
 
     def __init__(self, portal: Sandbox, folder: Path) -> None:
         self.key = Key.new()
         self.narrow_key = Key.new()
         self.manager_key = Key.new()
+        self.issuer = Issuer(folder)
         # A settings file is YAML, and JSON is YAML.
         tenants = folder / "tenants.yaml"
         tenants.write_text(json.dumps({"tenants": _tenants(portal)}))
@@ -77,7 +120,12 @@ class Service:
     def _settings(self, tenants: Path) -> dict[str, Any]:
         callers = [
             {"name": "every", "tenants": ["*"], "keys": [self.key.entry]},
-            {"name": "narrow", "tenants": [WEBHOOK], "keys": [self.narrow_key.entry]},
+            {
+                "name": "narrow",
+                "tenants": [WEBHOOK],
+                "keys": [self.narrow_key.entry],
+                "tokens": [{"issuer": ISSUER, "subject": "narrow"}],
+            },
             {
                 "name": "manager",
                 "tenants": ["*"],
@@ -85,10 +133,11 @@ class Service:
                 "keys": [self.manager_key.entry],
             },
         ]
+        issuer = {"issuer": ISSUER, "audience": AUDIENCE, "keys_file": str(self.issuer.key_set)}
         return {
             # The deadline of a call without one is short, so that a test of it is.
             "server": {"listen": "127.0.0.1:0", "reflection": True, "default_deadline_seconds": 2},
-            "auth": {"callers": callers},
+            "auth": {"callers": callers, "issuers": [issuer]},
             "tenants": {"file": str(tenants)},
             "portals": {"dangerous_allow_insecure": True},
         }

@@ -68,3 +68,24 @@ def test_a_foreign_tenant_is_refused_before_the_request_is_judged(
     request = crm_request() | {"tenant_id": APPLICATION, "text": ""}
     failure = client.refused("SendCrmMessage", request, metadata=service.narrow_key.metadata)
     assert failure.code is StatusCode.PERMISSION_DENIED
+
+
+def test_a_jwt_is_the_caller_of_its_subject(client: Client, sandbox: Sandbox, service: Service) -> None:
+    metadata = (("authorization", f"Bearer {service.issuer.token('narrow')}"),)
+    request = crm_request() | {"tenant_id": WEBHOOK}
+    response, _ = client.call("SendCrmMessage", request, metadata=metadata)
+    assert response.portal_message_id > 0
+    foreign = crm_request() | {"tenant_id": APPLICATION}
+    failure = client.refused("SendCrmMessage", foreign, metadata=metadata)
+    assert failure.reason == "ERROR_REASON_TENANT_NOT_PERMITTED"
+
+
+@pytest.mark.parametrize("claims", [{"sub": "other"}, {"aud": "other"}, {"exp": 1}, {"iss": "other"}], ids=str)
+def test_a_jwt_with_a_wrong_claim_is_unauthenticated(
+    client: Client, service: Service, claims: dict[str, object]
+) -> None:
+    token = service.issuer.token(**({"subject": "narrow"} | claims))
+    metadata = (("authorization", f"Bearer {token}"),)
+    failure = client.refused("SendCrmMessage", crm_request(), metadata=metadata)
+    assert failure.code is StatusCode.UNAUTHENTICATED
+    assert failure.reason == "ERROR_REASON_CREDENTIALS_INVALID"

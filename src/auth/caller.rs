@@ -1,9 +1,11 @@
 //! The proof of a caller's identity.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::caller_name::ANONYMOUS;
 use super::grants::Grants;
+use super::methods::Methods;
 use bitrix24::TenantId;
 use store::key_text::KeyId;
 
@@ -12,27 +14,55 @@ use store::key_text::KeyId;
 #[derive(Clone, Debug)]
 pub struct Caller(Arc<Identity>);
 
-/// Proof that a caller may act for this tenant, if it exists. Only [`Caller::grant`] makes one.
+/// Proof that a caller may call this method. Only [`Caller::permit`] makes one.
+#[derive(Clone, Copy, Debug)]
+pub struct Permitted<'a>(&'a Caller);
+
+/// Proof that a caller may act for this tenant, if it exists. Only [`Permitted::grant`] and
+/// [`Caller::grant_managed`] make one.
 #[derive(Clone, Debug)]
 pub struct Grant(TenantId);
 
-/// A caller with the key that it used.
+/// How a caller proved itself. Never the credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// Authentication is off.
+    None,
+    ApiKey(KeyId),
+    /// A JWT of this issuer.
+    Token(Arc<str>),
+    /// A client certificate with this URI.
+    Certificate(Arc<str>),
+}
+
+/// A caller with one of its credentials.
 #[derive(Debug)]
 pub(super) struct Identity {
-    pub(super) name: Box<str>,
-    pub(super) key_id: Option<KeyId>,
+    pub(super) rights: Arc<Rights>,
+    pub(super) credential: Credential,
+}
+
+/// What a caller may do, whatever it shows.
+#[derive(Debug)]
+pub(super) struct Rights {
+    pub(super) name: Arc<str>,
     pub(super) grants: Grants,
+    pub(super) methods: Methods,
     pub(super) manages_tenants: bool,
 }
 
 impl Identity {
     /// Every caller while authentication is off.
     pub(super) fn anonymous() -> Self {
-        Self {
+        let rights = Rights {
             name: ANONYMOUS.into(),
-            key_id: None,
             grants: Grants::Every,
+            methods: Methods::Every,
             manages_tenants: true,
+        };
+        Self {
+            rights: Arc::new(rights),
+            credential: Credential::None,
         }
     }
 }
@@ -45,35 +75,63 @@ impl Caller {
 
     /// The caller's name in the settings; `anonymous` while authentication is off.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.0.rights.name
     }
 
-    /// The id of the key that was used; `None` while authentication is off.
-    pub fn key_id(&self) -> Option<&KeyId> {
-        self.0.key_id.as_ref()
+    /// How the caller proved itself.
+    pub fn credential(&self) -> &Credential {
+        &self.0.credential
     }
 
     pub fn may_act_for(&self, tenant: &TenantId) -> bool {
-        self.0.grants.include(tenant)
+        self.0.rights.grants.include(tenant)
     }
 
-    /// The proof that the caller may act for a tenant; `None` if it may not.
-    pub fn grant(&self, tenant: &TenantId) -> Option<Grant> {
-        self.may_act_for(tenant).then(|| Grant(tenant.clone()))
+    /// The proof that the caller may call this method of `OpenLinesService`; `None` if it may not.
+    pub fn permit(&self, method: &str) -> Option<Permitted<'_>> {
+        let may = self.0.rights.methods.include(method);
+        may.then_some(Permitted(self))
+    }
+
+    /// The proof that the caller may act for a tenant that it manages; `None` if it does not manage
+    /// this one.
+    pub fn grant_managed(&self, tenant: &TenantId) -> Option<Grant> {
+        let may = self.manages_tenants() && self.may_act_for(tenant);
+        may.then(|| Grant(tenant.clone()))
     }
 
     pub fn grants(&self) -> &Grants {
-        &self.0.grants
+        &self.0.rights.grants
     }
 
     /// Whether the caller may manage its tenants.
     pub fn manages_tenants(&self) -> bool {
-        self.0.manages_tenants
+        self.0.rights.manages_tenants
+    }
+}
+
+impl Permitted<'_> {
+    /// The proof that the caller may act for a tenant; `None` if it may not.
+    pub fn grant(self, tenant: &TenantId) -> Option<Grant> {
+        let may = self.0.may_act_for(tenant);
+        may.then(|| Grant(tenant.clone()))
     }
 }
 
 impl Grant {
     pub fn tenant(&self) -> &TenantId {
         &self.0
+    }
+}
+
+/// Writes the kind with its public part, for logs and audit.
+impl fmt::Display for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::ApiKey(id) => write!(f, "api_key {id}"),
+            Self::Token(issuer) => write!(f, "jwt {issuer}"),
+            Self::Certificate(uri) => write!(f, "certificate {uri}"),
+        }
     }
 }

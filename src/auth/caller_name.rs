@@ -12,11 +12,11 @@ pub(super) const ANONYMOUS: &str = "anonymous";
 
 /// A caller's name: 1–63 ASCII letters, digits, `-`, `_` and `.`; not `anonymous`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallerName(Box<str>);
+pub(crate) struct CallerName(Box<str>);
 
 /// The rule of caller names that a text violates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum InvalidCallerName {
+pub(crate) enum InvalidCallerName {
     #[error("a caller's name has 1 to 63 characters")]
     Length,
     #[error("a caller's name consists of ASCII letters, digits, '-', '_' and '.'")]
@@ -26,7 +26,7 @@ pub enum InvalidCallerName {
 }
 
 impl CallerName {
-    pub fn parse(text: &str) -> Result<Self, InvalidCallerName> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidCallerName> {
         if !text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
@@ -42,7 +42,7 @@ impl CallerName {
         Ok(Self(text.into()))
     }
 
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

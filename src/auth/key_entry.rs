@@ -73,6 +73,13 @@ impl KeyEntry {
         Self { id, hash }
     }
 
+    /// The entry of a key in clear text; `None` if the text is not one.
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        let key = ApiKey::parse(text)?;
+        let id = KeyId::parse(key.id())?;
+        Some(Self::new(id, KeyHash::of(text)))
+    }
+
     pub fn parse(text: &str) -> Result<Self, InvalidKeyEntry> {
         if ApiKey::parse(text).is_some() {
             return Err(InvalidKeyEntry::ClearKey);

@@ -1,63 +1,125 @@
-//! `auth.*`: the callers.
+//! `auth.*`: the callers, and how they prove themselves.
 
-use std::collections::BTreeSet;
+mod callers;
+mod certificate_uri;
+mod issuers;
+
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{CallerName, GrantedTo, Grants, KeyEntry, KeyId};
-use crate::settings::form::{file, words};
-use crate::settings::{Document, Node, Origin, Reader, SettingErrors, table};
+pub(crate) use self::callers::{CallersFile, ConfiguredCaller};
+pub(super) use self::issuers::{ConfiguredIssuer, KeySource, MAXIMUM_SET_BYTES, UrlSource};
+use crate::settings::form::{file, seconds, whole, words};
+use crate::settings::{Reader, table};
 
 /// How callers authenticate.
 #[derive(Clone, Debug)]
 pub enum Auth {
-    /// With API keys. At least one caller; names and key ids are unique.
-    ApiKeys(Vec<ConfiguredCaller>),
+    /// Each call comes from a caller of a list.
+    Callers(Box<AuthSettings>),
     /// Not at all: every peer may act for every tenant. On loopback addresses only.
     DangerousNone,
 }
 
+/// The callers, and what their tokens are verified with.
 #[derive(Clone, Debug)]
-pub struct ConfiguredCaller {
-    /// The caller's name in logs.
-    pub name: CallerName,
-    /// The tenants it may act for; at least one.
-    pub grants: Grants,
-    /// Whether it may manage these tenants, too.
-    pub manages_tenants: bool,
-    /// Ids and hashes of its keys; at least one, two during a rotation.
-    pub keys: Vec<KeyEntry>,
+pub struct AuthSettings {
+    /// At least one; names, key ids, subjects and certificates are unique.
+    pub(crate) callers: Vec<ConfiguredCaller>,
+    /// The file with the callers, if they have one of their own.
+    pub(super) file: Option<CallersFile>,
+    pub(super) issuers: Vec<ConfiguredIssuer>,
+    pub(super) key_sets: KeySets,
+    pub(super) tokens: Tokens,
+    /// How often files are looked at.
+    pub(super) follow: Duration,
 }
 
 table! {
     struct Mode {
-        /// `api_keys`: callers send `authorization: Bearer <key>`. `dangerous_none`: any peer that
-        /// can connect may act for every tenant; refused unless `server.listen` is a loopback
-        /// address.
+        /// `callers`: each call needs a credential of a caller: `authorization: Bearer <API key or
+        /// JWT>`, or a client certificate. `api_keys` is the older name for the same.
+        /// `dangerous_none`: any peer that can connect may act for every tenant; refused unless
+        /// `server.listen` is a loopback address.
         open: bool =
-            "auth.mode" => words(&[("api_keys", false), ("dangerous_none", true)]),
-            default "api_keys";
+            "auth.mode" =>
+                words(&[("callers", false), ("api_keys", false), ("dangerous_none", true)]),
+            default "callers";
 
-        /// A YAML file with the list `callers`, in place of `auth.callers`.
+        /// A YAML file with the list `callers`, in place of `auth.callers`. The service follows it
+        /// while it runs: a removed key, subject or certificate stops working within
+        /// `auth.follow_seconds`.
         callers_file: Option<PathBuf> = "auth.callers_file" => file();
+
+        /// How often the service looks at the callers file and at the files with sets of keys.
+        follow: Duration = "auth.follow_seconds" => seconds(1..=60), default "5";
+    }
+}
+
+table! {
+    /// When the sets of keys that have an address are fetched.
+    pub(super) struct KeySets {
+        /// How often a set of keys is fetched from its address. A key that its issuer has removed
+        /// works until then.
+        refresh: Duration =
+            "auth.key_sets.refresh_seconds" => seconds(1..=86_400), default "300";
+
+        /// The shortest time between two fetches of a set. Without it, whoever sends tokens with
+        /// invented key ids could flood the issuer.
+        minimum_interval: Duration =
+            "auth.key_sets.minimum_interval_seconds" => seconds(1..=3600), default "10";
+
+        /// Time for a fetch. Calls that wait for it have shown no valid credential yet.
+        timeout: Duration = "auth.key_sets.timeout_seconds" => seconds(1..=60), default "5";
+    }
+}
+
+table! {
+    /// How tokens are verified.
+    pub(super) struct Tokens {
+        /// How far the issuers' clocks may differ from this one: tokens are accepted that much
+        /// before they begin and after they end.
+        clock_skew: Duration = "auth.tokens.clock_skew_seconds" => seconds(0..=60), default "30";
+
+        /// Most verified tokens in memory, of which the hash is kept until they end. A token that
+        /// is there costs no verification. Each takes about 200 bytes.
+        maximum_cached: u64 =
+            "auth.tokens.maximum_cached" => whole(100..=1_000_000, "tokens"), default "10000";
     }
 }
 
 impl Auth {
-    /// Reads the mode and the callers; `None` after an error.
+    /// Reads all of these, and the files that they name; `None` after an error.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let mode = Mode::read(reader);
+        let key_sets = KeySets::read(reader);
+        let tokens = Tokens::read(reader);
+        let issuers = issuers::read(reader);
         let inline = reader.structure(
             "auth.callers",
-            "The callers, described above. At least one with `api_keys`, none with \
+            "The callers, described above. At least one with `callers`, none with \
              `dangerous_none`.",
             "a list of callers",
         );
-        let callers = callers(reader, inline, mode.as_ref()?.callers_file.clone())?;
-        if mode?.open {
+        let names: Vec<Arc<str>> = issuers
+            .iter()
+            .flatten()
+            .map(|issuer| Arc::clone(&issuer.issuer))
+            .collect();
+        let path = mode.as_ref()?.callers_file.clone();
+        // Taken before the file is read, so that no change is missed.
+        let file = path.map(|path| CallersFile::new(path, names.clone()));
+        let callers = callers::read(reader, inline, file.as_ref(), &names)?;
+        let mode = mode?;
+        if mode.open {
+            let remedy = "remove it, or set auth.mode: callers";
+            let problem = "is given, though auth.mode is dangerous_none";
             if callers.is_some() {
-                let problem = "is given, though auth.mode is dangerous_none";
-                let remedy = "remove the callers or set auth.mode: api_keys";
                 reader.refuse("auth.callers", problem, remedy);
+            }
+            if issuers.is_some_and(|issuers| !issuers.is_empty()) {
+                reader.refuse("auth.issuers", problem, remedy);
             }
             return Some(Self::DangerousNone);
         }
@@ -66,136 +128,13 @@ impl Auth {
             let remedy = "give at least one, with a key from `openlines keys new`";
             reader.refuse("auth.callers", problem, remedy);
         }
-        callers.map(Self::ApiKeys)
-    }
-}
-
-/// Reads the callers from either place. `None` if both are given, `Some(None)` if neither is.
-fn callers(
-    reader: &mut Reader<'_>,
-    inline: Option<Node<'_>>,
-    file: Option<PathBuf>,
-) -> Option<Option<Vec<ConfiguredCaller>>> {
-    let mut reading = Reading::default();
-    let callers = match (inline, file) {
-        (None, None) => None,
-        (Some(_), Some(_)) => {
-            let problem = "is given together with auth.callers";
-            reader.refuse("auth.callers_file", problem, "give one of the two");
-            return None;
-        }
-        (Some(list), None) => Some(reading.callers(&list)),
-        (None, Some(path)) => Some(match Document::read(&path, "callers file") {
-            Ok(document) => reading.document(&document),
-            Err(error) => {
-                reading.errors.push(error);
-                Vec::new()
-            }
-        }),
-    };
-    reader.errors.extend(reading.errors);
-    let names: Vec<&str> = callers
-        .iter()
-        .flatten()
-        .map(|caller| caller.name.as_str())
-        .collect();
-    let origin = callers.as_ref().map_or(Origin::Default, |_| Origin::File);
-    reader.record("auth.callers", names.join(","), origin);
-    Some(callers)
-}
-
-/// One pass over a list of callers.
-#[derive(Default)]
-struct Reading {
-    names: BTreeSet<CallerName>,
-    key_ids: BTreeSet<KeyId>,
-    errors: SettingErrors,
-}
-
-impl Reading {
-    fn document(&mut self, document: &Document) -> Vec<ConfiguredCaller> {
-        let fields = document.root().fields(&["callers"], &mut self.errors);
-        let list = fields.and_then(|fields| fields.required("callers", &mut self.errors));
-        list.map(|list| self.callers(&list)).unwrap_or_default()
-    }
-
-    fn callers(&mut self, list: &Node<'_>) -> Vec<ConfiguredCaller> {
-        let items = self.entries(list, "give at least one caller");
-        items.iter().filter_map(|item| self.caller(item)).collect()
-    }
-
-    fn caller(&mut self, item: &Node<'_>) -> Option<ConfiguredCaller> {
-        let known = ["name", "tenants", "manages_tenants", "keys"];
-        let fields = item.fields(&known, &mut self.errors)?;
-        let name = fields.required("name", &mut self.errors);
-        let name = name.and_then(|node| self.name(&node));
-        let grants = fields.required("tenants", &mut self.errors).map(|node| {
-            let entries = self.entries(&node, "give tenant ids, or \"*\" for every tenant");
-            entries
-                .iter()
-                .filter_map(|entry| self.grant(entry))
-                .collect()
-        });
-        let manages_tenants = match fields.optional("manages_tenants") {
-            None => Some(false),
-            Some(node) => node.flag(&mut self.errors),
-        };
-        let keys = fields.required("keys", &mut self.errors).map(|node| {
-            let remedy = "give at least one entry that `openlines keys new` prints";
-            let entries = self.entries(&node, remedy);
-            entries.iter().filter_map(|entry| self.key(entry)).collect()
-        });
-        Some(ConfiguredCaller {
-            name: name?,
-            grants: grants?,
-            manages_tenants: manages_tenants?,
-            keys: keys?,
-        })
-    }
-
-    /// The entries of a list that must not be empty.
-    fn entries<'v>(&mut self, list: &Node<'v>, remedy: &str) -> Vec<Node<'v>> {
-        let items = list.items(&mut self.errors);
-        if items.as_ref().is_some_and(Vec::is_empty) {
-            self.errors.push(list.error("is an empty list", remedy));
-        }
-        items.unwrap_or_default()
-    }
-
-    fn name(&mut self, node: &Node<'_>) -> Option<CallerName> {
-        let error = match CallerName::parse(node.text(&mut self.errors)?) {
-            Ok(name) if self.names.insert(name.clone()) => return Some(name),
-            Ok(name) => node.error(
-                format!("is the name `{name}`, which another caller already has"),
-                "give each caller its own name",
-            ),
-            Err(error) => node.error("is not a caller name", error.to_string()),
-        };
-        self.errors.push(error);
-        None
-    }
-
-    fn grant(&mut self, node: &Node<'_>) -> Option<GrantedTo> {
-        let granted = GrantedTo::parse(node.text(&mut self.errors)?);
-        granted
-            .map_err(|error| {
-                let rule = std::error::Error::source(&error).map(ToString::to_string);
-                let error = node.error(error.to_string(), rule.unwrap_or_default());
-                self.errors.push(error);
-            })
-            .ok()
-    }
-
-    fn key(&mut self, node: &Node<'_>) -> Option<KeyEntry> {
-        let error = match KeyEntry::parse(node.text(&mut self.errors)?) {
-            Ok(entry) if self.key_ids.insert(entry.id().clone()) => return Some(entry),
-            Ok(entry) => {
-                let problem = format!("repeats the key id `{}`", entry.id());
-                node.error(problem, "remove one of the two")
-            }
-            Err(error) => node.error(error.to_string(), ""),
-        };
-        self.errors.push(error);
-        None
+        Some(Self::Callers(Box::new(AuthSettings {
+            callers: callers?,
+            file,
+            issuers: issuers?,
+            key_sets: key_sets?,
+            tokens: tokens?,
+            follow: mode.follow,
+        })))
     }
 }

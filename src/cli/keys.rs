@@ -1,17 +1,20 @@
 //! `openlines keys`: API keys and sealing keys.
 
+mod check;
 mod reseal;
 mod sealing;
 mod sealing_keys;
 mod store;
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use super::Failure;
-use crate::auth::{CallerName, GrantedTo, Grants, NewKey};
+use crate::auth::{CallerName, GrantedTo, Grants, KeyEntry, Methods, Moment, NewKey};
 pub(super) use store::Misused;
 pub use store::StoreArguments;
 
@@ -19,6 +22,10 @@ pub use store::StoreArguments;
 pub enum Command {
     /// Generate an API key for a caller and print it once, with its entry for the settings.
     New(NewArguments),
+    /// Read an API key from standard input, and print its entry for the settings.
+    Hash,
+    /// Check a callers file, and list its callers with their credentials.
+    Check(CheckArguments),
     /// Generate a sealing key for the store and print it once, with instructions.
     NewSealingKey,
     /// Show how many secrets each key seals, and which keys may be removed from the keyring.
@@ -36,6 +43,20 @@ pub struct NewArguments {
     /// A tenant that the caller may act for, or `*` for all; may be given several times.
     #[arg(long = "tenant", value_name = "TENANT", required = true, value_parser = granted_to)]
     tenants: Vec<GrantedTo>,
+    /// A method that the caller may call, like `SendCrmMessage`; may be given several times. All if
+    /// left out.
+    #[arg(long = "method", value_name = "METHOD", value_parser = Methods::named)]
+    methods: Vec<&'static str>,
+    /// From when on the key is refused: a date, or a time with its offset. Never if left out.
+    #[arg(long, value_name = "DATE", value_parser = Moment::parse)]
+    expires: Option<Moment>,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The callers file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
 }
 
 /// clap shows only the text of an error, so it includes the source.
@@ -49,10 +70,9 @@ fn granted_to(text: &str) -> Result<GrantedTo, String> {
 pub(super) async fn run(command: Command) -> Result<(), Failure> {
     let mut output = io::stdout();
     match command {
-        Command::New(NewArguments { caller, tenants }) => {
-            let grants = tenants.into_iter().collect();
-            new(&caller, &grants, &mut output)?;
-        }
+        Command::New(arguments) => new(arguments, &mut output)?,
+        Command::Hash => hash(io::stdin(), &mut output)?,
+        Command::Check(CheckArguments { file }) => check::check(file, &mut output)?,
         Command::NewSealingKey => sealing::new(&mut output)?,
         Command::SealingKeys(arguments) => sealing_keys::show(arguments, &mut output).await?,
         Command::Reseal(arguments) => reseal::reseal(arguments, &mut output).await?,
@@ -67,12 +87,32 @@ pub enum Error {
     /// The key is lost; generate another one.
     #[error("cannot print the key")]
     Output(#[from] io::Error),
+    #[error("cannot read the key from standard input")]
+    Input(#[source] io::Error),
+    #[error("standard input does not hold one API key, as `openlines keys new` prints it")]
+    NotAKey,
 }
 
 /// `openlines keys new`: prints a new key, its entry, and settings to paste.
-pub fn new(caller: &CallerName, grants: &Grants, output: &mut impl Write) -> Result<(), Error> {
+fn new(arguments: NewArguments, output: &mut impl Write) -> Result<(), Error> {
+    let NewArguments {
+        caller,
+        tenants,
+        methods,
+        expires,
+    } = arguments;
+    let grants: Grants = tenants.into_iter().collect();
     let key = NewKey::generate()?;
     let entry = key.entry();
+    let methods = if methods.is_empty() {
+        String::new()
+    } else {
+        format!("\x20     methods: {}\n", Methods::Only(methods))
+    };
+    let listed = match expires {
+        None => format!("\"{entry}\""),
+        Some(moment) => format!("{{entry: \"{entry}\", expires: \"{moment}\"}}"),
+    };
     write!(
         output,
         "API key, shown only once; give it to the caller:\n\
@@ -85,29 +125,51 @@ pub fn new(caller: &CallerName, grants: &Grants, output: &mut impl Write) -> Res
          \x20 callers:\n\
          \x20   - name: \"{caller}\"\n\
          \x20     tenants: {grants}\n\
-         \x20     keys: [\"{entry}\"]\n",
+         {methods}\
+         \x20     keys: [{listed}]\n",
         key = key.expose(),
     )?;
     output.flush()?;
     Ok(())
 }
 
+/// Longest input that is read, in bytes. A key has 70 characters.
+const MAXIMUM_INPUT: u64 = 1024;
+
+/// `openlines keys hash`: prints the entry of a key that already exists.
+fn hash(input: impl Read, output: &mut impl Write) -> Result<(), Error> {
+    let mut text = String::new();
+    let mut input = input.take(MAXIMUM_INPUT);
+    input.read_to_string(&mut text).map_err(Error::Input)?;
+    let text = SecretString::from(text);
+    let entry = KeyEntry::of(text.expose_secret().trim()).ok_or(Error::NotAKey)?;
+    writeln!(output, "{entry}")?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::new;
+    use super::{Error, NewArguments, hash, new};
     use crate::app::Config;
-    use crate::auth::{CallerName, Callers, Grants, Presented};
+    use crate::auth::{CallerName, Callers, GrantedTo, Methods, Moment, NewKey, Presented};
     use crate::settings::Environment;
-    use bitrix24::TenantId;
     use http::{HeaderMap, header};
     use secrecy::ExposeSecret;
     use store::sealing::Key;
 
+    fn arguments() -> NewArguments {
+        NewArguments {
+            caller: CallerName::parse("shop").unwrap(),
+            tenants: vec![GrantedTo::parse("acme").unwrap()],
+            methods: vec![Methods::named("SendCrmMessage").unwrap()],
+            expires: Some(Moment::parse("2126-01-31").unwrap()),
+        }
+    }
+
     #[test]
     fn the_printed_key_is_accepted_with_the_printed_settings() {
         let mut output = Vec::new();
-        let grants = Grants::only([TenantId::parse("acme").unwrap()]);
-        new(&CallerName::parse("shop").unwrap(), &grants, &mut output).unwrap();
+        new(arguments(), &mut output).unwrap();
         let output = String::from_utf8(output).unwrap();
 
         let folder = tempfile::tempdir().unwrap();
@@ -140,12 +202,26 @@ mod tests {
         let presented = Presented { headers, peer };
         let caller = callers.authenticate(&presented).unwrap();
         assert_eq!(caller.name(), "shop");
+        assert!(caller.permit("SendCrmMessage").is_some());
+        assert!(caller.permit("SendNetworkMessage").is_none());
+    }
+
+    #[test]
+    fn the_entry_of_an_old_key_is_the_one_it_was_made_with() {
+        let key = NewKey::generate().unwrap();
+        let mut output = Vec::new();
+        hash(format!("{}\n", key.expose()).as_bytes(), &mut output).unwrap();
+        let output = String::from_utf8(output).unwrap();
+        assert_eq!(output, format!("{}\n", key.entry()));
+        for text in ["", "nonsense", &key.entry().to_string()] {
+            let refused = hash(text.as_bytes(), &mut Vec::new()).unwrap_err();
+            assert!(matches!(refused, Error::NotAKey), "{text}");
+        }
     }
 
     #[test]
     fn an_output_that_is_closed_is_an_error() {
         let mut full: &mut [u8] = &mut [0; 8];
-        let caller = CallerName::parse("shop").unwrap();
-        assert!(new(&caller, &Grants::Every, &mut full).is_err());
+        assert!(new(arguments(), &mut full).is_err());
     }
 }

@@ -103,9 +103,9 @@ pub(crate) const REASONS: &[ReasonRow] = reasons! {
     InvalidRequest InvalidArgument CallerDeveloper AfterFix None,
         "Correct the fields that BadRequest names.";
     CredentialsMissing Unauthenticated CallerDeveloper AfterFix None,
-        "Send the metadata `authorization: Bearer <API key>`.";
+        "Send the metadata `authorization: Bearer <API key or JWT>`, or use a client certificate.";
     CredentialsInvalid Unauthenticated CallerDeveloper AfterFix None,
-        "Send one API key that the operator of this service has configured.";
+        "Send one credential that the operator of this service has configured. A JWT must be current: read its file anew for each call, or every minute.";
     TenantNotPermitted PermissionDenied Operator AfterFix None,
         "Check the tenant's id, or grant the caller this tenant in the service's settings.";
     WrongAuthorizationType FailedPrecondition Operator AfterFix AUTHORIZATION,
@@ -204,4 +204,8 @@ pub(crate) const REASONS: &[ReasonRow] = reasons! {
         "Generate a new request_id for each call, and reuse it only for retries of that call.";
     ConversationHeld Unavailable PortalAdministrator AfterWait None,
         "Retry after the time in RetryInfo. Other conversations still work. If it lasts, check whether the portal works.";
+    MethodNotPermitted PermissionDenied Operator AfterFix None,
+        "Grant the caller this method in the service's settings (`methods`), or use another caller.";
+    CredentialsNotVerifiable Unavailable Operator AfterWait None,
+        "Retry after the time in RetryInfo. If it lasts, check the issuer's key set (auth.issuers); the log has the cause.";
 };

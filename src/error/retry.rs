@@ -12,7 +12,7 @@ pub(super) fn delay(reason: Reason) -> Option<Duration> {
         .map(|(_, delay)| *delay)
 }
 
-const REASONS_THAT_PASS: [(Reason, Duration); 11] = [
+const REASONS_THAT_PASS: [(Reason, Duration); 12] = [
     (Reason::Overloaded, Duration::from_secs(1)),
     (Reason::ShuttingDown, Duration::ZERO),
     (Reason::PortalUnreachable, Duration::from_secs(1)),
@@ -21,6 +21,8 @@ const REASONS_THAT_PASS: [(Reason, Duration); 11] = [
         Reason::AuthorizationServerUnavailable,
         Duration::from_secs(1),
     ),
+    // Sets of keys that could not be loaded are tried again every 10 seconds.
+    (Reason::CredentialsNotVerifiable, Duration::from_secs(10)),
     // These four usually have a time of their own.
     (Reason::QueueFull, Duration::from_secs(1)),
     (Reason::WaitExceedsDeadline, Duration::from_secs(1)),

@@ -123,6 +123,26 @@ pub const METRICS: &[Metric] = &[
         meaning: "When the changes of other replicas were last applied, in seconds since 1970.",
     },
     Metric {
+        name: "openlines_callers_file_rejected",
+        kind: "gauge",
+        labels: &[],
+        meaning: "1 while the callers file has a content that cannot be applied: the callers from \
+                  before stay. The log has the errors.",
+    },
+    Metric {
+        name: "openlines_key_set_loads_total",
+        kind: "counter",
+        labels: &["end", "issuer"],
+        meaning: "Attempts to load an issuer's set of keys, by `end`: `loaded` or `failed`. After \
+                  a failure the set from before stays.",
+    },
+    Metric {
+        name: "openlines_key_set_loaded_timestamp_seconds",
+        kind: "gauge",
+        labels: &["issuer"],
+        meaning: "When an issuer's set of keys was last loaded, in seconds since 1970.",
+    },
+    Metric {
         name: "openlines_waiting_calls",
         kind: "gauge",
         labels: &["priority"],

@@ -39,6 +39,7 @@ impl Operation for SendConnectorMessages {
     type Request = SendConnectorMessagesRequest;
     type Response = SendConnectorMessagesResponse;
 
+    const NAME: &'static str = "SendConnectorMessages";
     const METHOD: Method = Method::SendConnectorMessages;
 
     fn conversations(request: &Self::Request, rules: &Rules) -> Vec<Conversation> {

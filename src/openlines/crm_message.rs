@@ -32,6 +32,7 @@ impl Operation for SendCrmMessage {
     type Request = SendCrmMessageRequest;
     type Response = SendCrmMessageResponse;
 
+    const NAME: &'static str = "SendCrmMessage";
     const METHOD: Method = Method::AddCrmMessage;
 
     fn conversations(request: &Self::Request, _rules: &Rules) -> Vec<Conversation> {

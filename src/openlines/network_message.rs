@@ -42,6 +42,7 @@ impl Operation for SendNetworkMessage {
     type Request = SendNetworkMessageRequest;
     type Response = SendNetworkMessageResponse;
 
+    const NAME: &'static str = "SendNetworkMessage";
     const METHOD: Method = Method::AddNetworkMessage;
 
     fn conversations(request: &Self::Request, _rules: &Rules) -> Vec<Conversation> {

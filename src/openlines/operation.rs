@@ -16,6 +16,9 @@ pub(super) trait Operation {
     type Request: SendRequest;
     type Response;
 
+    /// The name of the RPC.
+    const NAME: &'static str;
+
     /// The REST method behind the RPC.
     const METHOD: Method;
 

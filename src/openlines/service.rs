@@ -95,13 +95,14 @@ impl OpenLines {
     ) -> Result<O::Response, Error> {
         // Only if the layer around the calls is missing.
         let caller = caller.ok_or(NOT_SENT)?;
+        let permitted = caller.permit(O::NAME).ok_or(Error::MethodNotPermitted)?;
         let mut check = Check::default();
         // The tenant comes first, so that a caller learns nothing about requests to the portals of
         // other callers.
         let resolved = match check.tenant_id(Path::root("tenant_id"), request.tenant_id()) {
             None => None,
             Some(id) => {
-                let grant = caller.grant(&id).ok_or(ResolveError::NotPermitted)?;
+                let grant = permitted.grant(&id).ok_or(ResolveError::NotPermitted)?;
                 // Announced before anything is awaited, so that later calls wait for this one.
                 let conversations = O::conversations(request, &self.rules);
                 let arrival = context.arrival().cloned();

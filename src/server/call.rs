@@ -21,8 +21,9 @@ use super::deadline::Timeouts;
 use super::ending::{Ending, Methods, operation};
 use super::memory::{BodyEvent, CountedBody, RequestMemory};
 use super::peer::Peer;
+use super::renewal;
 use super::settings::ServerSettings;
-use crate::auth::{Callers, Presented};
+use crate::auth::{Caller, Callers, Presented};
 use crate::call::margins::GRACE;
 use crate::call::{Arrival, CallContext, Progress};
 use crate::error::{self, Error, Interruption};
@@ -130,9 +131,9 @@ impl<S: Clone> CallService<S> {
 
 impl<S> Service<Request<Body>> for CallService<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>>,
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
     S::Future: Send + 'static,
-    S::Error: 'static,
+    S::Error: Send + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -173,18 +174,99 @@ where
             headers: request.headers(),
             peer: self.peer.as_deref().and_then(Peer::certificate),
         };
-        let caller = match self.gate.callers.authenticate(&presented) {
-            Ok(caller) => caller,
-            Err(rejected) => return refuse(rejected.into(), &context, ending),
+        let authenticated = self.gate.callers.authenticate(&presented);
+        let renewal = match &authenticated {
+            Err(rejected) if rejected.may_change() => self.gate.callers.renewal(&presented),
+            Ok(_) | Err(_) => None,
         };
+        let opened = Opened {
+            context,
+            span,
+            ending,
+            deadline,
+        };
+        match (authenticated, renewal) {
+            (Ok(caller), _) => {
+                let peer = self.peer.as_deref();
+                opened.proceed(&self.gate, peer, &mut self.inner, caller, request)
+            }
+            (Err(rejected), None) => refuse(rejected.into(), &opened.context, opened.ending),
+            (Err(_), Some(renewal)) => {
+                let mut service = self.clone();
+                async move {
+                    let (gate, peer) = (&service.gate, service.peer.as_deref());
+                    renewal::wait(&opened.context, opened.deadline, renewal, &gate.terminated)
+                        .await;
+                    let authenticated = gate.authenticate_again(peer, &request);
+                    let answered = match authenticated {
+                        Ok(caller) => {
+                            opened.proceed(gate, peer, &mut service.inner, caller, request)
+                        }
+                        Err(error) => refuse(error, &opened.context, opened.ending),
+                    };
+                    answered.await
+                }
+                .boxed()
+            }
+        }
+    }
+}
+
+impl Gate {
+    /// Judges a call once more that has waited.
+    fn authenticate_again(
+        &self,
+        peer: Option<&Peer>,
+        request: &Request<Body>,
+    ) -> Result<Caller, Error> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(Error::ShuttingDown);
+        }
+        let presented = Presented {
+            headers: request.headers(),
+            peer: peer.and_then(Peer::certificate),
+        };
+        Ok(self.callers.authenticate(&presented)?)
+    }
+}
+
+/// A call with all that it has before its caller is known.
+struct Opened {
+    context: CallContext,
+    span: Span,
+    ending: Ending,
+    deadline: Instant,
+}
+
+impl Opened {
+    /// Gives the call of a proven caller its place, and hands it to the service.
+    fn proceed<S>(
+        self,
+        gate: &Arc<Gate>,
+        peer: Option<&Peer>,
+        inner: &mut S,
+        caller: Caller,
+        request: Request<Body>,
+    ) -> BoxFuture<'static, Result<Response<Body>, S::Error>>
+    where
+        S: Service<Request<Body>, Response = Response<Body>>,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+    {
+        let Self {
+            context,
+            span,
+            ending,
+            deadline,
+        } = self;
         context.note_caller(&caller);
-        if let Some(peer) = &self.peer {
+        if let Some(peer) = peer {
             peer.note_authenticated();
         }
-        let Ok(slot) = Arc::clone(&self.gate.in_progress).try_acquire_owned() else {
+        let Ok(slot) = Arc::clone(&gate.in_progress).try_acquire_owned() else {
             return refuse(Error::Overloaded, &context, ending);
         };
-        let Ok(bytes) = self.gate.memory.reserve(request.headers()) else {
+        let Ok(bytes) = gate.memory.reserve(request.headers()) else {
             return refuse(Error::Overloaded, &context, ending);
         };
 
@@ -195,8 +277,8 @@ where
         });
         request.extensions_mut().insert(context.clone());
         request.extensions_mut().insert(caller);
-        let response = AssertUnwindSafe(self.inner.call(request).instrument(span)).catch_unwind();
-        let gate = Arc::clone(&self.gate);
+        let response = AssertUnwindSafe(inner.call(request).instrument(span)).catch_unwind();
+        let gate = Arc::clone(gate);
         async move {
             let _held = (slot, bytes);
             let answered = tokio::time::timeout_at(deadline + GRACE, response);
@@ -244,7 +326,7 @@ fn interrupt(why: Interruption, context: &CallContext) -> Response<Body> {
     fail(Error::interrupted(why, context.notes().progress), context)
 }
 
-fn refuse<E: 'static>(
+fn refuse<E: Send + 'static>(
     error: Error,
     context: &CallContext,
     ending: Ending,

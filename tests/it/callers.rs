@@ -1,5 +1,9 @@
 //! Who may call, and for which tenants: every refusal comes before anything is sent.
 
+mod followed;
+mod methods;
+mod tokens;
+
 use bitrix24_openlines::api::json;
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::testing::auth::NewKey;

@@ -180,3 +180,56 @@ fn what_the_command_lacks_or_does_not_understand_is_told_and_never_quoted() {
         "{told}"
     );
 }
+
+/// docs/callers.md, "The callers file".
+#[test]
+fn a_callers_file_is_checked_before_it_is_installed() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = told(&run(&[
+        "keys",
+        "new",
+        "--caller",
+        "shop",
+        "--tenant",
+        "acme",
+        "--method",
+        "SendCrmMessage",
+        "--expires",
+        "2126-01-31",
+    ]));
+    let (_, yaml) = made.split_once("auth:\n").unwrap();
+    // The list as it stands below `auth`, in a file of its own.
+    let yaml: String = yaml
+        .lines()
+        .map(|line| format!("{}\n", &line[2..]))
+        .collect();
+    let more = "  - {name: pods, tenants: ['*'], tokens: [{issuer: 'https://a', subject: s}], \
+                certificates: ['spiffe://example.org/pods']}\n";
+    let file = write(folder.path(), "callers.yaml", &(yaml.clone() + more));
+    let checked = run(&["keys", "check", &file]);
+    let listed = told(&checked);
+    assert!(checked.status.success(), "{listed}");
+    let id = listed
+        .split("key ")
+        .nth(1)
+        .unwrap()
+        .split(',')
+        .next()
+        .unwrap();
+    let expected = format!(
+        "shop: tenants [\"acme\"]; methods [SendCrmMessage]\n  key {id}, expires 2126-01-31T00:00:00Z\n\
+         pods: tenants [\"*\"]; methods all\n  token of https://a: s\n  certificate spiffe://example.org/pods\n\
+         The file is valid and has 2 callers.\nNot checked here: each issuer must be one of auth.issuers.\n"
+    );
+    assert_eq!(listed, expected);
+    assert!(yaml.contains(id));
+
+    let broken = write(folder.path(), "broken.yaml", &yaml.replace("acme", "Acme"));
+    let checked = run(&["keys", "check", &broken]);
+    assert_eq!(checked.status.code(), Some(EX_USAGE), "{}", told(&checked));
+    assert!(
+        told(&checked).contains("callers[0].tenants[0]"),
+        "{}",
+        told(&checked)
+    );
+}

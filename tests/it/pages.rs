@@ -11,6 +11,7 @@ const PAGES: &[&str] = &[
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/README.md",
+    "docs/callers.md",
     "docs/installation.md",
     "docs/keys.md",
     "docs/performance.md",

@@ -6,6 +6,7 @@ pub(crate) mod cutter;
 pub(crate) mod deployment;
 mod fate;
 pub(crate) mod frames;
+pub(crate) mod key_server;
 pub(crate) mod log;
 pub(crate) mod portal;
 pub(crate) mod process;
@@ -13,6 +14,7 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod requests;
+pub(crate) mod signer;
 #[path = "../../crates/store/tests/it/support/stores.rs"]
 pub(crate) mod stores;
 mod told;

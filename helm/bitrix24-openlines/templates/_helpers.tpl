@@ -98,9 +98,14 @@ app.kubernetes.io/component: server
 {{- $_ := set $server "tls" (dict "dangerous_plaintext" true) }}
 {{- end }}
 {{- $callers := list }}
-{{- range .Values.callers }}
-{{- $caller := dict "name" .name "tenants" .tenants "keys" .keys }}
-{{- if .managesTenants }}
+{{- range $given := .Values.callers }}
+{{- $caller := dict "name" $given.name "tenants" $given.tenants }}
+{{- range $key := list "methods" "keys" "tokens" "certificates" }}
+{{- with index $given $key }}
+{{- $_ := set $caller $key . }}
+{{- end }}
+{{- end }}
+{{- if $given.managesTenants }}
 {{- $_ := set $caller "manages_tenants" true }}
 {{- end }}
 {{- $callers = append $callers $caller }}

@@ -146,7 +146,14 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- fail (printf "%s.name: another caller has it already" $place) }}
 {{- end }}
 {{- $_ := set $names .name true }}
-{{- range $number, $key := .keys }}
+{{- if not (or .keys .tokens .certificates) }}
+{{- fail (printf "%s: give keys, tokens or certificates; without any of them it could never call" $place) }}
+{{- end }}
+{{- range $number, $given := .keys }}
+{{- $key := $given }}
+{{- if kindIs "map" $given }}
+{{- $key = $given.entry }}
+{{- end }}
 {{- if hasPrefix "b24f_" $key }}
 {{- fail (printf "%s.keys[%d]: is an API key itself; give the entry with its hash, and make a new key with `openlines keys new`, because this one has been written down" $place $number) }}
 {{- end }}

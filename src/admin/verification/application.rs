@@ -65,7 +65,7 @@ impl Trial<'_> {
         let Tenants {
             directory, access, ..
         } = self.service;
-        let grant = self.caller.grant(&self.tenant.id);
+        let grant = self.caller.grant_managed(&self.tenant.id);
         let grant = grant.ok_or(ResolveError::NotPermitted)?;
         let tenant = match directory.resolve(&grant).await {
             Ok(tenant) => tenant,

@@ -21,7 +21,7 @@ SET_BY_THE_CHART = {
     "server.tls.private_key_file": "the chart sets it; see `tls.secretName`",
     "server.tls.dangerous_plaintext": "the chart sets it; see `tls.dangerousPlaintext`",
     "admin.listen": "the chart sets it; see `listenAddress`",
-    "auth.mode": "always `api_keys`: the other mode is for loopback addresses",
+    "auth.mode": "always `callers`: the other mode is for loopback addresses",
     "auth.callers": "the chart sets it; see `callers`",
     "auth.callers_file": "the chart sets it; see `callers`",
     "tenants.file": "the chart sets it; see `tenants`",
@@ -57,6 +57,8 @@ def form(allowed: str) -> dict:
         return {"type": "boolean"}
     if limits := re.fullmatch(r"(\d+) to (\d+) \w+", allowed):
         return {"type": "integer", "minimum": int(limits[1]), "maximum": int(limits[2])}
+    if allowed.startswith("a list of "):
+        return {"type": "array", "items": {"type": "object"}}
     if "a list in the file" in allowed:
         return {"type": "array", "items": {"type": "string", "minLength": 1}}
     if re.fullmatch(r"`\w+`(, `\w+`)* or `\w+`", allowed):
