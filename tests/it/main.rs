@@ -31,6 +31,7 @@ mod proxies;
 mod refresh;
 mod replicas;
 mod secrets;
+mod self_hosted;
 mod server;
 mod support;
 mod tenants;

@@ -5,6 +5,7 @@ pub(crate) mod conversations;
 pub(crate) mod cutter;
 pub(crate) mod deployment;
 mod fate;
+pub(crate) mod forward_proxy;
 pub(crate) mod frames;
 pub(crate) mod key_server;
 pub(crate) mod log;

@@ -200,6 +200,56 @@ mod tests {
         );
     }
 
+    /// As PHP writes them in front of its output, editors in front of a file, and portals with an
+    /// old encoding inside.
+    #[test]
+    fn junk_around_one_answer_is_skipped() {
+        let notice = "<br />\n<b>Notice</b>: Undefined index {x} in /a.php on line <b>7</b>\n";
+        for (before, after) in [
+            (notice, ""),
+            ("\u{feff}", ""),
+            ("", "\n<!-- 0.1 s -->"),
+            (notice, "\n"),
+        ] {
+            let body = format!(r#"{before}{{"error":"ERROR_ARGUMENT"}}{after}"#);
+            match read(400, &body) {
+                Err(CallError::Refused(refusal)) => assert_eq!(refusal.code, "ERROR_ARGUMENT"),
+                other => panic!("{body}: {other:?}"),
+            }
+            let body = format!(r#"{before}{{"result":5}}{after}"#);
+            assert_eq!(read(200, &body).unwrap().result, json!(5), "{body}");
+        }
+        let cyrillic = b"{\"error\":\"ERROR_CORE\",\"error_description\":\"\xcd\xe5\xf2\"}";
+        let response = HttpResponse::new(400, None, cyrillic.to_vec(), Sent::default());
+        match Answer::read(&response) {
+            Err(CallError::Refused(refusal)) => assert_eq!(refusal.code, "ERROR_CORE"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_answer_is_judged_as_before() {
+        for body in [
+            r#"<!DOCTYPE html><script>x = {"error": "a"}</script>"#,
+            r#"<html>{"error": "a"}"#,
+            r#"notice {"x": 1}"#,
+            r#"{"result": 1}{"result": 2}"#,
+            r#"notice {"result": 1"#,
+            "{{{{{{{{{{{{{{{{{{{{",
+        ] {
+            assert_eq!(
+                read(404, body),
+                Err(CallError::NoPortal { http_status: 404 }),
+                "{body}"
+            );
+            assert_eq!(
+                unanswered(200, body),
+                Unanswered::NotJson { http_status: 200 },
+                "{body}"
+            );
+        }
+    }
+
     #[test]
     fn a_page_with_a_4xx_status_means_that_no_portal_is_there() {
         assert_eq!(

@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use sandbox::demo;
 use secrecy::ExposeSecret;
 use store::sealing::Key;
 use tempfile::TempDir;
@@ -59,10 +60,24 @@ pub(crate) struct Process {
     child: Child,
     output: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
+    is_service: bool,
 }
+
+/// The sandbox's secrets, which nearly all tests use. No service writes one anywhere.
+const SECRETS: [&str; 5] = [
+    demo::WEBHOOK_SECRET,
+    demo::ACCESS_TOKEN,
+    demo::CLIENT_SECRET,
+    demo::REFRESH_TOKEN,
+    demo::APPLICATION_TOKEN,
+];
 
 impl Process {
     pub(crate) fn start(mut command: Command) -> Self {
+        let is_service = command
+            .get_args()
+            .next()
+            .is_some_and(|first| first == "serve");
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -78,6 +93,7 @@ impl Process {
             child,
             output,
             readers,
+            is_service,
         }
     }
 
@@ -119,7 +135,11 @@ impl Process {
             for reader in self.readers.drain(..) {
                 reader.join().unwrap();
             }
-            (status, self.output())
+            let output = self.output();
+            for secret in SECRETS.into_iter().filter(|_| self.is_service) {
+                assert!(!output.contains(secret), "{secret} is in {output}");
+            }
+            (status, output)
         })
         .await
         .unwrap()

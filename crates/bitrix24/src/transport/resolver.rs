@@ -62,3 +62,36 @@ impl Resolve for GuardedResolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address_guard::Forbidden;
+
+    /// Resolves `localhost`, the one name that leads to an address that is not public everywhere.
+    async fn localhost(
+        self_hosted: &[&str],
+        proxy: Option<&str>,
+    ) -> Result<usize, Option<Forbidden>> {
+        let self_hosted = self_hosted.iter().map(|name| (*name).to_owned()).collect();
+        let proxy = proxy.map(str::to_owned);
+        let resolver = GuardedResolver::new(AddressGuard::default(), self_hosted, proxy);
+        let resolved = resolver.resolve("localhost".parse().unwrap()).await;
+        resolved
+            .map(Iterator::count)
+            .map_err(|error| error.downcast_ref::<Forbidden>().copied())
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_refused_when_it_is_dialled() {
+        let refused = Err(Some(Forbidden::Loopback));
+        assert_eq!(localhost(&[], None).await, refused);
+        assert_eq!(localhost(&["localhost"], None).await, refused);
+        assert_eq!(localhost(&[], Some("proxy.acme.example")).await, refused);
+    }
+
+    #[tokio::test]
+    async fn the_operators_proxy_may_be_anywhere() {
+        assert!(localhost(&[], Some("localhost")).await.unwrap() > 0);
+    }
+}

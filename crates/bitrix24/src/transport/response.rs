@@ -69,15 +69,43 @@ impl<'a> HttpResponse<'a> {
         if self.body.iter().all(u8::is_ascii_whitespace) {
             return Err(NoDocument::Empty);
         }
-        match serde_json::from_slice(&self.body) {
-            Ok(value) => Ok(Document {
-                value,
-                echoes: self.echoes(),
-            }),
-            Err(error) if error.is_eof() => Err(NoDocument::CutOff),
-            Err(_) => Err(NoDocument::NotJson),
+        let value = match serde_json::from_slice(&self.body) {
+            Ok(value) => value,
+            Err(error) if error.is_eof() => return Err(NoDocument::CutOff),
+            Err(_) => among_junk(&self.body).ok_or(NoDocument::NotJson)?,
+        };
+        Ok(Document {
+            value,
+            echoes: self.echoes(),
+        })
+    }
+}
+
+/// How many places where an object could begin are tried.
+const BEGINNINGS: usize = 16;
+
+/// The one object of an answer among other text: behind a byte order mark or a notice of PHP, or
+/// with letters of another encoding than UTF-8, which are replaced.
+fn among_junk(body: &[u8]) -> Option<Value> {
+    let text = String::from_utf8_lossy(body);
+    let lower = text.get(..text.len().min(200)).map(str::to_ascii_lowercase);
+    // A page may hold objects that are no answer.
+    let is_page = |start: &String| start.contains("<html") || start.contains("<!doctype");
+    if lower.as_ref().is_some_and(is_page) {
+        return None;
+    }
+    let beginnings = text.match_indices('{').map(|(at, _)| at);
+    for rest in beginnings.take(BEGINNINGS).filter_map(|at| text.get(at..)) {
+        let mut objects = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        let Some(Ok(object)) = objects.next() else {
+            continue;
+        };
+        if object.get("result").is_some() || object.get("error").is_some() {
+            let behind = rest.get(objects.byte_offset()..)?;
+            return (!behind.contains(['{', '}'])).then_some(object);
         }
     }
+    None
 }
 
 impl fmt::Debug for HttpResponse<'_> {

@@ -10,6 +10,8 @@
 mod authorization_server;
 mod batches;
 mod echoes;
+#[path = "../../../../tests/it/support/forward_proxy.rs"]
+mod forward_proxy;
 #[path = "../../../../tests/it/support/portal.rs"]
 mod portal;
 mod reach;

@@ -7,8 +7,6 @@ mod certificates;
 mod proxy;
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bitrix24::{
@@ -19,69 +17,13 @@ use bitrix24::{
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use sandbox::{Identity, Portal, Sandbox, Webhook};
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::Instant;
+
+use crate::forward_proxy::TestProxy;
 
 const HOST: &str = "crm.acme.example";
 const SECRET: &str = "s3cr3tcanary0webhook";
-
-/// A proxy that opens tunnels to one server, whatever the name, and keeps the heads of requests.
-struct TestProxy {
-    address: SocketAddr,
-    heads: Arc<Mutex<Vec<String>>>,
-}
-
-impl TestProxy {
-    /// Answers with `refusal` in place of a tunnel, if it is given.
-    async fn start(server: SocketAddr, refusal: Option<&'static str>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let heads = Arc::<Mutex<Vec<String>>>::default();
-        let kept = Arc::clone(&heads);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(tunnel(stream, server, refusal, Arc::clone(&kept)));
-            }
-        });
-        Self { address, heads }
-    }
-
-    fn heads(&self) -> Vec<String> {
-        self.heads.lock().unwrap().clone()
-    }
-
-    fn forward(&self) -> ForwardProxy {
-        ForwardProxy::parse(&format!("http://{}", self.address)).unwrap()
-    }
-}
-
-async fn tunnel(
-    mut client: TcpStream,
-    server: SocketAddr,
-    refusal: Option<&'static str>,
-    heads: Arc<Mutex<Vec<String>>>,
-) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match client.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => return,
-        }
-    }
-    heads
-        .lock()
-        .unwrap()
-        .push(String::from_utf8_lossy(&head).into_owned());
-    if let Some(refusal) = refusal {
-        let answer = format!("HTTP/1.1 {refusal}\r\ncontent-length: 0\r\n\r\n");
-        let _ = client.write_all(answer.as_bytes()).await;
-        return;
-    }
-    let mut server = TcpStream::connect(server).await.unwrap();
-    let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
-    let _ = copy_bidirectional(&mut client, &mut server).await;
-}
 
 /// A certificate with its key, and the certificate that it trusts back to.
 struct Issued {
@@ -150,7 +92,7 @@ impl Scene {
     fn options(&self) -> TransportOptions {
         TransportOptions {
             self_hosted: HashSet::from([HOST.to_owned()]),
-            proxy: Some(self.proxy.forward()),
+            proxy: Some(forward(&self.proxy)),
             ..TransportOptions::default()
         }
     }
@@ -180,4 +122,8 @@ impl Scene {
 
 fn unreachable(obstacle: Obstacle) -> Result<Answer, CallError> {
     Err(NotSent::Unreachable(obstacle).into())
+}
+
+fn forward(proxy: &TestProxy) -> ForwardProxy {
+    ForwardProxy::parse(&format!("http://{}", proxy.address)).unwrap()
 }

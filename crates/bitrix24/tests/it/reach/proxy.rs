@@ -16,7 +16,7 @@ async fn trusted(refusal: Option<&'static str>) -> (Scene, TransportOptions) {
 #[tokio::test]
 async fn a_portal_is_called_by_its_name_and_port_through_the_proxy() {
     let (scene, options) = trusted(None).await;
-    let proxy = scene.proxy.forward();
+    let proxy = forward(&scene.proxy);
     let proxy = proxy
         .with_credentials("openlines:pass:word".into())
         .unwrap();
@@ -61,7 +61,7 @@ async fn the_names_of_portals_are_not_resolved_here_but_those_of_exceptions_are(
     let (scene, options) = trusted(None).await;
     let exceptions = vec![bitrix24::HostName::parse(HOST).unwrap()];
     let options = TransportOptions {
-        proxy: Some(scene.proxy.forward().with_exceptions(exceptions)),
+        proxy: Some(forward(&scene.proxy).with_exceptions(exceptions)),
         ..options
     };
     let refused = scene.call(options).await;
