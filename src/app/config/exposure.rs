@@ -34,6 +34,14 @@ pub(super) fn files_are_private(reader: &mut Reader<'_>, document: &Document) {
             reader.refuse(setting, &problem, &Exposure::remedy());
         }
     }
+    // It holds no secrets, but who may change it may let anybody in.
+    let callers = reader.in_force("auth.callers_file");
+    let callers = callers.map(|(path, _)| path.to_owned());
+    let callers = callers.filter(|path| !path.is_empty());
+    if callers.and_then(|path| Exposure::of(Path::new(&path))) == Some(Exposure::Writable) {
+        let problem = format!("names a file, {}", Exposure::Writable.problem());
+        reader.refuse("auth.callers_file", &problem, &Exposure::remedy());
+    }
     let errors = document.exposed(has_store_secret(document)).into_iter();
     errors.for_each(|error| reader.errors.push(error));
 }

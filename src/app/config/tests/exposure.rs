@@ -104,6 +104,20 @@ fn a_file_without_secrets_may_be_readable_but_not_changeable_by_everybody() {
 }
 
 #[test]
+fn a_file_of_callers_that_everybody_may_change_is_refused() {
+    let bench = Bench::new(NO_TENANTS);
+    set(bench.folder.path(), 0o755);
+    let entry = crate::auth::NewKey::generate().unwrap().entry();
+    let callers = format!("callers: [{{name: a, tenants: [x], keys: ['{entry}']}}]\n");
+    let callers = bench.file("callers.yaml", &callers);
+    let settings = format!("auth: {{callers_file: {}}}\n", callers.display());
+    bench.load(&settings).unwrap();
+    set(&callers, 0o646);
+    assert_eq!(bench.faulty(&settings), ["auth.callers_file"]);
+    bench.load(&format!("{ALLOWED}{settings}")).unwrap();
+}
+
+#[test]
 fn settings_with_a_secret_that_everybody_may_read_are_refused() {
     let bench = open_bench(NO_TENANTS);
     for settings in [
