@@ -277,8 +277,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         );
         tasks.spawn_lasting("admin port", serving);
     }
-    let callers = Callers::new(&auth);
-    callers.follow(auth, &metrics, tasks);
+    let callers = Callers::start(auth, &metrics, tasks);
     Ok(Started {
         services: services(open_lines, tenants, callers, server.maximum_request_bytes),
         settings: (server, edge),

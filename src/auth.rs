@@ -78,7 +78,7 @@ struct Listed {
 }
 
 impl Callers {
-    /// The callers of the settings. [`follow`](Self::follow) keeps them up to date.
+    /// The callers of the settings, which stay as they are.
     pub fn new(settings: &Auth) -> Self {
         let settings = match settings {
             Auth::DangerousNone => {
@@ -98,9 +98,16 @@ impl Callers {
         })))
     }
 
+    /// The callers of the settings, kept up to date by tasks.
+    pub(crate) fn start(settings: Auth, metrics: &Metrics, tasks: &Tasks) -> Self {
+        let callers = Self::new(&settings);
+        callers.follow(settings, metrics, tasks);
+        callers
+    }
+
     /// Follows the callers file and the files with sets of keys, and fetches the sets of keys that
     /// have an address, as tasks that last as long as the service.
-    pub(crate) fn follow(&self, settings: Auth, metrics: &Metrics, tasks: &Tasks) {
+    fn follow(&self, settings: Auth, metrics: &Metrics, tasks: &Tasks) {
         if let (Admission::Listed(listed), Auth::Callers(settings)) = (self.0.as_ref(), settings) {
             follow::start(self, &listed.issuers, *settings, metrics, tasks);
         }

@@ -1,5 +1,6 @@
 //! Who may call, and for which tenants: every refusal comes before anything is sent.
 
+mod certificates;
 mod followed;
 mod methods;
 mod tokens;

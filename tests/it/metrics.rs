@@ -11,7 +11,7 @@ use crate::support::admin::free_address;
 use crate::support::requests::crm_message;
 use crate::support::{REFRESHABLE, World, refreshable};
 
-/// What a portal without limits, a server without TLS and callers without tokens give no measure of.
+/// What a portal without limits, a server without TLS and callers without tokens do not measure.
 const NOT_MEASURED_YET: [&str; 4] = [
     "openlines_bucket_fill_ratio",
     "openlines_tls_certificate_expiry_timestamp_seconds",

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tonic::{Code, Status};
 
 use super::assert_refused;
-use crate::support::key_server::KeyServer;
+use crate::support::key_server::{KeyServer, encrypted};
 use crate::support::log::Log;
 use crate::support::requests::crm_message;
 use crate::support::signer::{
@@ -247,4 +247,29 @@ async fn a_file_of_keys_is_followed_and_a_broken_one_changes_nothing() {
     std::fs::write(&file, "{").unwrap();
     tokio::time::sleep(Duration::from_millis(2500)).await;
     site.call(&second).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_set_comes_from_a_server_of_the_given_authority_only() {
+    let signer = Signer::es256("a");
+    let (right, wrong) = (named(), named());
+    let address = encrypted(key_set(&[&signer]), &right).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.crt");
+    std::fs::write(&file, wrong.cert.pem()).unwrap();
+    let keys = format!(
+        "keys_url: 'https://localhost:{}/jwks', ca_file: '{}'",
+        address.port(),
+        file.display()
+    );
+    let site = Site::start(&keys, MINIMUM).await;
+    let token = signer.token(&claims());
+    site.refused(&token, "CREDENTIALS_NOT_VERIFIABLE").await;
+    // Mounted authorities change, too.
+    std::fs::write(&file, right.cert.pem()).unwrap();
+    site.until_accepted(&token).await;
+}
+
+fn named() -> rcgen::CertifiedKey<rcgen::KeyPair> {
+    rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap()
 }
