@@ -72,7 +72,6 @@ pub enum AppError {
     Listen {
         setting: &'static str,
         address: SocketAddr,
-        /// Why.
         source: io::Error,
     },
     /// The server cannot start, or failed.
