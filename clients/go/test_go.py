@@ -53,3 +53,18 @@ def test_generated_stubs_are_importable_in_any_module(
     message, reason = printed.splitlines()
     assert message.startswith("message ") and int(message.split()[1]) > 0
     assert reason == "reason ERROR_REASON_ADMINISTRATION_NOT_PERMITTED"
+
+
+def test_calls_beside_400_that_one_context_cancels_are_answered(
+    service: Service, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    for name in ("go.mod", "go.sum", "buf.gen.yaml"):
+        shutil.copy(HERE / name, tmp_path)
+    shutil.copytree(HERE / "burst", tmp_path / "burst")
+    # So that the module has what the other program needs.
+    shutil.copy(HERE / "main.go", tmp_path)
+    generate(tmp_path)
+    printed = run(
+        tmp_path, "go", "run", "./burst", service.address, WEBHOOK, API_KEY=service.key.key
+    )
+    assert printed == "beside PermissionDenied 60"

@@ -10,6 +10,17 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// What an HTTP/2 client sends first (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// How requests of HTTP/1.1 begin.
+const HTTP1_METHODS: [&[u8]; 7] = [
+    b"GET ",
+    b"POST ",
+    b"HEAD ",
+    b"PUT ",
+    b"DELETE ",
+    b"OPTIONS ",
+    b"PATCH ",
+];
+
 /// For clients of HTTP/1.1, which would show HTTP/2's bytes as an answer.
 const NOT_HTTP2: &[u8] = b"HTTP/1.1 505 HTTP Version Not Supported\r\nconnection: close\r\n\
     content-type: text/plain\r\ncontent-length: 45\r\n\r\n\
@@ -32,9 +43,15 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> 
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if buffer.get(..count) != expected.get(..count) {
-            stream.write_all(NOT_HTTP2).await?;
-            stream.shutdown().await?;
+        let arrived = buffer.get(..count).unwrap_or_default();
+        if Some(arrived) != expected.get(..count) {
+            if HTTP1_METHODS
+                .iter()
+                .any(|method| arrived.starts_with(method))
+            {
+                stream.write_all(NOT_HTTP2).await?;
+                stream.shutdown().await?;
+            }
             return Err(io::ErrorKind::InvalidData.into());
         }
         read += count;
