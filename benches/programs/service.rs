@@ -34,6 +34,9 @@ pub(crate) struct Files {
     key: NewKey,
 }
 
+/// Connections that last as long as a measurement, idle ones too.
+const CONNECTIONS: &str = "age_seconds: 86400, unauthenticated_seconds: 3600";
+
 impl Files {
     /// Writes a keyring, these entries of the tenants file, and the settings with `more` of them.
     /// Without the URL of a store it is an SQLite file among the others.
@@ -45,7 +48,7 @@ impl Files {
         let sealing_key = SealingKey::generate().unwrap().expose();
         let sqlite = format!("sqlite:{}", files.path("openlines.db").display());
         let settings = format!(
-            "server: {{reflection: true}}\n\
+            "server: {{reflection: true, connections: {{{CONNECTIONS}}}}}\n\
              auth: {{callers: [{{name: bench, tenants: ['*'], keys: ['{}']}}]}}\n\
              tenants: {{file: '{}'}}\n\
              store: {{url: '{}', keyring_file: '{}'}}\n\
