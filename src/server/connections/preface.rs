@@ -50,8 +50,10 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> 
                 .any(|method| arrived.starts_with(method))
             {
                 stream.write_all(NOT_HTTP2).await?;
-                stream.shutdown().await?;
             }
+            stream.shutdown().await?;
+            // Closed with unread bytes, a connection is reset, and its peer loses what was said.
+            while stream.read(&mut rest).await? > 0 {}
             return Err(io::ErrorKind::InvalidData.into());
         }
         read += count;
