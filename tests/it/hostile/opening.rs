@@ -193,8 +193,11 @@ async fn a_process_that_may_open_too_few_files_does_not_start() {
         let program = openlines(&[]);
         let mut command = std::process::Command::new("sh");
         let script = format!("ulimit -n {limit}; exec \"$0\" serve --config \"$1\"");
+        let given = program.get_envs();
+        let given = given.filter_map(|(name, value)| Some((name, value?)));
         command
             .env_clear()
+            .envs(given)
             .env("OPENLINES_SERVER_LISTEN", "127.0.0.1:0")
             .env("OPENLINES_SERVER_CONNECTIONS_MAXIMUM", maximum)
             .args(["-c", &script])
