@@ -1,6 +1,7 @@
 //! Builds every part of the service once, from its settings.
 
 mod config;
+mod services;
 
 use std::collections::HashSet;
 use std::io;
@@ -10,17 +11,12 @@ use std::time::Duration;
 use opentelemetry_sdk::error::OTelSdkError;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tonic::service::Routes;
 
 pub(crate) use self::config::API_KEY_VARIABLE;
 pub use self::config::Config;
 pub(crate) use self::config::{StoreSettings, TransportSettings};
+use self::services::services;
 use crate::admin::Tenants;
-use crate::api;
-use crate::api::openlines::tenants::v1::tenant_service_server::TenantServiceServer;
-use crate::api::openlines::v1::open_lines_service_server::{
-    OpenLinesServiceServer, SERVICE_NAME as OPEN_LINES,
-};
 use crate::auth::Callers;
 use crate::dispatch::ledger::Ledger;
 use crate::dispatch::replica::{HeartbeatConfig, Replica};
@@ -239,7 +235,8 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         sharing,
         metrics: metrics.clone(),
     };
-    let dispatcher = Dispatcher::new(means, dispatch, tasks.tracker(), stopped.clone());
+    let (share, tracker) = (edge.admission.share, tasks.tracker());
+    let dispatcher = Dispatcher::new(means, dispatch, share, tracker, stopped.clone());
     let on_change = {
         let (directory, dispatcher) = (directory.clone(), dispatcher.clone());
         move |tenant: TenantId| note_plan(directory.clone(), dispatcher.clone(), tenant)
@@ -283,26 +280,6 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         metrics,
         ready,
     })
-}
-
-/// The gRPC services as the server takes them.
-fn services(
-    open_lines: OpenLines,
-    tenants: Tenants,
-    callers: Callers,
-    maximum_request_bytes: usize,
-) -> Services {
-    let open_lines =
-        OpenLinesServiceServer::new(open_lines).max_decoding_message_size(maximum_request_bytes);
-    let tenants =
-        TenantServiceServer::new(tenants).max_decoding_message_size(maximum_request_bytes);
-    Services {
-        routes: Routes::new(open_lines).add_service(tenants),
-        callers,
-        methods: api::METHODS,
-        in_order: OPEN_LINES,
-        descriptors: api::DESCRIPTORS,
-    }
 }
 
 /// A tenant has changed or is gone: its portal goes by its plan of now.

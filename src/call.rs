@@ -2,11 +2,13 @@
 //! in which calls arrived, and who answers when around its deadline.
 
 mod context;
+mod holdings;
 mod identity;
 pub(crate) mod margins;
 mod order;
 
 pub(crate) use self::context::{CallContext, Progress};
+pub(crate) use self::holdings::Holdings;
 pub(crate) use self::identity::CallIdentity;
 pub(crate) use self::order::{Arrival, Arrivals, Order};
 pub(crate) use pacing::{Conversation, Priority};

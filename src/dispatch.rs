@@ -65,7 +65,8 @@ use crate::metrics::{LedgerResult, Metrics};
 use crate::tenant::PortalAccess;
 use bitrix24::{Client, Outcome, Plan, PortalAddress, TenantId};
 use pacing::{
-    CallNumber, Conversation, QueueCapacity, RateLimit, Rejection, SchedulingInfo, TenantKey,
+    CallNumber, Conversation, Exhausted, QueueCapacity, Queued, RateLimit, Rejection,
+    SchedulingInfo, TenantKey,
 };
 
 /// Sends calls. Cheap to clone.
@@ -97,6 +98,8 @@ pub struct Means {
 pub(crate) struct Delivery {
     /// When the caller wants the response at the latest.
     pub(crate) deadline: Instant,
+    /// What its caller has in the queues.
+    pub(crate) caller: Arc<Queued>,
     /// Called when the portal may be executing the call, and when it is not after all.
     pub(crate) note_sent: NoteSent,
 }
@@ -112,11 +115,13 @@ enum Attempt {
 }
 
 impl Dispatcher {
-    /// Makes a dispatcher. Requests in flight are tasks of `tasks`; once `stopped` is cancelled,
-    /// only those with a call in the ledger go on.
+    /// Makes a dispatcher whose queues a caller alone may fill to `share` percent. Requests in
+    /// flight are tasks of `tasks`; once `stopped` is cancelled, only those with a call in the
+    /// ledger go on.
     pub fn new(
         means: Means,
         options: Options,
+        share: u8,
         tasks: &TaskTracker,
         stopped: CancellationToken,
     ) -> Self {
@@ -133,7 +138,7 @@ impl Dispatcher {
             access,
             ledger,
             sharing,
-            capacity: Arc::new(QueueCapacity::new(calls, bytes)),
+            capacity: Arc::new(QueueCapacity::new(calls, bytes, share)),
             options,
             metrics,
             tasks: tasks.clone(),
@@ -301,9 +306,17 @@ impl Dispatcher {
             Ok(opened) => opened,
             Err(error) => return self.not_sent(error.into()),
         };
-        let Some(slot) = self.context.capacity.slot(parameters.as_json().len()) else {
-            let retry_after = WHEN_FULL;
-            return self.not_sent(Rejection::QueueFull { retry_after }.into());
+        let size = parameters.as_json().len();
+        let slot = match self.context.capacity.slot(&delivery.caller, size) {
+            Ok(slot) => slot,
+            Err(exhausted) => {
+                let retry_after = WHEN_FULL;
+                let why = match exhausted {
+                    Exhausted::Pool => Rejection::QueueFull { retry_after },
+                    Exhausted::Share => Rejection::ShareExceeded { retry_after },
+                };
+                return self.not_sent(why.into());
+            }
         };
         let number = announced.number();
         let sent_flag = SentFlag::new(Arc::clone(&delivery.note_sent));

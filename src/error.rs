@@ -90,6 +90,12 @@ pub(crate) enum Error {
     /// Too many calls are in progress, or their requests are too large together.
     #[error("too many calls in progress")]
     Overloaded,
+    /// The caller has its share of calls in progress, or of the memory for requests.
+    #[error("the caller has its share of the calls in progress")]
+    ShareExceeded,
+    /// The request is compressed.
+    #[error("the request is compressed")]
+    EncodingNotSupported,
     /// The service is stopping.
     #[error("the service is stopping")]
     ShuttingDown,
@@ -170,6 +176,14 @@ impl Error {
             Self::Overloaded => Failure::of_facade(
                 Reason::Overloaded,
                 "too many calls in progress, or their requests are too large together; nothing was sent",
+            ),
+            Self::ShareExceeded => Failure::of_facade(
+                Reason::CallerShareExceeded,
+                "the caller has too many calls in progress, or their requests are too large together; nothing was sent",
+            ),
+            Self::EncodingNotSupported => Failure::of_facade(
+                Reason::EncodingNotSupported,
+                "compressed requests are not accepted; send the request uncompressed",
             ),
             Self::ShuttingDown => Failure::of_facade(
                 Reason::ShuttingDown,
@@ -256,16 +270,7 @@ pub(crate) fn translate(status: &Status, maximum_request_bytes: usize) -> Option
                 .to_owned(),
         );
     }
-    if code != Code::Unimplemented {
-        return None;
-    }
-    if status.message().contains("compressed") {
-        return violation(
-            "COMPRESSION_NOT_ACCEPTED",
-            "compressed requests are not accepted; send the request uncompressed".to_owned(),
-        );
-    }
-    Some(Error::OperationNotServed)
+    (code == Code::Unimplemented).then_some(Error::OperationNotServed)
 }
 
 /// Reads a status that the gRPC library has already put into response headers.

@@ -6,6 +6,7 @@
 mod callers;
 mod connections;
 mod dispatch;
+mod strangers;
 mod table;
 
 use std::sync::Arc;
@@ -113,6 +114,7 @@ pub struct Metrics {
     calls: Counter<u64>,
     own_duration: Histogram<f64>,
     calls_in_progress: UpDownCounter<i64>,
+    strangers: Counter<u64>,
     request_duration: Histogram<f64>,
     undocumented_codes: Counter<u64>,
     installations: Counter<u64>,
@@ -172,6 +174,7 @@ impl Metrics {
             calls_in_progress: meter
                 .i64_up_down_counter("openlines.calls.in_progress")
                 .build(),
+            strangers: meter.u64_counter("openlines.refused_strangers").build(),
             request_duration: seconds(&meter, "http.client.request.duration", &CALL_SECONDS),
             undocumented_codes: meter.u64_counter("openlines.undocumented_codes").build(),
             installations: meter.u64_counter("openlines.installations").build(),
@@ -224,6 +227,7 @@ impl Metrics {
         for end in ["loaded", "absent", "failed"] {
             self.tenant_loads.add(0, &[KeyValue::new("end", end)]);
         }
+        self.begin_strangers_at_zero();
         self.token_responses_lost.add(0, &[]);
         self.token_store_failures.add(0, &[]);
         self.tenants_unlisted.record(0, &[]);

@@ -1,17 +1,23 @@
 //! The gRPC server: listener, TLS, health, reflection, the layer around every call, and graceful
 //! shutdown. It knows the services that it serves by name only.
 
+mod about;
 pub(crate) mod admin;
 mod call;
 mod call_id;
+mod conduct;
 mod connections;
 mod deadline;
 mod edge;
 mod ending;
 mod memory;
 mod peer;
+mod protocol;
 mod renewal;
+mod response;
 mod settings;
+mod shares;
+mod strangers;
 mod tls;
 
 use std::collections::BTreeSet;
@@ -86,12 +92,14 @@ pub(crate) async fn serve(
     let calls = CallLayer::new(
         timeouts,
         settings,
+        &edge.admission,
         services.methods,
         services.callers,
         metrics.clone(),
     );
     let tls = edge.tls.files().map(Tls::read).transpose()?;
     let encrypted = tls.is_some();
+    let health_service = health_service.max_decoding_message_size(about::REQUEST_BYTES);
     let mut routes = services.routes.add_service(health_service);
     if settings.reflection {
         routes = with_reflection(routes, services.descriptors)?;
@@ -114,10 +122,16 @@ pub(crate) async fn serve(
     health.set(ServingStatus::Serving).await;
     ready.send_replace(true);
     let (drain, drained) = oneshot::channel::<()>();
-    let serving = connections.serve(listener, async {
+    let connected = connections.serve(listener, async {
         // An error means that the sender is gone: stop as well.
         let _ = drained.await;
     });
+    let serving = async {
+        tokio::select! {
+            () = connected => {}
+            () = calls.report_strangers(edge.admission.report_interval) => {}
+        }
+    };
     let mut serving = std::pin::pin!(serving);
     let mut at_once = std::pin::pin!(at_once.fuse());
 
@@ -141,6 +155,7 @@ pub(crate) async fn serve(
     health.clear().await;
     let _ = drain.send(());
     finish(serving, settings.drain, at_once, &calls).await;
+    calls.tell_strangers();
     Ok(())
 }
 
@@ -231,5 +246,7 @@ fn with_reflection(routes: Routes, descriptors: &'static [u8]) -> Result<Routes,
     let v1alpha = reflection()
         .build_v1alpha()
         .map_err(ServeError::Reflection)?;
+    let v1 = v1.max_decoding_message_size(about::REQUEST_BYTES);
+    let v1alpha = v1alpha.max_decoding_message_size(about::REQUEST_BYTES);
     Ok(routes.add_service(v1).add_service(v1alpha))
 }

@@ -59,3 +59,26 @@ impl Rejected {
         matches!(self, Self::SigningKeyUnknown | Self::KeySetUnavailable)
     }
 }
+
+impl Rejected {
+    /// Its word in metrics and in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::Unknown => "unknown",
+            Self::KeyExpired => "key_expired",
+            Self::DuplicateHeader => "duplicate_header",
+            Self::TokenNotAccepted => "token_not_accepted",
+            Self::SigningKeyUnknown => "signing_key_unknown",
+            Self::KeySetUnavailable => "key_set_unavailable",
+            Self::TokenExpired => "token_expired",
+            Self::TokenNotYetValid => "token_not_yet_valid",
+            Self::WrongAudience => "wrong_audience",
+            Self::ClaimMissing => "claim_missing",
+            Self::SubjectUnknown => "subject_unknown",
+            Self::CertificateUnknown => "certificate_unknown",
+            Self::CertificateExpired => "certificate_expired",
+        }
+    }
+}

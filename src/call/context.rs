@@ -9,6 +9,7 @@ use super::identity::CallIdentity;
 use super::order::Arrival;
 use crate::auth::Caller;
 use bitrix24::{Method, Outcome, TenantId};
+use pacing::{Exhausted, Queued};
 
 /// A call's id, its deadline, and the notes for its log line. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct CallContext {
     call_id: Arc<str>,
     deadline: Instant,
     arrival: Option<Arrival>,
+    queued: Arc<Queued>,
     notes: Arc<Mutex<Notes>>,
 }
 
@@ -35,9 +37,8 @@ pub(crate) struct Notes {
     pub(crate) progress: Progress,
     /// Whether the response comes from the ledger.
     pub(crate) is_replayed: bool,
-    /// Whether the request was not read, because the requests in progress had used up the memory
-    /// for them.
-    pub(crate) is_too_large: bool,
+    /// Why the request was not read to its end, if the memory for requests is why.
+    pub(crate) request_cut: Option<Exhausted>,
 }
 
 /// Whether a call may have changed something outside of the process.
@@ -73,11 +74,18 @@ impl Notes {
 }
 
 impl CallContext {
-    pub(crate) fn new(call_id: String, deadline: Instant, arrival: Option<Arrival>) -> Self {
+    /// A call of a caller that has so much in the queues.
+    pub(crate) fn new(
+        call_id: String,
+        deadline: Instant,
+        arrival: Option<Arrival>,
+        queued: Arc<Queued>,
+    ) -> Self {
         Self {
             call_id: call_id.into(),
             deadline,
             arrival,
+            queued,
             notes: Arc::default(),
         }
     }
@@ -95,6 +103,11 @@ impl CallContext {
     /// Its place among the calls of its connection, if their order matters.
     pub(crate) fn arrival(&self) -> Option<&Arrival> {
         self.arrival.as_ref()
+    }
+
+    /// What its caller has in the queues.
+    pub(crate) fn queued(&self) -> Arc<Queued> {
+        Arc::clone(&self.queued)
     }
 
     pub(crate) fn identity(&self) -> CallIdentity {
@@ -138,9 +151,9 @@ impl CallContext {
         self.note(|notes| notes.is_replayed = true);
     }
 
-    /// Notes that the request was not read to its end.
-    pub(crate) fn note_too_large(&self) {
-        self.note(|notes| notes.is_too_large = true);
+    /// Notes that the request was not read to its end, because there is no memory for it.
+    pub(crate) fn note_request_cut(&self, why: Exhausted) {
+        self.note(|notes| notes.request_cut = Some(why));
     }
 
     pub(crate) fn note_failure(
@@ -172,6 +185,6 @@ impl CallContext {
 impl Default for CallContext {
     fn default() -> Self {
         let deadline = Instant::now() + Duration::from_secs(30);
-        Self::new("-".to_owned(), deadline, None)
+        Self::new("-".to_owned(), deadline, None, Arc::default())
     }
 }

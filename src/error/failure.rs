@@ -90,6 +90,11 @@ impl Failure {
         self.retry_delay.or_else(|| retry::delay(self.reason))
     }
 
+    /// The name of its status code.
+    pub(crate) fn code_name(&self) -> &'static str {
+        super::code_name(self.code())
+    }
+
     fn code(&self) -> Code {
         if self.timed_out {
             Code::DeadlineExceeded

@@ -28,6 +28,11 @@ fn rejected(why: Rejection) -> Failure {
             "the queue is full, for this portal or overall; nothing was sent".to_owned(),
             retry_after,
         ),
+        Rejection::ShareExceeded { retry_after } => passing(
+            Reason::CallerShareExceeded,
+            "the caller has too many calls that wait for portals; nothing was sent".to_owned(),
+            retry_after,
+        ),
         Rejection::WaitTooLong {
             expected,
             retry_after,

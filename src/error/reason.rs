@@ -204,8 +204,12 @@ pub(crate) const REASONS: &[ReasonRow] = reasons! {
         "Generate a new request_id for each call, and reuse it only for retries of that call.";
     ConversationHeld Unavailable PortalAdministrator AfterWait None,
         "Retry after the time in RetryInfo. Other conversations still work. If it lasts, check whether the portal works.";
+    CallerShareExceeded ResourceExhausted CallerDeveloper AfterWait None,
+        "Retry after the time in RetryInfo, and have fewer calls in progress. If the caller needs more, raise server.shares.maximum_percent or the limits that it is a share of.";
     MethodNotPermitted PermissionDenied Operator AfterFix None,
         "Grant the caller this method in the service's settings (`methods`), or use another caller.";
     CredentialsNotVerifiable Unavailable Operator AfterWait None,
         "Retry after the time in RetryInfo. If it lasts, check the issuer's key set (auth.issuers); the log has the cause.";
+    EncodingNotSupported Unimplemented CallerDeveloper AfterFix None,
+        "Send requests uncompressed: set no compression in the client.";
 };

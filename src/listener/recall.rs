@@ -18,6 +18,8 @@ pub(crate) enum Cause {
     Unread,
     /// Its peer cancels calls as fast as it makes them.
     ResetFlood,
+    /// Its peer makes calls without a valid credential, too many of them.
+    Unauthenticated,
 }
 
 /// An order to end, which a connection may get at any time.

@@ -14,7 +14,7 @@ pub enum ConnectionEnd {
     Refused,
     /// The TLS handshake failed, or the connection did not begin as HTTP/2 does, or not in time.
     Handshake,
-    /// It showed no credential in time.
+    /// It showed no credential in time, or made too many calls without one.
     Unauthenticated,
     /// It gave its place to a newer one.
     Evicted,

@@ -23,8 +23,9 @@ const COMMANDS: [f64; 7] = [1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0];
 const REMAINING_SECONDS: [f64; 8] = [0.0, 10.0, 30.0, 60.0, 120.0, 240.0, 360.0, 480.0];
 
 /// The reasons of a [`Rejection`].
-const REJECTIONS: [&str; 6] = [
+const REJECTIONS: [&str; 7] = [
     "queue_full",
+    "caller_share_exceeded",
     "wait_exceeds_deadline",
     "operating_limit",
     "portal_not_answering",
@@ -35,6 +36,7 @@ const REJECTIONS: [&str; 6] = [
 fn reason(rejection: Rejection) -> &'static str {
     match rejection {
         Rejection::QueueFull { .. } => "queue_full",
+        Rejection::ShareExceeded { .. } => "caller_share_exceeded",
         Rejection::WaitTooLong { .. } => "wait_exceeds_deadline",
         Rejection::OperatingLimit { .. } => "operating_limit",
         Rejection::BreakerOpen { .. } => "portal_not_answering",

@@ -42,7 +42,16 @@ pub const METRICS: &[Metric] = &[
         name: "openlines_calls_in_progress",
         kind: "gauge",
         labels: &[],
-        meaning: "Calls in progress. At `server.maximum_concurrent_calls` new ones are rejected.",
+        meaning: "Calls in progress of known callers. At `server.maximum_concurrent_calls` new ones are rejected.",
+    },
+    Metric {
+        name: "openlines_refused_strangers_total",
+        kind: "counter",
+        labels: &["reason"],
+        meaning: "Requests that were refused because of their headers. `http_method` and \
+                  `content_type`: not a call of gRPC; `health_evicted`: a call of health or reflection whose \
+                  request did not arrive, while others needed its place; all other reasons: what \
+                  is wrong with the credential.",
     },
     Metric {
         name: "http_client_request_duration_seconds",
@@ -274,7 +283,7 @@ pub const METRICS: &[Metric] = &[
         labels: &["end"],
         meaning: "Ended connections. `closed`: by the client, or broken; `refused`: all places \
                   were taken; `handshake`: TLS or the begin of HTTP/2 failed or was late; \
-                  `unauthenticated`: no credential in time; `evicted`: gave its place to a newer \
+                  `unauthenticated`: no credential in time, or too many calls without one; `evicted`: gave its place to a newer \
                   one, having shown no credential; `age`; `lifetime`: still open after the \
                   longest call; `unread`: responses were not read; `reset_flood`: too many calls \
                   were cancelled; `stop`: the service stopped.",

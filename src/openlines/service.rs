@@ -129,6 +129,7 @@ impl OpenLines {
         let noting = context.clone();
         let delivery = Delivery {
             deadline: context.deadline(),
+            caller: context.queued(),
             note_sent: Arc::new(move |is_sent| {
                 noting.note_progress(if is_sent {
                     Progress::Sent

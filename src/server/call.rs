@@ -1,48 +1,41 @@
 //! The layer around every call: id, deadline, caller, admission, panic, log line.
 
+#[cfg(test)]
+mod tests;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::{HeaderName, HeaderValue, Request, Response};
-use tokio::sync::Semaphore;
+use http::{HeaderValue, Request, Response};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
 
+use super::about::{About, is_about_the_server};
 use super::call_id::{self, CALL_ID};
 use super::deadline::Timeouts;
 use super::ending::{Ending, Methods, operation};
-use super::memory::{BodyEvent, CountedBody, RequestMemory};
+use super::memory::CountedBody;
 use super::peer::Peer;
+use super::protocol;
 use super::renewal;
-use super::settings::ServerSettings;
-use crate::auth::{Caller, Callers, Presented};
+use super::response::{finish, interrupt, note, out_of_places, refuse, translate};
+use super::settings::{AdmissionSettings, ServerSettings};
+use super::shares::{Maximum, Shares};
+use super::strangers::Strangers;
+use crate::auth::{Caller, Callers, Presented, Rejected};
 use crate::call::margins::GRACE;
-use crate::call::{Arrival, CallContext, Progress};
-use crate::error::{self, Error, Interruption};
+use crate::call::{Arrival, CallContext, CallIdentity};
+use crate::error::{Error, Interruption};
 use crate::metrics::Metrics;
 use crate::telemetry;
-
-/// Services about the server itself. Their calls are not limited and not logged: probes would flood
-/// the log.
-const ABOUT_THE_SERVER: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
-
-/// Whether a path is that of a call about the server itself.
-pub(super) fn is_about_the_server(path: &str) -> bool {
-    ABOUT_THE_SERVER
-        .iter()
-        .any(|service| path.starts_with(service))
-}
-
-/// The header of a response that comes from the ledger.
-const REPLAYED: HeaderName = HeaderName::from_static("openlines-replayed");
 
 #[derive(Clone, Debug)]
 pub(super) struct CallLayer {
@@ -55,8 +48,9 @@ pub(super) struct Gate {
     timeouts: Timeouts,
     methods: Methods,
     callers: Callers,
-    in_progress: Arc<Semaphore>,
-    memory: Arc<RequestMemory>,
+    shares: Arc<Shares>,
+    about: About,
+    strangers: Strangers,
     maximum_request_bytes: usize,
     metrics: Metrics,
     stopping: AtomicBool,
@@ -67,6 +61,7 @@ impl CallLayer {
     pub(super) fn new(
         timeouts: Timeouts,
         settings: &ServerSettings,
+        admission: &AdmissionSettings,
         methods: Methods,
         callers: Callers,
         metrics: Metrics,
@@ -75,8 +70,14 @@ impl CallLayer {
             timeouts,
             methods,
             callers,
-            in_progress: Arc::new(Semaphore::new(settings.maximum_concurrent_calls)),
-            memory: RequestMemory::new(settings.maximum_bytes_in_progress),
+            shares: Shares::new(Maximum {
+                calls: settings.maximum_concurrent_calls,
+                bytes: settings.maximum_bytes_in_progress,
+                request_bytes: settings.maximum_request_bytes,
+                share: admission.share,
+            }),
+            about: About::new(admission),
+            strangers: Strangers::new(admission.refusals_per_second, metrics.clone()),
             maximum_request_bytes: settings.maximum_request_bytes,
             metrics,
             stopping: AtomicBool::new(false),
@@ -97,6 +98,16 @@ impl CallLayer {
     pub(super) fn terminate(&self) {
         self.gate.terminated.cancel();
     }
+
+    /// Tells in the log, every `interval`, how many requests were refused because of their headers.
+    pub(super) async fn report_strangers(&self, interval: Duration) {
+        self.gate.strangers.report(interval).await;
+    }
+
+    /// Tells the rest of that.
+    pub(super) fn tell_strangers(&self) {
+        self.gate.strangers.tell();
+    }
 }
 
 impl<S> Layer<S> for CallLayer {
@@ -106,7 +117,7 @@ impl<S> Layer<S> for CallLayer {
         CallService {
             inner,
             gate: Arc::clone(&self.gate),
-            peer: None,
+            peer: Arc::default(),
         }
     }
 }
@@ -116,14 +127,14 @@ pub(super) struct CallService<S> {
     inner: S,
     gate: Arc<Gate>,
     /// The peer of the connection that the calls come from.
-    peer: Option<Arc<Peer>>,
+    peer: Arc<Peer>,
 }
 
 impl<S: Clone> CallService<S> {
     /// The calls of one connection.
     pub(super) fn of_peer(&self, peer: Arc<Peer>) -> Self {
         Self {
-            peer: Some(peer),
+            peer,
             ..self.clone()
         }
     }
@@ -143,144 +154,116 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if let Err(not_a_call) = protocol::check(&request) {
+            let kind = not_a_call.as_str();
+            return self.refused(kind, request.method().as_str(), move || {
+                not_a_call.response()
+            });
+        }
+        if is_about_the_server(request.uri().path()) {
+            return self.about(request);
+        }
+        // Before the call gets a place and before its body is read.
+        let presented = Presented {
+            headers: request.headers(),
+            peer: self.peer.certificate(),
+        };
+        match self.gate.callers.authenticate(&presented) {
+            Ok(caller) => self.admit(request, caller, Instant::now()),
+            Err(rejected) if rejected.may_change() => match self.gate.callers.renewal(&presented) {
+                Some(renewal) => self.clone().try_again(request, renewal).boxed(),
+                None => self.reject(&request, rejected),
+            },
+            Err(rejected) => self.reject(&request, rejected),
+        }
+    }
+}
+
+impl<S> CallService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    /// Authenticates a call once more, when what may prove its caller has come.
+    async fn try_again(
+        mut self,
+        request: Request<Body>,
+        renewal: impl Future<Output = ()> + Send,
+    ) -> Result<S::Response, S::Error> {
+        let gate = Arc::clone(&self.gate);
+        let begun = Instant::now();
+        let deadline = begun + gate.timeouts.of(request.headers());
+        let arrival = request.extensions().get::<Arrival>();
+        renewal::wait(arrival, deadline, renewal, &gate.terminated).await;
+        let presented = Presented {
+            headers: request.headers(),
+            peer: self.peer.certificate(),
+        };
+        let answered = match gate.callers.authenticate(&presented) {
+            Ok(caller) => self.admit(request, caller, begun),
+            Err(rejected) => self.reject(&request, rejected),
+        };
+        answered.await
+    }
+
+    /// Serves a call of a known caller that arrived at `begun`.
+    fn admit(
+        &mut self,
+        mut request: Request<Body>,
+        caller: Caller,
+        begun: Instant,
+    ) -> CallFuture<S> {
+        self.peer.note_authenticated();
+        let gate = &self.gate;
         let arrival = request.extensions_mut().remove::<Arrival>();
         let path = request.uri().path();
-        if is_about_the_server(path) {
-            return self.inner.call(request).boxed();
-        }
-
-        let begun = Instant::now();
-        let deadline = begun + self.gate.timeouts.of(request.headers());
-        let context = CallContext::new(call_id::of(request.headers()), deadline, arrival);
-        let span = span(operation(path, self.gate.methods), context.call_id());
+        let deadline = begun + gate.timeouts.of(request.headers());
+        let holdings = self.peer.conduct().caller(caller.name(), &gate.shares);
+        let queued = Arc::clone(&holdings.queued);
+        let call_id = call_id::of(request.headers());
+        let context = CallContext::new(call_id, deadline, arrival, queued);
+        context.note_caller(&caller);
+        let span = span(operation(path, gate.methods), context.call_id());
         telemetry::adopt_parent(&span, request.headers());
         let trace_id = telemetry::trace_id(&span, request.headers());
         let ending = Ending::new(
             path,
-            self.gate.methods,
+            gate.methods,
             &context,
-            &self.gate.metrics,
+            &gate.metrics,
             span.clone(),
             trace_id,
             begun,
         );
 
-        if self.gate.stopping.load(Ordering::Acquire) {
+        let refuse = |error, context, ending| {
+            let refused = refuse(error, context, ending);
+            std::future::ready(Ok(refused)).boxed()
+        };
+        if gate.stopping.load(Ordering::Acquire) {
             return refuse(Error::ShuttingDown, &context, ending);
         }
-        // Before the call gets a place and before its body is read.
-        let presented = Presented {
-            headers: request.headers(),
-            peer: self.peer.as_deref().and_then(Peer::certificate),
-        };
-        let authenticated = self.gate.callers.authenticate(&presented);
-        let renewal = match &authenticated {
-            Err(rejected) if rejected.may_change() => self.gate.callers.renewal(&presented),
-            Ok(_) | Err(_) => None,
-        };
-        let opened = Opened {
-            context,
-            span,
-            ending,
-            deadline,
-        };
-        match (authenticated, renewal) {
-            (Ok(caller), _) => {
-                let peer = self.peer.as_deref();
-                opened.proceed(&self.gate, peer, &mut self.inner, caller, request)
-            }
-            (Err(rejected), None) => refuse(rejected.into(), &opened.context, opened.ending),
-            (Err(_), Some(renewal)) => {
-                let mut service = self.clone();
-                async move {
-                    let (gate, peer) = (&service.gate, service.peer.as_deref());
-                    renewal::wait(&opened.context, opened.deadline, renewal, &gate.terminated)
-                        .await;
-                    let authenticated = gate.authenticate_again(peer, &request);
-                    let answered = match authenticated {
-                        Ok(caller) => {
-                            opened.proceed(gate, peer, &mut service.inner, caller, request)
-                        }
-                        Err(error) => refuse(error, &opened.context, opened.ending),
-                    };
-                    answered.await
-                }
-                .boxed()
-            }
+        if protocol::is_compressed(request.headers()) {
+            return refuse(Error::EncodingNotSupported, &context, ending);
         }
-    }
-}
-
-impl Gate {
-    /// Judges a call once more that has waited.
-    fn authenticate_again(
-        &self,
-        peer: Option<&Peer>,
-        request: &Request<Body>,
-    ) -> Result<Caller, Error> {
-        if self.stopping.load(Ordering::Acquire) {
-            return Err(Error::ShuttingDown);
-        }
-        let presented = Presented {
-            headers: request.headers(),
-            peer: peer.and_then(Peer::certificate),
-        };
-        Ok(self.callers.authenticate(&presented)?)
-    }
-}
-
-/// A call with all that it has before its caller is known.
-struct Opened {
-    context: CallContext,
-    span: Span,
-    ending: Ending,
-    deadline: Instant,
-}
-
-impl Opened {
-    /// Gives the call of a proven caller its place, and hands it to the service.
-    fn proceed<S>(
-        self,
-        gate: &Arc<Gate>,
-        peer: Option<&Peer>,
-        inner: &mut S,
-        caller: Caller,
-        request: Request<Body>,
-    ) -> BoxFuture<'static, Result<Response<Body>, S::Error>>
-    where
-        S: Service<Request<Body>, Response = Response<Body>>,
-        S::Future: Send + 'static,
-        S::Error: Send + 'static,
-    {
-        let Self {
-            context,
-            span,
-            ending,
-            deadline,
-        } = self;
-        context.note_caller(&caller);
-        if let Some(peer) = peer {
-            peer.note_authenticated();
-        }
-        let Ok(slot) = Arc::clone(&gate.in_progress).try_acquire_owned() else {
-            return refuse(Error::Overloaded, &context, ending);
-        };
-        let Ok(bytes) = gate.memory.reserve(request.headers()) else {
-            return refuse(Error::Overloaded, &context, ending);
+        let place = match gate.shares.admit(holdings, request.headers()) {
+            Ok(place) => place,
+            Err(exhausted) => return refuse(out_of_places(exhausted), &context, ending),
         };
 
         let noted = context.clone();
         let mut request = request.map({
-            let bytes = Arc::clone(&bytes);
-            |body| CountedBody::of(body, bytes, move |event| note(&noted, event))
+            let place = Arc::clone(&place);
+            |body| CountedBody::of(body, place, move |event| note(&noted, event))
         });
         request.extensions_mut().insert(context.clone());
         request.extensions_mut().insert(caller);
-        let response = AssertUnwindSafe(inner.call(request).instrument(span)).catch_unwind();
+        let response = AssertUnwindSafe(self.inner.call(request).instrument(span)).catch_unwind();
         let gate = Arc::clone(gate);
         async move {
-            let _held = (slot, bytes);
+            let _held = place;
             let answered = tokio::time::timeout_at(deadline + GRACE, response);
             let response = tokio::select! {
                 biased;
@@ -295,16 +278,64 @@ impl Opened {
         }
         .boxed()
     }
-}
 
-fn note(context: &CallContext, event: BodyEvent) {
-    match (event, context.arrival()) {
-        (BodyEvent::Cut, _) => context.note_too_large(),
-        (BodyEvent::Starved, Some(arrival)) => arrival.note_starved(true),
-        (BodyEvent::Fed, Some(arrival)) => arrival.note_starved(false),
-        (BodyEvent::Starved | BodyEvent::Fed, None) => {}
+    /// Serves a call about the server itself.
+    fn about(&mut self, request: Request<Body>) -> CallFuture<S> {
+        let (gate, peer) = (Arc::clone(&self.gate), Arc::clone(&self.peer));
+        let evicted = move || {
+            // It has had its time, so it is answered at once.
+            gate.strangers.refuse("health_evicted", "", &peer);
+        };
+        let serve = |request| self.inner.call(request);
+        let conduct = self.peer.conduct();
+        self.gate.about.serve(request, conduct, serve, evicted)
+    }
+
+    /// Answers a call without a valid credential.
+    fn reject(&self, request: &Request<Body>, rejected: Rejected) -> CallFuture<S> {
+        let operation = operation(request.uri().path(), self.gate.methods);
+        let identity = CallIdentity {
+            call_id: call_id::of(request.headers()),
+            ..CallIdentity::default()
+        };
+        let call_id = HeaderValue::from_str(&identity.call_id).ok();
+        let failure = Error::from(rejected).into_failure(&identity);
+        let reason = failure.reason().as_str_name();
+        (self.gate.metrics).call_refused(operation, failure.code_name(), reason);
+        let latest = identity.call_id.clone();
+        self.refused(rejected.as_str(), &latest, move || {
+            let mut response = failure.into_status(&identity).into_http();
+            if let Some(call_id) = call_id {
+                response.headers_mut().insert(CALL_ID, call_id);
+            }
+            response
+        })
+    }
+
+    /// Counts a request that is refused because of its headers, and answers it when it is its turn.
+    /// Until then it holds next to nothing: neither its headers nor its body.
+    fn refused(
+        &self,
+        reason: &'static str,
+        latest: &str,
+        response: impl FnOnce() -> Response<Body> + Send + 'static,
+    ) -> CallFuture<S> {
+        match self.gate.strangers.refuse(reason, latest, &self.peer) {
+            None => std::future::ready(Ok(response())).boxed(),
+            Some(later) => async move {
+                tokio::time::sleep_until(later).await;
+                Ok(response())
+            }
+            .boxed(),
+        }
     }
 }
+
+/// The response to a call.
+type CallFuture<S> = BoxFuture<
+    'static,
+    Result<<S as Service<Request<Body>>>::Response, <S as Service<Request<Body>>>::Error>,
+>;
 
 /// The span of a call, under OpenTelemetry's names for gRPC servers.
 fn span(operation: &str, call_id: &str) -> Span {
@@ -320,69 +351,4 @@ fn span(operation: &str, call_id: &str) -> Span {
         rpc.response.status_code = tracing::field::Empty,
         "error.type" = tracing::field::Empty,
     )
-}
-
-fn interrupt(why: Interruption, context: &CallContext) -> Response<Body> {
-    fail(Error::interrupted(why, context.notes().progress), context)
-}
-
-fn refuse<E: Send + 'static>(
-    error: Error,
-    context: &CallContext,
-    ending: Ending,
-) -> BoxFuture<'static, Result<Response<Body>, E>> {
-    let response = fail(error, context);
-    let response = finish(response, context, ending);
-    async move { Ok(response) }.boxed()
-}
-
-fn fail(error: Error, context: &CallContext) -> Response<Body> {
-    let identity = context.identity();
-    let failure = error.into_failure(&identity);
-    failure.note(context);
-    failure.into_status(&identity).into_http()
-}
-
-/// Adds our details to a status that the gRPC library made itself.
-fn translate(
-    response: Response<Body>,
-    context: &CallContext,
-    maximum_request_bytes: usize,
-) -> Response<Body> {
-    let status = error::status_in_headers(response.headers());
-    let error = status
-        .filter(|status| status.details().is_empty())
-        .and_then(|status| {
-            // After the request was read, the library's own failures concern the response.
-            let notes = context.notes();
-            if notes.progress != Progress::NotStarted {
-                Some(Error::interrupted(Interruption::Panicked, notes.progress))
-            } else if notes.is_too_large {
-                Some(Error::Overloaded)
-            } else {
-                error::translate(&status, maximum_request_bytes)
-            }
-        });
-    match error {
-        Some(error) => fail(error, context),
-        None => response,
-    }
-}
-
-fn finish(mut response: Response<Body>, context: &CallContext, ending: Ending) -> Response<Body> {
-    if let Ok(call_id) = HeaderValue::from_str(context.call_id()) {
-        response.headers_mut().insert(CALL_ID, call_id);
-    }
-    if context.notes().is_replayed {
-        let yes = HeaderValue::from_static("true");
-        response.headers_mut().insert(REPLAYED, yes);
-    }
-    // A unary call fails in the headers; without a status there, it has succeeded.
-    let status = error::status_in_headers(response.headers());
-    ending.end(
-        status
-            .as_ref()
-            .map_or("OK", |status: &Status| error::code_name(status.code())),
-    );
-    response
 }

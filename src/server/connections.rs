@@ -228,7 +228,7 @@ where
     ) -> ConnectionEnd {
         let connections = &self.connections;
         let limits = &connections.limits;
-        let peer = Arc::new(Peer::new(place.keeper(), certificate));
+        let peer = Arc::new(Peer::new(place.keeper(), place.recall(), certificate));
         let streams = limits.maximum_streams;
         let link = Link::new(Arc::clone(&peer), place.recall(), &self.unread, streams);
         let _listed = self.links.add(&link);

@@ -1,24 +1,32 @@
 //! What is known of the peer of a connection.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::conduct::Conduct;
 use crate::auth::PeerCertificate;
-use crate::listener::Keeper;
+use crate::listener::{Cause, Keeper, Recall};
 
 /// The peer of one connection, for all of its calls.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Peer {
-    keeper: Keeper,
+    /// None in tests of the calls alone.
+    connection: Option<(Keeper, Arc<Recall>)>,
     certificate: Option<PeerCertificate>,
     is_authenticated: AtomicBool,
+    conduct: Arc<Conduct>,
 }
 
 impl Peer {
-    pub(super) fn new(keeper: Keeper, certificate: Option<PeerCertificate>) -> Self {
+    pub(super) fn new(
+        keeper: Keeper,
+        recall: Arc<Recall>,
+        certificate: Option<PeerCertificate>,
+    ) -> Self {
         Self {
-            keeper,
+            connection: Some((keeper, recall)),
             certificate,
-            is_authenticated: AtomicBool::new(false),
+            ..Self::default()
         }
     }
 
@@ -27,15 +35,37 @@ impl Peer {
         self.certificate.as_ref()
     }
 
+    /// How it has behaved.
+    pub(super) fn conduct(&self) -> &Arc<Conduct> {
+        &self.conduct
+    }
+
     /// A credential was accepted on the connection: it keeps its place, and may stay idle.
     pub(super) fn note_authenticated(&self) {
         // All calls but the first one only read.
-        if !self.is_authenticated() && !self.is_authenticated.swap(true, Ordering::Relaxed) {
-            self.keeper.keep();
+        if !self.is_authenticated()
+            && !self.is_authenticated.swap(true, Ordering::Relaxed)
+            && let Some((keeper, _)) = &self.connection
+        {
+            keeper.keep();
         }
     }
 
     pub(super) fn is_authenticated(&self) -> bool {
         self.is_authenticated.load(Ordering::Relaxed)
+    }
+
+    /// It has made too many calls without a valid credential: it is told that its connection ends.
+    pub(super) fn leave(&self) {
+        if let Some((_, recall)) = &self.connection {
+            recall.leave_for(Cause::Unauthenticated);
+        }
+    }
+
+    /// It goes on with them although its connection is to end.
+    pub(super) fn cut(&self) {
+        if let Some((_, recall)) = &self.connection {
+            recall.cut_for(Cause::Unauthenticated);
+        }
     }
 }

@@ -3,24 +3,24 @@
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::call::CallContext;
+use crate::call::Arrival;
 
 /// Waits for what may prove the caller: until the deadline at the latest, and not longer than the
 /// service runs. Later calls of the connection go first.
 pub(super) async fn wait(
-    context: &CallContext,
+    arrival: Option<&Arrival>,
     deadline: Instant,
     renewal: impl Future<Output = ()>,
     terminated: &CancellationToken,
 ) {
-    if let Some(arrival) = context.arrival() {
+    if let Some(arrival) = arrival {
         arrival.note_starved(true);
     }
     tokio::select! {
         _ = tokio::time::timeout_at(deadline, renewal) => {}
         () = terminated.cancelled() => {}
     }
-    if let Some(arrival) = context.arrival() {
+    if let Some(arrival) = arrival {
         arrival.note_starved(false);
     }
 }

@@ -1,8 +1,11 @@
 //! `server.*` and `admin.*`.
 
+mod admission;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub(crate) use self::admission::AdmissionSettings;
 use crate::settings::form::{flag, seconds, socket_address, whole};
 use crate::settings::{Reader, table};
 

@@ -1,10 +1,14 @@
 //! Peers that mean harm, with the service answering well-behaved callers meanwhile.
 
 mod age;
+mod flood;
+mod health;
 mod memory;
 mod opening;
+mod protocol;
 mod reading;
 mod resets;
+mod shares;
 mod strangers;
 
 use std::net::SocketAddr;

@@ -1,47 +1,64 @@
 //! How many calls may wait in this process, and their total size.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The capacity of all portals' queues together.
+use crate::pool::{Exhausted, Held, Pool};
+
+/// The capacity of all portals' queues together. Callers share it.
 #[derive(Debug)]
 pub struct QueueCapacity {
-    maximum_calls: usize,
+    calls: Pool,
+    bytes: Pool,
     maximum_bytes: usize,
-    calls: AtomicUsize,
-    bytes: AtomicUsize,
+}
+
+/// What one caller has in the queues.
+#[derive(Debug, Default)]
+pub struct Queued {
+    calls: Held,
+    bytes: Held,
 }
 
 /// The capacity that one call uses; dropping it returns the capacity.
 #[derive(Debug)]
 pub struct Slot {
     capacity: Arc<QueueCapacity>,
+    caller: Arc<Queued>,
     bytes: usize,
+    /// What of it counts.
+    counted: usize,
 }
 
 impl QueueCapacity {
-    /// Capacity for this many calls of this total size.
-    pub fn new(maximum_calls: usize, maximum_bytes: usize) -> Self {
+    /// Capacity for this many calls of this total size, of which a caller alone may use `share`
+    /// percent.
+    pub fn new(maximum_calls: usize, maximum_bytes: usize, share: u8) -> Self {
         Self {
-            maximum_calls,
+            calls: Pool::new(maximum_calls, share, 0),
+            bytes: Pool::new(maximum_bytes, share, 0),
             maximum_bytes,
-            calls: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
         }
     }
 
-    /// A slot for a call of this size, if there is capacity.
-    pub fn slot(self: &Arc<Self>, bytes: usize) -> Option<Slot> {
-        let calls = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        // Dropped below if it exceeds the capacity.
-        let slot = Slot {
-            capacity: Arc::clone(self),
-            bytes,
-        };
+    /// A slot for a call of this size.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`]: there is no capacity, or none for this caller.
+    pub fn slot(self: &Arc<Self>, caller: &Arc<Queued>, bytes: usize) -> Result<Slot, Exhausted> {
         // A single call always fits: the size of one request has its own limit.
-        let fits = calls <= self.maximum_calls && (calls == 1 || total <= self.maximum_bytes);
-        fits.then_some(slot)
+        let counted = bytes.min(self.maximum_bytes);
+        self.calls.take(&caller.calls, 1)?;
+        if let Err(exhausted) = self.bytes.take(&caller.bytes, counted) {
+            self.calls.give_back(&caller.calls, 1);
+            return Err(exhausted);
+        }
+        Ok(Slot {
+            capacity: Arc::clone(self),
+            caller: Arc::clone(caller),
+            bytes,
+            counted,
+        })
     }
 }
 
@@ -54,8 +71,9 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.capacity.calls.fetch_sub(1, Ordering::Relaxed);
-        self.capacity.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        let (capacity, caller) = (&self.capacity, &self.caller);
+        capacity.calls.give_back(&caller.calls, 1);
+        capacity.bytes.give_back(&caller.bytes, self.counted);
     }
 }
 
@@ -65,13 +83,30 @@ mod tests {
 
     #[test]
     fn calls_and_bytes_are_bounded() {
-        let capacity = Arc::new(QueueCapacity::new(3, 100));
-        let large = capacity.slot(500).unwrap();
-        assert!(capacity.slot(1).is_none(), "too large");
+        let capacity = Arc::new(QueueCapacity::new(3, 100, 100));
+        let caller = Arc::default();
+        let large = capacity.slot(&caller, 500).unwrap();
+        assert_eq!(capacity.slot(&caller, 1).unwrap_err(), Exhausted::Pool);
         drop(large);
-        let slots: Vec<_> = (0..3).map(|_| capacity.slot(30).unwrap()).collect();
-        assert!(capacity.slot(1).is_none(), "too many");
+        let slots: Vec<_> = (0..3)
+            .map(|_| capacity.slot(&caller, 30).unwrap())
+            .collect();
+        assert_eq!(capacity.slot(&caller, 1).unwrap_err(), Exhausted::Pool);
         drop(slots);
-        assert!(capacity.slot(100).is_some());
+        assert!(capacity.slot(&caller, 100).is_ok());
+    }
+
+    #[test]
+    fn a_caller_that_fills_the_queues_leaves_some_to_others() {
+        let capacity = Arc::new(QueueCapacity::new(100, 1000, 50));
+        let (greedy, modest) = (Arc::default(), Arc::default());
+        let slots: Vec<_> = std::iter::from_fn(|| capacity.slot(&greedy, 1).ok()).collect();
+        assert_eq!(slots.len(), 50);
+        assert_eq!(capacity.slot(&greedy, 1).unwrap_err(), Exhausted::Share);
+        assert!(capacity.slot(&modest, 400).is_ok());
+        drop(slots);
+        let large: Vec<_> = std::iter::from_fn(|| capacity.slot(&greedy, 100).ok()).collect();
+        assert_eq!(large.len(), 5);
+        assert!(capacity.slot(&modest, 100).is_ok());
     }
 }

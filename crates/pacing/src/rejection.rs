@@ -14,6 +14,12 @@ pub enum Rejection {
         /// When there may be capacity again.
         retry_after: Duration,
     },
+    /// The caller would have more of the queues than its share.
+    #[error("the caller has its share of the queues")]
+    ShareExceeded {
+        /// When it may have less.
+        retry_after: Duration,
+    },
     /// The expected wait is longer than the call's deadline allows.
     #[error("the call would wait {} s, past its deadline", .expected.as_secs_f32())]
     WaitTooLong {
@@ -48,6 +54,7 @@ impl Rejection {
     pub fn retry_after(self) -> Option<Duration> {
         match self {
             Self::QueueFull { retry_after }
+            | Self::ShareExceeded { retry_after }
             | Self::WaitTooLong { retry_after, .. }
             | Self::OperatingLimit { retry_after }
             | Self::BreakerOpen { retry_after }

@@ -88,6 +88,7 @@ impl Bench {
             capacity: Arc::new(QueueCapacity::new(
                 options.maximum_waiting_calls,
                 options.maximum_waiting_bytes,
+                100,
             )),
             options,
             metrics: metrics.clone(),
@@ -132,6 +133,7 @@ impl Bench {
         let call = Check::default().pass(Some(parts)).unwrap();
         let delivery = Delivery {
             deadline: Instant::now() + time,
+            caller: Arc::default(),
             note_sent: Arc::new(|_| {}),
         };
         let dispatcher = self.dispatcher.clone();

@@ -12,8 +12,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 use tonic::body::Body;
-use tower::ServiceExt;
-use tower::util::Oneshot;
+use tower::Service as _;
 
 use super::answer::{Answer, Answering, InProgress};
 use super::life::{Life, Step};
@@ -23,7 +22,8 @@ use super::socket::Socket;
 use crate::call::Arrivals;
 use crate::listener::Cause;
 use crate::metrics::ConnectionEnd;
-use crate::server::call::{CallService, is_about_the_server};
+use crate::server::about::is_about_the_server;
+use crate::server::call::CallService;
 
 /// The calls of a connection.
 pub(super) struct Calls<S> {
@@ -40,7 +40,7 @@ where
 {
     type Response = Response<Answer>;
     type Error = <CallService<S> as tower::Service<Request<Body>>>::Error;
-    type Future = Answering<Oneshot<CallService<S>, Request<Body>>>;
+    type Future = Answering<<CallService<S> as tower::Service<Request<Body>>>::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let mut request = request.map(|body| Body::new(Received::new(body, &self.link)));
@@ -49,7 +49,9 @@ where
         if is_of(path, self.in_order) {
             request.extensions_mut().insert(self.arrivals.next());
         }
-        Answering::new(self.calls.clone().oneshot(request), in_progress)
+        // At once, in the task of the connection: what is refused holds nothing. The service is
+        // always ready.
+        Answering::new(self.calls.clone().call(request), in_progress)
     }
 }
 
@@ -113,6 +115,7 @@ pub(super) fn end_of(cause: Cause) -> ConnectionEnd {
         Cause::Evicted => ConnectionEnd::Evicted,
         Cause::Unread => ConnectionEnd::Unread,
         Cause::ResetFlood => ConnectionEnd::ResetFlood,
+        Cause::Unauthenticated => ConnectionEnd::Unauthenticated,
     }
 }
 

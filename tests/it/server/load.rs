@@ -85,6 +85,7 @@ async fn as_many_calls_as_the_setting_allows_run_at_once() {
     let admin = free_address().await;
     let world = World::with_settings(&[
         ("SERVER_MAXIMUM_CONCURRENT_CALLS", "8"),
+        ("SERVER_SHARES_MAXIMUM_PERCENT", "100"),
         ("ADMIN_LISTEN", &admin.to_string()),
     ])
     .await;

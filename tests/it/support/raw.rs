@@ -75,6 +75,19 @@ impl RawClient {
         .unwrap()
     }
 
+    /// Whether the connection can be used.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.connection.is_closed()
+    }
+
+    /// Sends a request without a body, and returns the head of the response.
+    pub(crate) async fn send(&self, request: http::request::Builder) -> http::Response<()> {
+        let body = StreamBody::new(stream::empty()).boxed_unsync();
+        let request = request.body(body).unwrap();
+        let response = self.connection.clone().send_request(request).await;
+        response.unwrap().map(drop)
+    }
+
     /// Calls an operation with whatever the stream brings.
     pub(crate) async fn call_bytes(
         &self,

@@ -128,6 +128,7 @@ impl Replica {
                     operating_limit: Some(Duration::from_secs(480)),
                     longest_answer: Duration::from_secs(61),
                 },
+                100,
                 tasks.tracker(),
                 tasks.stopped(),
             ),
