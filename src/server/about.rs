@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response, header};
 use http_body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
@@ -30,6 +30,14 @@ pub(super) const REQUEST_BYTES: usize = 4096;
 const HEALTH: &str = "/grpc.health.";
 const REFLECTION: &str = "/grpc.reflection.";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
+
+/// The headers that the gRPC library reads.
+const NEEDED: [HeaderName; 4] = [
+    header::CONTENT_TYPE,
+    header::TE,
+    HeaderName::from_static("grpc-encoding"),
+    HeaderName::from_static("grpc-accept-encoding"),
+];
 
 /// The limits of calls about the server, and those in progress.
 #[derive(Debug)]
@@ -95,7 +103,7 @@ impl About {
     /// Serves a call. `on_eviction` is called if it has to give way.
     pub(super) fn serve<F, E>(
         &self,
-        request: Request<Body>,
+        mut request: Request<Body>,
         conduct: &Arc<Conduct>,
         serve: impl FnOnce(Request<Body>) -> F,
         on_eviction: impl FnOnce() + Send + 'static,
@@ -110,6 +118,13 @@ impl About {
             Ok(watch) => watch,
             Err(refused) => return std::future::ready(Ok(refused.into_http())).boxed(),
         };
+        // While the request is waited for, its headers would be what takes memory.
+        let all = std::mem::take(request.headers_mut());
+        for (name, value) in all {
+            if let Some(name) = name.filter(|name| NEEDED.contains(name)) {
+                request.headers_mut().insert(name, value);
+            }
+        }
         let places = Arc::clone(&self.places);
         let evicted = CancellationToken::new();
         let deadline = Instant::now() + self.deadline;

@@ -145,6 +145,10 @@ async fn a_storm_of_invented_key_ids_makes_few_fetches_and_holds_up_no_one() {
     site.call(&right).await.unwrap();
     let begun = Instant::now();
     let channel = site.service.channel().await;
+    // A connection without any right call would be closed.
+    let proof = with_key(crm_message("proof"), &right);
+    let mut proving = OpenLinesServiceClient::new(channel.clone());
+    proving.send_crm_message(proof).await.unwrap();
     let storm = (0..500).map(|number| {
         let header = json!({"alg": "ES256", "kid": format!("invented-{number}")});
         let token = signer.token_with(&header, &claims());
