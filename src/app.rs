@@ -22,7 +22,7 @@ use crate::dispatch::ledger::Ledger;
 use crate::dispatch::replica::{HeartbeatConfig, Replica};
 use crate::dispatch::sharing::{self, Sharing};
 use crate::dispatch::{Dispatcher, Means};
-use crate::install::{self, InstallationEndpoint, Retries};
+use crate::install::{self, InstallationEndpoint, Limits, Retries};
 use crate::listener::descriptors::{self, TooFewDescriptors};
 use crate::metrics::{ConfiguredLimits, Metrics};
 use crate::openlines::OpenLines;
@@ -165,6 +165,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         dispatch,
         ledger,
         rules,
+        log,
         ..
     } = config;
     descriptors::reserve(edge.connections.maximum)?;
@@ -207,6 +208,11 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
             timeout: authorization_timeout,
             retries: Retries::default(),
             connection_age: installation.connection,
+            limits: Limits {
+                in_all: installation.questions_per_minute,
+                of_one_source: installation.questions_per_minute_and_address,
+            },
+            trusted_proxies: installation.trusted_proxies,
         };
         let serving = install::serve(listener, endpoint, stopped.clone().cancelled_owned());
         tasks.spawn_lasting("installation endpoint", serving);
@@ -262,6 +268,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         rules,
         dispatcher,
         metrics: metrics.clone(),
+        audits_sends: log.audit_sends,
     };
     if let Some((listener, age)) = admin {
         let serving = admin::serve(

@@ -30,6 +30,7 @@ mod settings;
 pub(crate) mod sharing;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,6 +59,7 @@ pub(crate) use self::sent_flag::{NoteSent, Spent};
 pub(crate) use self::settings::LedgerSettings;
 pub use self::settings::Options;
 use self::sharing::Sharing;
+pub(crate) use self::trail::{AuditedCall, Trail};
 use crate::auth::Grant;
 use crate::call::Arrival;
 use crate::check::{Call, CallParts};
@@ -102,6 +104,8 @@ pub(crate) struct Delivery {
     pub(crate) caller: Arc<Queued>,
     /// Called when the portal may be executing the call, and when it is not after all.
     pub(crate) note_sent: NoteSent,
+    /// The audit of the call, if sends are audited.
+    pub(crate) trail: Option<Trail>,
 }
 
 /// When to retry if the process-wide queue is full.
@@ -229,8 +233,16 @@ impl Dispatcher {
             let on_wait = || announced.leave();
             let claim = match self.enter(&key, delivery.deadline, on_wait).await {
                 Ok(Ok(claim)) => claim,
-                Ok(Err(replayed)) => return (Ok(replayed), Spent::default()),
+                Ok(Err(replayed)) => {
+                    if let Some(trail) = &delivery.trail {
+                        trail.replayed(Some(&replayed.answer));
+                    }
+                    return (Ok(replayed), Spent::default());
+                }
                 Err(refused) => {
+                    if let (LedgerFailure::Unknown, Some(trail)) = (&refused, &delivery.trail) {
+                        trail.replayed(None);
+                    }
                     return (Err(NotAdmitted::from(refused).into()), Spent::default());
                 }
             };
@@ -331,6 +343,7 @@ impl Dispatcher {
             spent: Spent::default(),
             slot,
             sent_flag: sent_flag.clone(),
+            trail: delivery.trail.clone(),
             outcome,
             span: Span::current(),
         });

@@ -6,7 +6,9 @@
 //! ```text
 //! connections   limits number, duration and size
 //! entrance      path, method, content type, size, form → Notice; responds at once
+//! comparison    with what is known: time, operator's lists, the stored application token
 //! work          in the background, in a bounded queue; retries transient failures
+//!   share         without proof: what its source may ask the authorization servers
 //!   installation  shows the access token to the authorization server, if the operator's list has
 //!                 it: the server returns the token's application, portal and portal's address
 //!   removal       compares the event's application token with that of the installation
@@ -18,22 +20,29 @@
 //! Source: pages "installation callback", "on-app-install", "on-app-uninstall" and "safe event
 //! handlers".
 
+mod comparison;
 mod connections;
 mod entrance;
 mod event_result;
 mod form;
 mod installation;
+mod lines;
 mod newest;
 mod notice;
+mod queue;
 mod removal;
 mod settings;
+mod share;
+mod source;
 mod work;
 
 pub use event_result::EventResult;
 pub(crate) use settings::InstallationSettings;
+pub use share::Limits;
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
@@ -59,6 +68,10 @@ pub struct InstallationEndpoint {
     pub retries: Retries,
     /// The longest time for a connection.
     pub connection_age: Duration,
+    /// How many questions events without proof may cause.
+    pub limits: Limits,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// When an event is retried after transient failures.
@@ -82,6 +95,14 @@ impl Default for Retries {
             total: Duration::from_mins(10),
         }
     }
+}
+
+/// Reads an event's form, and shows it as a log would: without secrets. `None` if it is refused.
+/// For the fuzz targets.
+pub fn read_event(body: &[u8]) -> Option<String> {
+    let form = form::Form::read(body).ok()?;
+    let notice = notice::Notice::read(&form).ok()?;
+    Some(format!("{notice:?}"))
 }
 
 /// Serves until `stop` completes. Then refuses new events, retries the queued ones once, and ends

@@ -11,6 +11,7 @@ mod json_struct;
 mod keyboard;
 mod network_message;
 mod operation;
+mod respond;
 mod service;
 mod settings;
 #[cfg(test)]
@@ -18,5 +19,6 @@ mod tests;
 mod timing;
 
 pub use self::connector_messages::names::NameRule;
+pub use self::respond::respond;
 pub use self::service::OpenLines;
 pub use self::settings::Rules;

@@ -28,6 +28,9 @@ pub(crate) use self::trace::{adopt_parent, trace_id};
 /// The target of audit lines. No log filter silences it.
 pub(crate) const AUDIT: &str = "openlines::audit";
 
+/// The target of the audit of sends. No log filter silences it either.
+pub(crate) const AUDIT_SENDS: &str = "openlines::audit::sends";
+
 /// The target of the spans that traces are made of.
 pub(crate) const SPANS: &str = "openlines::span";
 
@@ -134,15 +137,18 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 
 fn log_lines(settings: &LogSettings, output: Lines) -> Box<dyn Layer<Registry> + Send + Sync> {
     let wanted = EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let audit = if settings.audit {
-        LevelFilter::INFO
-    } else {
-        LevelFilter::OFF
-    };
-    let wanted = match format!("{AUDIT}={audit}").parse() {
-        Ok(directive) => wanted.add_directive(directive),
-        Err(_) => wanted,
-    };
+    let targets = [(AUDIT, settings.audit), (AUDIT_SENDS, settings.audit_sends)];
+    let wanted = targets.into_iter().fold(wanted, |wanted, (target, is_on)| {
+        let level = if is_on {
+            LevelFilter::INFO
+        } else {
+            LevelFilter::OFF
+        };
+        match format!("{target}={level}").parse() {
+            Ok(directive) => wanted.add_directive(directive),
+            Err(_) => wanted,
+        }
+    });
     let pinned = Targets::new()
         .with_default(LevelFilter::TRACE)
         .with_targets(QUIET.map(|target| (target, LevelFilter::WARN)))

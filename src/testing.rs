@@ -32,7 +32,9 @@ pub mod error {
 }
 
 pub mod install {
-    pub use crate::install::{EventResult, InstallationEndpoint, Retries, serve};
+    pub use crate::install::{
+        EventResult, InstallationEndpoint, Limits, Retries, read_event, serve,
+    };
 }
 
 pub mod metrics {
@@ -40,7 +42,7 @@ pub mod metrics {
 }
 
 pub mod openlines {
-    pub use crate::openlines::{NameRule, OpenLines, Rules};
+    pub use crate::openlines::{NameRule, OpenLines, Rules, respond};
 }
 
 pub mod settings {

@@ -71,7 +71,22 @@ impl Config {
     /// read or is not YAML, only that: other errors could follow from it.
     pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, SettingErrors> {
         let document = settings_file(file, environment)?;
-        let (config, _, errors) = Self::read(&document, environment);
+        Self::of_document(&document, environment)
+    }
+
+    /// The same for the text of a settings file, without environment. For the fuzz targets.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load) has them, each in words.
+    pub fn of_text(text: &str) -> Result<Self, String> {
+        let document = Document::of_text("settings file".to_owned(), text);
+        let document = document.map_err(|error| error.to_string())?;
+        Self::of_document(&document, &Environment::default()).map_err(|errors| errors.to_string())
+    }
+
+    fn of_document(document: &Document, environment: &Environment) -> Result<Self, SettingErrors> {
+        let (config, _, errors) = Self::read(document, environment);
         if errors.is_empty() {
             config.ok_or(errors)
         } else {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{Check, Violations};
 use crate::call::Priority;
 use crate::tenant::Tenant;
-use bitrix24::{Method, Parameters};
+use bitrix24::{Method, Parameters, TenantId};
 
 /// Proof that a request breaks no rule and that its caller may act for the tenant. Only
 /// [`Check::pass`] makes it.
@@ -41,6 +41,16 @@ impl Check {
 }
 
 impl Call {
+    /// The tenant that it is for.
+    pub(crate) fn tenant(&self) -> &TenantId {
+        self.parts.tenant.id()
+    }
+
+    /// The caller's idempotency key.
+    pub(crate) fn idempotency_key(&self) -> Option<Uuid> {
+        self.parts.idempotency_key
+    }
+
     /// Takes the call apart, to send it.
     pub(crate) fn into_parts(self) -> CallParts {
         self.parts

@@ -9,6 +9,7 @@ use super::ledger::Claim;
 use super::not_admitted::NotAdmitted;
 use super::send_error::SendError;
 use super::sent_flag::{SentFlag, Spent};
+use super::trail::Trail;
 use crate::tenant::Opened;
 use bitrix24::{Answer, CallError, Command, Method, Parameters};
 use pacing::{SchedulingInfo, Slot};
@@ -27,6 +28,7 @@ pub(super) struct Job {
     pub(super) spent: Spent,
     pub(super) slot: Slot,
     pub(super) sent_flag: SentFlag,
+    pub(super) trail: Option<Trail>,
     pub(super) outcome: oneshot::Sender<CallOutcome>,
     /// The call's span, for traces.
     pub(super) span: Span,
@@ -89,6 +91,7 @@ impl Job {
 
     /// Returns the result of a call that was sent, if the caller still waits.
     pub(super) fn sent(self, result: Result<Delivered, SendError>) {
+        self.close(&result, self.spent);
         drop(self.outcome.send(CallOutcome::Sent(result, self.spent)));
     }
 
@@ -103,6 +106,9 @@ impl Job {
             (Some(error), None) => CallOutcome::Sent(Err(error.into()), spent),
             (None, _) => CallOutcome::NotSent(why, spent),
         };
+        if let (Some(trail), CallOutcome::Sent(Err(error), spent)) = (&self.trail, &outcome) {
+            trail.close(Err(error), *spent);
+        }
         drop(self.outcome.send(outcome));
     }
 
@@ -110,12 +116,22 @@ impl Job {
     pub(super) fn blocked(self, error: SendError) {
         self.note_not_executed();
         let spent = self.sent_flag.spent();
-        drop(self.outcome.send(CallOutcome::Sent(Err(error), spent)));
+        let result = Err(error);
+        self.close(&result, spent);
+        drop(self.outcome.send(CallOutcome::Sent(result, spent)));
     }
 
     pub(super) fn overtaken(self) {
         let spent = self.sent_flag.spent();
         drop(self.outcome.send(CallOutcome::Overtaken(spent)));
+    }
+
+    /// Writes the last line of the call's audit.
+    fn close(&self, result: &Result<Delivered, SendError>, spent: Spent) {
+        if let Some(trail) = &self.trail {
+            let answer = result.as_ref().map(|delivered| &delivered.answer);
+            trail.close(answer, spent);
+        }
     }
 
     /// Returns the job to the caller, to be sent elsewhere.

@@ -39,9 +39,14 @@ pub(super) async fn serve(
 }
 
 async fn connection(stream: TcpStream, place: Place, age: Duration, work: Arc<Work>) {
+    let Ok(peer) = stream.peer_addr() else {
+        // It has ended already.
+        return;
+    };
+    let peer = peer.ip();
     let service = service_fn(move |request| {
         let work = Arc::clone(&work);
-        async move { Ok::<_, Infallible>(entrance::answer(request, &work).await) }
+        async move { Ok::<_, Infallible>(entrance::answer(request, peer, &work).await) }
     });
     let serving = listener::http1()
         .keep_alive(false)

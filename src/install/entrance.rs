@@ -1,5 +1,6 @@
 //! Rejects requests that are not events, and queues events.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use super::PATH;
 use super::event_result::{EventResult, Kind};
 use super::form::Form;
 use super::notice::Notice;
+use super::source::Source;
 use super::work::{QueueFull, Work};
 use crate::tenant::Application;
 
@@ -20,25 +22,37 @@ const BODY_BYTES: usize = 64 * 1024;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Responds to a request. The response reveals only whether the request is well-formed.
-pub(super) async fn answer<B>(request: Request<B>, work: &Arc<Work>) -> Response<Empty<Bytes>>
+pub(super) async fn answer<B>(
+    request: Request<B>,
+    peer: IpAddr,
+    work: &Arc<Work>,
+) -> Response<Empty<Bytes>>
 where
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
-    let status = match accept(request, work).await {
+    let source = Source::of(peer, request.headers(), &work.endpoint.trusted_proxies);
+    let status = match read(request, work).await {
         Ok((application, notice)) => {
             let kind = notice.kind();
-            match Arc::clone(work).enqueue(application, notice) {
+            match Arc::clone(work).accept(application, notice, source).await {
                 Ok(()) => StatusCode::OK,
                 Err(QueueFull) => {
-                    work.count(kind, EventResult::Busy);
-                    tracing::warn!("the queue of installation events is full; lost an event");
+                    let result = EventResult::Busy;
+                    work.count(kind, result);
+                    if let Some(without_line) = work.lines.next(result.as_str()) {
+                        tracing::warn!(without_line, "too many installation events; lost an event");
+                    }
                     StatusCode::SERVICE_UNAVAILABLE
                 }
             }
         }
         Err(status) => {
-            work.count(Kind::Other, EventResult::Malformed);
-            tracing::info!(status = status.as_u16(), "a request is not an event");
+            let result = EventResult::Malformed;
+            work.count(Kind::Other, result);
+            if let Some(without_line) = work.lines.next(result.as_str()) {
+                let status = status.as_u16();
+                tracing::info!(status, without_line, "a request is not an event");
+            }
             status
         }
     };
@@ -52,7 +66,7 @@ where
 }
 
 /// Reads the event. The error is the status of the response.
-async fn accept<B>(request: Request<B>, work: &Work) -> Result<(Application, Notice), StatusCode>
+async fn read<B>(request: Request<B>, work: &Work) -> Result<(Application, Notice), StatusCode>
 where
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {

@@ -32,6 +32,7 @@ pub enum EventResult {
     Ignored,
     Malformed,
     Busy,
+    Rationed,
     OutOfTime,
     ServerNotListed,
     PortalNotAllowed,
@@ -46,7 +47,7 @@ pub enum EventResult {
 
 impl EventResult {
     /// For the test of docs/installation.md.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Created,
         Self::Reinstalled,
         Self::Uninstalled,
@@ -54,6 +55,7 @@ impl EventResult {
         Self::Ignored,
         Self::Malformed,
         Self::Busy,
+        Self::Rationed,
         Self::OutOfTime,
         Self::ServerNotListed,
         Self::PortalNotAllowed,
@@ -76,6 +78,7 @@ impl EventResult {
             Self::Ignored => "ignored",
             Self::Malformed => "malformed",
             Self::Busy => "busy",
+            Self::Rationed => "rationed",
             Self::OutOfTime => "out_of_time",
             Self::ServerNotListed => "server_not_listed",
             Self::PortalNotAllowed => "portal_not_allowed",
@@ -99,6 +102,7 @@ impl EventResult {
             | Self::Ignored => false,
             Self::Malformed
             | Self::Busy
+            | Self::Rationed
             | Self::OutOfTime
             | Self::ServerNotListed
             | Self::PortalNotAllowed

@@ -12,7 +12,8 @@ use crate::audit::{self, Action, Actor};
 use crate::tenant::Application;
 use bitrix24::TenantId;
 use bitrix24::{
-    ApplicationInfo, AuthorizationServer, Consequence, OAuthError, PortalAddress, token_life,
+    ApplicationInfo, AuthorizationServer, Consequence, OAuthError, Policy, PortalAddress,
+    token_life,
 };
 use store::{CreateError, ModifyError, Origin, StoredApplication, StoredCredentials, StoredTenant};
 
@@ -36,13 +37,10 @@ impl Work {
         arrived: Timestamp,
     ) -> Result<EventResult, Retry> {
         let policy = &self.endpoint.policy;
-        let Ok(server) = AuthorizationServer::parse(&installed.server_endpoint, policy) else {
-            return Ok(EventResult::ServerNotListed);
+        let server = match installed.allowed_server(policy) {
+            Ok(server) => server,
+            Err(outcome) => return Ok(outcome),
         };
-        let is_allowed = |portal: &String| PortalAddress::parse(portal, policy).is_ok();
-        if !installed.portals.iter().all(is_allowed) {
-            return Ok(EventResult::PortalNotAllowed);
-        }
         let (client_id, member_id) = (&application.client_id, &installed.member_id);
         let known = self.endpoint.store.of_member(client_id, member_id).await?;
         if known.is_some_and(|tenant| installed.is_stored_in(&tenant)) {
@@ -129,8 +127,22 @@ impl Work {
 }
 
 impl Installed {
+    /// The authorization server, if the operator allows it and the addresses of the portal.
+    pub(super) fn allowed_server(
+        &self,
+        policy: &Policy,
+    ) -> Result<AuthorizationServer, EventResult> {
+        let server = AuthorizationServer::parse(&self.server_endpoint, policy)
+            .map_err(|_| EventResult::ServerNotListed)?;
+        let is_allowed = |portal: &String| PortalAddress::parse(portal, policy).is_ok();
+        let are_allowed = self.portals.iter().all(is_allowed);
+        are_allowed
+            .then_some(server)
+            .ok_or(EventResult::PortalNotAllowed)
+    }
+
     /// Whether a tenant already has these tokens.
-    fn is_stored_in(&self, tenant: &StoredTenant) -> bool {
+    pub(super) fn is_stored_in(&self, tenant: &StoredTenant) -> bool {
         tenant.application().is_some_and(|known| {
             same(known.access_token.as_ref(), &self.access_token)
                 || same(known.refresh_token.as_ref(), &self.refresh_token)

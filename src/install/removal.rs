@@ -49,7 +49,7 @@ impl Work {
 }
 
 impl Removed {
-    fn is_proven_to(&self, tenant: &StoredTenant) -> Result<(), EventResult> {
+    pub(super) fn is_proven_to(&self, tenant: &StoredTenant) -> Result<(), EventResult> {
         let application = tenant.application().ok_or(EventResult::UnknownPortal)?;
         same(
             application.application_token.as_ref(),

@@ -68,6 +68,14 @@ impl Operation for SendConnectorMessages {
         Some(request.line_id.to_string())
     }
 
+    fn messages(request: &Self::Request) -> usize {
+        request.messages.len()
+    }
+
+    fn accepted(answer: &Answer, messages: usize) -> usize {
+        results::accepted_of(answer, messages)
+    }
+
     fn prepare(
         request: &Self::Request,
         rules: &Rules,

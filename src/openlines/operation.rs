@@ -29,6 +29,16 @@ pub(super) trait Operation {
     /// The open channel that the request names, by id or by code.
     fn line(request: &Self::Request) -> Option<String>;
 
+    /// How many messages the request has.
+    fn messages(_request: &Self::Request) -> usize {
+        1
+    }
+
+    /// How many of so many messages Bitrix24 has accepted.
+    fn accepted(_answer: &Answer, messages: usize) -> usize {
+        messages
+    }
+
     /// Checks the request and makes Bitrix24's parameters, to be sent if the check finds nothing.
     fn prepare(
         request: &Self::Request,

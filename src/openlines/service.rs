@@ -19,7 +19,7 @@ use crate::api::openlines::v1::{
 use crate::auth::Caller;
 use crate::call::{CallContext, CallIdentity, Priority, Progress};
 use crate::check::{Call, CallParts, Check, Path};
-use crate::dispatch::{Delivery, Dispatcher};
+use crate::dispatch::{AuditedCall, Delivery, Dispatcher, Trail};
 use crate::error::{Error, NOT_SENT};
 use crate::metrics::Metrics;
 use crate::tenant::{Directory, ResolveError, Tenant};
@@ -36,6 +36,8 @@ pub struct OpenLines {
     pub dispatcher: Dispatcher,
     /// What counts.
     pub metrics: Metrics,
+    /// Whether each send has its lines in the audit log.
+    pub audits_sends: bool,
 }
 
 #[tonic::async_trait]
@@ -126,17 +128,32 @@ impl OpenLines {
             // A call has a tenant, and a tenant was announced.
             return Err(NOT_SENT);
         };
-        let noting = context.clone();
+        let trail = self.audits_sends.then(|| {
+            Trail::new(AuditedCall {
+                context: context.clone(),
+                caller,
+                tenant: call.tenant().clone(),
+                method: O::METHOD,
+                request_id: call.idempotency_key(),
+                messages: O::messages(request),
+                accepted: O::accepted,
+            })
+        });
+        let (noting, opening) = (context.clone(), trail.clone());
         let delivery = Delivery {
             deadline: context.deadline(),
             caller: context.queued(),
             note_sent: Arc::new(move |is_sent| {
+                if let Some(trail) = &opening {
+                    trail.note_sent(is_sent);
+                }
                 noting.note_progress(if is_sent {
                     Progress::Sent
                 } else {
                     Progress::NotStarted
                 });
             }),
+            trail,
         };
         let (delivered, spent) = self.dispatcher.send(call, announced, delivery).await;
         context.note_durations(spent.waiting, spent.portal);

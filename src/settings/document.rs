@@ -42,11 +42,19 @@ impl Document {
                 "check the path, the permissions and that it is UTF-8 text",
             )
         })?;
-        let root = parse(&text).map_err(|error| describe(&name, &error))?;
         Ok(Self {
             exposure: Exposure::of(path),
+            ..Self::of_text(name, &text)?
+        })
+    }
+
+    /// Reads the text of a file that errors call `name`.
+    pub(crate) fn of_text(name: String, text: &str) -> Result<Self, SettingError> {
+        let root = parse(text).map_err(|error| describe(&name, &error))?;
+        Ok(Self {
             name,
             root,
+            exposure: None,
         })
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::AUDIT;
+use super::{AUDIT, AUDIT_SENDS};
 
 /// How long the first line waits for others to be written with it. At 64 calls in progress some
 /// hundred lines are one system call; a person does not notice the delay.
@@ -207,7 +207,8 @@ impl<'a> MakeWriter<'a> for Lines {
 
     /// A quarter of the buffer is for warnings, errors and audit lines.
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
-        if *metadata.level() <= Level::WARN || metadata.target() == AUDIT {
+        let is_audit = [AUDIT, AUDIT_SENDS].contains(&metadata.target());
+        if *metadata.level() <= Level::WARN || is_audit {
             let limit = self.0.capacity;
             Line { lines: self, limit }
         } else {

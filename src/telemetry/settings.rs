@@ -31,6 +31,12 @@ table! {
         /// whatever `log.filter` says.
         audit: bool = "log.audit" => flag(), default "true";
 
+        /// Whether each call that is sent has two lines more, with the target
+        /// `openlines::audit::sends`, whatever `log.filter` says: `opened` before it can leave, and
+        /// `closed` with its outcome. They hold ids and counts, never a text. Off by default: every
+        /// call has a line at its end anyway, and two more cost each call some microseconds.
+        audit_sends: bool = "log.audit_sends" => flag(), default "false";
+
         /// The size of the log lines that wait until somebody reads them. Lines beyond it are lost
         /// and counted; its last quarter is for warnings, errors and audit lines. No call waits
         /// for the log.

@@ -1,6 +1,7 @@
 //! Installation without hands: the sandbox clicks Install, and a real store has the tenant.
 
 mod door;
+mod flood;
 mod forgeries;
 mod house;
 mod removal;

@@ -9,12 +9,14 @@
     reason = "helpers of tests stop the test, which clippy grants to test functions only"
 )]
 
+mod audit;
 mod borders;
 mod callers;
 mod cli;
 mod cut;
 mod directory;
 mod faults;
+mod fuzzing;
 mod golden;
 mod hostile;
 mod idempotency;

@@ -150,6 +150,29 @@ fn every_link_between_pages_leads_to_a_place() {
     }
 }
 
+#[test]
+fn every_test_that_the_security_page_names_exists() {
+    let folders = ["src", "crates", "tests"];
+    let sources: String = folders
+        .iter()
+        .flat_map(|folder| files(folder, "rs"))
+        .map(text)
+        .collect();
+    let is_test = |name: &&String| {
+        name.contains("::")
+            && name
+                .chars()
+                .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_' | ':'))
+    };
+    let page = code_spans(&text("SECURITY.md"));
+    let named: Vec<&String> = page.iter().filter(is_test).collect();
+    for test in &named {
+        let name = test.rsplit("::").next().unwrap();
+        assert!(sources.contains(&format!("fn {name}(")), "{test}");
+    }
+    assert!(named.len() > 20, "{}", named.len());
+}
+
 /// The anchor of a heading, as GitHub makes it.
 fn anchor_of(line: &str) -> Option<String> {
     let heading = line.strip_prefix('#')?.trim_start_matches('#').trim();

@@ -69,6 +69,9 @@ pub enum InvalidHostName {
     /// A label that starts or ends with a hyphen.
     #[error("has a part that starts or ends with a hyphen; check the spelling")]
     HyphenAtEdge,
+    /// A label that starts with `xn--` and does not decode.
+    #[error("has a part that starts with xn-- and is not valid punycode; check the spelling")]
+    Punycode,
     /// Any other character.
     #[error(
         "contains a character that no host name has; use letters, digits, hyphens and dots only"
@@ -88,6 +91,7 @@ impl HostName {
         for label in text.split('.') {
             refuse_label(label)?;
         }
+        refuse_broken_punycode(text)?;
         Ok(Self(text.into()))
     }
 
@@ -186,6 +190,17 @@ fn is_address_spelling(text: &str) -> bool {
     }
 }
 
+/// Refuses a name that a URL parser would refuse or change: no request could be made to it.
+fn refuse_broken_punycode(text: &str) -> Result<(), InvalidHostName> {
+    if !text.split('.').any(|label| label.starts_with("xn--")) {
+        return Ok(());
+    }
+    let url = reqwest::Url::parse(&format!("https://{text}/"));
+    url.is_ok_and(|url| url.host_str() == Some(text))
+        .then_some(())
+        .ok_or(InvalidHostName::Punycode)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{HostName, InvalidHostName as Invalid};
@@ -251,6 +266,9 @@ mod tests {
             ("ac_me.bitrix24.com", Invalid::Character),
             ("acme%2e.bitrix24.com", Invalid::Character),
             ("*.bitrix24.com", Invalid::Character),
+            // Found by fuzzing: every request would have failed.
+            ("xn--e0afmkfd.bitrix28.com", Invalid::Punycode),
+            ("xn--.bitrix24.com", Invalid::HyphenAtEdge),
         ] {
             assert_eq!(HostName::parse(text), Err(expected), "{text:?}");
         }

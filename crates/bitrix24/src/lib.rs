@@ -19,6 +19,8 @@ mod command;
 mod credential;
 mod echo;
 mod error_code;
+#[doc(hidden)]
+pub mod fuzzing;
 mod host_name;
 mod identity;
 mod loopback;

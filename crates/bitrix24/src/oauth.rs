@@ -50,8 +50,7 @@ impl Client {
             ("refresh_token", refresh_token.expose_secret()),
         ];
         let sent = Sent::two(client_secret, refresh_token);
-        let read = |response: &HttpResponse<'_>| Tokens::read(envelope::read(response)?, response);
-        self.ask(server, TOKEN_PATH, &form, sent, deadline, read)
+        self.ask(server, TOKEN_PATH, &form, sent, deadline, tokens)
             .await
     }
 
@@ -68,10 +67,8 @@ impl Client {
     ) -> Result<ApplicationInfo, OAuthError> {
         let form = [("auth", access_token.expose_secret())];
         let sent = Sent::one(access_token);
-        let read = |response: &HttpResponse<'_>| {
-            ApplicationInfo::read(envelope::read(response)?, response)
-        };
-        self.ask(server, APPLICATION_INFO_PATH, &form, sent, deadline, read)
+        let path = APPLICATION_INFO_PATH;
+        self.ask(server, path, &form, sent, deadline, application_info)
             .await
     }
 
@@ -121,4 +118,14 @@ impl Client {
         }
         answer
     }
+}
+
+/// Reads the response to a refresh.
+pub(crate) fn tokens(response: &HttpResponse<'_>) -> Result<Tokens, OAuthError> {
+    Tokens::read(envelope::read(response)?, response)
+}
+
+/// Reads the response about an access token.
+pub(crate) fn application_info(response: &HttpResponse<'_>) -> Result<ApplicationInfo, OAuthError> {
+    ApplicationInfo::read(envelope::read(response)?, response)
 }

@@ -135,6 +135,7 @@ impl Bench {
             deadline: Instant::now() + time,
             caller: Arc::default(),
             note_sent: Arc::new(|_| {}),
+            trail: None,
         };
         let dispatcher = self.dispatcher.clone();
         tokio::spawn(async move {

@@ -27,11 +27,7 @@ pub(super) fn of(
     names: NameRule,
     call: &CallIdentity,
 ) -> Result<Vec<ConnectorMessageResult>, Error> {
-    let judgements = answer
-        .result
-        .get("DATA")
-        .and_then(|data| data.get("RESULT"));
-    let Some(judgements) = judgements else {
+    let Some(judgements) = judgements(answer) else {
         return Err(Error::ResultMissing);
     };
     let results = request.messages.iter().enumerate().map(|(index, message)| {
@@ -59,6 +55,21 @@ fn changed_names(message: &ConnectorMessage, names: NameRule) -> Vec<String> {
     });
     let changed = given.filter(|(_, name)| names.changes(name));
     changed.map(|(field, _)| field.to_owned()).collect()
+}
+
+/// How many of the first so many results are acceptances.
+pub(super) fn accepted_of(answer: &Answer, messages: usize) -> usize {
+    let judgements = judgements(answer);
+    let is_accepted = |index: &usize| {
+        let judgement = judgements.and_then(|judgements| loose::item(judgements, *index));
+        let success = judgement.and_then(|judgement| judgement.get("SUCCESS"));
+        success.and_then(loose::switch) == Some(true)
+    };
+    (0..messages).filter(is_accepted).count()
+}
+
+fn judgements(answer: &Answer) -> Option<&Value> {
+    answer.result.get("DATA")?.get("RESULT")
 }
 
 /// Whether a judgement names no other message than `message`.

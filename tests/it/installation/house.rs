@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use bitrix24::TenantId;
 use bitrix24::{Client, ClientId, Policy, TransportOptions};
-use bitrix24_openlines::testing::install::{self, EventResult, InstallationEndpoint, Retries};
+use bitrix24_openlines::testing::install::{
+    self, EventResult, InstallationEndpoint, Limits, Retries,
+};
 use bitrix24_openlines::testing::metrics::Metrics;
 use bitrix24_openlines::testing::tenant::{Application, ApplicationName, Applications};
 use jiff::Timestamp;
@@ -85,6 +87,20 @@ fn applications() -> Applications {
     )
 }
 
+/// Posts a form as Bitrix24 does, and gives the status.
+pub(super) async fn post(client: &reqwest::Client, handler: &str, form: &str) -> u16 {
+    let request = client.post(handler).body(form.to_owned());
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    request.send().await.unwrap().status().as_u16()
+}
+
+/// A client with this address of the machine, as one of another network.
+pub(super) fn client_at(address: &str) -> reqwest::Client {
+    let address: std::net::IpAddr = address.parse().unwrap();
+    let client = reqwest::Client::builder().no_proxy().local_address(address);
+    client.build().unwrap()
+}
+
 impl House {
     pub(super) async fn open() -> Self {
         Self::with(|_| {}).await
@@ -123,6 +139,11 @@ impl House {
                 longest: Duration::from_millis(40),
                 total: Duration::from_secs(20),
             },
+            limits: Limits {
+                in_all: 6000,
+                of_one_source: 6000,
+            },
+            trusted_proxies: Vec::new(),
         };
         change(&mut ends);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -158,12 +179,7 @@ impl House {
 
     /// Posts a form as Bitrix24 does, and gives the status.
     pub(super) async fn post(&self, application: &str, form: &str) -> u16 {
-        let request = self
-            .client
-            .post(self.handler(application))
-            .body(form.to_owned());
-        let request = request.header("content-type", "application/x-www-form-urlencoded");
-        request.send().await.unwrap().status().as_u16()
+        post(&self.client, &self.handler(application), form).await
     }
 
     /// Lets an event happen on a portal and posts it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bitrix24_openlines::testing::install::{EventResult, Retries};
 use sandbox::{Fault, FaultKind, Moment, OAuthError, demo};
 
-use super::house::{APPLICATION, House, install};
+use super::house::{APPLICATION, House, client_at, install, post};
 use crate::support::until;
 
 fn of_app_info(fault: Fault) -> Fault {
@@ -101,15 +101,19 @@ async fn an_event_that_waits_is_tried_once_more_when_the_service_stops() {
 }
 
 #[tokio::test]
-async fn more_events_than_may_wait_are_told_so() {
+async fn more_events_of_a_source_than_may_wait_are_lost_and_those_of_another_are_not() {
     let house = House::with(|ends| ends.timeout = Duration::from_secs(60)).await;
     let hangs = Fault::always(FaultKind::Silence(Moment::Before));
     house.sandbox.inject(of_app_info(hangs));
     let form = house.form(demo::HOST, install());
-    for _ in 0..1000 {
+    for _ in 0..203 {
         assert_eq!(house.post(APPLICATION, &form).await, 200);
     }
-    assert_eq!(house.post(APPLICATION, &form).await, 503);
-    house.comes_to("install", EventResult::Busy, 1).await;
+    house.comes_to("install", EventResult::Busy, 3).await;
+    let other = client_at("127.0.0.2");
+    post(&other, &house.handler(APPLICATION), &form).await;
+    // A later one of the first source has ended, and that of the other one waits.
+    house.post(APPLICATION, &form).await;
+    house.comes_to("install", EventResult::Busy, 4).await;
     assert!(house.questions() <= 8);
 }

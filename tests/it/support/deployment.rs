@@ -25,7 +25,7 @@ pub(crate) struct Deployment {
 pub(crate) struct Running {
     pub(crate) process: Process,
     pub(crate) client: OpenLinesServiceClient<Channel>,
-    admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 impl Deployment {

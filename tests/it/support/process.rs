@@ -128,6 +128,12 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// Kills it, and gives all that it has written.
+    pub(crate) async fn kill_and_read(mut self) -> String {
+        self.child.kill().unwrap();
+        self.ended().await.1
+    }
+
     /// Waits for the end. All output has been collected then.
     pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
         tokio::task::spawn_blocking(move || {

@@ -22,7 +22,7 @@ pub struct BatchAnswer {
 impl BatchAnswer {
     /// Reads the maps of the response. Only the keys match entries with commands, so a command with
     /// no entry, or with two, is [`Unanswered`].
-    pub(super) fn read(envelope: Envelope, commands: usize) -> Self {
+    pub(crate) fn read(envelope: Envelope, commands: usize) -> Self {
         let Envelope {
             http_status,
             result,

@@ -102,6 +102,7 @@ impl Replica {
             metrics.clone(),
         );
         OpenLines {
+            audits_sends: false,
             directory,
             rules: Rules {
                 names: NameRule::Unchecked,
