@@ -3,7 +3,6 @@
 mod config;
 mod services;
 
-use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use tokio::sync::watch;
 
 pub(crate) use self::config::API_KEY_VARIABLE;
 pub use self::config::Config;
-pub(crate) use self::config::{StoreSettings, TransportSettings};
+pub(crate) use self::config::StoreSettings;
 use self::services::services;
 use crate::admin::Tenants;
 use crate::auth::Callers;
@@ -32,7 +31,7 @@ use crate::tasks::{TaskFailed, Tasks};
 use crate::tenant::{
     self, Directory, Judgement, ListedTenants, PortalAccess, WatchedKeyring, WatchedTenants,
 };
-use bitrix24::{Client, Policy, TenantId, TransportOptions, TransportUnusable};
+use bitrix24::{Client, TenantId, TransportUnusable};
 use store::{OpenError, Store, StoreError};
 
 /// How long running refreshes and accepted installations may go on during a shutdown, beyond two
@@ -180,7 +179,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         None => None,
         Some(address) => Some((listen("admin.listen", address).await?, admin.connection)),
     };
-    let client = client(&transport, &tenants.policy)?;
+    let client = Client::new(transport.options(&tenants.policy))?;
     let authorization_timeout = tenants.authorization_timeout;
 
     let stopped = tasks.stopped();
@@ -355,23 +354,6 @@ fn share(store: &Store, replica: &Replica, metrics: &Metrics, tasks: &Tasks) -> 
         measured.await;
     });
     Some(sharing)
-}
-
-fn client(settings: &TransportSettings, policy: &Policy) -> Result<Client, TransportUnusable> {
-    Client::new(TransportOptions {
-        connect_timeout: settings.connect_timeout,
-        idle_connection: settings.idle_connection,
-        maximum_response_bytes: settings.maximum_response_bytes,
-        self_hosted: policy
-            .self_hosted
-            .iter()
-            .map(|portal| portal.host().to_string())
-            .collect::<HashSet<_>>(),
-        nat64_prefixes: settings.nat64_prefixes.clone(),
-        authorities: settings.authorities(),
-        pins: settings.pinned_certificates.clone(),
-        proxy: settings.proxy(),
-    })
 }
 
 async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {

@@ -24,6 +24,14 @@ const SECRET_FILES: [&str; 4] = [
     "portals.proxy_credentials_file",
 ];
 
+/// Settings that name a file without secrets that says whom to trust: who may change it may let
+/// anybody in.
+const TRUST_FILES: [&str; 3] = [
+    "auth.callers_file",
+    "server.tls.client_ca_file",
+    "portals.ca_file",
+];
+
 /// Refuses files with secrets that every user of the machine may read or change.
 pub(super) fn files_are_private(reader: &mut Reader<'_>, document: &Document) {
     for setting in SECRET_FILES {
@@ -34,13 +42,13 @@ pub(super) fn files_are_private(reader: &mut Reader<'_>, document: &Document) {
             reader.refuse(setting, &problem, &Exposure::remedy());
         }
     }
-    // It holds no secrets, but who may change it may let anybody in.
-    let callers = reader.in_force("auth.callers_file");
-    let callers = callers.map(|(path, _)| path.to_owned());
-    let callers = callers.filter(|path| !path.is_empty());
-    if callers.and_then(|path| Exposure::of(Path::new(&path))) == Some(Exposure::Writable) {
-        let problem = format!("names a file, {}", Exposure::Writable.problem());
-        reader.refuse("auth.callers_file", &problem, &Exposure::remedy());
+    for setting in TRUST_FILES {
+        let path = reader.in_force(setting).map(|(path, _)| path.to_owned());
+        let path = path.filter(|path| !path.is_empty());
+        if path.and_then(|path| Exposure::of(Path::new(&path))) == Some(Exposure::Writable) {
+            let problem = format!("names a file, {}", Exposure::Writable.problem());
+            reader.refuse(setting, &problem, &Exposure::remedy());
+        }
     }
     let errors = document.exposed(has_store_secret(document)).into_iter();
     errors.for_each(|error| reader.errors.push(error));

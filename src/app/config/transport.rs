@@ -9,7 +9,7 @@ use crate::settings::form::{list, seconds, secret_file, text, text_file, whole};
 use crate::settings::{Reader, table};
 use bitrix24::{
     Authorities, CertificatePin, ForwardProxy, HostName, InvalidProxyCredentials, Nat64Prefix,
-    Policy,
+    Policy, TransportOptions,
 };
 
 const PINS: &str = "hosts of `portals.self_hosted`, each with `=` and a SHA-256 in hexadecimal";
@@ -76,7 +76,24 @@ table! {
 }
 
 impl TransportSettings {
-    pub(crate) fn authorities(&self) -> Authorities {
+    /// As the client takes them, with the hosts that this policy lists.
+    pub(crate) fn options(&self, policy: &Policy) -> TransportOptions {
+        let self_hosted = policy.self_hosted.iter();
+        TransportOptions {
+            connect_timeout: self.connect_timeout,
+            idle_connection: self.idle_connection,
+            maximum_response_bytes: self.maximum_response_bytes,
+            self_hosted: self_hosted
+                .map(|portal| portal.host().to_string())
+                .collect(),
+            nat64_prefixes: self.nat64_prefixes.clone(),
+            authorities: self.authorities(),
+            pins: self.pinned_certificates.clone(),
+            proxy: self.proxy(),
+        }
+    }
+
+    fn authorities(&self) -> Authorities {
         let (_, authorities) = self.ca_file.clone().unwrap_or_default();
         authorities
     }
