@@ -9,6 +9,7 @@ mod crm_message;
 mod json_object;
 mod json_struct;
 mod keyboard;
+mod names;
 mod network_message;
 mod operation;
 mod respond;
@@ -18,7 +19,7 @@ mod settings;
 mod tests;
 mod timing;
 
-pub use self::connector_messages::names::NameRule;
+pub use self::names::NameRule;
 pub use self::respond::respond;
 pub use self::service::OpenLines;
 pub use self::settings::Rules;

@@ -1,6 +1,5 @@
 //! `SendConnectorMessages`: `imconnector.send.messages`.
 
-pub(super) mod names;
 mod parameters;
 mod results;
 

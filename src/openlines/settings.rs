@@ -1,7 +1,7 @@
 //! `validation.*`: limits whose counterparts at Bitrix24 are unknown or undocumented, so that
 //! operators can change them.
 
-use super::connector_messages::names::NameRule;
+use super::names::NameRule;
 use crate::settings::form::{whole, words};
 use crate::settings::table;
 

@@ -4,8 +4,8 @@ mod attachment;
 mod connector;
 mod keyboard;
 
-use super::connector_messages::names::NameRule;
 use super::crm_message::SendCrmMessage;
+use super::names::NameRule;
 use super::network_message::SendNetworkMessage;
 use super::operation::{Operation, SendRequest};
 use super::service::check_fields;

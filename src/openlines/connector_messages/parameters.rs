@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::names::NameRule;
 use crate::api::openlines::v1 as api;
+use crate::openlines::names::NameRule;
 
 #[derive(Serialize)]
 pub(super) struct ConnectorMessages<'a> {

@@ -5,7 +5,6 @@
 
 use serde_json::Value;
 
-use super::names::NameRule;
 use crate::api::openlines::v1::connector_message_result::Outcome;
 use crate::api::openlines::v1::{
     AcceptedConnectorMessage, ConnectorMessage, ConnectorMessageResult, OpenLineSession,
@@ -13,6 +12,7 @@ use crate::api::openlines::v1::{
 };
 use crate::call::CallIdentity;
 use crate::error::Error;
+use crate::openlines::names::NameRule;
 use crate::openlines::{json_struct, timing};
 use bitrix24::{Answer, loose};
 
