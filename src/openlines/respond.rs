@@ -6,8 +6,8 @@ use prost::Message;
 use tonic::Status;
 
 use super::connector_messages::SendConnectorMessages;
-use super::connector_messages::names::NameRule;
 use super::crm_message::SendCrmMessage;
+use super::names::NameRule;
 use super::network_message::SendNetworkMessage;
 use super::operation::Operation;
 use super::settings::Rules;
