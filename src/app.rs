@@ -1,19 +1,20 @@
 //! Builds every part of the service once, from its settings.
 
 mod config;
+mod dependencies;
+mod error;
 mod services;
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use opentelemetry_sdk::error::OTelSdkError;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 pub(crate) use self::config::API_KEY_VARIABLE;
 pub use self::config::Config;
 pub(crate) use self::config::StoreSettings;
+use self::dependencies::Dependencies;
+pub use self::error::AppError;
 use self::services::services;
 use crate::admin::Tenants;
 use crate::auth::Callers;
@@ -22,17 +23,18 @@ use crate::dispatch::replica::{HeartbeatConfig, Replica};
 use crate::dispatch::sharing::{self, Sharing};
 use crate::dispatch::{Dispatcher, Means};
 use crate::install::{self, InstallationEndpoint, Limits, Retries};
-use crate::listener::descriptors::{self, TooFewDescriptors};
+use crate::listener::descriptors;
 use crate::metrics::{ConfiguredLimits, Metrics};
 use crate::openlines::OpenLines;
+use crate::readiness::{Need, Readiness};
 use crate::server::{self, EdgeSettings, ServeError, ServerSettings, Services, admin};
 use crate::stop::Stop;
-use crate::tasks::{TaskFailed, Tasks};
+use crate::tasks::Tasks;
 use crate::tenant::{
     self, Directory, Judgement, ListedTenants, PortalAccess, WatchedKeyring, WatchedTenants,
 };
-use bitrix24::{Client, TenantId, TransportUnusable};
-use store::{OpenError, Store, StoreError};
+use bitrix24::{Client, TenantId};
+use store::{Store, StoreError};
 
 /// How long running refreshes and accepted installations may go on during a shutdown, beyond two
 /// timeouts of the authorization server: new tokens must be stored.
@@ -41,48 +43,12 @@ const LAST_TASKS: Duration = Duration::from_secs(8);
 /// How long they may go on after a second stop signal.
 const LAST_TASKS_AT_ONCE: Duration = Duration::from_millis(50);
 
-/// Why the service could not run.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// The client for portals cannot be set up.
-    #[error(transparent)]
-    Transport(#[from] TransportUnusable),
-    /// The metrics cannot be set up.
-    #[error("metrics cannot be set up")]
-    Metrics(#[from] OTelSdkError),
-    /// The store cannot be opened.
-    #[error("the store cannot be opened (store.url)")]
-    OpenStore(#[from] OpenError),
-    /// The store failed.
-    #[error("the store failed")]
-    Store(#[from] StoreError),
-    /// The tenants file cannot be applied.
-    #[error("the tenants file cannot be applied")]
-    Reconcile(#[source] StoreError),
-    /// The process may open too few files for its settings.
-    #[error(transparent)]
-    Descriptors(#[from] TooFewDescriptors),
-    /// A port cannot be listened on.
-    #[error("cannot listen on {address} ({setting})")]
-    Listen {
-        setting: &'static str,
-        address: SocketAddr,
-        source: io::Error,
-    },
-    /// The server cannot start, or failed.
-    #[error(transparent)]
-    Serve(#[from] ServeError),
-    /// A task has ended that the service cannot do without. It has shut down in order.
-    #[error(transparent)]
-    Task(#[from] TaskFailed),
-}
-
 /// What the server needs, when everything else has been started.
 struct Started {
     settings: (ServerSettings, EdgeSettings),
     services: Services,
     metrics: Metrics,
-    ready: watch::Sender<bool>,
+    readiness: Readiness,
 }
 
 /// Runs the service on `listener`, with new `tasks`, until a shutdown is requested or a task fails,
@@ -135,7 +101,7 @@ async fn serve(
         settings,
         services,
         metrics,
-        ready,
+        readiness,
     } = started;
     let orderly = async {
         tokio::select! {
@@ -145,7 +111,7 @@ async fn serve(
     };
     let at_once = stop.at_once();
     server::serve(
-        listener, &settings, services, metrics, &ready, orderly, at_once,
+        listener, &settings, services, metrics, &readiness, orderly, at_once,
     )
     .await
 }
@@ -174,11 +140,19 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         waiting_calls: dispatch.maximum_waiting_calls,
         waiting_bytes: dispatch.maximum_waiting_bytes,
     });
-    let (ready, readiness) = watch::channel(false);
-    let admin = match admin.listen {
-        None => None,
-        Some(address) => Some((listen("admin.listen", address).await?, admin.connection)),
-    };
+    let readiness = Readiness::new(metrics.clone());
+    if let Some(address) = admin.listen {
+        let listener = listen("admin.listen", address).await?;
+        let stopped = tasks.stopped().cancelled_owned();
+        let serving = admin::serve(
+            listener,
+            admin.connection,
+            metrics.clone(),
+            readiness.clone(),
+            stopped,
+        );
+        tasks.spawn_lasting("admin port", serving);
+    }
     let client = Client::new(transport.options(&tenants.policy))?;
     let authorization_timeout = tenants.authorization_timeout;
 
@@ -188,11 +162,12 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         default_server: tenants.default_server,
         applications: tenants.applications,
     };
+    let store_readiness = store.readiness;
     let (store, directory, seen) = open_tenants(
         store,
         (tenants.file, tenants.maximum_cached),
         judgement.clone(),
-        &metrics,
+        (&metrics, &readiness),
         tasks,
     )
     .await?;
@@ -228,11 +203,25 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
     let sharing = share(&store, &replica, &metrics, tasks);
     let ledger = Ledger::new(
         store.clone(),
-        replica,
+        replica.clone(),
         ledger.lifetime,
         metrics.clone(),
         tasks,
     );
+    let dependencies = Dependencies::new(
+        &readiness,
+        store.clone(),
+        store_readiness,
+        ledger.clone(),
+        replica,
+        sharing.clone(),
+    );
+    let watched = stopped
+        .clone()
+        .run_until_cancelled_owned(dependencies.watch());
+    tasks.spawn_lasting("watch over dependencies", async move {
+        watched.await;
+    });
     let means = Means {
         client: client.clone(),
         access: access.clone(),
@@ -269,22 +258,12 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         metrics: metrics.clone(),
         audits_sends: log.audit_sends,
     };
-    if let Some((listener, age)) = admin {
-        let serving = admin::serve(
-            listener,
-            age,
-            metrics.clone(),
-            readiness,
-            stopped.cancelled_owned(),
-        );
-        tasks.spawn_lasting("admin port", serving);
-    }
     let callers = Callers::start(auth, &metrics, tasks);
     Ok(Started {
         services: services(open_lines, tenants, callers, server.maximum_request_bytes),
         settings: (server, edge),
         metrics,
-        ready,
+        readiness,
     })
 }
 
@@ -309,7 +288,7 @@ async fn open_tenants(
     settings: StoreSettings,
     (file, maximum_cached): (Option<ListedTenants>, u64),
     judgement: Judgement,
-    metrics: &Metrics,
+    (metrics, readiness): (&Metrics, &Readiness),
     tasks: &Tasks,
 ) -> Result<(Store, Directory, i64), AppError> {
     let keyring = settings.keyring;
@@ -319,11 +298,13 @@ async fn open_tenants(
         tenant::reconcile(&store, &file.tenants, metrics)
             .await
             .map_err(AppError::Reconcile)?;
-        watched_tenants = Some(WatchedTenants::new(file.source, &file.tenants));
+        let dependency = readiness.dependency("tenants file", Need::Told);
+        watched_tenants = Some(WatchedTenants::new(file.source, &file.tenants, dependency));
     }
-    let watched_keyring = settings
-        .keyring_file
-        .map(|path| WatchedKeyring::new(keyring, path));
+    let watched_keyring = settings.keyring_file.map(|path| {
+        let dependency = readiness.dependency("keyring file", Need::Told);
+        WatchedKeyring::new(keyring, path, dependency)
+    });
     // Before the directory holds anything, so that no change is missed.
     let seen = store.last_change().await?;
     let directory = Directory::new(store.clone(), judgement, maximum_cached, metrics.clone());

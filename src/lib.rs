@@ -34,6 +34,7 @@ mod install;
 mod listener;
 mod metrics;
 mod openlines;
+mod readiness;
 mod server;
 mod settings;
 mod stop;

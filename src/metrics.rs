@@ -128,6 +128,7 @@ pub struct Metrics {
     tenants_unlisted: Gauge<u64>,
     directory_followed: Gauge<f64>,
     dispatch: DispatchInstruments,
+    dependencies: Gauge<u64>,
     _lost_log_lines: ObservableCounter<u64>,
     connections: ConnectionInstruments,
     callers: CallersInstruments,
@@ -195,6 +196,7 @@ impl Metrics {
                 .with_unit("s")
                 .build(),
             dispatch: DispatchInstruments::new(&meter),
+            dependencies: meter.u64_gauge("openlines.dependency.works").build(),
             _lost_log_lines: meter
                 .u64_observable_counter("openlines.log.lost_lines")
                 .with_callback(|lost| lost.observe(lost_lines(), &[]))
@@ -339,6 +341,12 @@ impl Metrics {
         ] {
             self.tenants.record(count, &[KeyValue::new("state", state)]);
         }
+    }
+
+    /// Notes whether a dependency works.
+    pub fn dependency(&self, name: &'static str, works: bool) {
+        let attributes = [KeyValue::new("dependency", name)];
+        self.dependencies.record(u64::from(works), &attributes);
     }
 
     /// Notes how many tenants the tenants file no longer names.

@@ -27,7 +27,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::FusedFuture;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -42,6 +42,7 @@ use self::tls::Tls;
 pub(crate) use self::tls::TlsError;
 use crate::auth::Callers;
 use crate::metrics::Metrics;
+use crate::readiness::Readiness;
 
 /// The server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +80,7 @@ pub(crate) async fn serve(
     (settings, edge): &(ServerSettings, EdgeSettings),
     services: Services,
     metrics: Metrics,
-    ready: &watch::Sender<bool>,
+    readiness: &Readiness,
     stop: impl Future<Output = ()>,
     at_once: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
@@ -120,7 +121,7 @@ pub(crate) async fn serve(
         "serving"
     );
     health.set(ServingStatus::Serving).await;
-    ready.send_replace(true);
+    readiness.begin();
     let (drain, drained) = oneshot::channel::<()>();
     let connected = connections.serve(listener, async {
         // An error means that the sender is gone: stop as well.
@@ -139,9 +140,10 @@ pub(crate) async fn serve(
         () = &mut serving => return Ok(()),
         () = stop => {}
         () = &mut at_once => {}
+        () = health.follow(readiness) => {}
     }
     tracing::info!("shutting down: health is NOT_SERVING");
-    ready.send_replace(false);
+    readiness.stop();
     health.set(ServingStatus::NotServing).await;
     if !at_once.is_terminated() {
         tokio::select! {
@@ -220,6 +222,23 @@ impl Health {
         let services = methods.iter().map(|(service, _)| *service);
         let names = services.chain([""]).collect();
         Self { reporter, names }
+    }
+
+    /// Says without end whether the service is ready.
+    async fn follow(&self, readiness: &Readiness) {
+        let mut ready = readiness.changes();
+        loop {
+            let is_ready = *ready.borrow_and_update();
+            self.set(if is_ready {
+                ServingStatus::Serving
+            } else {
+                ServingStatus::NotServing
+            })
+            .await;
+            if ready.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     async fn set(&self, status: ServingStatus) {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-pub(crate) use self::store::StoreSettings;
+pub(crate) use self::store::{StoreReadiness, StoreSettings};
 pub(crate) use self::transport::TransportSettings;
 use crate::auth::Auth;
 use crate::dispatch::{LedgerSettings, Options};

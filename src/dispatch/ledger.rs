@@ -33,7 +33,7 @@ pub use self::fingerprint::Fingerprint;
 pub use self::recorded::Recorded;
 use self::recorded::Settled;
 use self::running::{Joined, KeyGuard, Running};
-use self::writer::{Unwritten, Write, Writer};
+use self::writer::{LastProblem, Unwritten, Write, Writer};
 use super::replica::Replica;
 use crate::metrics::{LedgerResult, Metrics};
 use crate::tasks::Tasks;
@@ -92,6 +92,7 @@ pub struct Ledger {
     running: Arc<Running>,
     writes: mpsc::UnboundedSender<Write>,
     metrics: Metrics,
+    problem: Arc<LastProblem>,
 }
 
 impl Ledger {
@@ -106,12 +107,14 @@ impl Ledger {
     ) -> Self {
         let (writes, received) = mpsc::unbounded_channel();
         let running = Arc::new(Running::default());
+        let problem = Arc::<LastProblem>::default();
         let writer = Writer {
             store: store.clone(),
             owner: replica.id(),
             lifetime,
             writes: received,
             unwritten: Unwritten::new(),
+            problem: Arc::clone(&problem),
         };
         let writing = writer.run(Arc::clone(&running), tasks.stopped());
         tasks.spawn_lasting("writer of the ledger", replica.outlive(writing));
@@ -123,7 +126,13 @@ impl Ledger {
             running,
             writes,
             metrics,
+            problem,
         }
+    }
+
+    /// Why it could not be written just now; `None` if it could.
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.problem.current()
     }
 
     /// Asks whether a call may be sent. Waits while an earlier attempt is in progress, in this

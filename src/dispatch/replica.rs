@@ -112,6 +112,13 @@ impl Replica {
         self.id
     }
 
+    /// When the store took the last heartbeat.
+    pub fn last_heartbeat(&self) -> Option<Instant> {
+        self.others
+            .as_ref()
+            .and_then(|others| others.seen.borrow().last)
+    }
+
     /// How many replicas live, including this one, as the store last said.
     pub fn living(&self) -> u32 {
         match &self.others {

@@ -303,4 +303,10 @@ pub const METRICS: &[Metric] = &[
         meaning: "When the certificate in use expires, in seconds since 1970: `server`, and the \
                   first of `server.tls.client_ca_file` as `client_ca`. Only with TLS.",
     },
+    Metric {
+        name: "openlines_dependency_works",
+        kind: "gauge",
+        labels: &["dependency"],
+        meaning: "1 while a dependency works, 0 while it fails. `/ready` has the same with causes.",
+    },
 ];

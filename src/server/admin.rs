@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tower::ServiceExt;
 
 use crate::listener::{self, Places};
 use crate::metrics::Metrics;
+use crate::readiness::Readiness;
 
 /// The number of connections: several times what probes and scrapers need. Beyond it the oldest
 /// gives way, so that nobody can keep a probe out.
@@ -27,7 +27,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 #[derive(Clone)]
 struct Admin {
     metrics: Metrics,
-    ready: watch::Receiver<bool>,
+    readiness: Readiness,
 }
 
 /// Serves `/metrics`, `/live` and `/ready` until `stop` completes.
@@ -35,14 +35,14 @@ pub(crate) async fn serve(
     tcp: TcpListener,
     connection_age: Duration,
     metrics: Metrics,
-    ready: watch::Receiver<bool>,
+    readiness: Readiness,
     stop: impl Future<Output = ()>,
 ) {
     let router = Router::new()
         .route("/live", get(|| async { "live\n" }))
-        .route("/ready", get(readiness))
+        .route("/ready", get(ready))
         .route("/metrics", get(scrape))
-        .with_state(Admin { metrics, ready });
+        .with_state(Admin { metrics, readiness });
     let places = Places::new(CONNECTIONS, CONNECTIONS, || {});
     let serve = |stream, place| {
         let router = router.clone();
@@ -53,12 +53,23 @@ pub(crate) async fn serve(
     listener::accept(tcp, &places, serve, stop).await;
 }
 
-async fn readiness(State(admin): State<Admin>) -> Response {
-    if *admin.ready.borrow() {
-        "ready\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+/// As text, or as JSON for who asks for it.
+async fn ready(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let (is_ready, mut response) =
+        if accepted.is_some_and(|accepted| accepted.contains("application/json")) {
+            let (is_ready, json) = admin.readiness.json();
+            let json = format!("{json}\n");
+            let content_type = [(CONTENT_TYPE, "application/json")];
+            (is_ready, (content_type, json).into_response())
+        } else {
+            let (is_ready, text) = admin.readiness.text();
+            (is_ready, text.into_response())
+        };
+    if !is_ready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
+    response
 }
 
 async fn scrape(State(admin): State<Admin>) -> Response {

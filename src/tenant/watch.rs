@@ -13,12 +13,15 @@ use tokio_util::sync::CancellationToken;
 use super::file::TenantsSource;
 use super::reconcile::reconcile;
 use crate::metrics::Metrics;
+use crate::readiness::Dependency;
 use crate::telemetry::chain;
 use bitrix24::TenantId;
 use store::Store;
 use store::StoredTenant;
 use store::sealing::{KeyId, Keyring};
 
+/// What readiness says. The errors may name tenants, and are in the log.
+const NOT_APPLIED: &str = "it has changed and was not applied; the log has the errors";
 const INTERVAL: Duration = Duration::from_secs(5);
 /// After how many polls the unchanged tenants file is read again, because other files may hold its
 /// secrets: once a minute.
@@ -32,6 +35,7 @@ pub(crate) struct WatchedTenants {
     applied: Vec<Entry>,
     polls: u32,
     last_problem: String,
+    dependency: Dependency,
 }
 
 /// The keyring with the file it came from.
@@ -40,6 +44,7 @@ pub(crate) struct WatchedKeyring {
     keyring: Keyring,
     path: PathBuf,
     stamp: Option<Stamp>,
+    dependency: Dependency,
 }
 
 /// Differs after a change of the file: inode, length and time of modification.
@@ -71,13 +76,18 @@ pub(crate) async fn watch(
 
 impl WatchedTenants {
     /// Watches a file that was applied at start.
-    pub(crate) fn new(source: TenantsSource, applied: &[StoredTenant]) -> Self {
+    pub(crate) fn new(
+        source: TenantsSource,
+        applied: &[StoredTenant],
+        dependency: Dependency,
+    ) -> Self {
         Self {
             stamp: stamp(source.path()),
             applied: entries(applied),
             source,
             polls: 0,
             last_problem: String::new(),
+            dependency,
         }
     }
 
@@ -105,10 +115,12 @@ impl WatchedTenants {
         }
         self.stamp = stamp;
         self.last_problem.clear();
+        self.dependency.works();
     }
 
     /// Logs a problem once for as long as it stays the same.
     fn report(&mut self, problem: String) {
+        self.dependency.fails(NOT_APPLIED);
         if self.last_problem != problem {
             tracing::error!(problem, "tenants file changed but was not applied");
             self.last_problem = problem;
@@ -118,12 +130,13 @@ impl WatchedTenants {
 
 impl WatchedKeyring {
     /// Watches the file that the keyring was read from.
-    pub(crate) fn new(keyring: Keyring, path: PathBuf) -> Self {
+    pub(crate) fn new(keyring: Keyring, path: PathBuf, dependency: Dependency) -> Self {
         let stamp = stamp(&path);
         Self {
             keyring,
             path,
             stamp,
+            dependency,
         }
     }
 
@@ -147,12 +160,17 @@ impl WatchedKeyring {
             Ok(changed) if !has_all(&changed, &in_use) => {
                 let problem = "it lacks a key that seals secrets in the store; see `openlines keys sealing-keys`";
                 tracing::error!(problem, "keyring changed but was not applied");
+                self.dependency.fails(NOT_APPLIED);
             }
             Ok(changed) => {
                 self.keyring.replace(changed);
+                self.dependency.works();
                 tracing::info!("applied the changed keyring");
             }
-            Err(problem) => tracing::error!(problem, "keyring changed but was not applied"),
+            Err(problem) => {
+                tracing::error!(problem, "keyring changed but was not applied");
+                self.dependency.fails(NOT_APPLIED);
+            }
         }
     }
 }

@@ -35,6 +35,7 @@ const LAYERS: &[&str] = &[
     "tenant",
     "auth",
     "audit",
+    "readiness",
     "metrics",
     "telemetry",
     "tasks",

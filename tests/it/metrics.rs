@@ -136,7 +136,9 @@ async fn calls_are_counted_by_method_code_and_reason() {
 async fn the_process_is_live_and_ready() {
     let (_world, admin) = world_with_admin_port().await;
     assert_eq!(get(&admin, "/live").await, (200, "live\n".to_owned()));
-    assert_eq!(get(&admin, "/ready").await, (200, "ready\n".to_owned()));
+    let (status, text) = get(&admin, "/ready").await;
+    assert_eq!(status, 200);
+    assert!(text.starts_with("ready\nservice: serving\n"), "{text}");
     assert_eq!(get(&admin, "/elsewhere").await.0, 404);
 }
 
@@ -164,6 +166,9 @@ async fn world_with_admin_port() -> (World, String) {
     let world = World::with_tenants(&settings, &refreshable(REFRESHABLE)).await;
     // A served call proves that the service has started.
     let _connected = world.client().await;
+    while get(&admin, "/ready").await.0 != 200 {
+        tokio::task::yield_now().await;
+    }
     (world, admin)
 }
 

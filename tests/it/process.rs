@@ -1,4 +1,5 @@
 //! The process from its first moment to its last: signals, the log, and what it says of itself.
 
+mod ready;
 mod signals;
 mod unread_log;

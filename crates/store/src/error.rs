@@ -53,6 +53,12 @@ pub enum Unavailable {
     /// A secret could not be sealed. No statement was executed.
     #[error("nothing was stored")]
     NotSealed(#[from] DoesNotSeal),
+    /// The file of the store was removed or replaced.
+    #[error(
+        "the file of the store is not the one that was opened: it was removed or replaced, and what is \
+         written now would be lost; put it back, or restart the service"
+    )]
+    Lost,
     /// Another failure between the service and the database.
     #[error("the connection to the database failed: {0}")]
     Other(&'static str),
@@ -163,6 +169,11 @@ impl StoreError {
     /// The database did not respond in time.
     pub fn timeout() -> Self {
         Self::Unavailable(Unavailable::Timeout)
+    }
+
+    /// Whether the file of the store was removed or replaced. That does not pass by itself.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Unavailable(Unavailable::Lost))
     }
 }
 

@@ -11,6 +11,7 @@ use sqlx::{Database, PgPool, SqlitePool};
 use tokio::sync::Semaphore;
 
 use crate::error::StoreError;
+use crate::opened_file::OpenedFile;
 
 /// Time limit of a method, including the wait for a connection. Above the server's statement and
 /// lock timeouts, because the server's own error says more.
@@ -28,6 +29,8 @@ pub(crate) enum Pool {
 pub(crate) struct Sqlite {
     pub(crate) writing: SqlitePool,
     pub(crate) reading: SqlitePool,
+    /// Every method looks at it last: what it wrote is in the store only if it is there.
+    pub(crate) file: Arc<OpenedFile>,
 }
 
 #[derive(Clone, Debug)]
@@ -99,6 +102,7 @@ macro_rules! with_connection {
                     let $connection = lent.connection();
                     let done = async { $statements }.await;
                     lent.give_back();
+                    sqlite.file.check()?;
                     done
                 }
                 Pool::Postgresql(postgresql) => {
@@ -147,6 +151,7 @@ macro_rules! in_transaction {
                     }
                     .await;
                     lent.give_back();
+                    sqlite.file.check()?;
                     done
                 }
                 Pool::Postgresql(postgresql) => {

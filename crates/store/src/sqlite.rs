@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -11,6 +12,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::error::{OpenError, StoreError};
 use crate::migrations;
+use crate::opened_file::OpenedFile;
 use crate::pool::Sqlite;
 
 /// How long a statement waits for another process, such as `openlines keys` or a backup.
@@ -34,6 +36,7 @@ pub(crate) async fn serve(path: &Path) -> Result<(Sqlite, File), OpenError> {
         source,
     };
     create(path).map_err(refused)?;
+    let file = OpenedFile::of(path).map_err(refused)?;
     let mut connection = options(path).connect().await.map_err(StoreError::from)?;
     let mut transaction = connection
         .begin_with("BEGIN IMMEDIATE")
@@ -46,7 +49,7 @@ pub(crate) async fn serve(path: &Path) -> Result<(Sqlite, File), OpenError> {
         .map_err(StoreError::from)?;
     transaction.commit().await.map_err(StoreError::from)?;
     connection.close().await.map_err(StoreError::from)?;
-    Ok((pools(path), lock))
+    Ok((pools(path, file), lock))
 }
 
 /// Opens a file beside a running service.
@@ -54,13 +57,17 @@ pub(crate) async fn maintain(path: &Path) -> Result<Sqlite, OpenError> {
     if !path.is_file() {
         return Err(OpenError::NoFile(path.to_owned()));
     }
+    let file = OpenedFile::of(path).map_err(|source| OpenError::File {
+        path: path.to_owned(),
+        source,
+    })?;
     let mut connection = options(path).connect().await.map_err(StoreError::from)?;
     migrations::check(&mut connection).await?;
     connection.close().await.map_err(StoreError::from)?;
-    Ok(pools(path))
+    Ok(pools(path, file))
 }
 
-fn pools(path: &Path) -> Sqlite {
+fn pools(path: &Path, file: OpenedFile) -> Sqlite {
     let pool = |connections| {
         SqlitePoolOptions::new()
             .max_connections(connections)
@@ -73,6 +80,7 @@ fn pools(path: &Path) -> Sqlite {
     Sqlite {
         writing: pool(1).connect_lazy_with(options(path)),
         reading: pool(READERS).connect_lazy_with(options(path).pragma("query_only", "ON")),
+        file: Arc::new(file),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use store::{Keyring, StoreUrl};
 
-use crate::settings::form::{secret, secret_file};
+use crate::settings::form::{secret, secret_file, words};
 use crate::settings::{Reader, table};
 
 /// The store of tenants and their credentials.
@@ -16,6 +16,19 @@ pub struct StoreSettings {
     pub keyring: Keyring,
     /// The file of the keyring, to watch it; none if the keys come from `store.keyring`.
     pub keyring_file: Option<PathBuf>,
+    /// Whether calls are kept away while it fails.
+    pub(crate) readiness: StoreReadiness,
+}
+
+/// Whether calls are kept away while the store fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoreReadiness {
+    /// With SQLite, and not with PostgreSQL.
+    Auto,
+    /// With both.
+    Always,
+    /// With neither.
+    Never,
 }
 
 table! {
@@ -40,6 +53,17 @@ table! {
         keyring: Option<Keyring> =
             "store.keyring" => secret(
                 "keys from `openlines keys new-sealing-key`, separated by commas", Keyring::parse);
+
+        /// Whether `/ready` and health keep calls away while the store fails: `always`, `never`, or
+        /// `auto`: with SQLite, where no other replica is concerned, and not with PostgreSQL, where
+        /// all replicas would go away at once, though most calls need no store.
+        readiness: StoreReadiness =
+            "store.keeps_calls_away" => words(&[
+                ("auto", StoreReadiness::Auto),
+                ("always", StoreReadiness::Always),
+                ("never", StoreReadiness::Never),
+            ]),
+            default "auto";
     }
     rules {
         one_url(url, url_file);
@@ -59,6 +83,7 @@ impl StoreSettings {
             url: url.or_else(|| StoreUrl::parse(DEFAULT_URL).ok())?,
             keyring: given.keyring.or(keyring)?,
             keyring_file,
+            readiness: given.readiness,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Writes the ledger: writes that arrive during a transaction share the next one.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::error::Unavailable;
 use super::running::{KeyGuard, Running};
+use crate::telemetry::chain;
 use store::ledger::{End, Start};
 use store::{Store, StoreError};
 
@@ -55,6 +56,29 @@ pub(super) struct Writer {
     pub(super) lifetime: Duration,
     pub(super) writes: mpsc::UnboundedReceiver<Write>,
     pub(super) unwritten: Unwritten,
+    pub(super) problem: Arc<LastProblem>,
+}
+
+/// The last failed write, for readiness.
+#[derive(Debug, Default)]
+pub(super) struct LastProblem(Mutex<Option<(Instant, String)>>);
+
+impl LastProblem {
+    /// How long a failed write tells of the state of the ledger. Outcomes that are left are retried
+    /// more often.
+    const TELLS: Duration = Duration::from_secs(3);
+
+    fn note(&self, written: Result<(), &StoreError>) {
+        let problem = written.err().map(|error| (Instant::now(), chain(error)));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+    }
+
+    pub(super) fn current(&self) -> Option<String> {
+        let problem = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let problem = problem.as_ref();
+        let current = problem.filter(|(at, _)| at.elapsed() < Self::TELLS);
+        current.map(|(_, problem)| problem.clone())
+    }
 }
 
 /// Outcomes whose write failed.
@@ -122,7 +146,9 @@ impl Writer {
         let written = self
             .store
             .write_ledger(self.owner, self.lifetime, starts, &ends);
-        let reply_to_all = match written.await {
+        let written = written.await;
+        self.problem.note(written.as_ref().map(drop));
+        let reply_to_all = match written {
             Ok(started) => {
                 drop(endings);
                 Ok(Arc::new(started))
@@ -150,7 +176,9 @@ impl Writer {
         let written = self
             .store
             .write_ledger(self.owner, self.lifetime, Vec::new(), &ends);
-        match written.await {
+        let written = written.await;
+        self.problem.note(written.as_ref().map(drop));
+        match written {
             Ok(_) => self.unwritten.are_written(endings.len()),
             Err(error) => self.unwritten.add(endings, &error),
         }
@@ -278,6 +306,7 @@ mod tests {
             lifetime: DAY,
             writes,
             unwritten,
+            problem: Arc::default(),
         };
         // Each fills a transaction by itself, and there is always a next one.
         let write = || {
