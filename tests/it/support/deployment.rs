@@ -1,6 +1,7 @@
 //! Real processes on one store, all with the same settings.
 
 use std::net::SocketAddr;
+use std::process::Command;
 
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::testing::auth::NewKey;
@@ -49,6 +50,12 @@ impl Deployment {
         Self { folder, key }
     }
 
+    /// The command that starts a process.
+    pub(crate) fn command(&self) -> Command {
+        let settings = self.folder.path().join("settings.yaml");
+        openlines(&["serve", "--config", settings.to_str().unwrap()])
+    }
+
     /// Starts one more process.
     pub(crate) async fn start(&self) -> Running {
         self.start_in(&[]).await
@@ -56,9 +63,8 @@ impl Deployment {
 
     /// Starts one more process with more variables in its environment.
     pub(crate) async fn start_in(&self, environment: &[(&str, &str)]) -> Running {
-        let settings = self.folder.path().join("settings.yaml");
         let admin = free_address().await;
-        let mut command = openlines(&["serve", "--config", settings.to_str().unwrap()]);
+        let mut command = self.command();
         command
             .env("OPENLINES_ADMIN_LISTEN", admin.to_string())
             .envs(environment.iter().copied());
