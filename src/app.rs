@@ -23,7 +23,7 @@ use crate::dispatch::replica::{HeartbeatConfig, Replica};
 use crate::dispatch::sharing::{self, Sharing};
 use crate::dispatch::{Dispatcher, Means};
 use crate::install::{self, InstallationEndpoint, Limits, Retries};
-use crate::listener::descriptors;
+use crate::listener::{Port, descriptors};
 use crate::metrics::{ConfiguredLimits, Metrics};
 use crate::openlines::OpenLines;
 use crate::readiness::{Need, Readiness};
@@ -51,7 +51,7 @@ struct Started {
     readiness: Readiness,
 }
 
-/// Runs the service on `listener`, with new `tasks`, until a shutdown is requested or a task fails,
+/// Runs the service on `port`, with new `tasks`, until a shutdown is requested or a task fails,
 /// and every call has ended. A request during the start ends it.
 ///
 /// # Errors
@@ -59,10 +59,11 @@ struct Started {
 /// [`AppError`].
 pub async fn run(
     config: Config,
-    listener: TcpListener,
+    port: impl Into<Port>,
     tasks: Tasks,
     stop: Stop,
 ) -> Result<(), AppError> {
+    let (port, address) = (port.into(), config.server.listen);
     let last = config.tenants.authorization_timeout * 2 + LAST_TASKS;
     let started = tokio::select! {
         biased;
@@ -70,7 +71,14 @@ pub async fn run(
         started = Box::pin(start(config, &tasks)) => Some(started?),
     };
     let served = match started {
-        Some(started) => Box::pin(serve(listener, started, &tasks, &stop)).await,
+        Some(started) => {
+            let listener = port.listen().map_err(|source| AppError::Listen {
+                setting: "server.listen",
+                address,
+                source,
+            })?;
+            Box::pin(serve(listener, started, &tasks, &stop)).await
+        }
         None => {
             tracing::info!("shut down: stopped during the start");
             Ok(())

@@ -1,5 +1,6 @@
 //! Accepts connections, for every port of the process.
 
+mod bound;
 pub(crate) mod descriptors;
 mod places;
 mod recall;
@@ -14,6 +15,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::bound::Port;
 pub(crate) use self::places::{Keeper, Place, Places};
 pub(crate) use self::recall::{Cause, Recall};
 

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::net::TcpListener;
 
 use super::Failure;
 use crate::app::Config;
+use crate::listener::Port;
 use crate::settings::{Effective, Environment, Origin, SettingErrors};
 use crate::stop::Stop;
 use crate::tasks::Tasks;
@@ -98,15 +98,10 @@ async fn serve(config: Config, stop: &Stop) -> Result<(), Failure> {
             tracing::info!(setting = path, value, "setting");
         }
     }
-    let listener = TcpListener::bind(config.server.listen)
-        .await
-        .map_err(|error| {
-            format!(
-                "cannot listen on {} (server.listen): {error}",
-                config.server.listen
-            )
-        })?;
+    let address = config.server.listen;
+    let port = Port::bind(address)
+        .map_err(|error| format!("cannot listen on {address} (server.listen): {error}"))?;
     tracing::info!(store = %config.store.url, "starting");
-    app::run(config, listener, Tasks::default(), stop.clone()).await?;
+    app::run(config, port, Tasks::default(), stop.clone()).await?;
     Ok(())
 }
