@@ -11,11 +11,13 @@ mod blocks;
 mod call_handle;
 mod cargo;
 mod context;
+mod delivery;
 mod dispatch_error;
 mod driver;
 mod drivers;
 mod job;
 pub(crate) mod ledger;
+mod means;
 mod not_admitted;
 mod prepared;
 pub(crate) mod replica;
@@ -46,29 +48,29 @@ pub(crate) use self::announced::Announced;
 use self::announced::Announcements;
 use self::call_handle::CallHandle;
 use self::context::DispatchContext;
+pub(crate) use self::delivery::Delivery;
 pub(crate) use self::dispatch_error::DispatchError;
 use self::drivers::Drivers;
 pub(crate) use self::job::Delivered;
 use self::job::{CallOutcome, Job, Tries};
-use self::ledger::{Claim, Entered, Fingerprint, Key, Ledger, LedgerError};
+use self::ledger::{Claim, Entered, Fingerprint, Key, LedgerError};
+pub use self::means::Means;
 pub(crate) use self::not_admitted::{LedgerFailure, NotAdmitted};
 pub(crate) use self::send_error::SendError;
 use self::sender::Sender;
 use self::sent_flag::SentFlag;
-pub(crate) use self::sent_flag::{NoteSent, Spent};
+pub(crate) use self::sent_flag::Spent;
 pub(crate) use self::settings::LedgerSettings;
 pub use self::settings::Options;
-use self::sharing::Sharing;
 pub(crate) use self::trail::{AuditedCall, Trail};
 use crate::auth::Grant;
 use crate::call::Arrival;
 use crate::check::{Call, CallParts};
-use crate::metrics::{LedgerResult, Metrics};
-use crate::tenant::PortalAccess;
-use bitrix24::{Client, Outcome, Plan, PortalAddress, TenantId};
+use crate::metrics::LedgerResult;
+use bitrix24::{Outcome, Plan, PortalAddress, TenantId};
 use pacing::{
-    CallNumber, Conversation, Exhausted, QueueCapacity, Queued, RateLimit, Rejection,
-    SchedulingInfo, TenantKey,
+    CallNumber, Conversation, Exhausted, QueueCapacity, RateLimit, Rejection, SchedulingInfo,
+    TenantKey,
 };
 
 /// Sends calls. Cheap to clone.
@@ -79,33 +81,6 @@ pub struct Dispatcher {
     announcements: Arc<Announcements>,
     /// Makes the numbers of calls unique.
     numbers: Arc<AtomicU64>,
-}
-
-/// What a dispatcher needs to send calls.
-#[derive(Clone, Debug)]
-pub struct Means {
-    /// Sends requests to portals.
-    pub client: Client,
-    /// Opens access to portals.
-    pub access: PortalAccess,
-    /// Remembers calls with an idempotency key.
-    pub ledger: Ledger,
-    /// Set if replicas share the portals' rate limits.
-    pub sharing: Option<Sharing>,
-    /// Measures.
-    pub metrics: Metrics,
-}
-
-/// How to return the response to a call.
-pub(crate) struct Delivery {
-    /// When the caller wants the response at the latest.
-    pub(crate) deadline: Instant,
-    /// What its caller has in the queues.
-    pub(crate) caller: Arc<Queued>,
-    /// Called when the portal may be executing the call, and when it is not after all.
-    pub(crate) note_sent: NoteSent,
-    /// The audit of the call, if sends are audited.
-    pub(crate) trail: Option<Trail>,
 }
 
 /// When to retry if the process-wide queue is full.
@@ -234,14 +209,12 @@ impl Dispatcher {
             let claim = match self.enter(&key, delivery.deadline, on_wait).await {
                 Ok(Ok(claim)) => claim,
                 Ok(Err(replayed)) => {
-                    if let Some(trail) = &delivery.trail {
-                        trail.replayed(Some(&replayed.answer));
-                    }
+                    delivery.replayed(Some(&replayed.answer));
                     return (Ok(replayed), Spent::default());
                 }
                 Err(refused) => {
-                    if let (LedgerFailure::Unknown, Some(trail)) = (&refused, &delivery.trail) {
-                        trail.replayed(None);
+                    if refused == LedgerFailure::Unknown {
+                        delivery.replayed(None);
                     }
                     return (Err(NotAdmitted::from(refused).into()), Spent::default());
                 }
