@@ -3,19 +3,22 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::link::Link;
 use super::preface::PREFACE;
 
+/// How much is read at once of a peer without an accepted credential, in bytes: the head of a call
+/// with an API key takes about 300.
+const OF_A_STRANGER: usize = 1024;
+
 /// Gives the preface again, which has been read; notes when the peer takes nothing, and does not
-/// read on then. Of a stranger it reads a buffer at a time: a few bytes may stand for a request
-/// with 16 KiB of headers, and the library reads all that there is before it hands out the first
-/// request.
+/// read on then. Of a stranger it reads little at a time: a few bytes may stand for a request with
+/// 16 KiB of headers, and the library reads all that there is before it hands out the first request.
 pub(super) struct Socket<T> {
     stream: TokioIo<T>,
     link: Arc<Link>,
@@ -70,14 +73,21 @@ impl<T: AsyncRead + Unpin> Read for Socket<T> {
             self.paused = Some(context.waker().clone());
             return Poll::Pending;
         }
-        if self.has_read && !self.link.peer.is_authenticated() {
+        if self.link.peer.is_authenticated() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        if self.has_read {
             self.has_read = false;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.has_read = read.is_ready();
-        read
+        let mut few = [0; OF_A_STRANGER];
+        let (few, _) = few.split_at_mut(OF_A_STRANGER.min(buffer.remaining()));
+        let mut few = ReadBuf::new(few);
+        ready!(Pin::new(&mut self.stream).poll_read(context, few.unfilled()))?;
+        buffer.put_slice(few.filled());
+        self.has_read = true;
+        Poll::Ready(Ok(()))
     }
 }
 
