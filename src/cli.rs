@@ -66,7 +66,7 @@ enum Command {
 impl Cli {
     /// Reads the command line, and runs the command it names.
     pub fn main() -> ExitCode {
-        let signals = StopSignals::install();
+        let signals = StopSignals::block();
         match Self::try_parse() {
             Ok(cli) => cli.run(signals),
             Err(told) => {

@@ -1,24 +1,27 @@
 //! SIGTERM and Ctrl-C.
+//!
+//! They are blocked, and a thread waits for them. A blocked signal stays with the kernel until
+//! somebody takes it, also in process 1 of a container. A handler would miss what arrives while it is
+//! being installed, and is ignored there until then.
 
 use std::io;
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use signal_hook::low_level::emulate_default_handler;
+use nix::sys::signal::{SigSet, Signal, raise};
 
 use crate::stop::Stop;
 
-/// The handlers of both signals. From their installation on no signal is lost: what arrives is
-/// kept until one of the methods is called.
+/// Both signals, blocked: none is lost, and none does anything until one of the methods is called.
 #[derive(Debug)]
-pub(super) struct StopSignals(Signals);
+pub(super) struct StopSignals(SigSet);
 
 impl StopSignals {
-    /// Installs the handlers. The first thing that the process does: as process 1 of a container it
-    /// would not even notice a signal without a handler.
-    pub(super) fn install() -> io::Result<Self> {
-        Signals::new([SIGTERM, SIGINT]).map(Self)
+    /// Blocks the signals for this thread and for all that it starts. The first thing that the
+    /// process does.
+    pub(super) fn block() -> io::Result<Self> {
+        let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
+        signals.thread_block()?;
+        Ok(Self(signals))
     }
 
     /// The first signal requests a shutdown, the second that it ends at once. The third ends the
@@ -26,31 +29,26 @@ impl StopSignals {
     pub(super) fn watch(self) -> io::Result<Stop> {
         let stop = Stop::default();
         let requested = stop.clone();
-        self.each(move |number, signal| match number {
-            1 | 2 => requested.request(),
-            _ => end_the_process(signal),
+        // Not in the runtime, which may be busy or not there yet.
+        let watching = thread::Builder::new().name("signals".to_owned());
+        watching.spawn(move || {
+            for _ in 0..2 {
+                // It fails for an invalid set only.
+                if self.0.wait().is_ok() {
+                    requested.request();
+                }
+            }
+            if let Ok(signal) = self.0.wait()
+                && self.0.thread_unblock().is_ok()
+            {
+                let _ = raise(signal);
+            }
         })?;
         Ok(stop)
     }
 
-    /// Each signal ends the process, as it does without handlers.
+    /// Each signal ends the process, as usual; one that has arrived does at once.
     pub(super) fn release(self) -> io::Result<()> {
-        self.each(|_, signal| end_the_process(signal))
+        Ok(self.0.thread_unblock()?)
     }
-
-    /// In a thread, because the runtime may be busy or not there yet.
-    fn each(mut self, act: impl Fn(u32, i32) + Send + 'static) -> io::Result<()> {
-        let watch = move || {
-            for (number, signal) in (1..).zip(self.0.forever()) {
-                act(number, signal);
-            }
-        };
-        let watching = thread::Builder::new().name("signals".to_owned());
-        watching.spawn(watch).map(drop)
-    }
-}
-
-fn end_the_process(signal: i32) {
-    // It fails for signals only that end no process.
-    let _ = emulate_default_handler(signal);
 }
