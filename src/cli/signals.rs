@@ -1,8 +1,8 @@
 //! SIGTERM and Ctrl-C.
 //!
 //! They are blocked, and a thread waits for them. A blocked signal stays with the kernel until
-//! somebody takes it, also in process 1 of a container. A handler would miss what arrives while it is
-//! being installed, and is ignored there until then.
+//! somebody takes it, also in process 1 of a container. A handler would miss what arrives while it
+//! is being installed, and until then process 1 would ignore it.
 
 use std::io;
 use std::thread;

@@ -184,8 +184,8 @@ impl Caller {
     }
 }
 
-/// What the service had no part in is told by the client's library with other codes: a call that was
-/// still in the client, and one above the last that the process takes (RFC 9113, section 6.8).
+/// What the service had no part in is told by the client's library with other codes: a call that
+/// was still in the client, and one above the last that the process takes (RFC 9113, section 6.8).
 fn may_repeat(status: &Status) -> bool {
     let mut source = status.source();
     while let Some(error) = source {
