@@ -51,7 +51,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("std::env", &["settings::environment"]),
     ("sandbox", &["cli"]),
     // A task that nobody waits for. What is to last is started by `Tasks::spawn_lasting`.
-    ("tokio::spawn", &["admin::changes", "dispatch::driver", "dispatch::tests"]),
+    (
+        "tokio::spawn",
+        &["admin::changes", "dispatch::driver", "dispatch::tests"],
+    ),
 ];
 
 #[test]

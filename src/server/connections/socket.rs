@@ -18,7 +18,8 @@ const OF_A_STRANGER: usize = 1024;
 
 /// Gives the preface again, which has been read; notes when the peer takes nothing, and does not
 /// read on then. Of a stranger it reads little at a time: a few bytes may stand for a request with
-/// 16 KiB of headers, and the library reads all that there is before it hands out the first request.
+/// 16 KiB of headers, and the library reads all that there is before it hands out the first
+/// request.
 pub(super) struct Socket<T> {
     stream: TokioIo<T>,
     link: Arc<Link>,
