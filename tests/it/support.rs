@@ -142,7 +142,7 @@ pub(crate) fn tell(line: &str) {
 
 /// Waits until a condition holds that something in the background brings about.
 pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(20);
+    let patience = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(Instant::now() < patience, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
