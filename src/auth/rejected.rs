@@ -22,15 +22,11 @@ pub enum Rejected {
          service accepts"
     )]
     TokenNotAccepted,
-    /// The issuer's current set of keys has no such key. [`Callers::renewal`] may change that.
-    ///
-    /// [`Callers::renewal`]: super::Callers::renewal
+    /// The issuer's current set of keys has no such key. `Callers::renewal` may change that.
     #[error("the token is signed with a key that is not in its issuer's set of keys")]
     SigningKeyUnknown,
     /// The issuer's set of keys was never loaded, or could not be when the token needed it.
-    /// [`Callers::renewal`] may change that.
-    ///
-    /// [`Callers::renewal`]: super::Callers::renewal
+    /// `Callers::renewal` may change that.
     #[error("the token cannot be verified now, because its issuer's set of keys cannot be loaded")]
     KeySetUnavailable,
     #[error("the token has expired; send a new one with each call")]
