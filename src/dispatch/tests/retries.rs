@@ -2,6 +2,7 @@
 
 use super::bench::{answered, end};
 use super::*;
+use bitrix24::NotSent;
 
 #[tokio::test]
 async fn retries_keep_the_order_of_their_chat() {
@@ -52,6 +53,42 @@ async fn calls_over_the_rate_limit_are_retried_until_the_portal_takes_them() {
     for call in calls {
         answered(call).await;
     }
+}
+
+#[tokio::test]
+async fn a_call_that_a_server_did_not_process_is_sent_again_at_once() {
+    let mut bench = Bench::start().await;
+    let begun = tokio::time::Instant::now();
+    let call = bench.call("chat", "text", 30 * SECOND);
+    for _ in 0..5 {
+        let request = bench.request().await;
+        assert!(request.depart());
+        request.fail(NotSent::Unprocessed);
+    }
+    let request = bench.request().await;
+    assert!(begun.elapsed() < SECOND);
+    assert!(request.depart());
+    request.answer();
+    answered(call).await;
+}
+
+#[tokio::test]
+async fn a_call_that_no_server_ever_processes_ends_as_not_executed() {
+    let mut bench = Bench::start().await;
+    let mut call = bench.call("chat", "text", 8 * SECOND);
+    let mut attempts = 0;
+    let told = loop {
+        tokio::select! {
+            told = &mut call => break told.unwrap(),
+            request = bench.request() => {
+                attempts += 1;
+                assert!(request.depart());
+                request.fail(NotSent::Unprocessed);
+            }
+        }
+    };
+    assert!(matches!(told.0, Told::NotExecuted(_)), "{:?}", told.0);
+    assert!((6..50).contains(&attempts), "{attempts}");
 }
 
 #[tokio::test]
