@@ -54,7 +54,7 @@ struct Progress {
     is_closed: bool,
 }
 
-/// What the last line says.
+/// What a line says of the outcome.
 #[derive(Default)]
 struct Closing<'a> {
     outcome: &'static str,
@@ -132,22 +132,12 @@ impl Entry {
     }
 
     fn open(&self) {
-        let call = &self.call;
-        tracing::info!(
-            target: AUDIT_SENDS,
-            event = "opened",
-            audit_id = %self.id,
-            call_id = call.context.call_id(),
-            caller = call.caller.name(),
-            credential = %call.caller.credential(),
-            tenant = call.tenant.as_str(),
-            method = call.method.name(),
-            request_id = call.request_id.map(tracing::field::display),
-            messages = call.messages,
-            // Until another line says more.
-            outcome = Outcome::Unknown.as_str(),
-            "audit"
-        );
+        // Until another line says more.
+        let unknown = Closing {
+            outcome: Outcome::Unknown.as_str(),
+            ..Closing::default()
+        };
+        self.write("opened", &unknown, Progress::default());
     }
 
     /// Writes the last line, if there was a first one.
