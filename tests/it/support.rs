@@ -1,6 +1,7 @@
 //! A service with a sandbox portal behind it, and a client in front.
 
 pub(crate) mod admin;
+pub(crate) mod certificate;
 pub(crate) mod conversations;
 pub(crate) mod cutter;
 pub(crate) mod deployment;

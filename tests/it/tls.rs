@@ -5,64 +5,17 @@ mod reload;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::testing::auth::NewKey;
-use rcgen::{CertificateParams, KeyPair};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use sandbox::{Portal, Sandbox};
-use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio::net::TcpListener;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
+use crate::support::certificate::Pair;
 use crate::support::process::{Files, openlines};
 use crate::support::requests::crm_message;
 use crate::support::{Service, caller, tenants};
-
-/// A self-signed certificate and its key, as files.
-struct Pair {
-    folder: TempDir,
-    pem: String,
-}
-
-impl Pair {
-    fn make() -> Self {
-        Self::expiring(2099)
-    }
-
-    /// Valid until the begin of a year.
-    fn expiring(year: i32) -> Self {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.not_after = rcgen::date_time_ymd(year, 1, 1);
-        let key = KeyPair::generate().unwrap();
-        let pair = Self {
-            folder: tempfile::tempdir().unwrap(),
-            pem: params.self_signed(&key).unwrap().pem(),
-        };
-        std::fs::write(pair.certificate(), &pair.pem).unwrap();
-        std::fs::write(pair.private_key(), key.serialize_pem()).unwrap();
-        pair
-    }
-
-    /// Takes the place of another pair, one file after the other.
-    fn replace(&self, other: &Self) {
-        std::fs::copy(self.certificate(), other.certificate()).unwrap();
-        std::fs::copy(self.private_key(), other.private_key()).unwrap();
-    }
-
-    fn certificate(&self) -> PathBuf {
-        self.folder.path().join("certificate.pem")
-    }
-
-    fn private_key(&self) -> PathBuf {
-        self.folder.path().join("key.pem")
-    }
-}
 
 async fn start(certificate: &Path, private_key: &Path) -> (Sandbox, Service) {
     start_with(&[
@@ -107,25 +60,6 @@ async fn connect_to(
     };
     let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
     endpoint.tls_config(tls).unwrap().connect().await
-}
-
-/// A connection that has completed the handshake and says no more.
-async fn handshake(address: SocketAddr, pair: &Pair) -> TlsStream<TcpStream> {
-    let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(pair.pem.as_bytes()).unwrap())
-        .unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let stream = TcpStream::connect(address).await.unwrap();
-    let name = "localhost".try_into().unwrap();
-    let connector = TlsConnector::from(Arc::new(config));
-    connector.connect(name, stream).await.unwrap()
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ pub(super) struct InProgress {
     link: Arc<Link>,
     /// Calls about the server itself may go on for ever, and nothing is lost with them.
     holds_the_connection: bool,
+    has_begun: bool,
     is_complete: bool,
 }
 
@@ -28,10 +29,19 @@ impl InProgress {
         if holds_the_connection {
             link.call_begun();
         }
+        link.note_made();
         Self {
             link,
             holds_the_connection,
+            has_begun: false,
             is_complete: false,
+        }
+    }
+
+    fn begin(&mut self) {
+        if !self.has_begun {
+            self.has_begun = true;
+            self.link.note_begun();
         }
     }
 
@@ -45,6 +55,7 @@ impl InProgress {
 
 impl Drop for InProgress {
     fn drop(&mut self) {
+        self.begin();
         if self.holds_the_connection {
             self.link.call_ended();
         }
@@ -80,6 +91,9 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if let Some(in_progress) = this.in_progress {
+            in_progress.begin();
+        }
         let response = ready!(this.call.poll(context))?;
         let mut in_progress = this.in_progress.take();
         if let Some(in_progress) = &mut in_progress

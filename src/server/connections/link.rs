@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::task::Context;
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 use super::unread::{AllUnread, Unread};
@@ -11,8 +13,13 @@ use crate::listener::{Cause, Recall};
 use crate::server::peer::Peer;
 
 /// Headers of responses that may wait because the peer reads nothing. Then its requests are not
-/// read either, or its connection ends if it has shown no credential.
+/// read either.
 const QUEUED_RESPONSES: usize = 64;
+/// The same for a peer that has shown no credential. Then its connection ends.
+const QUEUED_FOR_A_STRANGER: usize = 16;
+/// Calls of a peer without an accepted credential whose tasks may wait for a processor. No more is
+/// read of it then: on a busy machine reading is faster than answering.
+const WAITING_FOR_A_PROCESSOR: usize = 4;
 /// In how many seconds the allowance for cancelled calls is filled again.
 const REFILL_SECONDS: i64 = 20;
 
@@ -24,6 +31,10 @@ pub(super) struct Link {
     pub(super) unread: Arc<Unread>,
     /// Calls in progress, without those about the server itself.
     calls: AtomicUsize,
+    /// Calls whose tasks have had no turn yet.
+    not_begun: AtomicUsize,
+    /// Whoever reads on when such a task has its turn.
+    reader: AtomicWaker,
     /// Calls that may be cancelled yet.
     cancellations: AtomicI64,
     most_cancellations: i64,
@@ -53,6 +64,8 @@ impl Link {
             recall,
             unread: Unread::new(all),
             calls: AtomicUsize::new(0),
+            not_begun: AtomicUsize::new(0),
+            reader: AtomicWaker::new(),
             cancellations: AtomicI64::new(most_cancellations),
             most_cancellations,
             broken_off: AtomicUsize::new(0),
@@ -71,6 +84,27 @@ impl Link {
         self.calls.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// A call was made, and its task is to answer it.
+    pub(super) fn note_made(&self) {
+        self.not_begun.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The task of a call has its first turn, or never will.
+    pub(super) fn note_begun(&self) {
+        self.not_begun.fetch_sub(1, Ordering::AcqRel);
+        self.reader.wake();
+    }
+
+    /// Whether so many calls of a stranger wait for a processor that no more of it is to be read.
+    /// The task of `context` is woken when one of them has its turn.
+    pub(super) fn is_ahead(&self, context: &Context<'_>) -> bool {
+        let is_ahead = || self.not_begun.load(Ordering::Acquire) >= WAITING_FOR_A_PROCESSOR;
+        is_ahead() && {
+            self.reader.register(context.waker());
+            is_ahead()
+        }
+    }
+
     /// The peer has cancelled a call whose request is being read. The call gets a response
     /// nevertheless.
     pub(super) fn note_broken_off(&self) {
@@ -87,7 +121,7 @@ impl Link {
             self.cancellations.fetch_add(1, Ordering::Relaxed);
         }
         if self.is_blocked()
-            && self.queued.fetch_add(1, Ordering::Relaxed) >= QUEUED_RESPONSES
+            && self.queued.fetch_add(1, Ordering::Relaxed) >= QUEUED_FOR_A_STRANGER
             && !self.peer.is_authenticated()
         {
             self.recall.cut_for(Cause::Unread);

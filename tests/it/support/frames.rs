@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -26,9 +26,9 @@ pub(crate) const NO_WINDOW: &[u8] = &[0, 4, 0, 0, 0, 0];
 /// How long a test waits for what the service does at once or within its (short) settings.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One connection.
-pub(crate) struct Wire {
-    pub(crate) stream: TcpStream,
+/// One connection, in plain text unless said otherwise.
+pub(crate) struct Wire<T = TcpStream> {
+    pub(crate) stream: T,
 }
 
 #[derive(Debug)]
@@ -48,9 +48,16 @@ impl Wire {
     /// A connection that has begun with these settings.
     pub(crate) async fn open(address: SocketAddr, settings: &[u8]) -> Self {
         let mut wire = Self::silent(address).await;
-        let begin = [PREFACE, &frame(SETTINGS, 0, 0, settings)].concat();
-        wire.send(&begin).await.unwrap();
+        wire.begin(settings).await.unwrap();
         wire
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
+    /// Begins to speak HTTP/2 with these settings.
+    pub(crate) async fn begin(&mut self, settings: &[u8]) -> std::io::Result<()> {
+        let begin = [PREFACE, &frame(SETTINGS, 0, 0, settings)].concat();
+        self.send(&begin).await
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {

@@ -7,9 +7,10 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tonic::transport::{Channel, Identity};
 
-use super::{Pair, connect_to, settings_of, start_with};
+use super::{connect_to, settings_of, start_with};
 use crate::hostile::answered_over;
 use crate::support::Service;
+use crate::support::certificate::{Pair, handshake};
 use crate::support::frames::Wire;
 
 /// An authority that issues client certificates, with its certificate in a file.
@@ -111,7 +112,8 @@ async fn a_peer_that_is_silent_in_or_after_the_handshake_is_closed() {
     let authority = Authority::new();
     let bench = Bench::new(&authority, "optional").await;
     let mut silent = Wire::silent(bench.service.address).await;
-    let encrypted = super::handshake(bench.service.address, &bench.server).await;
+    let connector = bench.server.connector();
+    let encrypted = handshake(bench.service.address, &connector).await.unwrap();
     let (mut encrypted, mut read) = (encrypted, Vec::new());
     assert!(bench.is_served(None).await);
     let both = async {

@@ -6,8 +6,9 @@ use bitrix24_openlines::testing::auth::NewKey;
 use sandbox::Sandbox;
 use tonic::transport::Channel;
 
-use super::{Pair, connect, settings_of, start_with};
+use super::{connect, settings_of, start_with};
 use crate::support::admin::{free_address, metrics};
+use crate::support::certificate::Pair;
 use crate::support::process::{Files, Process, openlines};
 use crate::support::requests::crm_message;
 use crate::support::{Service, caller, until};
