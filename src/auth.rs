@@ -53,6 +53,7 @@ use crate::metrics::Metrics;
 use crate::tasks::Tasks;
 pub use rejected::Rejected;
 pub use settings::Auth;
+pub(crate) use settings::AuthSettings;
 pub(crate) use settings::{CallersFile, ConfiguredCaller};
 
 /// Most calls that wait at once for a newer set of keys. Whoever waits has shown nothing yet;

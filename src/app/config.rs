@@ -13,7 +13,7 @@ use serde_json::Value;
 
 pub(crate) use self::store::{StoreReadiness, StoreSettings};
 pub(crate) use self::transport::TransportSettings;
-use crate::auth::Auth;
+use crate::auth::{Auth, AuthSettings};
 use crate::dispatch::{LedgerSettings, Options};
 use crate::install::InstallationSettings;
 use crate::openlines::Rules;
@@ -135,11 +135,15 @@ impl Config {
             transport::pins_are_of_self_hosted_portals(&mut reader, transport, &tenants.policy);
         }
         if !is_exposure_allowed {
-            exposure::files_are_private(&mut reader, document);
+            let auth = auth.as_ref().and_then(Auth::settings);
+            exposure::files_are_private(&mut reader, document, auth);
         }
         exposure::plaintext_is_said(&mut reader);
         open_on_loopback_only(&mut reader);
         installations_need_an_application(&mut reader);
+        if let (Some(_), Some(auth)) = (&edge, auth.as_ref().and_then(Auth::settings)) {
+            certificates_need_an_authority(&mut reader, auth);
+        }
         let pass = reader.finish();
         let effective = pass.effective;
         let config = move || {
@@ -188,6 +192,17 @@ fn installations_need_an_application(reader: &mut Reader<'_>) {
             "installation.listen",
             problem,
             "give `applications`, or remove it",
+        );
+    }
+}
+
+fn certificates_need_an_authority(reader: &mut Reader<'_>, auth: &AuthSettings) {
+    let authority = reader.in_force("server.tls.client_ca_file");
+    if auth.has_certificates() && authority.is_none_or(|(path, _)| path.is_empty()) {
+        reader.refuse(
+            "server.tls.client_ca_file",
+            "is missing, though callers have `certificates`: no client is asked for one",
+            "give the certificates of the authorities that issue them, or remove `certificates`",
         );
     }
 }

@@ -4,7 +4,7 @@ mod callers;
 mod certificate_uri;
 mod issuers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +89,54 @@ table! {
     }
 }
 
+/// A file that the entry of an issuer names.
+pub(crate) struct IssuerFile<'a> {
+    /// Where it is named, like `auth.issuers[0].keys_file`.
+    pub(crate) setting: String,
+    pub(crate) path: &'a Path,
+    pub(crate) is_secret: bool,
+}
+
+impl AuthSettings {
+    /// Whether a caller is known by a client certificate.
+    pub(crate) fn has_certificates(&self) -> bool {
+        let mut callers = self.callers.iter();
+        callers.any(|caller| !caller.certificates.is_empty())
+    }
+
+    /// The files that the issuers name.
+    pub(crate) fn issuer_files(&self) -> impl Iterator<Item = IssuerFile<'_>> {
+        let issuers = self.issuers.iter().enumerate();
+        issuers.flat_map(|(number, issuer)| {
+            let files = match &issuer.source {
+                KeySource::File(path) => [("keys_file", Some(path), false), ("", None, false)],
+                KeySource::Url(source) => [
+                    ("ca_file", source.ca_file.as_ref(), false),
+                    ("bearer_token_file", source.bearer_token_file.as_ref(), true),
+                ],
+            };
+            files
+                .into_iter()
+                .filter_map(move |(name, path, is_secret)| {
+                    Some(IssuerFile {
+                        setting: format!("auth.issuers[{number}].{name}"),
+                        path: path?,
+                        is_secret,
+                    })
+                })
+        })
+    }
+}
+
 impl Auth {
+    /// The callers; none if every peer may call.
+    pub(crate) fn settings(&self) -> Option<&AuthSettings> {
+        match self {
+            Self::Callers(settings) => Some(settings),
+            Self::DangerousNone => None,
+        }
+    }
+
     /// Reads all of these, and the files that they name; `None` after an error.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let mode = Mode::read(reader);

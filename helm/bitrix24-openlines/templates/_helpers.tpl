@@ -4,6 +4,7 @@
 {{- define "openlines.tlsFolder" -}}/run/secrets/openlines-tls{{- end }}
 {{- define "openlines.keyringFolder" -}}/run/secrets/openlines-keyring{{- end }}
 {{- define "openlines.databaseFolder" -}}/run/secrets/openlines-database{{- end }}
+{{- define "openlines.clientCaFolder" -}}/etc/openlines-client-ca{{- end }}
 {{- define "openlines.portalsCaFolder" -}}/etc/openlines-portals-ca{{- end }}
 {{- define "openlines.dataFolder" -}}/var/lib/openlines{{- end }}
 
@@ -93,6 +94,9 @@ app.kubernetes.io/component: server
 {{- if .Values.tls.secretName }}
 {{- $folder := include "openlines.tlsFolder" . }}
 {{- $tls := dict "certificate_file" (printf "%s/tls.crt" $folder) "private_key_file" (printf "%s/tls.key" $folder) }}
+{{- if .Values.tls.clientCa.configMap }}
+{{- $_ := set $tls "client_ca_file" (printf "%s/ca.crt" (include "openlines.clientCaFolder" .)) }}
+{{- end }}
 {{- $_ := set $server "tls" $tls }}
 {{- else if .Values.tls.dangerousPlaintext }}
 {{- $_ := set $server "tls" (dict "dangerous_plaintext" true) }}

@@ -17,6 +17,9 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- if and .Values.tls.secretName .Values.tls.dangerousPlaintext }}
 {{- fail "tls: give one of secretName and dangerousPlaintext" }}
 {{- end }}
+{{- if and .Values.tls.clientCa.configMap (not .Values.tls.secretName) }}
+{{- fail "tls.clientCa.configMap: clients show certificates over TLS only; give tls.secretName" }}
+{{- end }}
 {{- if not (or .Values.tls.secretName .Values.tls.dangerousPlaintext) }}
 {{- fail "tls: give secretName, a Secret of type kubernetes.io/tls, or dangerousPlaintext: true where a mesh encrypts; without TLS everybody on the way can read API keys and messages" }}
 {{- end }}

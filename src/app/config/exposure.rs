@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use crate::auth::AuthSettings;
 use crate::settings::form::flag;
 use crate::settings::{Document, Exposure, Reader, table};
 
@@ -32,26 +33,36 @@ const TRUST_FILES: [&str; 3] = [
     "portals.ca_file",
 ];
 
-/// Refuses files with secrets that every user of the machine may read or change.
-pub(super) fn files_are_private(reader: &mut Reader<'_>, document: &Document) {
-    for setting in SECRET_FILES {
-        let path = reader.in_force(setting).map(|(path, _)| path.to_owned());
-        let path = path.filter(|path| !path.is_empty());
-        if let Some(exposure) = path.and_then(|path| Exposure::of(Path::new(&path))) {
-            let problem = format!("names a file that holds a secret, {}", exposure.problem());
-            reader.refuse(setting, &problem, &Exposure::remedy());
+/// Refuses files with secrets that every user of the machine may read or change, and others that
+/// they may change.
+pub(super) fn files_are_private(
+    reader: &mut Reader<'_>,
+    document: &Document,
+    auth: Option<&AuthSettings>,
+) {
+    for (settings, is_secret) in [(&SECRET_FILES[..], true), (&TRUST_FILES[..], false)] {
+        for setting in settings {
+            let path = reader.in_force(setting).map(|(path, _)| path.to_owned());
+            if let Some(path) = path.filter(|path| !path.is_empty()) {
+                file_is_private(reader, setting, Path::new(&path), is_secret);
+            }
         }
     }
-    for setting in TRUST_FILES {
-        let path = reader.in_force(setting).map(|(path, _)| path.to_owned());
-        let path = path.filter(|path| !path.is_empty());
-        if path.and_then(|path| Exposure::of(Path::new(&path))) == Some(Exposure::Writable) {
-            let problem = format!("names a file, {}", Exposure::Writable.problem());
-            reader.refuse(setting, &problem, &Exposure::remedy());
-        }
+    for file in auth.into_iter().flat_map(AuthSettings::issuer_files) {
+        file_is_private(reader, &file.setting, file.path, file.is_secret);
     }
     let errors = document.exposed(has_store_secret(document)).into_iter();
     errors.for_each(|error| reader.errors.push(error));
+}
+
+fn file_is_private(reader: &mut Reader<'_>, setting: &str, path: &Path, is_secret: bool) {
+    let (what, exposure) = match Exposure::of(path) {
+        Some(exposure) if is_secret => ("names a file that holds a secret", exposure),
+        Some(Exposure::Writable) => ("names a file", Exposure::Writable),
+        Some(Exposure::Readable) | None => return,
+    };
+    let problem = format!("{what}, {}", exposure.problem());
+    reader.refuse(setting, &problem, &Exposure::remedy());
 }
 
 /// Whether keys or the database's password stand in the settings file.

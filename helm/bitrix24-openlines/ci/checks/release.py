@@ -53,15 +53,16 @@ class Release:
     def files(self, pod: dict, container: dict, foreign: dict[str, dict[str, bytes]]) -> dict[str, tuple[bytes, int]]:
         """Path in the container → content and mode, of every mounted ConfigMap and Secret.
 
-        `foreign` are the Secrets that the release names and does not have.
+        `foreign` are those that the release names and does not have.
         """
         volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
         files = {}
         for mount in container.get("volumeMounts", []):
             volume = volumes[mount["name"]]
             if "configMap" in volume:
-                source, found = volume["configMap"], self.find("ConfigMap", volume["configMap"]["name"])
-                data = {key: text.encode() for key, text in found["data"].items()}
+                source, name = volume["configMap"], volume["configMap"]["name"]
+                found = self.find("ConfigMap", name)
+                data = {key: text.encode() for key, text in found["data"].items()} if found else foreign[name]
             elif "secret" in volume:
                 source, name = volume["secret"], volume["secret"]["secretName"]
                 found = self.find("Secret", name)

@@ -181,9 +181,12 @@ def known_settings(content: bytes) -> bytes:
 
 
 def foreign_secrets(binary: Path, release: Release) -> dict[str, dict[str, bytes]]:
-    """Secrets that the release names and somebody else makes."""
+    """Secrets, and ConfigMaps of authorities, that the release names and somebody else makes."""
     secrets: dict[str, dict[str, bytes]] = {}
     for volume in release.pod["spec"]["volumes"]:
+        authorities = volume.get("configMap", {}).get("name")
+        if authorities and not release.find("ConfigMap", authorities):
+            secrets[authorities] = {"ca.crt": certificate(["client"])["ca.crt"]}
         name = volume.get("secret", {}).get("secretName")
         if name is None or release.find("Secret", name):
             continue

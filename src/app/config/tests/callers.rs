@@ -129,7 +129,7 @@ fn callers_have_no_variable() {
 }
 
 /// A set with one public key (RFC 7517, appendix A.1).
-const SET: &str = r#"{"keys": [{"kty": "EC", "crv": "P-256", "kid": "1", "use": "sig",
+pub(super) const SET: &str = r#"{"keys": [{"kty": "EC", "crv": "P-256", "kid": "1", "use": "sig",
     "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#;
 
 #[test]
@@ -148,11 +148,17 @@ fn each_means_alone_is_enough_for_a_caller_and_none_is_not() {
         &format!(", keys: [{{entry: '{entry}'}}]"),
         &format!(", keys: [{{entry: '{entry}', expires: 2027-01-31}}]"),
         ", tokens: [{issuer: 'https://a', subject: s}]",
-        ", certificates: ['spiffe://example.org/a']",
     ] {
         let loaded = bench.load(&with(means));
         assert!(loaded.is_ok(), "{means}: {}", loaded.unwrap_err());
     }
+    let certificate = with(", certificates: ['spiffe://example.org/a']");
+    assert_eq!(bench.faulty(&certificate), ["server.tls.client_ca_file"]);
+    let pem = bench.file("any.pem", "").display().to_string();
+    let tls = format!(
+        "server: {{tls: {{certificate_file: {pem}, private_key_file: {pem}, client_ca_file: {pem}}}}}\n"
+    );
+    bench.load(&format!("{tls}{certificate}")).unwrap();
     assert_eq!(bench.faulty(&with("")), ["auth.callers[0]"]);
 }
 
@@ -184,6 +190,7 @@ fn every_fault_of_the_newer_means_is_found() {
         "auth.callers[3].certificates[1]",
         "auth.callers[4].tokens[0].subject",
         "auth.callers[4].certificates[0]",
+        "server.tls.client_ca_file",
     ];
     assert_eq!(bench.faulty(&settings), expected);
 }

@@ -104,6 +104,46 @@ fn a_file_without_secrets_may_be_readable_but_not_changeable_by_everybody() {
 }
 
 #[test]
+fn files_of_issuers_are_looked_at_too() {
+    let bench = Bench::new(NO_TENANTS);
+    set(bench.folder.path(), 0o755);
+    let entry = crate::auth::NewKey::generate().unwrap().entry();
+    let keys = bench.file("set.json", super::callers::SET);
+    let (ca, token) = (bench.file("ca.pem", "x"), bench.file("token", "secret"));
+    let settings = format!(
+        "auth:\n  callers: [{{name: a, tenants: [x], keys: ['{entry}']}}]\n  issuers:\n\
+         \x20 - {{issuer: 'https://a', audience: x, keys_file: {}}}\n\
+         \x20 - {{issuer: 'https://b', audience: x, keys_url: 'https://b/keys', ca_file: {}, bearer_token_file: {}}}\n",
+        keys.display(),
+        ca.display(),
+        token.display()
+    );
+    let secret = "auth.issuers[1].bearer_token_file";
+    for (mode, expected) in [
+        (0o640, &[][..]),
+        (0o644, &[secret]),
+        (
+            0o666,
+            &[
+                "auth.issuers[0].keys_file",
+                "auth.issuers[1].ca_file",
+                secret,
+            ],
+        ),
+    ] {
+        for file in [&keys, &ca, &token] {
+            set(file, mode);
+        }
+        if expected.is_empty() {
+            bench.load(&settings).unwrap();
+        } else {
+            assert_eq!(bench.faulty(&settings), expected, "{mode:o}");
+        }
+        bench.load(&format!("{ALLOWED}{settings}")).unwrap();
+    }
+}
+
+#[test]
 fn a_file_of_callers_that_everybody_may_change_is_refused() {
     let bench = Bench::new(NO_TENANTS);
     set(bench.folder.path(), 0o755);
