@@ -216,6 +216,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         metrics.clone(),
         tasks,
     );
+    let (callers, followed) = Callers::start(auth, &metrics, tasks);
     let dependencies = Dependencies::new(
         &readiness,
         store.clone(),
@@ -223,6 +224,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         ledger.clone(),
         replica,
         sharing.clone(),
+        followed,
     );
     let watched = stopped
         .clone()
@@ -266,7 +268,6 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         metrics: metrics.clone(),
         audits_sends: log.audit_sends,
     };
-    let callers = Callers::start(auth, &metrics, tasks);
     Ok(Started {
         services: services(open_lines, tenants, callers, server.maximum_request_bytes),
         settings: (server, edge),

@@ -38,6 +38,7 @@ pub(crate) use caller::Grant;
 use caller::Identity;
 pub(crate) use caller_name::CallerName;
 pub(crate) use expiry::Moment;
+pub(crate) use follow::Followed;
 pub(crate) use grants::{GrantedTo, Grants};
 use issuer::Issuer;
 pub(crate) use key_entry::KeyEntry;
@@ -100,17 +101,20 @@ impl Callers {
     }
 
     /// The callers of the settings, kept up to date by tasks.
-    pub(crate) fn start(settings: Auth, metrics: &Metrics, tasks: &Tasks) -> Self {
+    pub(crate) fn start(settings: Auth, metrics: &Metrics, tasks: &Tasks) -> (Self, Followed) {
         let callers = Self::new(&settings);
-        callers.follow(settings, metrics, tasks);
-        callers
+        let followed = callers.follow(settings, metrics, tasks);
+        (callers, followed)
     }
 
     /// Follows the callers file and the files with sets of keys, and fetches the sets of keys that
     /// have an address, as tasks that last as long as the service.
-    fn follow(&self, settings: Auth, metrics: &Metrics, tasks: &Tasks) {
-        if let (Admission::Listed(listed), Auth::Callers(settings)) = (self.0.as_ref(), settings) {
-            follow::start(self, &listed.issuers, *settings, metrics, tasks);
+    fn follow(&self, settings: Auth, metrics: &Metrics, tasks: &Tasks) -> Followed {
+        match (self.0.as_ref(), settings) {
+            (Admission::Listed(listed), Auth::Callers(settings)) => {
+                follow::start(self, &listed.issuers, *settings, metrics, tasks)
+            }
+            _ => Followed::default(),
         }
     }
 

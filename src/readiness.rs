@@ -112,6 +112,14 @@ impl Dependency {
         self.report(Some(problem.to_string()), FAILS_AFTER);
     }
 
+    /// It works, or fails for a reason.
+    pub(crate) fn works_unless(&self, problem: Option<impl Display>) {
+        match problem {
+            None => self.works(),
+            Some(problem) => self.fails(problem),
+        }
+    }
+
     /// It will not work again by itself.
     pub(crate) fn is_lost(&self, problem: impl Display) {
         self.report(Some(problem.to_string()), Duration::ZERO);

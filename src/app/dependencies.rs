@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::config::StoreReadiness;
+use crate::auth::Followed;
 use crate::dispatch::ledger::Ledger;
 use crate::dispatch::replica::Replica;
 use crate::dispatch::sharing::{Sharing, SharingState};
@@ -30,6 +31,9 @@ pub(super) struct Dependencies {
     ledger: (Ledger, Dependency),
     heartbeats: Option<(Replica, Dependency)>,
     sharing: Option<(Sharing, Dependency)>,
+    followed: Followed,
+    callers_file: Option<Dependency>,
+    key_sets: Option<Dependency>,
 }
 
 impl Dependencies {
@@ -40,6 +44,7 @@ impl Dependencies {
         ledger: Ledger,
         replica: Replica,
         sharing: Option<Sharing>,
+        followed: Followed,
     ) -> Self {
         let need = match store_readiness {
             StoreReadiness::Always => Need::Required,
@@ -54,6 +59,9 @@ impl Dependencies {
             ledger: (ledger, told("ledger")),
             heartbeats,
             sharing: sharing.map(|sharing| (sharing, told("sharing"))),
+            callers_file: followed.callers_file().map(|_| told("callers file")),
+            key_sets: followed.key_sets().map(|_| told("key sets")),
+            followed,
         }
     }
 
@@ -92,9 +100,15 @@ impl Dependencies {
 
     fn look_at_the_rest(&self, begun: Instant) {
         let (ledger, dependency) = &self.ledger;
-        match ledger.problem() {
-            None => dependency.works(),
-            Some(problem) => dependency.fails(problem),
+        dependency.works_unless(ledger.problem());
+        let followed = &self.followed;
+        for (dependency, problem) in [
+            (&self.callers_file, followed.callers_file()),
+            (&self.key_sets, followed.key_sets()),
+        ] {
+            if let (Some(dependency), Some(problem)) = (dependency, problem) {
+                dependency.works_unless(problem);
+            }
         }
         if let Some((replica, dependency)) = &self.heartbeats {
             let last = replica.last_heartbeat().unwrap_or(begun);

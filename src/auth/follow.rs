@@ -5,7 +5,7 @@
 //! there before stays.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -22,6 +22,31 @@ use crate::settings::Stamp;
 use crate::tasks::Tasks;
 use crate::telemetry::chain;
 
+/// What is followed, and why it fails. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Followed {
+    callers_file: Option<Problem>,
+    key_sets: Vec<(Arc<str>, Problem)>,
+}
+
+impl Followed {
+    /// Why the callers file was not applied, if there is such a file.
+    pub(crate) fn callers_file(&self) -> Option<Option<String>> {
+        self.callers_file.as_ref().map(Problem::current)
+    }
+
+    /// Why sets of keys could not be loaded, if there are any.
+    pub(crate) fn key_sets(&self) -> Option<Option<String>> {
+        let problems = self.key_sets.iter().filter_map(|(issuer, problem)| {
+            let problem = problem.current()?;
+            Some(format!("{issuer}: {problem}"))
+        });
+        let problems: Vec<String> = problems.collect();
+        let any = (!problems.is_empty()).then(|| problems.join("; "));
+        (!self.key_sets.is_empty()).then_some(any)
+    }
+}
+
 /// Starts the tasks that the settings need.
 pub(super) fn start(
     callers: &Callers,
@@ -29,8 +54,9 @@ pub(super) fn start(
     settings: AuthSettings,
     metrics: &Metrics,
     tasks: &Tasks,
-) {
+) -> Followed {
     let stopped = tasks.stopped();
+    let mut followed = Followed::default();
     let mut files = Files {
         callers: None,
         sets: Vec::new(),
@@ -39,11 +65,14 @@ pub(super) fn start(
     files.callers = settings.file.map(|file| FollowedCallers {
         stamp: file.stamp(),
         callers: callers.clone(),
-        problem: Problem::default(),
+        problem: (followed.callers_file.insert(Problem::default())).clone(),
         file,
     });
     for (issuer, configured) in issuers.iter().zip(settings.issuers) {
         let issuer = Arc::clone(issuer);
+        let problem = Problem::default();
+        let listed = (Arc::clone(&configured.issuer), problem.clone());
+        followed.key_sets.push(listed);
         match configured.source {
             KeySource::File(path) => {
                 metrics.key_set_loaded(issuer.name());
@@ -52,11 +81,12 @@ pub(super) fn start(
                     stamp: None,
                     issuer,
                     path,
-                    problem: Problem::default(),
+                    problem,
                 });
             }
             KeySource::Url(source) => {
-                let fresh = keep_fresh(issuer, source, settings.key_sets.clone(), metrics.clone());
+                let times = settings.key_sets.clone();
+                let fresh = keep_fresh(issuer, source, times, problem, metrics.clone());
                 let fresh = stopped.clone().run_until_cancelled_owned(fresh);
                 tasks.spawn_lasting("keys of an issuer", async {
                     fresh.await;
@@ -71,24 +101,32 @@ pub(super) fn start(
             following.await;
         });
     }
+    followed
 }
 
-/// A problem that is logged once for as long as it stays the same.
-#[derive(Debug, Default)]
-struct Problem(String);
+/// A problem that is logged once for as long as it stays the same. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+struct Problem(Arc<Mutex<Option<String>>>);
 
 impl Problem {
-    fn is_new(&mut self, problem: &str) -> bool {
-        let is_new = self.0 != problem;
-        if is_new {
-            problem.clone_into(&mut self.0);
-        }
+    fn is_new(&self, problem: &str) -> bool {
+        let mut current = self.lock();
+        let is_new = current.as_deref() != Some(problem);
+        *current = Some(problem.to_owned());
         is_new
     }
 
     /// Returns whether there was one.
-    fn clear(&mut self) -> bool {
-        !std::mem::take(&mut self.0).is_empty()
+    fn clear(&self) -> bool {
+        self.lock().take().is_some()
+    }
+
+    fn current(&self) -> Option<String> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,8 +212,8 @@ impl FollowedSet {
         };
         self.stamp = stamp;
         match read {
-            Ok(keys) => loaded(&self.issuer, keys, &mut self.problem, metrics),
-            Err(problem) => failed(&self.issuer, &problem, &mut self.problem, metrics),
+            Ok(keys) => loaded(&self.issuer, keys, &self.problem, metrics),
+            Err(problem) => failed(&self.issuer, &problem, &self.problem, metrics),
         }
     }
 }
@@ -191,18 +229,23 @@ fn read_set(path: &std::path::Path) -> Result<KeySet, String> {
 
 /// Fetches an issuer's set at once, then regularly, and when a token asks for it; never more often
 /// than allowed.
-async fn keep_fresh(issuer: Arc<Issuer>, source: UrlSource, times: KeySets, metrics: Metrics) {
-    let mut problem = Problem::default();
+async fn keep_fresh(
+    issuer: Arc<Issuer>,
+    source: UrlSource,
+    times: KeySets,
+    problem: Problem,
+    metrics: Metrics,
+) {
     loop {
         let fetched = fetch(&source, times.timeout).await;
         let ended = Instant::now();
         let next = match fetched {
             Ok(keys) => {
-                loaded(&issuer, keys, &mut problem, &metrics);
+                loaded(&issuer, keys, &problem, &metrics);
                 times.refresh.max(times.minimum_interval)
             }
             Err(error) => {
-                failed(&issuer, &chain(&error), &mut problem, &metrics);
+                failed(&issuer, &chain(&error), &problem, &metrics);
                 times.minimum_interval
             }
         };
@@ -215,7 +258,7 @@ async fn keep_fresh(issuer: Arc<Issuer>, source: UrlSource, times: KeySets, metr
     }
 }
 
-fn loaded(issuer: &Issuer, keys: KeySet, problem: &mut Problem, metrics: &Metrics) {
+fn loaded(issuer: &Issuer, keys: KeySet, problem: &Problem, metrics: &Metrics) {
     let count = keys.len();
     let has_changed = issuer.replace(keys);
     metrics.key_set_loaded(issuer.name());
@@ -228,7 +271,7 @@ fn loaded(issuer: &Issuer, keys: KeySet, problem: &mut Problem, metrics: &Metric
     }
 }
 
-fn failed(issuer: &Issuer, why: &str, problem: &mut Problem, metrics: &Metrics) {
+fn failed(issuer: &Issuer, why: &str, problem: &Problem, metrics: &Metrics) {
     issuer.note_failure();
     metrics.key_set_failed(issuer.name());
     if problem.is_new(why) {

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tonic::{Code, Status};
 
 use super::assert_refused;
-use crate::support::admin::{free_address, sample, until_sample};
+use crate::support::admin::{free_address, ready, sample, until_sample};
 use crate::support::log::Log;
 use crate::support::requests::{crm_message, network_message};
 use crate::support::{Service, tenants, until, with_key};
@@ -158,8 +158,14 @@ async fn a_broken_file_is_told_once_and_the_callers_from_before_stay() {
     tokio::time::sleep(Duration::from_millis(2500)).await;
     assert_eq!(told(refused), 4, "{}", log.text());
     site.call(&key, "meanwhile").await.unwrap();
+    let works = "openlines_dependency_works{dependency=\"callers file\"}";
+    until_sample(site.admin, works, 0).await;
+    let (status, told) = ready(site.admin).await;
+    assert!(told.contains("callers file"), "{told}");
+    assert_eq!(status, 200, "{told}");
     site.write(&content);
     until_sample(site.admin, REJECTED, 0).await;
+    until_sample(site.admin, works, 1).await;
     site.call(&key, "after").await.unwrap();
     // Neither the log nor an error shows a hash.
     let (_, hash) = content.split_once(':').unwrap();

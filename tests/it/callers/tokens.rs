@@ -1,5 +1,6 @@
 //! JWTs, as pods of a cluster show them, against a real key server.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
@@ -11,6 +12,7 @@ use tokio::net::TcpListener;
 use tonic::{Code, Status};
 
 use super::assert_refused;
+use crate::support::admin::{free_address, ready, until_sample};
 use crate::support::key_server::{KeyServer, encrypted};
 use crate::support::log::Log;
 use crate::support::requests::crm_message;
@@ -24,6 +26,7 @@ use crate::support::{Service, Told, tenants, until, with_key};
 struct Site {
     sandbox: Sandbox,
     service: Service,
+    admin: SocketAddr,
 }
 
 /// The service fetches no more often than each second.
@@ -41,8 +44,15 @@ impl Site {
              tokens: [{{issuer: '{ISSUER}', subject: '{SUBJECT}'}}]}}\n",
             key.entry()
         );
-        let service = Service::with_auth(key, &auth, &[], &tenants(sandbox.address())).await;
-        Self { sandbox, service }
+        let admin = free_address().await;
+        let settings = [("ADMIN_LISTEN", &*admin.to_string())];
+        let tenants = tenants(sandbox.address());
+        let service = Service::with_auth(key, &auth, &settings, &tenants).await;
+        Self {
+            sandbox,
+            service,
+            admin,
+        }
     }
 
     /// A call with this credential.
@@ -134,6 +144,25 @@ async fn a_key_that_the_issuer_has_removed_ends_its_tokens_with_the_next_fetch()
     site.call(&token).await.unwrap();
     server.serve(200, &key_set(&[&new]));
     site.until_refused(&token, "CREDENTIALS_INVALID").await;
+}
+
+#[tokio::test]
+async fn a_set_of_keys_that_cannot_be_loaded_is_told_at_ready_and_the_one_before_stays() {
+    let signer = Signer::es256("a");
+    let server = KeyServer::start(&key_set(&[&signer])).await;
+    let more = "key_sets: {minimum_interval_seconds: 1, refresh_seconds: 1}";
+    let site = Site::start(&format!("keys_url: '{}'", server.url()), more).await;
+    let works = "openlines_dependency_works{dependency=\"key sets\"}";
+    site.call(&signer.token(&claims())).await.unwrap();
+    until_sample(site.admin, works, 1).await;
+    server.serve(503, "");
+    until_sample(site.admin, works, 0).await;
+    let (status, told) = ready(site.admin).await;
+    assert_eq!(status, 200, "{told}");
+    assert!(told.contains(ISSUER) && told.contains("503"), "{told}");
+    site.call(&signer.token(&claims())).await.unwrap();
+    server.serve(200, &key_set(&[&signer]));
+    until_sample(site.admin, works, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
