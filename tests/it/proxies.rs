@@ -4,6 +4,7 @@
 
 mod load;
 mod nginx;
+mod scripted;
 
 use std::time::Duration;
 

@@ -8,6 +8,8 @@ pub(crate) mod deployment;
 mod fate;
 pub(crate) mod forward_proxy;
 pub(crate) mod frames;
+#[expect(dead_code, reason = "tests of the client use the rest")]
+pub(crate) mod http2_portal;
 pub(crate) mod key_server;
 pub(crate) mod log;
 pub(crate) mod portal;

@@ -34,6 +34,7 @@ pub(crate) struct Wire<T = TcpStream> {
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
+    pub(crate) flags: u8,
     pub(crate) stream: u32,
     pub(crate) payload: Vec<u8>,
 }
@@ -64,23 +65,38 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         self.stream.write_all(bytes).await
     }
 
+    /// Reads so many bytes; none if the connection has ended.
+    pub(crate) async fn skip(&mut self, bytes: usize) -> Option<()> {
+        let mut skipped = vec![0; bytes];
+        self.stream.read_exact(&mut skipped).await.ok()?;
+        Some(())
+    }
+
+    /// Sends nothing more, and reads until the other side closes too.
+    pub(crate) async fn shut_down(&mut self) -> Option<()> {
+        self.stream.shutdown().await.ok()?;
+        self.closed().await;
+        Some(())
+    }
+
     /// The next frame; none if the connection has ended.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         let read = async {
             let mut head = [0; 9];
             self.stream.read_exact(&mut head).await.ok()?;
-            let [a, b, c, kind, _, d, e, f, g] = head;
+            let [a, b, c, kind, flags, d, e, f, g] = head;
             let mut payload = vec![0; usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap()];
             self.stream.read_exact(&mut payload).await.ok()?;
             let stream = u32::from_be_bytes([d, e, f, g]);
             Some(Frame {
                 kind,
+                flags,
                 stream,
                 payload,
             })
         };
         let read = tokio::time::timeout(PATIENCE, read).await;
-        read.expect("the service sends nothing, and does not close")
+        read.expect("the other side sends nothing, and does not close")
     }
 
     /// Reads until a frame of this kind for this stream; none if the connection has ended.

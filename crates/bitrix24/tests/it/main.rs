@@ -12,6 +12,13 @@ mod batches;
 mod echoes;
 #[path = "../../../../tests/it/support/forward_proxy.rs"]
 mod forward_proxy;
+#[path = "../../../../tests/it/support/frames.rs"]
+#[expect(dead_code, reason = "tests of the service use the rest")]
+mod frames;
+mod http2;
+#[path = "../../../../tests/it/support/http2_portal.rs"]
+#[expect(dead_code, reason = "tests of the service use the rest")]
+mod http2_portal;
 #[path = "../../../../tests/it/support/portal.rs"]
 mod portal;
 mod reach;

@@ -1,0 +1,111 @@
+//! The ends of HTTP/2 requests and connections: a request that the server says it did not process
+//! was not executed, and every other one without an answer may have been.
+
+use std::time::Duration;
+
+use bitrix24::{
+    Answer, Authorities, CallError, Client, Credential, Deadlines, Method, NotSent, Parameters,
+    Policy, PortalAddress, SendGuard, TransportOptions, Unanswered,
+};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::http2_portal::{
+    CANCEL, ENHANCE_YOUR_CALM, Http2Portal, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, Reaction,
+};
+
+/// A client and its portal.
+struct Scene {
+    client: Client,
+    portal: Http2Portal,
+    address: PortalAddress,
+}
+
+impl Scene {
+    async fn start(script: &[Reaction]) -> Self {
+        let portal = Http2Portal::start(r#"{"result": [], "time": {}}"#, script).await;
+        let authorities = Authorities::from_pem(&portal.certificate_pem).unwrap();
+        let client = Client::new(TransportOptions {
+            authorities,
+            ..TransportOptions::default()
+        });
+        let policy = Policy {
+            dangerous_allow_insecure: true,
+            ..Policy::default()
+        };
+        let address = format!("https://{}", portal.address);
+        Self {
+            client: client.unwrap(),
+            address: PortalAddress::parse(&address, &policy).unwrap(),
+            portal,
+        }
+    }
+
+    async fn call(&self) -> Result<Answer, CallError> {
+        let credential = Credential::Webhook {
+            user_id: 1,
+            secret: "s3cr3tcanary0webhook".into(),
+        };
+        let parameters = Parameters::of(&json!({"text": "hello"})).unwrap();
+        let deadlines = Deadlines::until(Instant::now() + Duration::from_secs(20));
+        let guard = SendGuard::unwatched();
+        let (method, portal) = (Method::ReadScopes, &self.address);
+        self.client
+            .call(portal, &credential, method, &parameters, deadlines, &guard)
+            .await
+    }
+}
+
+#[tokio::test]
+async fn only_the_servers_own_word_proves_that_a_request_was_not_processed() {
+    let unprocessed = CallError::from(NotSent::Unprocessed);
+    let lost = CallError::from(Unanswered::ConnectionLost);
+    for (reaction, expected) in [
+        (Reaction::Reset(REFUSED_STREAM), &unprocessed),
+        (Reaction::GoAwayBelow(NO_ERROR), &unprocessed),
+        (Reaction::GoAwayBelow(ENHANCE_YOUR_CALM), &unprocessed),
+        (Reaction::Reset(CANCEL), &lost),
+        (Reaction::Reset(NO_ERROR), &lost),
+        (Reaction::Reset(INTERNAL_ERROR), &lost),
+        (Reaction::ResetInAnswer(CANCEL), &lost),
+        // It had begun to answer, so it had processed something.
+        (Reaction::ResetInAnswer(REFUSED_STREAM), &lost),
+        (Reaction::GoAwayAndClose(NO_ERROR), &lost),
+        (Reaction::GoAwayAndClose(INTERNAL_ERROR), &lost),
+        (Reaction::GoAwayAndClose(ENHANCE_YOUR_CALM), &lost),
+        (Reaction::GoAwayLaterAndClose, &lost),
+        (Reaction::Close, &lost),
+    ] {
+        let scene = Scene::start(&[reaction]).await;
+        assert_eq!(scene.call().await.as_ref(), Err(expected), "{reaction:?}");
+        // The client library sends nothing again by itself.
+        assert_eq!(scene.portal.bodies().len(), 1, "{reaction:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_after_a_request_answers_it_and_fails_the_next_one_only() {
+    let script = [
+        Reaction::Answer,
+        Reaction::Keep,
+        Reaction::GoAwayBelow(NO_ERROR),
+    ];
+    let scene = Scene::start(&script).await;
+    // From here on there is one connection for all.
+    scene.call().await.unwrap();
+    let (first, second) = tokio::join!(scene.call(), scene.call());
+    let ends = [first, second];
+    let answered = ends.iter().filter(|end| end.is_ok()).count();
+    let unprocessed = Err(NotSent::Unprocessed.into());
+    let refused = ends.iter().filter(|end| **end == unprocessed).count();
+    assert_eq!((answered, refused), (1, 1), "{ends:?}");
+    assert_eq!(scene.portal.connections(), 1);
+}
+
+#[tokio::test]
+async fn the_answer_of_the_last_request_of_a_connection_counts() {
+    let scene = Scene::start(&[Reaction::AnswerAsTheLast]).await;
+    scene.call().await.unwrap();
+    scene.call().await.unwrap();
+    assert_eq!(scene.portal.connections(), 2);
+}
