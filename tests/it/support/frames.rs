@@ -96,7 +96,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             })
         };
         let read = tokio::time::timeout(PATIENCE, read).await;
-        read.expect("the other side sends nothing, and does not close")
+        read.unwrap_or_else(|_| panic!("the other side sends nothing, and does not close"))
     }
 
     /// Reads until a frame of this kind for this stream; none if the connection has ended.
