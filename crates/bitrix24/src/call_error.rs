@@ -41,9 +41,9 @@ pub enum NotSent {
     #[error("could not connect: {0}")]
     Unreachable(Obstacle),
     /// It was sent on an HTTP/2 connection, and the server said that it did not process it: it
-    /// ended the connection before this request, or refused it.
+    /// ended the connection before this request.
     ///
-    /// Source: RFC 9113, sections 6.8 (`GOAWAY`) and 8.7 (`REFUSED_STREAM`).
+    /// Source: RFC 9113, section 6.8 (`GOAWAY`).
     #[error("the server ended the connection and did not process the request")]
     Unprocessed,
     /// The name resolves to an address that must not be called.

@@ -1,4 +1,4 @@
-//! Calls through nginx, each with a text of its own, and what became of them.
+//! Calls through a server in front of the portal, each with a text of its own, and what became of them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::RwLock;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::nginx::{Nginx, Options};
+use super::front::{Front, Options};
 use crate::support::conversations::{add_to, crm_message};
 use crate::support::deployment::{Deployment, Running};
 use crate::support::{Fate, tenants};
@@ -25,9 +25,9 @@ pub(crate) const IN_FLIGHT: usize = 20;
 /// How long the service keeps an idle connection, in seconds.
 const IDLE_SECONDS: &str = "1";
 
-/// A service, nginx, and two ways from it to one portal.
+/// A service, a server in front of the portal, and two ways from that to the portal.
 pub(crate) struct Load {
-    pub(crate) nginx: Nginx,
+    pub(crate) front: Front,
     sandbox: Sandbox,
     deployment: Arc<Deployment>,
     service: Running,
@@ -52,6 +52,9 @@ pub(crate) struct Tally {
     told: BTreeMap<String, Fate>,
     delivered: BTreeMap<String, usize>,
     errors: BTreeMap<String, usize>,
+    /// How often a call was sent again because no server had processed it, and because it could
+    /// not connect.
+    sent_again: [u64; 2],
 }
 
 impl Upstream {
@@ -80,12 +83,12 @@ impl Load {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, vec![portal]).unwrap();
         let upstream = Upstream::to(sandbox.address()).await;
-        let nginx = Nginx::start(options, &[upstream.address, sandbox.address()]).await;
+        let front = Front::start(options, &[upstream.address, sandbox.address()]).await;
         let store = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", store.path().join("openlines.db").display());
-        let tenants = tenants(nginx.address).replace("http://", "https://");
+        let tenants = tenants(front.address).replace("http://", "https://");
         let deployment = Deployment::write(&url, &Key::generate().unwrap(), &tenants, "");
-        let trusted = nginx.certificate();
+        let trusted = front.certificate();
         let trusted = [
             ("SSL_CERT_FILE", trusted.to_str().unwrap()),
             ("OPENLINES_PORTALS_IDLE_CONNECTION_SECONDS", IDLE_SECONDS),
@@ -94,7 +97,7 @@ impl Load {
         let environment = Environment::of_process();
         let calls = environment.get("OPENLINES_TEST_PROXIED");
         Self {
-            nginx,
+            front,
             sandbox,
             deployment: Arc::new(deployment),
             service,
@@ -123,6 +126,11 @@ impl Load {
                 }
             }
         }
+        let mut sent_again = [0; 2];
+        for (count, cause) in sent_again.iter_mut().zip(["unprocessed", "unreachable"]) {
+            let name = format!("openlines_retries_total{{cause=\"{cause}\"}}");
+            *count = self.service.sample(&name).await;
+        }
         let record = self.sandbox.record();
         let delivered = record.delivered_by_text().into_iter();
         Tally {
@@ -132,6 +140,7 @@ impl Load {
                 .map(|(text, times)| (text.to_owned(), times))
                 .collect(),
             errors,
+            sent_again,
         }
     }
 
@@ -235,13 +244,14 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} calls: {} succeeded, {} not executed, {} unknown ({} of them never seen by the \
-             portal), {} doubled; {:?}",
+             portal), {} doubled, {:?} sent again as unprocessed and as unreachable; {:?}",
             self.calls,
             self.of(Fate::Ok),
             self.of(Fate::NotExecuted),
             self.unknown(),
             unseen.count(),
             doubled.count(),
+            self.sent_again,
             self.errors,
         )
     }

@@ -56,12 +56,13 @@ pub(super) fn classify(error: &reqwest::Error, guard: &SendGuard, is_proxied: bo
 /// Whether the server said that it did not process the request. The HTTP/2 library gives a
 /// received `GOAWAY` to those requests only whose streams are above the last one that the server
 /// names (RFC 9113, 6.8).
+///
+/// `REFUSED_STREAM` should say the same (8.7), and does not: HAProxy sends it too when the portal
+/// took the request and closed its connection without a response.
 fn is_unprocessed(error: &reqwest::Error) -> bool {
     let unprocessed = find(error, &|cause| {
         let error = cause.downcast_ref::<h2::Error>()?;
-        let is_refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
-        let is_unprocessed = error.is_go_away() || error.is_reset() && is_refused;
-        (error.is_remote() && is_unprocessed).then_some(())
+        (error.is_remote() && error.is_go_away()).then_some(())
     });
     unprocessed.is_some()
 }
