@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
-from harness.process import REPOSITORY
+from harness.go_stubs import generate, run
 from harness.sandbox import Sandbox
 from harness.service import WEBHOOK, Service
 
 HERE = Path(__file__).parent
-PLUGINS = ("protoc-gen-go", "protoc-gen-go-grpc")
-
-
-def run(module: Path, *command: str | Path, **variables: str) -> str:
-    # A plugin of a `tool` line is built on its first use, and is on no path.
-    found = subprocess.run(
-        command, cwd=module, env=os.environ | variables, capture_output=True, text=True
-    )
-    assert found.returncode == 0, found.stderr
-    return found.stdout.strip()
-
-
-def generate(module: Path) -> None:
-    buf = next(REPOSITORY.glob(".cache/buf-*/node_modules/.bin/buf"), None)
-    assert buf, "buf is missing: .ci/api check installs it"
-    folders = {str(Path(run(module, "go", "tool", "-n", plugin)).parent) for plugin in PLUGINS}
-    run(
-        module,
-        buf,
-        "generate",
-        REPOSITORY,
-        f"--path={REPOSITORY / 'proto/openlines'}",
-        "--template=buf.gen.yaml",
-        PATH=os.pathsep.join([*folders, os.environ["PATH"]]),
-    )
 
 
 def test_generated_stubs_are_importable_in_any_module(

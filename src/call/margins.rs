@@ -17,9 +17,10 @@ pub(crate) const LAST_WORD: Duration = Duration::from_millis(2);
 /// How long after a call's deadline the layer answers in its place, which should never happen.
 pub(crate) const GRACE: Duration = Duration::from_millis(3);
 
-/// The bounds of [`lead`]. A response crosses a network and two busy programs: a call within one
-/// data centre needs milliseconds, one around the world a quarter of a second.
-const SHORTEST_LEAD: Duration = Duration::from_millis(20);
+/// The bounds of [`lead`]. The time left is counted from the arrival of the call, so the lead has
+/// to last for both ways through the network, and for two busy programs: 40 ms between neighbouring
+/// countries, a quarter of a second around the world.
+const SHORTEST_LEAD: Duration = Duration::from_millis(80);
 const LONGEST_LEAD: Duration = Duration::from_millis(250);
 
 /// One in so many parts of the caller's deadline is its lead: 5 %.
@@ -50,9 +51,9 @@ mod tests {
             (60_000, 250),
             (8_000, 250),
             (2_000, 100),
-            (400, 20),
-            (100, 20),
-            (40, 20),
+            (1_000, 80),
+            (200, 80),
+            (100, 50),
             (10, 5),
             (0, 0),
         ] {

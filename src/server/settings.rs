@@ -31,7 +31,7 @@ table! {
         /// Longest time for a call; a longer deadline is cut to it. Bitrix24 ends a request after
         /// 60 seconds, so the service has to answer earlier. A call with a shorter deadline is
         /// answered a little before it, so that the response arrives in time: by 5 % of it, at
-        /// least 20 and at most 250 milliseconds.
+        /// least 80 and at most 250 milliseconds.
         maximum_deadline: Duration =
             "server.maximum_deadline_seconds" => seconds(1..=59), default "55";
 
