@@ -22,6 +22,7 @@ mod burst;
 mod call;
 mod callers;
 mod connection;
+mod connections;
 mod conversations;
 #[path = "../programs/database.rs"]
 mod database;
@@ -60,8 +61,8 @@ const SCENES: [&str; 9] = [
     "silent-chat",
     "at-the-limit",
 ];
-/// The others: three minutes and six, for each program.
-const LONG_SCENES: [&str; 2] = ["many-messages", "neighbour"];
+/// The others: three minutes and six, for each program, and five for the client alone.
+const LONG_SCENES: [&str; 3] = ["many-messages", "neighbour", "connections"];
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -71,6 +72,11 @@ fn main() {
             "--bench" => {}
             "--before" => before = arguments.next(),
             "sandbox" => return sandbox::run(&arguments.next().unwrap()),
+            "connections-client" => return connections::client::run(arguments),
+            "connections-portal" => {
+                let mut next = || arguments.next().unwrap();
+                return connections::portal::run(&next(), &next());
+            }
             _ => scenes.push(argument),
         }
     }
@@ -95,6 +101,7 @@ async fn measure(scene: &str, programs: &[Program]) {
             };
             burst::measure(programs, once).await;
             first_call::measure(programs, 1).await;
+            connections::measure(connections::SHORT).await;
         }
         "burst" => {
             burst::measure(programs, burst::SMALL).await;
@@ -108,6 +115,7 @@ async fn measure(scene: &str, programs: &[Program]) {
         "hang" => hang::measure(programs).await,
         "silent-chat" => silent_chat::measure(programs).await,
         "at-the-limit" => at_the_limit::measure(programs).await,
+        "connections" => connections::measure(connections::WHOLE).await,
         "many-messages" => many_messages::measure(programs).await,
         "neighbour" => neighbour::measure(programs).await,
         other => panic!("{other} is not one of {SCENES:?}, {LONG_SCENES:?} and --short"),

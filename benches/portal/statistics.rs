@@ -13,3 +13,9 @@ pub(crate) fn percentile(durations: &mut [Duration], percent: usize) -> f64 {
 pub(crate) fn median(durations: &mut [Duration]) -> f64 {
     percentile(durations, 50)
 }
+
+/// The median of any figures.
+pub(crate) fn middle(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}

@@ -49,17 +49,7 @@ impl Process {
 
     /// User and system time of all threads so far.
     pub(crate) fn processor_time(&self) -> Duration {
-        let stat = self.proc("stat");
-        // The name, in brackets, may hold spaces; utime and stime are the 12th and 13th field after
-        // it.
-        let (_, fields) = stat.rsplit_once(')').unwrap();
-        let ticks: u32 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(|n| n.parse::<u32>().unwrap())
-            .sum();
-        TICK * ticks
+        processor_time_in(&self.proc("stat"))
     }
 
     /// Resident memory, in KiB.
@@ -83,4 +73,17 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// User and system time in `/proc/PROCESS/stat`.
+pub(crate) fn processor_time_in(stat: &str) -> Duration {
+    // The name, in brackets, may hold spaces; utime and stime are the 12th and 13th field after it.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks: u32 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|n| n.parse::<u32>().unwrap())
+        .sum();
+    TICK * ticks
 }
