@@ -112,6 +112,26 @@ async fn connections_that_a_server_would_end_when_idle_have_ended_before() {
     }
 }
 
+/// What can be lost here is a call that met the end of its connection. The `GOAWAY` that explains
+/// it is there to be read, but the HTTP/2 library gives the connection up when a write fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_a_server_ends_before_the_service_does_double_nothing() {
+    for options in [nginx(Protocol::Http2), haproxy(Protocol::Http2)] {
+        let options = Options {
+            keepalive_ms: 20,
+            ..options
+        };
+        let pauses = async |load: &Load| {
+            while !load.has_ended() {
+                load.pause(Duration::from_millis(20)).await;
+            }
+        };
+        if let Some(tally) = through(options, pauses).await {
+            tally.assert_nothing_doubled_or_lost();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn http_1_connections_are_not_idle_however_short_a_server_keeps_those() {
     for options in [nginx(Protocol::Http1), haproxy(Protocol::Http1)] {

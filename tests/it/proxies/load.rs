@@ -1,4 +1,4 @@
-//! Calls through a server in front of the portal, each with a text of its own, and what became of them.
+//! Calls through a server in front of the portal, each with a text of its own, and their outcomes.
 
 use std::collections::BTreeMap;
 use std::fmt;
