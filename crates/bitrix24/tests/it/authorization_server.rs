@@ -11,7 +11,7 @@ use bitrix24::{
 };
 use sandbox::{Fault, FaultKind, Moment, OAuthError as Refusal, Portal, Sandbox, demo};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::portal::ScriptedPortal;
 
@@ -308,9 +308,10 @@ async fn a_deadline_before_there_is_a_connection_leaves_the_token_unused() {
 
 #[tokio::test]
 async fn a_server_that_does_not_listen_is_unreachable() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Bound, so that nobody else can listen there.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
     let told = refresh_canary(address, PATIENCE).await.unwrap_err();
     assert_eq!(
         told,
