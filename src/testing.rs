@@ -9,6 +9,9 @@ pub mod auth {
     pub use crate::auth::{Auth, Caller, Callers, NewKey, PeerCertificate, Presented, Rejected};
 }
 
+#[cfg(feature = "simulation")]
+pub mod call;
+
 pub mod dispatch {
     pub use crate::dispatch::{Dispatcher, Means, Options};
 

@@ -210,7 +210,9 @@ impl Ledger {
                     return Ok(Entered::First(Claim::new(guard, self.writes.clone())));
                 }
                 State::Started { owner, silent_for } => {
-                    let abandoned = self.abandon(guard.id(), owner, silent_for).await?;
+                    let abandon = self.abandon(guard.id(), owner, silent_for);
+                    let abandoned = tokio::time::timeout_at(deadline, abandon).await;
+                    let abandoned = abandoned.map_err(|_elapsed| LedgerError::StillRunning)??;
                     abandoned.then_some(Settled::Unknown)
                 }
             };

@@ -38,6 +38,14 @@ impl Client {
         })
     }
 
+    /// With a network that a simulation plays.
+    #[cfg(feature = "simulation")]
+    pub fn simulated(network: std::sync::Arc<dyn crate::simulation::Network>) -> Self {
+        Self {
+            transport: Transport::simulated(network),
+        }
+    }
+
     /// Calls `method` once. Never retries.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ mod proxy;
 mod refusal;
 mod self_hosted;
 mod send_guard;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod suffix;
 mod tenant_id;
 mod time;

@@ -6,6 +6,8 @@
 mod failure;
 mod resolver;
 mod response;
+#[cfg(feature = "simulation")]
+mod simulated;
 mod trust;
 mod watched_body;
 
@@ -123,9 +125,16 @@ impl<'a> Content<'a> {
 /// The pooled HTTP client.
 #[derive(Clone, Debug)]
 pub(crate) struct Transport {
-    client: reqwest::Client,
+    wire: Wire,
     maximum_response_bytes: usize,
     proxy: Option<ForwardProxy>,
+}
+
+#[derive(Clone, Debug)]
+enum Wire {
+    Http(reqwest::Client),
+    #[cfg(feature = "simulation")]
+    Simulated(std::sync::Arc<dyn crate::simulation::Network>),
 }
 
 impl Transport {
@@ -153,10 +162,20 @@ impl Transport {
             builder = builder.proxy(proxy.for_https());
         }
         Ok(Self {
-            client: builder.build().map_err(unusable)?,
+            wire: Wire::Http(builder.build().map_err(unusable)?),
             maximum_response_bytes: options.maximum_response_bytes,
             proxy,
         })
+    }
+
+    /// With a network that a simulation plays.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn simulated(network: std::sync::Arc<dyn crate::simulation::Network>) -> Self {
+        Self {
+            wire: Wire::Simulated(network),
+            maximum_response_bytes: TransportOptions::default().maximum_response_bytes,
+            proxy: None,
+        }
     }
 
     /// Posts a body to `{base_url}{path}` and reads the whole response. Follows no redirects.
@@ -194,6 +213,25 @@ impl Transport {
         content: Content<'a>,
         guard: &SendGuard,
     ) -> Result<HttpResponse<'a>, Failed> {
+        match &self.wire {
+            Wire::Http(client) => self.send(client, base_url, path, content, guard).await,
+            #[cfg(feature = "simulation")]
+            Wire::Simulated(network) => {
+                let Content { body, sent, .. } = content;
+                let posted = crate::simulation::Posted::of(base_url, path, body, guard);
+                Ok(simulated::response(network.exchange(posted).await?, sent))
+            }
+        }
+    }
+
+    async fn send<'a>(
+        &self,
+        client: &reqwest::Client,
+        base_url: &str,
+        path: &SecretString,
+        content: Content<'a>,
+        guard: &SendGuard,
+    ) -> Result<HttpResponse<'a>, Failed> {
         let Content {
             media_type,
             body,
@@ -201,8 +239,7 @@ impl Transport {
         } = content;
         let length = body.len();
         let body = WatchedBody::new(body, guard.clone());
-        let mut request = self
-            .client
+        let mut request = client
             .post(format!("{base_url}{}", path.expose_secret()))
             .header(CONTENT_TYPE, media_type)
             .header(CONTENT_LENGTH, length)

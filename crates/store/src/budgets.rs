@@ -1,5 +1,8 @@
 //! Rate limits that replicas share: the table `portal_budgets`.
 
+#[cfg(feature = "simulation")]
+mod simulated;
+
 use std::time::Duration;
 
 use sqlx::{Connection, Executor, PgConnection, Postgres};
@@ -12,7 +15,14 @@ use crate::pool::{Lent, Pool, Postgresql, in_time, milliseconds};
 /// The portals' budgets in a database that several processes share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Budgets {
-    postgresql: Postgresql,
+    home: Home,
+}
+
+#[derive(Clone, Debug)]
+enum Home {
+    Postgresql(Postgresql),
+    #[cfg(feature = "simulation")]
+    Simulated(crate::weather::Line),
 }
 
 /// The stored budget of a portal.
@@ -62,12 +72,13 @@ const FORGET: &str = "DELETE FROM portal_budgets \
 impl Store {
     /// The shared budgets; `None` for SQLite, which one process uses alone.
     pub fn budgets(&self) -> Option<Budgets> {
-        match &self.pool {
-            Pool::Sqlite(_) => None,
-            Pool::Postgresql(postgresql) => Some(Budgets {
-                postgresql: postgresql.clone(),
-            }),
-        }
+        let home = match &self.pool {
+            #[cfg(feature = "simulation")]
+            Pool::Sqlite(sqlite) if sqlite.line.is_some() => Home::Simulated(sqlite.line.clone()?),
+            Pool::Sqlite(_) => return None,
+            Pool::Postgresql(postgresql) => Home::Postgresql(postgresql.clone()),
+        };
+        Some(Budgets { home })
     }
 }
 
@@ -83,7 +94,13 @@ impl Budgets {
         mut change: impl FnMut(&mut StoredBudget, i64) + Send,
     ) -> Result<(), StoreError> {
         let exchange = async {
-            let (_turn, mut lent) = self.lend().await?;
+            let (_turn, mut lent) = match &self.home {
+                Home::Postgresql(postgresql) => lend(postgresql).await?,
+                #[cfg(feature = "simulation")]
+                Home::Simulated(line) => {
+                    return simulated::exchange(line, portals, &mut change).await;
+                }
+            };
             let exchanged = exchange(lent.connection(), portals, &mut change).await;
             lent.give_back();
             exchanged
@@ -98,7 +115,11 @@ impl Budgets {
     /// It does not.
     pub async fn probe(&self) -> Result<(), StoreError> {
         let probe = async {
-            let (_turn, mut lent) = self.lend().await?;
+            let (_turn, mut lent) = match &self.home {
+                Home::Postgresql(postgresql) => lend(postgresql).await?,
+                #[cfg(feature = "simulation")]
+                Home::Simulated(line) => return line.change_budgets(|_, _| {}).await,
+            };
             let probed = lent.connection().execute(NOW).await;
             lent.give_back();
             probed?;
@@ -111,7 +132,12 @@ impl Budgets {
     pub async fn forget(&self, unused_for: Duration) -> Result<u64, StoreError> {
         let unused_for = milliseconds(unused_for, LONGEST);
         let forget = async {
-            let (_turn, mut lent) = self.lend().await?;
+            let (_turn, mut lent) = match &self.home {
+                Home::Postgresql(postgresql) => lend(postgresql).await?,
+                // Its runs are shorter than any such time.
+                #[cfg(feature = "simulation")]
+                Home::Simulated(_) => return Ok(0),
+            };
             let forget = sqlx::query(FORGET).bind(unused_for);
             let forgotten = forget.execute(lent.connection()).await;
             lent.give_back();
@@ -119,14 +145,16 @@ impl Budgets {
         };
         in_time(forget).await
     }
+}
 
-    /// Like `with_connection!`, for PostgreSQL only.
-    async fn lend(&self) -> Result<(Option<SemaphorePermit<'_>>, Lent<Postgres>), StoreError> {
-        // The semaphore is never closed.
-        let turn = self.postgresql.turns.acquire().await.ok();
-        let connection = self.postgresql.pool.acquire().await?;
-        Ok((turn, Lent::new(connection)))
-    }
+/// Like `with_connection!`, for PostgreSQL only.
+async fn lend(
+    postgresql: &Postgresql,
+) -> Result<(Option<SemaphorePermit<'_>>, Lent<Postgres>), StoreError> {
+    // The semaphore is never closed.
+    let turn = postgresql.turns.acquire().await.ok();
+    let connection = postgresql.pool.acquire().await?;
+    Ok((turn, Lent::new(connection)))
 }
 
 async fn exchange(

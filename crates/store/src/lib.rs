@@ -20,10 +20,14 @@ mod replicas;
 mod reseal;
 mod row;
 pub mod sealing;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod sqlite;
 mod stored;
 mod tenants;
 mod url;
+#[cfg(feature = "simulation")]
+mod weather;
 
 pub use budgets::{Budgets, StoredBudget};
 pub use changes::Changes;

@@ -21,7 +21,7 @@ pub struct Store {
     pub(crate) keyring: Keyring,
     /// The lock that makes this the only service on an SQLite file; held until the last clone
     /// drops.
-    _lock: Option<Arc<std::fs::File>>,
+    pub(crate) _lock: Option<Arc<std::fs::File>>,
 }
 
 /// Who opens the store.
@@ -71,6 +71,10 @@ impl Store {
 
     /// Whether several processes may use the store at once.
     pub fn is_shared(&self) -> bool {
+        #[cfg(feature = "simulation")]
+        if let Pool::Sqlite(sqlite) = &self.pool {
+            return sqlite.line.is_some();
+        }
         matches!(self.pool, Pool::Postgresql(_))
     }
 

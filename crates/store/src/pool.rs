@@ -31,6 +31,9 @@ pub(crate) struct Sqlite {
     pub(crate) reading: SqlitePool,
     /// Every method looks at it last: what it wrote is in the store only if it is there.
     pub(crate) file: Arc<OpenedFile>,
+    /// What a simulation puts between a replica and the database.
+    #[cfg(feature = "simulation")]
+    pub(crate) line: Option<crate::weather::Line>,
 }
 
 #[derive(Clone, Debug)]
@@ -90,11 +93,36 @@ pub(crate) fn in_time<T>(
     }
 }
 
+/// What lies between a method and its statements: nothing.
+#[cfg(not(feature = "simulation"))]
+pub(crate) fn reach<Statements: Future>(
+    _: &Pool,
+    _: &'static str,
+    statements: Statements,
+) -> Statements {
+    statements
+}
+
+/// What lies between a method and its statements: in a simulation the line of the replica.
+#[cfg(feature = "simulation")]
+pub(crate) async fn reach<T>(
+    pool: &Pool,
+    purpose: &'static str,
+    statements: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match pool {
+        Pool::Sqlite(Sqlite {
+            line: Some(line), ..
+        }) => line.run(purpose, statements).await,
+        Pool::Sqlite(_) | Pool::Postgresql(_) => statements.await,
+    }
+}
+
 /// `with_connection!(pool, reading, connection => { statements })` runs statements that end in a
 /// `Result<_, StoreError>` on a connection for `reading` or `writing`.
 macro_rules! with_connection {
     ($pool:expr, $purpose:ident, $connection:ident => $statements:block) => {
-        $crate::pool::in_time(async {
+        $crate::pool::in_time($crate::pool::reach($pool, stringify!($purpose), async {
             use $crate::pool::{Lent, Pool};
             match $pool {
                 Pool::Sqlite(sqlite) => {
@@ -115,7 +143,7 @@ macro_rules! with_connection {
                     done
                 }
             }
-        })
+        }))
     };
 }
 
@@ -137,7 +165,7 @@ macro_rules! with_ledger_transaction {
 /// On PostgreSQL, waits for a permit of `$queue` before waiting for a connection.
 macro_rules! in_transaction {
     ($pool:expr, $queue:ident, $transaction:ident => $statements:block) => {
-        $crate::pool::in_time(async {
+        $crate::pool::in_time($crate::pool::reach($pool, stringify!($queue), async {
             use sqlx::Connection;
             use $crate::pool::{Lent, Pool};
             match $pool {
@@ -168,7 +196,7 @@ macro_rules! in_transaction {
                     done
                 }
             }
-        })
+        }))
     };
 }
 

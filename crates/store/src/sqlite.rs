@@ -81,6 +81,8 @@ fn pools(path: &Path, file: OpenedFile) -> Sqlite {
         writing: pool(1).connect_lazy_with(options(path)),
         reading: pool(READERS).connect_lazy_with(options(path).pragma("query_only", "ON")),
         file: Arc::new(file),
+        #[cfg(feature = "simulation")]
+        line: None,
     }
 }
 

@@ -1,11 +1,14 @@
 //! A process dies, and another one comes.
 
 use bitrix24_openlines::testing::dispatch::ledger::{Entered, Recorded};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use super::support::{
-    DAY, HASTY, LONG, Process, SHORT, answer, assert_answered, assert_unknown, first, new_key,
+    DAY, HASTY, LONG, Process, SHORT, answer, assert_answered, assert_still_running,
+    assert_unknown, first, new_key,
 };
 use crate::support::stores::{Stores, keyring, on_both_stores};
 
@@ -47,6 +50,30 @@ async fn what_a_dead_process_was_sending_is_unknown_and_all_else_is_as_it_was(st
     for _ in 0..2 {
         assert_unknown(process.enter(&sending).await);
     }
+    process.stop().await;
+}
+
+/// In SQLite a second writer waits, and readers do not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_waits_for_a_locked_row_of_a_dead_process_no_longer_than_its_deadline() {
+    let stores = Stores::sqlite();
+    let (keyring, key) = (keyring(), new_key());
+    let runtime = Runtime::new().unwrap();
+    let (store, sending) = (stores.open(&keyring).await, key.clone());
+    let living = runtime.spawn(async move {
+        let process = Process::with(&store, HASTY, DAY);
+        std::mem::forget(process.send(&sending).await);
+    });
+    living.await.unwrap();
+    runtime.shutdown_background();
+
+    let process = Process::with(&stores.open(&keyring).await, HASTY, DAY);
+    let file = SqliteConnectOptions::new().filename(stores.file().unwrap());
+    let mut writer = file.connect().await.unwrap();
+    let lock = writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    assert_still_running(process.enter_within(&key, SHORT).await);
+    drop(lock);
+    assert_unknown(process.enter(&key).await);
     process.stop().await;
 }
 
