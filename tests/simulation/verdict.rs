@@ -17,6 +17,9 @@ use crate::world::{World, lock};
 /// Within this time a call that needs nothing of the store goes through while the store is away.
 const WITHOUT_STORE: Duration = Duration::from_secs(5);
 
+/// How much time a call has that may be sent on an estimate that is too short.
+const HURRIED: Duration = Duration::from_secs(2);
+
 /// A call with more time left than this is not too late to be sent.
 const NOT_TOO_LATE: Duration = Duration::from_secs(15);
 
@@ -128,7 +131,10 @@ fn untrue_reason(
         }
         "REAUTHORIZATION_REQUIRED" => (!has_lost && !is_killed).then_some("no pair was lost"),
         "OUTCOME_UNKNOWN" => {
+            // A hurried call may be one that takes longer than any before it.
+            let is_hurried = attempt.patience <= HURRIED;
             let is_well = is_untroubled(What::is_of_the_portal) && !is_killed && !jumps;
+            let is_well = is_well && !is_hurried;
             (is_well && is_untroubled(What::is_of_the_store)).then_some("everything is well")
         }
         _ => Some("nothing of the kind happened"),
