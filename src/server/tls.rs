@@ -4,10 +4,8 @@ mod loaded;
 mod settings;
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
@@ -20,20 +18,18 @@ pub(crate) use self::loaded::TlsError;
 pub(super) use self::settings::TlsFiles;
 pub(crate) use self::settings::TlsSettings;
 use crate::metrics::Metrics;
+use crate::settings::Stamp;
 use crate::telemetry::chain;
 
 /// How often the files are looked at. A mounted Secret changes by a swapped link, which file
 /// watchers miss.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Differs after a change of a file: inode, length and time of modification.
-type Stamp = Option<(u64, u64, Option<SystemTime>)>;
-
 /// Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Tls {
     files: TlsFiles,
-    seen: Vec<Stamp>,
+    seen: Vec<Option<Stamp>>,
     current: Arc<ArcSwap<ServerConfig>>,
     expiries: Vec<(&'static str, i64)>,
 }
@@ -103,11 +99,6 @@ fn tell(metrics: &Metrics, expiries: &[(&'static str, i64)]) {
     }
 }
 
-fn stamps(files: &TlsFiles) -> Vec<Stamp> {
-    files.all().map(stamp).collect()
-}
-
-fn stamp(path: &Path) -> Stamp {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.ino(), metadata.len(), metadata.modified().ok()))
+fn stamps(files: &TlsFiles) -> Vec<Option<Stamp>> {
+    files.all().map(Stamp::of).collect()
 }
