@@ -66,9 +66,13 @@ impl Failure {
         &self.message
     }
 
-    /// The same failure with another message.
-    pub(crate) fn with_message(self, message: String) -> Self {
-        Self { message, ..self }
+    /// The same failure of a trial, which has no effect whatever became of it.
+    pub(crate) fn of_a_trial(self, message: String) -> Self {
+        Self {
+            outcome: Outcome::NotExecuted,
+            message,
+            ..self
+        }
     }
 
     /// Bitrix24's code as received, if it refused.

@@ -5,7 +5,7 @@ use crate::api::openlines::tenants::v1::{Finding, VerifyTenantResponse};
 use crate::call::CallIdentity;
 use crate::error::reason::{Retry, row};
 use crate::error::{Error, Failure};
-use bitrix24::CallError;
+use bitrix24::{CallError, Outcome};
 
 /// What a trial showed.
 #[derive(Clone, Debug)]
@@ -39,17 +39,12 @@ impl Report {
 
     /// The credentials were refused, or there was no response: the reason says which.
     pub(super) fn failed(error: Error, call: &CallIdentity, who: &str) -> Self {
-        // Its usual words and remedy are about a message that may have been delivered.
-        let unanswered = if let Error::Call(CallError::Unanswered(unanswered)) = &error {
-            Some(unanswered.to_string())
-        } else {
-            None
-        };
+        let what_happened = in_a_trial(&error);
         let mut failure = error.into_failure(call);
         let row = row(failure.reason());
         let mut remedy = row.remedy;
-        if let Some(unanswered) = unanswered {
-            failure = failure.with_message(unanswered);
+        if let Some(what_happened) = what_happened {
+            failure = failure.of_a_trial(format!("{what_happened}; nothing was sent"));
             remedy = "A trial has no effect: try again.";
         }
         let (verdict, what) = match row.retry {
@@ -113,4 +108,19 @@ impl Report {
             scopes,
         }
     }
+}
+
+/// What happened, where the usual words and remedy are about a message that was or may have been
+/// delivered.
+fn in_a_trial(error: &Error) -> Option<String> {
+    if let Error::Call(CallError::Unanswered(unanswered)) = error {
+        return Some(unanswered.to_string());
+    }
+    if let Error::Call(CallError::Refused(refusal)) = error
+        && refusal.outcome() == Outcome::Unknown
+    {
+        return Some("the portal failed without a word about the credentials".to_owned());
+    }
+    matches!(error, Error::AnswerNotUnderstood)
+        .then(|| "the response is not the documented list of permissions".to_owned())
 }

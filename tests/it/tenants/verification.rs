@@ -89,10 +89,41 @@ async fn a_portal_that_does_not_answer_says_nothing_of_the_credentials() {
         );
         office.sandbox.clear_faults();
     }
-    let odd = ScriptedPortal::answering(r#"{"result": true}"#).await;
-    let odd = webhook(&format!("http://{}", odd.address), 1, "s");
-    let odd = verified(&mut desk, odd).await;
-    assert_eq!(odd.verdict(), Verdict::Unanswered, "{odd:?}");
+}
+
+#[tokio::test]
+async fn an_odd_response_to_a_trial_is_never_told_as_a_message_that_was_sent() {
+    let office = Office::open().await;
+    let mut desk = office.manager().await;
+    for answer in [
+        r#"{"result": true}"#,
+        r#"{"result": "imopenlines"}"#,
+        r#"{"result": ["imopenlines", 7]}"#,
+        r#"{"result": {"scope": ["imopenlines"]}}"#,
+        r#"{"result": [], "error": "INTERNAL_SERVER_ERROR"}"#,
+        r#"{"error": "ERROR_UNEXPECTED_ANSWER", "error_description": "Server returned an unexpected response"}"#,
+        r#"{"something": "else"}"#,
+        r#"{"result": ["imop"#,
+        "",
+        "<html>Bad gateway</html>",
+    ] {
+        let portal = ScriptedPortal::answering(answer).await;
+        let tenant = webhook(&format!("http://{}", portal.address), 1, "s");
+        let odd = verified(&mut desk, tenant).await;
+        assert_eq!(odd.verdict(), Verdict::Unanswered, "{answer}: {odd:?}");
+        let error = odd.error.as_ref().unwrap();
+        for told in [&odd.explanation, &error.message] {
+            assert!(told.contains("nothing was sent"), "{answer}: {told}");
+            for untrue in ["accepted", "delivered", "Do not retry", "twice"] {
+                assert!(!told.contains(untrue), "{answer}: {told}");
+            }
+        }
+        let info = pb::ErrorInfo::decode(error.details[0].value.as_slice()).unwrap();
+        assert_eq!(
+            info.metadata["outcome"], "not_executed",
+            "{answer}: {info:?}"
+        );
+    }
 }
 
 #[tokio::test]
