@@ -4,7 +4,8 @@
 //! bare tonic + reqwest hop, each as a process of its own, and loads the two in alternating rounds
 //! of one run. It prints Markdown for docs/performance.md. `cargo bench --bench hop -- --short`
 //! takes a few seconds; `cargo bench --bench hop -- --tenants` compares ten stored tenants with
-//! 100,000; `cargo bench --bench hop -- --ledger` compares calls with and without a `request_id`.
+//! 100,000; `cargo bench --bench hop -- --ledger` compares calls with and without a `request_id`;
+//! `cargo bench --bench hop -- --listed` starts with a tenants file of 50,000.
 //! With `--before PROGRAM`, a binary of an earlier commit, the first two measure that program too,
 //! in the same rounds.
 
@@ -21,6 +22,7 @@ mod bare;
 #[path = "../programs/database.rs"]
 mod database;
 mod ledger;
+mod listed;
 mod load;
 #[path = "../programs/process.rs"]
 mod process;
@@ -65,6 +67,7 @@ fn main() {
     match mode.as_deref() {
         Some("stub") => stub::run(),
         Some("--ledger") => ledger::measure(),
+        Some("--listed") => listed::measure(),
         Some("--tenants") => tenants::measure(),
         Some("--short") => {
             let plan = Plan {
@@ -80,7 +83,7 @@ fn main() {
             };
             measure(&plan, before.as_deref());
         }
-        Some(other) => panic!("{other}: give --short, --ledger, --tenants or nothing"),
+        Some(other) => panic!("{other}: give --short, --ledger, --listed, --tenants or nothing"),
     }
 }
 

@@ -54,10 +54,15 @@ impl Process {
 
     /// Resident memory, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
+        self.kib("VmRSS:")
+    }
+
+    /// A figure in KiB: of all memory that is resident now, or the most that was (`VmHWM:`).
+    pub(crate) fn kib(&self, name: &str) -> u64 {
         let status = self.proc("status");
         let line = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .find_map(|line| line.strip_prefix(name))
             .unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
