@@ -308,7 +308,7 @@ async fn open_tenants(
             .await
             .map_err(AppError::Reconcile)?;
         let dependency = readiness.dependency("tenants file", Need::Told);
-        watched_tenants = Some(WatchedTenants::new(file.source, &file.tenants, dependency));
+        watched_tenants = Some(WatchedTenants::new(file, dependency));
     }
     let watched_keyring = settings.keyring_file.map(|path| {
         let dependency = readiness.dependency("keyring file", Need::Told);

@@ -27,7 +27,6 @@ mod event_result;
 mod form;
 mod installation;
 mod lines;
-mod newest;
 mod notice;
 mod queue;
 mod removal;

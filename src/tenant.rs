@@ -15,10 +15,10 @@ mod settings;
 mod watch;
 
 pub use access::PortalAccess;
-pub(crate) use access::UNINSTALLED;
 #[cfg(test)]
 pub(crate) use access::scripted;
 pub(crate) use access::{AccessError, Opened};
+pub(crate) use access::{OUR_CAUSES, UNINSTALLED};
 pub use applications::{Application, ApplicationName, Applications};
 pub use directory::{Directory, follow};
 pub(crate) use directory::{ResolveError, Tenant};

@@ -42,6 +42,7 @@ async fn fill(folder: &Path, portal: SocketAddr, count: usize) {
             reauthorization: None,
             origin: Origin::Api,
             file_fingerprint: None,
+            last_event: None,
             revision: 0,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,

@@ -67,7 +67,10 @@ impl Tenants {
         incoming.context.note_progress(Progress::Changing);
         self.to_the_end(managed.id(), async move {
             let created = store.create(&tenant).await.map_err(|error| match error {
-                CreateError::AlreadyExists => Administration::AlreadyExists.into(),
+                // Only events are too late.
+                CreateError::AlreadyExists | CreateError::Outdated => {
+                    Administration::AlreadyExists.into()
+                }
                 CreateError::Store(error) => unwritten(error),
             })?;
             let facts = format!("portal {}", created.portal);
@@ -253,6 +256,7 @@ fn blank(id: TenantId) -> StoredTenant {
         reauthorization: None,
         origin: Origin::Api,
         file_fingerprint: None,
+        last_event: None,
         // The store sets these.
         revision: 0,
         created_at: Timestamp::UNIX_EPOCH,

@@ -32,7 +32,7 @@ pub enum Command {
     SealingKeys(StoreArguments),
     /// Re-seal secrets that older keys sealed with the first key of the keyring; safe while the
     /// service runs.
-    Reseal(StoreArguments),
+    Reseal(ResealArguments),
 }
 
 #[derive(Debug, Args)]
@@ -50,6 +50,16 @@ pub struct NewArguments {
     /// From when on the key is refused: a date, or a time with its offset. Never if left out.
     #[arg(long, value_name = "DATE", value_parser = Moment::parse)]
     expires: Option<Moment>,
+}
+
+#[derive(Debug, Args)]
+pub struct ResealArguments {
+    #[command(flatten)]
+    store: StoreArguments,
+    /// How long to wait for running services that lack the first key, in seconds. They apply a
+    /// changed keyring file within a few.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    wait: u64,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 //!
 //! Each replica sends heartbeats to the store. A replica without heartbeats is considered dead: its
 //! unfinished work is abandoned, and its share of the rate limits goes to the others. On SQLite
-//! there is one process and no heartbeats.
+//! there is one process; its heartbeats are rare, and only tell `openlines keys` its sealing keys.
 
 use std::time::Duration;
 
@@ -17,6 +17,13 @@ use store::Store;
 /// How long a shutdown waits for the store to deregister the replica. Without it the replica
 /// expires.
 const DEREGISTRATION_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The longest time between two heartbeats on SQLite: well below the time for which
+/// `openlines keys` takes the process for a running one. A changed keyring is told at once.
+const HEARTBEATS_OF_ONE: Duration = Duration::from_secs(20);
+
+/// Where Linux has the name of the machine, or of the pod.
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// How often a replica sends heartbeats, and when it expires.
 #[derive(Clone, Copy, Debug)]
@@ -72,15 +79,6 @@ impl Replica {
     pub fn new(store: &Store, config: HeartbeatConfig, tasks: &Tasks) -> Self {
         let id = Uuid::new_v4();
         let lasting = TaskTracker::new();
-        if !store.is_shared() {
-            return Self {
-                id,
-                others: None,
-                lasting,
-            };
-        }
-        let (seen_sender, seen) = watch::channel(Seen::default());
-        let (living_sender, living) = watch::channel(1);
         let ending = {
             let (lasting, stopped) = (lasting.clone(), tasks.stopped());
             async move {
@@ -89,6 +87,17 @@ impl Replica {
                 lasting.wait().await;
             }
         };
+        if !store.is_shared() {
+            let beating = tell_keys(store.clone(), id, config.interval, ending);
+            tasks.spawn_lasting("heartbeats", beating);
+            return Self {
+                id,
+                others: None,
+                lasting,
+            };
+        }
+        let (seen_sender, seen) = watch::channel(Seen::default());
+        let (living_sender, living) = watch::channel(1);
         let observers = Observers {
             seen: seen_sender,
             living: living_sender,
@@ -160,11 +169,12 @@ async fn send_heartbeats(
     observers: Observers,
     ending: impl Future<Output = ()>,
 ) {
+    let host = host_name();
     let beating = async {
         let mut is_logged = false;
         loop {
             let beat = async {
-                store.beat(id).await?;
+                store.beat(id, host.as_deref()).await?;
                 store.living_replicas(config.timeout).await
             };
             match beat.await {
@@ -187,6 +197,41 @@ async fn send_heartbeats(
         () = ending => {}
         () = beating => {}
     }
+    deregister(&store, id).await;
+}
+
+/// Tells the store the keys of the only process, until `ending`, and deregisters.
+async fn tell_keys(store: Store, id: Uuid, look: Duration, ending: impl Future<Output = ()>) {
+    let host = host_name();
+    let telling = async {
+        let mut told = None;
+        loop {
+            let keys = store.sealing_keys();
+            let is_told = told.as_ref().is_some_and(|(known, at): &(_, Instant)| {
+                *known == keys && at.elapsed() < HEARTBEATS_OF_ONE
+            });
+            // If it fails, the next look tries again.
+            if !is_told && store.beat(id, host.as_deref()).await.is_ok() {
+                told = Some((keys, Instant::now()));
+            }
+            tokio::time::sleep(look).await;
+        }
+    };
+    tokio::select! {
+        () = ending => {}
+        () = telling => {}
+    }
+    deregister(&store, id).await;
+}
+
+/// The name of the machine or pod, for people.
+fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string(HOST_NAME).ok()?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+async fn deregister(store: &Store, id: Uuid) {
     let deregistered = tokio::time::timeout(DEREGISTRATION_TIMEOUT, store.depart(id)).await;
     if !matches!(deregistered, Ok(Ok(()))) {
         tracing::debug!("replica was not deregistered; it will expire");

@@ -4,7 +4,7 @@ use super::code::{self, Scope};
 use super::failure::{Failure, Source};
 use super::from_call;
 use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
-use crate::tenant::{AccessError, ResolveError, Unusable};
+use crate::tenant::{AccessError, OUR_CAUSES, ResolveError, Unusable};
 use bitrix24::{ErrorCode, Outcome};
 
 /// The method in `Bitrix24Error` if the authorization server refused.
@@ -72,7 +72,7 @@ fn reauthorization_required(cause: &str) -> Failure {
         "could not refresh the tenant's access token ({cause}); someone must reauthorize the service; \
          nothing was sent"
     );
-    let is_our_own_word = documented.is_none() && OUR_WORDS.contains(&cause);
+    let is_our_own_word = documented.is_none() && OUR_CAUSES.contains(&cause);
     let bitrix24 = (!is_our_own_word).then(|| Bitrix24Error {
         method: TOKEN_REQUEST.to_owned(),
         http_status: 0,
@@ -86,9 +86,6 @@ fn reauthorization_required(cause: &str) -> Failure {
         ..Failure::of_facade(Reason::ReauthorizationRequired, message)
     }
 }
-
-/// Causes that come from this service instead of a server.
-const OUR_WORDS: [&str; 3] = ["answer_lost", "other_portal", "uninstalled"];
 
 fn unusable_tenant(unusable: Unusable) -> Failure {
     let reason = match unusable {

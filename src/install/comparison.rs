@@ -1,7 +1,10 @@
 //! Compares an event with what is known, before it costs a question or a place in the queue.
 
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+
 use super::event_result::EventResult;
-use super::installation::same;
 use super::notice::Notice;
 use super::queue::Standing;
 use super::work::{Retry, Work};
@@ -42,13 +45,13 @@ fn standing(
     match (notice, known) {
         (Notice::Removed(removed), Some(tenant)) => {
             removed.is_proven_to(&tenant)?;
+            removed.is_in_order(&tenant)?;
             Ok(Standing::Proven)
         }
         (Notice::Removed(_), None) => Err(EventResult::UnknownPortal),
         (Notice::Installed(installed), Some(tenant)) => {
-            if installed.is_stored_in(&tenant) {
-                return Err(EventResult::AlreadyKnown);
-            }
+            installed.is_in_order(&tenant)?;
+            installed.is_news_to(&tenant)?;
             let known = tenant.application();
             let known = known.and_then(|known| known.application_token.as_ref());
             // A new installation may have a new one.
@@ -61,4 +64,23 @@ fn standing(
         (Notice::Installed(_), None) => Ok(Standing::Unproven),
         (Notice::Other, _) => Err(EventResult::Ignored),
     }
+}
+
+/// An event that is older than the newest one of its tenant must not undo it. Bitrix24 counts
+/// seconds, so of two events in one second the later one counts.
+pub(super) fn in_order(sent_at: Timestamp, tenant: &StoredTenant) -> Result<(), EventResult> {
+    let is_late = tenant.last_event.is_some_and(|newest| newest > sent_at);
+    if is_late {
+        Err(EventResult::OutOfTime)
+    } else {
+        Ok(())
+    }
+}
+
+/// Compares secrets in constant time.
+pub(super) fn same(stored: Option<&SecretString>, given: &SecretString) -> bool {
+    stored.is_some_and(|stored| {
+        let (stored, given) = (stored.expose_secret(), given.expose_secret());
+        stored.as_bytes().ct_eq(given.as_bytes()).into()
+    })
 }

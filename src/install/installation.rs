@@ -1,10 +1,9 @@
 //! Verifies an installation and makes its portal a tenant.
 
 use jiff::{SignedDuration, Timestamp};
-use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
+use super::comparison::{in_order, same};
 use super::event_result::EventResult;
 use super::notice::Installed;
 use super::work::{Retry, Work};
@@ -43,8 +42,10 @@ impl Work {
         };
         let (client_id, member_id) = (&application.client_id, &installed.member_id);
         let known = self.endpoint.store.of_member(client_id, member_id).await?;
-        if known.is_some_and(|tenant| installed.is_stored_in(&tenant)) {
-            return Ok(EventResult::AlreadyKnown);
+        if let Some(tenant) = known
+            && let Err(outcome) = installed.is_news_to(&tenant)
+        {
+            return Ok(outcome);
         }
         let deadline = Instant::now() + self.endpoint.timeout;
         let asked = &self.endpoint.client;
@@ -82,9 +83,6 @@ impl Work {
         let (client_id, member_id) = (&application.client_id, &installed.member_id);
         let mut known = store.of_member(client_id, member_id).await?;
         if known.is_none() {
-            if !self.newest.record(client_id, member_id, installed.sent_at) {
-                return Ok(EventResult::OutOfTime);
-            }
             let Some(tenant) = proven.tenant(application) else {
                 return Ok(EventResult::IdTaken);
             };
@@ -94,6 +92,7 @@ impl Work {
                     return Ok(EventResult::Created);
                 }
                 Err(CreateError::Store(error)) => return Err(error.into()),
+                Err(CreateError::Outdated) => return Ok(EventResult::OutOfTime),
                 // Another event of the portal was faster, or another tenant has the id.
                 Err(CreateError::AlreadyExists) => {
                     known = store.of_member(client_id, member_id).await?;
@@ -104,13 +103,9 @@ impl Work {
             return Ok(EventResult::IdTaken);
         };
         let modified = store.modify(&known.id, |tenant| {
-            if installed.is_stored_in(tenant) {
-                return Err(EventResult::AlreadyKnown);
-            }
             // Inside the transaction, so that the newer one of two concurrent events wins.
-            if !self.newest.record(client_id, member_id, installed.sent_at) {
-                return Err(EventResult::OutOfTime);
-            }
+            installed.is_in_order(tenant)?;
+            installed.is_news_to(tenant)?;
             proven.update(application, tenant)
         });
         match modified.await {
@@ -141,12 +136,25 @@ impl Installed {
             .ok_or(EventResult::PortalNotAllowed)
     }
 
-    /// Whether a tenant already has these tokens.
-    pub(super) fn is_stored_in(&self, tenant: &StoredTenant) -> bool {
-        tenant.application().is_some_and(|known| {
+    /// Whether no newer event of the tenant was applied, here or by another replica.
+    pub(super) fn is_in_order(&self, tenant: &StoredTenant) -> Result<(), EventResult> {
+        in_order(self.sent_at, tenant)
+    }
+
+    /// Whether the tenant lacks these tokens, or does not know how new they are.
+    pub(super) fn is_news_to(&self, tenant: &StoredTenant) -> Result<(), EventResult> {
+        let has_tokens = tenant.application().is_some_and(|known| {
             same(known.access_token.as_ref(), &self.access_token)
                 || same(known.refresh_token.as_ref(), &self.refresh_token)
-        })
+        });
+        let is_dated = tenant
+            .last_event
+            .is_some_and(|newest| newest >= self.sent_at);
+        if has_tokens && is_dated {
+            Err(EventResult::AlreadyKnown)
+        } else {
+            Ok(())
+        }
     }
 
     /// The portal's address, if the authorization server confirms the event's claims.
@@ -195,6 +203,7 @@ impl Proven<'_> {
             reauthorization: None,
             origin: Origin::Installation,
             file_fingerprint: None,
+            last_event: Some(self.installed.sent_at),
             revision: 0,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
@@ -213,6 +222,7 @@ impl Proven<'_> {
         self.grant(application, credentials);
         tenant.portal.clone_from(&self.portal_text);
         tenant.reauthorization = None;
+        tenant.last_event = Some(self.installed.sent_at);
         Ok(())
     }
 
@@ -235,14 +245,6 @@ impl Proven<'_> {
         let actor = Actor::Portal(application.name.as_str());
         audit::record(actor, action, tenant, &facts);
     }
-}
-
-/// Compares secrets in constant time.
-pub(super) fn same(stored: Option<&SecretString>, given: &SecretString) -> bool {
-    stored.is_some_and(|stored| {
-        let (stored, given) = (stored.expose_secret(), given.expose_secret());
-        stored.as_bytes().ct_eq(given.as_bytes()).into()
-    })
 }
 
 /// The consequence of a failed request to an authorization server.

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::comparison::{in_order, same};
 use super::event_result::EventResult;
-use super::installation::same;
 use super::notice::Removed;
 use super::work::{Retry, Work};
 use crate::audit::{self, Action, Actor};
@@ -23,14 +23,16 @@ impl Work {
         let Some(known) = known else {
             return Ok(EventResult::UnknownPortal);
         };
+        let mut outcome = EventResult::Uninstalled;
         let modified = self.endpoint.store.modify(&known.id, |tenant| {
             removed.is_proven_to(tenant)?;
-            if !self.newest.record(client_id, member_id, removed.sent_at) {
-                return Err(EventResult::OutOfTime);
-            }
-            removed.apply(tenant)
+            removed.is_in_order(tenant)?;
+            outcome = removed.apply(tenant)?;
+            tenant.last_event = Some(removed.sent_at);
+            Ok(())
         });
         match modified.await {
+            Ok(_) if outcome == EventResult::AlreadyKnown => Ok(outcome),
             Ok(tenant) => {
                 let facts = if removed.clean {
                     "tokens removed"
@@ -59,7 +61,12 @@ impl Removed {
         .ok_or(EventResult::WrongApplicationToken)
     }
 
-    fn apply(&self, tenant: &mut StoredTenant) -> Result<(), EventResult> {
+    /// Whether no newer event of the tenant was applied, here or by another replica.
+    pub(super) fn is_in_order(&self, tenant: &StoredTenant) -> Result<(), EventResult> {
+        in_order(self.sent_at, tenant)
+    }
+
+    fn apply(&self, tenant: &mut StoredTenant) -> Result<EventResult, EventResult> {
         let StoredCredentials::Application(application) = &mut tenant.credentials else {
             return Err(EventResult::UnknownPortal);
         };
@@ -69,7 +76,7 @@ impl Removed {
             .is_some_and(|known| known.cause == UNINSTALLED);
         let has_tokens = application.access_token.is_some() || application.refresh_token.is_some();
         if is_known && !(self.clean && has_tokens) {
-            return Err(EventResult::AlreadyKnown);
+            return Ok(EventResult::AlreadyKnown);
         }
         if !is_known {
             tenant.reauthorization = Some(Reauthorization {
@@ -82,6 +89,6 @@ impl Removed {
             application.access_token_expires_at = None;
             application.refresh_token = None;
         }
-        Ok(())
+        Ok(EventResult::Uninstalled)
     }
 }

@@ -12,7 +12,6 @@ use tokio_util::task::TaskTracker;
 use super::InstallationEndpoint;
 use super::event_result::{EventResult, Kind};
 use super::lines::Lines;
-use super::newest::Newest;
 use super::notice::Notice;
 use super::queue::{Queue, Standing};
 use super::share::Shares;
@@ -46,7 +45,6 @@ pub(super) struct Retry(pub(super) EventResult);
 
 pub(super) struct Work {
     pub(super) endpoint: InstallationEndpoint,
-    pub(super) newest: Newest,
     pub(super) lines: Lines,
     compared: Arc<Semaphore>,
     queue: Queue,
@@ -60,7 +58,6 @@ impl Work {
         Arc::new(Self {
             shares: Shares::new(endpoint.limits),
             endpoint,
-            newest: Newest::default(),
             lines: Lines::default(),
             compared: Arc::new(Semaphore::new(COMPARED)),
             queue: Queue::default(),

@@ -6,6 +6,7 @@
 //! lease in the store. A refresh runs in its own task, so cancelling a call cannot interrupt it,
 //! and the new pair is stored before anyone uses it.
 
+mod causes;
 mod error;
 mod lease;
 mod portal_move;
@@ -17,11 +18,12 @@ mod singleflight;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use moka::sync::Cache;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::causes::{OUR_CAUSES, UNINSTALLED};
+use self::causes::{is_withdrawn, stands};
 pub(crate) use self::error::{AccessError, MoveRefused};
 use self::portal_move::PortalMove;
 use self::refresh::Refresh;
@@ -31,7 +33,6 @@ use super::record::{Credentials, Freshness, Record};
 use crate::metrics::Metrics;
 use bitrix24::TenantId;
 use bitrix24::{Client, Credential, PortalAddress};
-use store::Reauthorization;
 use store::Store;
 
 /// Backoff after a transient failure, so that hundreds of waiting calls do not each ask a server
@@ -41,23 +42,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How long a call waits for a new token while the old one is still valid; also at most a third of
 /// the time to its deadline.
 const TIMEOUT_WHILE_VALID: Duration = Duration::from_secs(3);
-
-/// After what time a call tries a refresh although the tenant needs reauthorization, if the cause
-/// can go away without new credentials: a bill is paid, a client secret in the settings is
-/// corrected.
-const RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
-
-/// Causes that only new credentials resolve.
-const FINAL_CAUSES: [&str; 5] = [
-    "invalid_grant",
-    "bad_verification_code",
-    refresh::ANSWER_LOST,
-    refresh::OTHER_PORTAL,
-    UNINSTALLED,
-];
-
-/// Cause: the portal's administrator removed the application.
-pub(crate) const UNINSTALLED: &str = "uninstalled";
 
 /// How often a call looks for a valid token: the first time, and again if a new token was
 /// short-lived.
@@ -151,7 +135,8 @@ impl PortalAccess {
         }
     }
 
-    /// Returns the tenant's credential, refreshed if it has expired or is about to.
+    /// Returns the tenant's credential, refreshed if it has expired or is about to. Fails even with
+    /// a valid token if the application was removed from the portal.
     pub async fn open(&self, tenant: Tenant, deadline: Instant) -> Result<Opened, AccessError> {
         let mut tenant = tenant;
         let mut is_refreshed = false;
@@ -163,6 +148,10 @@ impl PortalAccess {
                 }
                 Credentials::Application(tokens) => tokens,
             };
+            if is_withdrawn(tenant.record().reauthorization.as_ref()) {
+                let cause = UNINSTALLED.to_owned();
+                return Err(AccessError::ReauthorizationRequired { cause });
+            }
             let token = tokens.token.clone();
             match (tokens.freshness(), token) {
                 (Freshness::Fresh, Some(credential)) => return Ok(Opened { tenant, credential }),
@@ -323,14 +312,4 @@ impl PortalAccess {
 enum Insistence {
     None,
     Verification,
-}
-
-/// Whether calls of a tenant that needs reauthorization fail without trying a refresh.
-fn stands(needed: &Reauthorization) -> bool {
-    let age = Timestamp::now().duration_since(needed.since);
-    let is_young = Duration::try_from(age).is_ok_and(|age| age < RETRY_AFTER);
-    is_young
-        || FINAL_CAUSES
-            .iter()
-            .any(|cause| needed.cause.eq_ignore_ascii_case(cause))
 }

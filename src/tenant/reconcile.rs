@@ -9,7 +9,7 @@ use crate::audit::{self, Action, Actor};
 use crate::metrics::Metrics;
 use crate::telemetry::chain;
 use bitrix24::TenantId;
-use store::{CreateError, ModifyError, Store, StoreError};
+use store::{Applied, ENTRIES_IN_GROUP, Store, StoreError};
 use store::{Origin, StoredCredentials, StoredTenant};
 
 /// The most ids in a log line.
@@ -29,24 +29,17 @@ pub struct Reconciled {
 ///
 /// # Errors
 ///
-/// The store failed. Entries that were applied before stay applied.
+/// The store failed. Groups of entries that were applied before stay applied.
 pub async fn reconcile(
     store: &Store,
     tenants: &[StoredTenant],
     metrics: &Metrics,
 ) -> Result<Reconciled, StoreError> {
     let mut done = Reconciled::default();
-    for tenant in tenants {
-        match apply(store, tenant).await {
-            Ok(Some(Action::Created)) => done.created += 1,
-            Ok(Some(_)) => done.updated += 1,
-            Ok(None) => done.unchanged += 1,
-            // A tenant that cannot be read does not prevent the others.
-            Err(error @ (StoreError::Sealed { .. } | StoreError::Corrupt(_))) => {
-                let error = chain(&error);
-                tracing::error!(tenant = %tenant.id, error, "cannot apply an entry of the tenants file");
-            }
-            Err(error) => return Err(error),
+    for group in tenants.chunks(ENTRIES_IN_GROUP) {
+        let applied = store.apply_entries(group, update).await?;
+        for (tenant, how) in group.iter().zip(applied) {
+            done.count(tenant, how);
         }
     }
     done.unlisted = unlisted(store, tenants).await?;
@@ -75,72 +68,43 @@ pub async fn reconcile(
     Ok(done)
 }
 
-/// Applies an entry. Returns `None` if it has not changed.
-async fn apply(store: &Store, entry: &StoredTenant) -> Result<Option<Action>, StoreError> {
-    loop {
-        match store.tenant(&entry.id).await? {
-            Some(stored) if stored.file_fingerprint == entry.file_fingerprint => return Ok(None),
-            Some(_) => {
-                if let Some(action) = update(store, entry).await? {
-                    return Ok(action);
-                }
+impl Reconciled {
+    /// Counts an entry, and writes its line into the audit trail if it was applied.
+    fn count(&mut self, tenant: &StoredTenant, how: Applied) {
+        let record = |action, facts| audit::record(Actor::TenantsFile, action, &tenant.id, facts);
+        match how {
+            Applied::Created => {
+                self.created += 1;
+                record(Action::Created, &tenant.portal);
             }
-            None => match store.create(entry).await {
-                Ok(_) => {
-                    audit::record(
-                        Actor::TenantsFile,
-                        Action::Created,
-                        &entry.id,
-                        &entry.portal,
-                    );
-                    return Ok(Some(Action::Created));
-                }
-                // Another replica applied the same entry.
-                Err(CreateError::AlreadyExists) => {}
-                Err(CreateError::Store(error)) => return Err(error),
-            },
+            Applied::Updated => {
+                self.updated += 1;
+                record(Action::Updated, "its entry has changed");
+            }
+            Applied::Unchanged => self.unchanged += 1,
+            // A tenant that cannot be read does not prevent the others.
+            Applied::Unreadable(error) => {
+                let error = chain(&error);
+                tracing::error!(tenant = %tenant.id, error, "cannot apply an entry of the tenants file");
+            }
         }
     }
 }
 
-/// The entry has not changed.
-struct Unchanged;
-
-/// `None` if the tenant was deleted meanwhile.
-async fn update(store: &Store, entry: &StoredTenant) -> Result<Option<Option<Action>>, StoreError> {
-    let updated = store.modify(&entry.id, |tenant| {
-        if tenant.file_fingerprint == entry.file_fingerprint {
-            return Err(Unchanged);
-        }
-        tenant.display_name.clone_from(&entry.display_name);
-        tenant.portal.clone_from(&entry.portal);
-        tenant.plan = entry.plan;
-        if entry.member_id.is_some() {
-            tenant.member_id.clone_from(&entry.member_id);
-        }
-        let keep_tokens = same_tokens(tenant.file_fingerprint, entry.file_fingerprint);
-        apply_credentials(&mut tenant.credentials, &entry.credentials, keep_tokens);
-        // Try the changed entry: if it does not help, the next refresh requires reauthorization
-        // again.
-        tenant.reauthorization = None;
-        tenant.origin = Origin::File;
-        tenant.file_fingerprint = entry.file_fingerprint;
-        Ok(())
-    });
-    match updated.await {
-        Ok(_) => {
-            audit::record(
-                Actor::TenantsFile,
-                Action::Updated,
-                &entry.id,
-                "its entry has changed",
-            );
-            Ok(Some(Some(Action::Updated)))
-        }
-        Err(ModifyError::Refused(Unchanged)) => Ok(Some(None)),
-        Err(ModifyError::NotFound) => Ok(None),
-        Err(ModifyError::Store(error)) => Err(error),
+/// Changes a tenant as its changed entry says.
+fn update(tenant: &mut StoredTenant, entry: &StoredTenant) {
+    tenant.display_name.clone_from(&entry.display_name);
+    tenant.portal.clone_from(&entry.portal);
+    tenant.plan = entry.plan;
+    if entry.member_id.is_some() {
+        tenant.member_id.clone_from(&entry.member_id);
     }
+    let keep_tokens = same_tokens(tenant.file_fingerprint, entry.file_fingerprint);
+    apply_credentials(&mut tenant.credentials, &entry.credentials, keep_tokens);
+    // Try the changed entry: if it does not help, the next refresh requires reauthorization again.
+    tenant.reauthorization = None;
+    tenant.origin = Origin::File;
+    tenant.file_fingerprint = entry.file_fingerprint;
 }
 
 /// Applies the credentials of an entry. If its tokens have not changed, the stored tokens are

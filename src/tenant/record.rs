@@ -218,6 +218,7 @@ mod tests {
             reauthorization: None,
             origin: Origin::Api,
             file_fingerprint: None,
+            last_event: None,
             revision: 1,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,

@@ -39,7 +39,13 @@ pub(crate) fn application(id: &str, valid_for: Duration) -> Tenant {
 }
 
 fn with_credentials(id: &str, credentials: StoredCredentials) -> Tenant {
-    let stored = StoredTenant {
+    let stored = stored(id, credentials);
+    Tenant::of_record(Arc::new(Record::judge(&stored, &judgement()).unwrap()))
+}
+
+/// A tenant as the store has it.
+pub(super) fn stored(id: &str, credentials: StoredCredentials) -> StoredTenant {
+    StoredTenant {
         id: TenantId::parse(id).unwrap(),
         display_name: String::new(),
         portal: "acme.bitrix24.com".to_owned(),
@@ -50,11 +56,11 @@ fn with_credentials(id: &str, credentials: StoredCredentials) -> Tenant {
         reauthorization: None,
         origin: Origin::Api,
         file_fingerprint: None,
+        last_event: None,
         revision: 1,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
-    };
-    Tenant::of_record(Arc::new(Record::judge(&stored, &judgement()).unwrap()))
+    }
 }
 
 pub(super) fn judgement() -> Judgement {

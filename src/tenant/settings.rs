@@ -12,7 +12,7 @@ use store::StoredTenant;
 use super::Applications;
 use super::file::{TenantsFile, TenantsSource};
 use crate::settings::form::{file, flag, list, seconds, text, whole};
-use crate::settings::{Environment, Reader, table};
+use crate::settings::{Environment, Reader, Stamp, table};
 
 const HOST_NAMES: &str = "full DNS names in lower case";
 const SELF_HOSTED: &str = "full DNS names in lower case, each with `:PORT` unless it is 443";
@@ -105,6 +105,8 @@ pub struct TenantSettings {
 pub struct ListedTenants {
     /// Reads the file again.
     pub source: TenantsSource,
+    /// The stamp of the file before it was read; `None` if there was no such file.
+    pub(crate) stamp: Option<Stamp>,
     pub tenants: Vec<StoredTenant>,
 }
 
@@ -165,6 +167,7 @@ fn listed(
     applications: &Applications,
     environment: &Environment,
 ) -> Option<ListedTenants> {
+    let stamp = Stamp::of(&path);
     let read = TenantsFile::read(&path, policy, applications, environment);
     reader.other_variables.extend(read.variables);
     reader.errors.extend(read.errors);
@@ -175,5 +178,9 @@ fn listed(
         environment: environment.clone(),
     };
     let tenants = read.tenants;
-    Some(ListedTenants { source, tenants })
+    Some(ListedTenants {
+        source,
+        stamp,
+        tenants,
+    })
 }

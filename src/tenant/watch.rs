@@ -3,17 +3,18 @@
 //! Polls every few seconds: a mounted ConfigMap or Secret changes by a swapped link, which file
 //! watchers miss.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use super::file::TenantsSource;
 use super::reconcile::reconcile;
+use super::settings::ListedTenants;
 use crate::metrics::Metrics;
 use crate::readiness::Dependency;
+use crate::settings::Stamp;
 use crate::telemetry::chain;
 use bitrix24::TenantId;
 use store::Store;
@@ -22,9 +23,11 @@ use store::sealing::{KeyId, Keyring};
 
 /// What readiness says. The errors may name tenants, and are in the log.
 const NOT_APPLIED: &str = "it has changed and was not applied; the log has the errors";
+const LACKS_A_KEY: &str =
+    "it lacks a key that seals secrets in the store; see `openlines keys sealing-keys`";
 const INTERVAL: Duration = Duration::from_secs(5);
-/// After how many polls the unchanged tenants file is read again, because other files may hold its
-/// secrets: once a minute.
+/// After how many polls an unchanged file is read again: once a minute. Other files may hold the
+/// secrets of the tenants file, and what the store said against a keyring may not be true any more.
 const POLLS_BEFORE_READING: u32 = 12;
 
 /// The tenants file with the entries that were applied last.
@@ -44,11 +47,11 @@ pub(crate) struct WatchedKeyring {
     keyring: Keyring,
     path: PathBuf,
     stamp: Option<Stamp>,
+    polls: u32,
+    last_problem: String,
     dependency: Dependency,
 }
 
-/// Differs after a change of the file: inode, length and time of modification.
-type Stamp = (u64, u64, Option<SystemTime>);
 /// An entry of the tenants file.
 type Entry = (TenantId, Option<[u8; 32]>);
 
@@ -76,14 +79,15 @@ pub(crate) async fn watch(
 
 impl WatchedTenants {
     /// Watches a file that was applied at start.
-    pub(crate) fn new(
-        source: TenantsSource,
-        applied: &[StoredTenant],
-        dependency: Dependency,
-    ) -> Self {
+    pub(crate) fn new(listed: ListedTenants, dependency: Dependency) -> Self {
+        let ListedTenants {
+            source,
+            stamp,
+            tenants,
+        } = listed;
         Self {
-            stamp: stamp(source.path()),
-            applied: entries(applied),
+            stamp,
+            applied: entries(&tenants),
             source,
             polls: 0,
             last_problem: String::new(),
@@ -93,7 +97,8 @@ impl WatchedTenants {
 
     async fn poll(&mut self, store: &Store, metrics: &Metrics) {
         self.polls += 1;
-        let stamp = stamp(self.source.path());
+        // Before the file is read: a change meanwhile is found at the next look.
+        let stamp = Stamp::of(self.source.path());
         if stamp == self.stamp && self.polls < POLLS_BEFORE_READING {
             return;
         }
@@ -131,24 +136,28 @@ impl WatchedTenants {
 impl WatchedKeyring {
     /// Watches the file that the keyring was read from.
     pub(crate) fn new(keyring: Keyring, path: PathBuf, dependency: Dependency) -> Self {
-        let stamp = stamp(&path);
         Self {
             keyring,
             path,
-            stamp,
+            stamp: None,
+            // Read at the first look: it may have changed since the settings were read.
+            polls: POLLS_BEFORE_READING,
+            last_problem: String::new(),
             dependency,
         }
     }
 
     async fn poll(&mut self, store: &Store) {
-        let stamp = stamp(&self.path);
-        if stamp == self.stamp {
+        self.polls += 1;
+        let stamp = Stamp::of(&self.path);
+        if stamp == self.stamp && self.polls < POLLS_BEFORE_READING {
             return;
         }
         // If the store is unavailable, the next poll tries again.
         let Ok(in_use) = store.key_use().await else {
             return;
         };
+        self.polls = 0;
         self.stamp = stamp;
         let read = std::fs::read_to_string(&self.path).map(SecretString::from);
         let parsed = read
@@ -157,20 +166,26 @@ impl WatchedKeyring {
                 Keyring::parse(text.expose_secret()).map_err(|error| error.to_string())
             });
         match parsed {
-            Ok(changed) if !has_all(&changed, &in_use) => {
-                let problem = "it lacks a key that seals secrets in the store; see `openlines keys sealing-keys`";
-                tracing::error!(problem, "keyring changed but was not applied");
-                self.dependency.fails(NOT_APPLIED);
-            }
+            Ok(changed) if !has_all(&changed, &in_use) => self.report(LACKS_A_KEY.to_owned()),
             Ok(changed) => {
+                let is_new = changed.ids() != self.keyring.ids();
                 self.keyring.replace(changed);
+                self.last_problem.clear();
                 self.dependency.works();
-                tracing::info!("applied the changed keyring");
+                if is_new {
+                    tracing::info!("applied the changed keyring");
+                }
             }
-            Err(problem) => {
-                tracing::error!(problem, "keyring changed but was not applied");
-                self.dependency.fails(NOT_APPLIED);
-            }
+            Err(problem) => self.report(problem),
+        }
+    }
+
+    /// Logs a problem once for as long as it stays the same.
+    fn report(&mut self, problem: String) {
+        self.dependency.fails(NOT_APPLIED);
+        if self.last_problem != problem {
+            tracing::error!(problem, "keyring changed but was not applied");
+            self.last_problem = problem;
         }
     }
 }
@@ -180,14 +195,12 @@ fn has_all(keyring: &Keyring, in_use: &[(KeyId, u64)]) -> bool {
     in_use.iter().all(|(id, _)| ids.contains(id))
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.ino(), metadata.len(), metadata.modified().ok()))
-}
-
 fn entries(tenants: &[StoredTenant]) -> Vec<Entry> {
     let entries = tenants.iter();
     entries
         .map(|tenant| (tenant.id.clone(), tenant.file_fingerprint))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,6 +62,7 @@ impl Office {
             reauthorization: None,
             origin: Origin::Api,
             file_fingerprint: None,
+            last_event: None,
             revision: 0,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,

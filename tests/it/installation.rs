@@ -4,6 +4,7 @@ mod door;
 mod flood;
 mod forgeries;
 mod house;
+mod order;
 mod removal;
 mod trouble;
 

@@ -2,9 +2,13 @@
 
 use std::path::Path;
 use std::process::Output;
+use std::time::Duration;
 
+use store::Access;
 use store::sealing::{Key, Keyring};
+use uuid::Uuid;
 
+use crate::support::deployment::Deployment;
 use crate::support::process::{openlines, run};
 use crate::support::stores::{
     Stores, application, keyring_of, keyring_text, on_both_stores, webhook,
@@ -13,6 +17,8 @@ use crate::support::stores::{
 on_both_stores!(
     an_operator_changes_the_key_beside_a_running_service,
     a_tenant_that_cannot_be_read_is_named_and_the_others_are_sealed_anew,
+    a_key_that_a_running_service_lacks_seals_nothing,
+    a_running_process_gets_the_key_before_anything_is_sealed_with_it,
 );
 
 const EX_USAGE: i32 = 64;
@@ -117,6 +123,108 @@ async fn a_tenant_that_cannot_be_read_is_named_and_the_others_are_sealed_anew(st
         told.contains("1 tenants cannot be read and stay unchanged"),
         "{told}"
     );
+}
+
+async fn a_key_that_a_running_service_lacks_seals_nothing(stores: Stores) {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (Key::generate().unwrap(), Key::generate().unwrap());
+    let keyring = keyring_of(&[&old]);
+    let store = stores.open(&keyring).await;
+    store.create(&webhook("acme")).await.unwrap();
+    let service = Uuid::new_v4();
+    store.beat(service, Some("openlines-7d9f")).await.unwrap();
+    let file = write(folder.path(), "keyring", &keyring_text(&[&new, &old]));
+    let url = write(folder.path(), "url", stores.url());
+    let options = ["--store-url-file", &url, "--keyring-file", &file];
+    let reseal = || run(&[&["keys", "reseal", "--wait", "0"], &options[..]].concat());
+
+    let refused = reseal();
+    let text = told(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    for part in [
+        "nothing was re-sealed",
+        "openlines-7d9f",
+        &service.to_string(),
+        new.id().as_str(),
+        "give it the keyring with that key",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(store.key_use().await.unwrap(), [(old.id().clone(), 1)]);
+
+    // One of an earlier version does not say what it has.
+    stores
+        .execute("UPDATE replicas SET sealing_keys = NULL")
+        .await;
+    let text = told(&reseal());
+    assert!(text.contains("is of an earlier version"), "{text}");
+
+    // It applies the keyring, and tells so.
+    keyring.replace(keyring_of(&[&old, &new]));
+    store.beat(service, Some("openlines-7d9f")).await.unwrap();
+    let resealed = reseal();
+    assert!(resealed.status.success(), "{}", told(&resealed));
+    assert_eq!(store.key_use().await.unwrap(), [(new.id().clone(), 1)]);
+
+    // One that has been silent for a minute is not running any more.
+    keyring.replace(keyring_of(&[&old]));
+    store.beat(service, None).await.unwrap();
+    stores
+        .execute("UPDATE replicas SET seen_at = seen_at - 61000")
+        .await;
+    assert!(reseal().status.success());
+}
+
+async fn a_running_process_gets_the_key_before_anything_is_sealed_with_it(stores: Stores) {
+    let (old, new) = (Key::generate().unwrap(), Key::generate().unwrap());
+    let tenants = "tenants: [{id: acme, portal: acme.bitrix24.com, webhook: {user_id: 1, secret: {inline: s}}}]";
+    let deployment = Deployment::write(stores.url(), &old, tenants, "");
+    let mut processes = vec![deployment.start().await];
+    if stores.is_shared() {
+        processes.push(deployment.start().await);
+    }
+    let beside = stores
+        .try_open(&keyring_of(&[&old]), Access::Maintenance)
+        .await
+        .unwrap();
+    let told_keys = async |key: &Key| {
+        let minute = Duration::from_secs(60);
+        let serving = beside.serving(minute).await.unwrap();
+        let having = serving.iter().filter(|service| {
+            let keys = service.sealing_keys.as_ref().unwrap();
+            keys.contains(key.id())
+        });
+        having.count()
+    };
+    while told_keys(&old).await < processes.len() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), "keyring", &keyring_text(&[&new, &old]));
+    let url = write(folder.path(), "url", stores.url());
+    let options = ["--store-url-file", &url, "--keyring-file", &file];
+    let refused = run(&[&["keys", "reseal", "--wait", "0"], &options[..]].concat());
+    assert_eq!(refused.status.code(), Some(1), "{}", told(&refused));
+    assert_eq!(beside.key_use().await.unwrap(), [(old.id().clone(), 1)]);
+
+    // The command waits for the processes, which look at their file every few seconds.
+    deployment.replace_keyring(&[&new, &old]);
+    let resealed = tokio::task::spawn_blocking(move || {
+        let options = ["--store-url-file", &url, "--keyring-file", &file];
+        run(&[&["keys", "reseal", "--wait", "60"], &options[..]].concat())
+    });
+    let resealed = resealed.await.unwrap();
+    assert!(resealed.status.success(), "{}", told(&resealed));
+    assert_eq!(beside.key_use().await.unwrap(), [(new.id().clone(), 1)]);
+    assert_eq!(told_keys(&new).await, processes.len());
+
+    // They take their leave.
+    for running in processes {
+        running.process.terminate();
+        let (status, log) = running.process.ended().await;
+        assert!(status.success(), "{log}");
+    }
+    assert_eq!(told_keys(&old).await, 0);
 }
 
 #[test]

@@ -318,16 +318,17 @@ async fn replicas_that_start_together_take_the_same_file_over_once() {
         return;
     };
     let deployment = Deployment::new(stores).await;
-    let names: Vec<String> = (0..40).map(|number| format!("tenant-{number}")).collect();
+    // More than one group.
+    let names: Vec<String> = (0..600).map(|number| format!("tenant-{number}")).collect();
     let entries: Vec<String> = names.iter().map(|name| refreshable(name)).collect();
     deployment.write(&entries.concat());
     let services = join_all((0..3).map(|_| deployment.begin(&[]))).await;
     for service in &services {
-        for name in names.iter().step_by(10) {
+        for name in names.iter().step_by(150) {
             assert_eq!(call(service, name).await, "OK");
         }
     }
-    let stored = deployment.store().await.tenants(None, 100).await.unwrap();
+    let stored = deployment.store().await.tenants(None, 1000).await.unwrap();
     assert_eq!(stored.len(), names.len());
     for tenant in stored {
         assert_eq!(tenant.unwrap().revision, 1);
@@ -340,7 +341,7 @@ async fn replicas_that_start_together_take_the_same_file_over_once() {
     for service in &services {
         assert_eq!(call(service, "tenant-0").await, "OK");
     }
-    let stored = deployment.store().await.tenants(None, 100).await.unwrap();
+    let stored = deployment.store().await.tenants(None, 1000).await.unwrap();
     for tenant in stored {
         let tenant = tenant.unwrap();
         assert_eq!((tenant.display_name.as_str(), tenant.revision), ("New", 2));

@@ -19,6 +19,7 @@ use crate::support::{Service, Told, caller};
 on_both_stores!(
     a_portal_that_installs_the_application_can_be_used,
     a_portal_that_removes_it_is_refused_until_it_is_installed_again,
+    a_removal_that_keeps_the_settings_is_refused_although_the_token_is_valid,
     a_granted_pair_of_an_installation_is_refreshed,
 );
 
@@ -140,6 +141,26 @@ async fn a_portal_that_removes_it_is_refused_until_it_is_installed_again(stores:
         lobby.soon("OK").await;
     }
     assert_eq!(lobby.sandbox.record().times_delivered("removed"), 0);
+}
+
+async fn a_removal_that_keeps_the_settings_is_refused_although_the_token_is_valid(stores: Stores) {
+    let lobby = Lobby::open(stores).await;
+    lobby.install().await;
+    lobby.soon("OK").await;
+    let kept = Event::new(EventKind::AppUninstall, &*lobby.handler)
+        .of(demo::CLIENT_ID)
+        .with("data[CLEAN]", Some("0"));
+    // The sandbox's own token stays valid: only the event says that the application is gone.
+    let form = lobby.sandbox.event_form(demo::HOST, &kept).unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = client.post(&lobby.handler).body(form);
+    let post = post.header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(post.send().await.unwrap().status().as_u16(), 200);
+    lobby.soon("REAUTHORIZATION_REQUIRED").await;
+    assert_eq!(lobby.call("removed").await, "REAUTHORIZATION_REQUIRED");
+    assert_eq!(lobby.sandbox.record().times_delivered("removed"), 0);
+    lobby.install().await;
+    lobby.soon("OK").await;
 }
 
 async fn a_granted_pair_of_an_installation_is_refreshed(stores: Stores) {

@@ -17,6 +17,7 @@ pub(crate) fn same(one: &StoredTenant, other: &StoredTenant) -> bool {
         reauthorization,
         origin,
         file_fingerprint,
+        last_event,
         revision: _,
         created_at: _,
         updated_at: _,
@@ -29,6 +30,7 @@ pub(crate) fn same(one: &StoredTenant, other: &StoredTenant) -> bool {
         && *reauthorization == other.reauthorization
         && *origin == other.origin
         && *file_fingerprint == other.file_fingerprint
+        && *last_event == other.last_event
         && same_credentials(credentials, &other.credentials)
 }
 

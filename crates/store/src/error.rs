@@ -132,6 +132,10 @@ pub enum CreateError {
     /// A tenant with this id exists.
     #[error("a tenant with this id exists")]
     AlreadyExists,
+    /// The installation event that would create it is older than the newest one of a deleted tenant
+    /// of the same application and portal.
+    #[error("the event is older than the newest one of a deleted tenant")]
+    Outdated,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -6,6 +6,7 @@
 mod budgets;
 mod changes;
 mod comparison;
+mod entries;
 mod error;
 pub mod key_text;
 mod leases;
@@ -31,11 +32,13 @@ mod weather;
 
 pub use budgets::{Budgets, StoredBudget};
 pub use changes::Changes;
+pub use entries::{Applied, ENTRIES_IN_GROUP};
 pub use error::{
     CreateError, DeleteError, ModifyError, OpenError, StoreError, Unavailable, UnreadableTenant,
 };
-pub use leases::RefreshLease;
+pub use leases::{Previous, RefreshLease};
 pub use open::{Access, Store};
+pub use replicas::Serving;
 pub use reseal::Resealed;
 pub use sealing::Keyring;
 pub use stored::{Origin, Reauthorization, StoredApplication, StoredCredentials, StoredTenant};

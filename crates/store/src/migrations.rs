@@ -7,7 +7,7 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use crate::error::{OpenError, StoreError};
 
 /// The number and name of each version, with its statements for SQLite and for PostgreSQL.
-const VERSIONS: [(i64, &str, &str, &str); 4] = [
+const VERSIONS: [(i64, &str, &str, &str); 5] = [
     (
         1,
         "tenants",
@@ -31,6 +31,12 @@ const VERSIONS: [(i64, &str, &str, &str); 4] = [
         "plans",
         include_str!("../migrations/sqlite/0004_plans.sql"),
         include_str!("../migrations/postgresql/0004_plans.sql"),
+    ),
+    (
+        5,
+        "order and origin",
+        include_str!("../migrations/sqlite/0005_order_and_origin.sql"),
+        include_str!("../migrations/postgresql/0005_order_and_origin.sql"),
     ),
 ];
 

@@ -65,6 +65,7 @@ impl Store {
         };
         if access == Access::Service {
             store.check_keys().await?;
+            store.reseal_first_form().await?;
         }
         Ok(store)
     }

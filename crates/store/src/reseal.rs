@@ -5,6 +5,7 @@ use crate::key_text::KeyId;
 use crate::open::Store;
 use crate::pool::{with_connection, with_transaction};
 use crate::row::{Row, columns};
+use crate::sealing::{Forms, Keyring};
 
 /// The result of [`Store::reseal`].
 #[derive(Debug, Default)]
@@ -25,12 +26,18 @@ const PAGE: i64 = 100;
 const SELECT_SEALED_OTHERWISE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM tenants WHERE sealing_key <> $1 AND id > $2 ORDER BY id LIMIT $3"
+    " FROM tenants WHERE (sealing_key <> $1 OR sealed_form = 1) AND id > $2 ORDER BY id LIMIT $3"
+);
+
+const SELECT_OF_FIRST_FORM: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM tenants WHERE sealed_form = 1 AND id > $1 ORDER BY id LIMIT $2"
 );
 
 /// Only the seals change, so this is not a change that replicas must learn of.
 const RESEAL: &str = "UPDATE tenants SET (webhook_secret, client_secret, application_token, access_token, refresh_token, \
-     sealing_key) = ($3, $4, $5, $6, $7, $8) WHERE id = $1 AND revision = $2";
+     sealing_key, sealed_form, witness) = ($3, $4, $5, $6, $7, $8, $9, $10) WHERE id = $1 AND revision = $2";
 
 const KEY_USE: &str = "SELECT sealing_key, CAST(SUM(sealed_values) AS BIGINT) FROM tenants \
      WHERE sealing_key IS NOT NULL GROUP BY sealing_key ORDER BY sealing_key";
@@ -65,18 +72,51 @@ impl Store {
                 return Ok(done);
             };
             after.clone_from(&last.id);
-            let mut sealed = Vec::new();
-            for row in &rows {
-                match row.open(&keyring) {
-                    Ok(tenant) => sealed.push(Row::seal(&tenant, row.version(), &keyring)?),
-                    Err(source) => {
-                        let id = row.tenant_id()?;
-                        done.unreadable.push(UnreadableTenant { id, source });
-                    }
+            self.reseal_page(&rows, &keyring, &mut done).await?;
+        }
+    }
+
+    /// Re-seals secrets of the form before, once: they say nothing of their destination, so nothing
+    /// else opens them.
+    pub(crate) async fn reseal_first_form(&self) -> Result<(), StoreError> {
+        let keyring = self.keyring.snapshot();
+        let mut done = Resealed::default();
+        let mut after = String::new();
+        loop {
+            let rows = self.of_first_form(&after).await?;
+            let Some(last) = rows.last() else {
+                return Ok(());
+            };
+            after.clone_from(&last.id);
+            self.reseal_page(&rows, &keyring, &mut done).await?;
+        }
+    }
+
+    async fn reseal_page(
+        &self,
+        rows: &[Row],
+        keyring: &Keyring,
+        done: &mut Resealed,
+    ) -> Result<(), StoreError> {
+        let mut sealed = Vec::new();
+        for row in rows {
+            match row.open_forms(keyring, Forms::All) {
+                Ok(tenant) => sealed.push(Row::seal(&tenant, row.version(), keyring)?),
+                Err(source) => {
+                    let id = row.tenant_id()?;
+                    done.unreadable.push(UnreadableTenant { id, source });
                 }
             }
-            self.replace_seals(&sealed, &mut done).await?;
         }
+        self.replace_seals(&sealed, done).await
+    }
+
+    async fn of_first_form(&self, after: &str) -> Result<Vec<Row>, StoreError> {
+        let rows = with_connection!(&self.pool, reading, connection => {
+            let query = sqlx::query_as::<_, Row>(SELECT_OF_FIRST_FORM).bind(after).bind(PAGE);
+            Ok(query.fetch_all(connection).await?)
+        });
+        rows.await
     }
 
     async fn sealed_otherwise(&self, first: &KeyId, after: &str) -> Result<Vec<Row>, StoreError> {
@@ -101,7 +141,9 @@ impl Store {
                     .bind(&row.application_token)
                     .bind(&row.access_token)
                     .bind(&row.refresh_token)
-                    .bind(&row.sealing_key);
+                    .bind(&row.sealing_key)
+                    .bind(row.sealed_form)
+                    .bind(&row.witness);
                 let touched = query.execute(&mut *transaction).await?.rows_affected();
                 replaced.push((touched > 0).then_some(row.sealed_values));
             }

@@ -10,6 +10,7 @@ use bitrix24::TenantId;
 
 use crate::changes::tenant_id;
 use crate::error::StoreError;
+use crate::sealing::Destination;
 use crate::stored::Origin;
 
 /// Generates the row, its column list, and how it is read and bound, from one list. Written by
@@ -17,6 +18,7 @@ use crate::stored::Origin;
 macro_rules! row {
     ($first:ident: $of_first:ty, $($column:ident: $kind:ty,)+) => {
         /// A row, in the order of its columns.
+        #[derive(Clone)]
         pub(crate) struct Row {
             pub(crate) $first: $of_first,
             $(pub(crate) $column: $kind,)+
@@ -93,13 +95,16 @@ row! {
     plan: Option<String>,
     plan_burst: Option<i64>,
     plan_per_second: Option<f64>,
+    last_event: Option<i64>,
+    sealed_form: i64,
+    witness: Option<Vec<u8>>,
 }
 
 /// A parameter for each column.
 macro_rules! values {
     () => {
         "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-         $21, $22, $23, $24, $25, $26, $27, $28, $29, $30"
+         $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33"
     };
 }
 
@@ -131,6 +136,18 @@ impl Row {
             change_number: self.change_number,
             created_at: self.created_at,
             updated_at: self.updated_at,
+        }
+    }
+
+    /// Where the row's secrets go.
+    pub(crate) fn destination(&self) -> Destination<'_> {
+        Destination {
+            portal: &self.portal,
+            member_id: self.member_id.as_deref(),
+            credentials: &self.credentials,
+            webhook_user_id: self.webhook_user_id,
+            client_id: self.client_id.as_deref(),
+            authorization_server: self.authorization_server.as_deref(),
         }
     }
 

@@ -1,8 +1,10 @@
 //! Sealing: secrets are encrypted and bound to their tenant and field.
 //!
-//! A sealed value consists of: version 1 (a byte), the key's id (12 characters), a random nonce
-//! (24 bytes), and the secret encrypted and authenticated with XChaCha20-Poly1305. Tenant and field
-//! are authenticated data, so a value that was copied to another row or column does not open.
+//! A sealed value consists of: its form (a byte), the key's id (12 characters), a random nonce
+//! (24 bytes), and the secret encrypted and authenticated with XChaCha20-Poly1305. Authenticated
+//! data are tenant, field and, since form 2, the columns that say where the secret goes. A value
+//! that was copied to another row or column does not open, nor does one whose tenant got another
+//! portal past the service (docs/adr/0041-seals-name-their-destination.md).
 
 mod key;
 mod keyring;
@@ -22,8 +24,12 @@ pub use crate::key_text::KeyId;
 pub use key::{Key, MalformedKey};
 pub use keyring::{InvalidKeyring, Keyring};
 
-/// The format above.
-const VERSION: u8 = 1;
+/// The form above, as the column `sealed_form` has it.
+pub(crate) const FORM: i64 = 2;
+/// The same as a value has it.
+const CURRENT: u8 = 2;
+/// The form before, without a destination.
+const UNADDRESSED: u8 = 1;
 
 /// Length of the nonce, in bytes: long enough that random nonces do not repeat.
 const NONCE_LENGTH: usize = 24;
@@ -31,11 +37,32 @@ const NONCE_LENGTH: usize = 24;
 /// Bound to every value, so values of another product do not open.
 const PURPOSE: &str = "bitrix24-openlines sealed secret";
 
-/// The tenant and field that a sealed value is bound to.
+/// The tenant, field and destination that a sealed value is bound to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Binding<'a> {
     pub(crate) tenant: &'a TenantId,
     pub(crate) field: Field,
+    pub(crate) destination: Destination<'a>,
+}
+
+/// The columns of a tenant that decide where its secrets go, and which of them are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Destination<'a> {
+    pub(crate) portal: &'a str,
+    pub(crate) member_id: Option<&'a str>,
+    pub(crate) credentials: &'a str,
+    pub(crate) webhook_user_id: Option<i64>,
+    pub(crate) client_id: Option<&'a str>,
+    pub(crate) authorization_server: Option<&'a str>,
+}
+
+/// The forms of sealed values that open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forms {
+    /// Only the current one.
+    Current,
+    /// Those of earlier versions too. Only for re-sealing: they say nothing of the destination.
+    All,
 }
 
 /// The secrets of a tenant.
@@ -46,6 +73,8 @@ pub(crate) enum Field {
     ApplicationToken,
     AccessToken,
     RefreshToken,
+    /// No secret: proves that the service wrote the row.
+    Witness,
 }
 
 /// Why a secret was not sealed.
@@ -65,9 +94,14 @@ pub enum DoesNotOpen {
     /// The keyring does not hold the key that sealed it.
     #[error("it was sealed with the key {0}, which is not in the keyring")]
     NoKey(KeyId),
-    /// It was changed, or it belongs to another tenant or field.
-    #[error("it was changed, or belongs to another tenant or field")]
+    /// It was changed, or it belongs to another tenant, field or destination.
+    #[error(
+        "it was changed, or belongs to another tenant, field, portal, application or authorization server"
+    )]
     Forged,
+    /// An earlier version sealed it, without its destination.
+    #[error("an earlier version sealed it; a start of the service re-seals it")]
+    Unaddressed,
     /// Its format is unknown to this version.
     #[error("its format is unknown to this version")]
     Unknown,
@@ -84,9 +118,9 @@ impl Keyring {
         let key = keys.first();
         let mut nonce = [0_u8; NONCE_LENGTH];
         SysRng.try_fill_bytes(&mut nonce)?;
-        let mut sealed = vec![VERSION];
+        let mut sealed = vec![CURRENT];
         sealed.extend_from_slice(key.id().as_str().as_bytes());
-        let bound = binding.bytes(&sealed);
+        let bound = binding.bytes(CURRENT, &sealed);
         sealed.extend_from_slice(&nonce);
         let payload = Payload {
             msg: secret.expose_secret().as_bytes(),
@@ -105,15 +139,19 @@ impl Keyring {
         &self,
         sealed: &[u8],
         binding: Binding<'_>,
+        forms: Forms,
     ) -> Result<SecretString, DoesNotOpen> {
         let parts = Parts::of(sealed).ok_or(DoesNotOpen::Unknown)?;
+        if parts.form == UNADDRESSED && forms == Forms::Current {
+            return Err(DoesNotOpen::Unaddressed);
+        }
         let keys = self.keys();
         let Some(key) = keys.by_id(&parts.key) else {
             return Err(DoesNotOpen::NoKey(parts.key));
         };
         let payload = Payload {
             msg: parts.encrypted,
-            aad: &binding.bytes(parts.header),
+            aad: &binding.bytes(parts.form, parts.header),
         };
         let opened = key
             .cipher()
@@ -135,6 +173,7 @@ impl Keyring {
 
 /// The parts of a sealed value.
 struct Parts<'a> {
+    form: u8,
     header: &'a [u8],
     key: KeyId,
     nonce: [u8; NONCE_LENGTH],
@@ -144,10 +183,11 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn of(sealed: &'a [u8]) -> Option<Self> {
         let (header, rest) = sealed.split_at_checked(1 + ID_CHARACTERS)?;
-        let (version, key) = header.split_first()?;
+        let (&form, key) = header.split_first()?;
         let (nonce, encrypted) = rest.split_first_chunk::<NONCE_LENGTH>()?;
-        (*version == VERSION).then_some(())?;
+        [UNADDRESSED, CURRENT].contains(&form).then_some(())?;
         Some(Self {
+            form,
             header,
             key: KeyId::parse(std::str::from_utf8(key).ok()?)?,
             nonce: *nonce,
@@ -158,18 +198,46 @@ impl<'a> Parts<'a> {
 
 impl Binding<'_> {
     /// The authenticated data: each part after its length, so different parts give different bytes.
-    fn bytes(&self, header: &[u8]) -> Vec<u8> {
+    /// A part that is missing has the length of none.
+    fn bytes(&self, form: u8, header: &[u8]) -> Vec<u8> {
+        let Self {
+            tenant,
+            field,
+            destination,
+        } = self;
+        let mut parts = vec![
+            Some(PURPOSE.as_bytes()),
+            Some(header),
+            Some(tenant.as_str().as_bytes()),
+            Some(field.as_str().as_bytes()),
+        ];
+        let Destination {
+            portal,
+            member_id,
+            credentials,
+            webhook_user_id,
+            client_id,
+            authorization_server,
+        } = destination;
+        let user_id = webhook_user_id.map(i64::to_be_bytes);
+        if form != UNADDRESSED {
+            parts.extend([
+                Some(portal.as_bytes()),
+                member_id.map(str::as_bytes),
+                Some(credentials.as_bytes()),
+                user_id.as_ref().map(<[u8; 8]>::as_slice),
+                client_id.map(str::as_bytes),
+                authorization_server.map(str::as_bytes),
+            ]);
+        }
         let mut bound = Vec::new();
-        for part in [
-            PURPOSE.as_bytes(),
-            header,
-            self.tenant.as_str().as_bytes(),
-            self.field.as_str().as_bytes(),
-        ] {
-            // No length in memory exceeds a u64.
-            let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        for part in parts {
+            let length = part.map_or(u64::MAX, |part| {
+                // No length in memory exceeds a u64.
+                u64::try_from(part.len()).unwrap_or(u64::MAX)
+            });
             bound.extend_from_slice(&length.to_be_bytes());
-            bound.extend_from_slice(part);
+            bound.extend_from_slice(part.unwrap_or_default());
         }
         bound
     }
@@ -184,6 +252,7 @@ impl Field {
             Self::ApplicationToken => "application_token",
             Self::AccessToken => "access_token",
             Self::RefreshToken => "refresh_token",
+            Self::Witness => "witness",
         }
     }
 }

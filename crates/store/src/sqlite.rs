@@ -27,8 +27,11 @@ const READERS: u32 = 4;
 /// Only the owner may read and write the file.
 const MODE: u32 = 0o600;
 
-/// Locks the file for this service, creates the file and its tables, and deletes the leases of the
-/// previous process.
+/// The owners of leases of before are gone. The empty one is that of abandoned leases (leases.rs).
+const END_OF_KILLED: &str = "UPDATE refresh_leases SET owner = CASE owner WHEN '' THEN '' ELSE 'killed' END, expires_at = 0";
+
+/// Locks the file for this service, creates the file and its tables, and ends the leases and the
+/// heartbeats of the previous process.
 pub(crate) async fn serve(path: &Path) -> Result<(Sqlite, File), OpenError> {
     let lock = lock(path)?;
     let refused = |source| OpenError::File {
@@ -43,10 +46,10 @@ pub(crate) async fn serve(path: &Path) -> Result<(Sqlite, File), OpenError> {
         .await
         .map_err(StoreError::from)?;
     migrations::migrate(&migrations::sqlite(), &mut *transaction).await?;
-    sqlx::query("DELETE FROM refresh_leases")
-        .execute(&mut *transaction)
-        .await
-        .map_err(StoreError::from)?;
+    for statement in [END_OF_KILLED, "DELETE FROM replicas"] {
+        let query = sqlx::query(statement).execute(&mut *transaction);
+        query.await.map_err(StoreError::from)?;
+    }
     transaction.commit().await.map_err(StoreError::from)?;
     connection.close().await.map_err(StoreError::from)?;
     Ok((pools(path, file), lock))

@@ -32,6 +32,9 @@ pub struct StoredTenant {
     /// Fingerprint of the tenants file's entry that was last applied; `None` if there never was
     /// one.
     pub file_fingerprint: Option<[u8; 32]>,
+    /// When the newest installation event that was applied was sent, by Bitrix24's clock; `None` if
+    /// there was none. An older event comes too late.
+    pub last_event: Option<Timestamp>,
     /// Starts at 1 and grows with every change of the tenant.
     pub revision: i64,
     /// When the tenant was created.

@@ -53,6 +53,18 @@ const UPDATE: &str = concat!(
     ") WHERE id = $1"
 );
 
+const DELETE: &str = "DELETE FROM tenants WHERE id = $1 RETURNING revision, generation, client_id, member_id, last_event";
+
+/// What [`DELETE`] returns.
+type Deleted = (i64, i64, Option<String>, Option<String>, Option<i64>);
+
+const TOMBSTONE: &str = "INSERT INTO deleted_tenants \
+     (id, revision, generation, change_number, deleted_at, client_id, member_id, last_event) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+
+const LAST_EVENT_OF_DELETED: &str = "SELECT MAX(last_event) FROM deleted_tenants \
+     WHERE client_id = $1 AND member_id = $2 AND last_event IS NOT NULL";
+
 const COUNT: &str = "SELECT COUNT(*), COUNT(*) FILTER (WHERE disabled), \
      COUNT(*) FILTER (WHERE reauthorization_since IS NOT NULL) FROM tenants";
 
@@ -132,12 +144,21 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`CreateError::AlreadyExists`], or the database failed.
+    /// [`CreateError::AlreadyExists`], [`CreateError::Outdated`], or the database failed.
     pub async fn create(&self, tenant: &StoredTenant) -> Result<StoredTenant, CreateError> {
         let now = Timestamp::now().as_millisecond();
         let id = tenant.id.as_str();
         let created = with_transaction!(&self.pool, transaction => {
             let change_number = sqlx::query_scalar(NEXT).fetch_one(&mut *transaction).await?;
+            if let Some(sent_at) = tenant.last_event {
+                let application = tenant.application().and_then(|known| known.client_id.as_ref());
+                let known = sqlx::query_scalar(LAST_EVENT_OF_DELETED).bind(application.map(ClientId::as_str));
+                let known = known.bind(tenant.member_id.as_ref().map(MemberId::as_str));
+                let known: Option<i64> = known.fetch_one(&mut *transaction).await?;
+                if known.is_some_and(|known| known > sent_at.as_millisecond()) {
+                    return Ok(Err(CreateError::Outdated));
+                }
+            }
             let before = sqlx::query_as("DELETE FROM deleted_tenants WHERE id = $1 RETURNING revision, generation");
             let before = before.bind(id).fetch_optional(&mut *transaction).await?;
             let (revision, generation): (i64, i64) = before.unwrap_or_default();
@@ -152,12 +173,12 @@ impl Store {
             let stored = row.open(&self.keyring)?;
             let inserted = row.bind(sqlx::query(INSERT)).execute(&mut *transaction).await?;
             if inserted.rows_affected() == 0 {
-                return Ok(None);
+                return Ok(Err(CreateError::AlreadyExists));
             }
             transaction.commit().await?;
-            Ok(Some(stored))
+            Ok(Ok(stored))
         });
-        created.await?.ok_or(CreateError::AlreadyExists)
+        created.await?
     }
 
     /// Changes a tenant in one transaction and returns the stored tenant.
@@ -217,18 +238,16 @@ impl Store {
         let id = id.as_str();
         let deleted = with_transaction!(&self.pool, transaction => {
             let change_number: i64 = sqlx::query_scalar(NEXT).fetch_one(&mut *transaction).await?;
-            let found = sqlx::query_as("DELETE FROM tenants WHERE id = $1 RETURNING revision, generation");
-            let found = found.bind(id).fetch_optional(&mut *transaction).await?;
-            let Some((found, generation)): Option<(i64, i64)> = found else {
+            let found = sqlx::query_as(DELETE).bind(id).fetch_optional(&mut *transaction).await?;
+            let Some((found, generation, client_id, member_id, last_event)): Option<Deleted> = found else {
                 return Ok(Err(DeleteError::NotFound));
             };
             if revision.is_some_and(|revision| revision != found) {
                 return Ok(Err(DeleteError::Changed));
             }
-            let tombstone = "INSERT INTO deleted_tenants (id, revision, generation, change_number, deleted_at) \
-                 VALUES ($1, $2, $3, $4, $5)";
-            let tombstone = sqlx::query(tombstone).bind(id).bind(found).bind(generation);
+            let tombstone = sqlx::query(TOMBSTONE).bind(id).bind(found).bind(generation);
             let tombstone = tombstone.bind(change_number).bind(now);
+            let tombstone = tombstone.bind(client_id).bind(member_id).bind(last_event);
             tombstone.execute(&mut *transaction).await?;
             let lease = sqlx::query("DELETE FROM refresh_leases WHERE tenant_id = $1").bind(id);
             lease.execute(&mut *transaction).await?;

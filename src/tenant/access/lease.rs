@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use bitrix24::TenantId;
-use store::{RefreshLease, StoreError, StoredTenant};
+use store::{Previous, RefreshLease, StoreError, StoredTenant};
 
 use super::Parts;
 use super::error::AccessError;
@@ -36,8 +36,8 @@ pub(super) enum Acquired {
     /// This refresh holds the lease.
     Lease {
         tenant: Box<StoredTenant>,
-        /// The previous owner's lease expired, and it may still store a token pair.
-        previous_expired: bool,
+        /// How the refresh before ended. If its lease expired, it may still store a token pair.
+        previous: Previous,
     },
     /// Another token pair is stored already.
     Newer(Box<StoredTenant>),
@@ -58,14 +58,8 @@ pub(super) async fn acquire(
             .acquire_refresh_lease(id, stale, owner, LEASE)
             .await;
         match lease {
-            Ok(RefreshLease::Acquired {
-                tenant,
-                previous_expired,
-            }) => {
-                return Ok(Acquired::Lease {
-                    tenant,
-                    previous_expired,
-                });
+            Ok(RefreshLease::Acquired { tenant, previous }) => {
+                return Ok(Acquired::Lease { tenant, previous });
             }
             Ok(RefreshLease::Superseded(tenant)) => return Ok(Acquired::Newer(tenant)),
             Ok(RefreshLease::Gone) => return Err(AccessError::Gone),
@@ -109,4 +103,11 @@ pub(super) async fn renew(parts: &Parts, id: &TenantId, owner: Uuid) -> Infallib
 pub(super) async fn release(parts: &Parts, id: &TenantId, owner: Uuid) {
     let released = parts.store.release_refresh_lease(id, owner);
     let _ = tokio::time::timeout(RELEASE, released).await;
+}
+
+/// Ends the lease so that the next refresh knows that a response was lost. If that fails, the lease
+/// expires, which tells it nearly the same.
+pub(super) async fn abandon(parts: &Parts, id: &TenantId, owner: Uuid) {
+    let abandoned = parts.store.abandon_refresh_lease(id, owner);
+    let _ = tokio::time::timeout(RELEASE, abandoned).await;
 }

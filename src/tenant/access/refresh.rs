@@ -1,6 +1,7 @@
 //! A refresh of a tenant's access token.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,6 +9,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::causes::{ANSWER_LOST, INTERRUPTED, OTHER_PORTAL, UNINSTALLED, stands};
 use super::error::AccessError;
 use super::lease::{self, Acquired};
 use super::{Insistence, Parts};
@@ -17,13 +19,8 @@ use crate::telemetry::chain;
 use crate::tenant::record::{Record, Unusable, client_secret};
 use bitrix24::TenantId;
 use bitrix24::{AuthorizationServer, ClientId, Consequence, OAuthError, OAuthRefusal, Tokens};
-use store::{ModifyError, StoreError};
+use store::{ModifyError, Previous, StoreError};
 use store::{Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
-
-/// Cause: a response of the authorization server was lost, and the new pair with it.
-pub(super) const ANSWER_LOST: &str = "answer_lost";
-/// Cause: the new pair is for another portal.
-pub(super) const OTHER_PORTAL: &str = "other_portal";
 
 /// The longest cause, in characters.
 const CAUSE: usize = 100;
@@ -56,10 +53,10 @@ struct Needed {
 struct Circumstances<'a> {
     /// The tenant as it was leased.
     tenant: &'a StoredTenant,
-    /// A response was lost before.
+    /// A response was lost in this refresh.
     was_lost: bool,
-    /// Another replica's lease expired: it may have used the refresh token.
-    previous_expired: bool,
+    /// How the refresh before ended: it may have used the refresh token.
+    previous: Previous,
 }
 
 /// How long a replica whose lease expired may still take to store a pair.
@@ -114,32 +111,41 @@ impl Refresh {
 
     async fn lease_and_refresh(&self) -> Refreshed {
         let acquired = lease::acquire(&self.parts, &self.id, self.stale, self.owner).await?;
-        let (tenant, previous_expired) = match acquired {
-            Acquired::Lease {
-                tenant,
-                previous_expired,
-            } => (tenant, previous_expired),
+        let (tenant, previous) = match acquired {
+            Acquired::Lease { tenant, previous } => (tenant, previous),
             Acquired::Newer(tenant) => return self.adopt(&tenant).await,
         };
+        let lost = AtomicBool::new(previous != Previous::Settled);
         let refreshed = tokio::select! {
-            refreshed = Box::pin(self.refresh(&tenant, previous_expired)) => refreshed,
+            refreshed = Box::pin(self.refresh(&tenant, previous, &lost)) => refreshed,
             never = lease::renew(&self.parts, &self.id, self.owner) => match never {},
         };
-        lease::release(&self.parts, &self.id, self.owner).await;
+        let is_open = refreshed.as_ref().is_err_and(AccessError::is_transient);
+        if is_open && lost.load(Ordering::Relaxed) {
+            lease::abandon(&self.parts, &self.id, self.owner).await;
+        } else {
+            lease::release(&self.parts, &self.id, self.owner).await;
+        }
         refreshed
     }
 
-    async fn refresh(&self, tenant: &StoredTenant, previous_expired: bool) -> Refreshed {
+    /// Notes in `lost` that the authorization server may have used up the refresh token.
+    async fn refresh(
+        &self,
+        tenant: &StoredTenant,
+        previous: Previous,
+        lost: &AtomicBool,
+    ) -> Refreshed {
         let after = |was_lost| Circumstances {
             tenant,
             was_lost,
-            previous_expired,
+            previous,
         };
         if self.insistence == Insistence::None
             && let Some(needed) = tenant
                 .reauthorization
                 .as_ref()
-                .filter(|needed| super::stands(needed))
+                .filter(|needed| stands(needed))
         {
             let cause = needed.cause.clone();
             return Err(AccessError::ReauthorizationRequired { cause });
@@ -151,14 +157,15 @@ impl Refresh {
             Err(OAuthError::NotSent(not_sent)) => Err(unavailable(&not_sent.to_string())),
             // The server may have issued a pair. Only a retry shows if the refresh token still
             // works.
-            Err(OAuthError::Unanswered(lost)) => {
+            Err(OAuthError::Unanswered(error)) => {
+                lost.store(true, Ordering::Relaxed);
                 self.parts.metrics.token_answer_lost();
-                tracing::warn!(tenant = %self.id, error = %lost, "lost a response of the authorization server");
+                tracing::warn!(tenant = %self.id, %error, "lost a response of the authorization server");
                 match self.exchange(&needed).await {
                     Ok(tokens) => self.keep(tenant, &tokens, RefreshEnd::Recovered).await,
                     Err(OAuthError::Refused(refusal)) => self.refused(&refusal, &after(true)).await,
                     Err(OAuthError::NotSent(not_sent)) => Err(unavailable(&not_sent.to_string())),
-                    Err(OAuthError::Unanswered(lost)) => Err(unavailable(&lost.to_string())),
+                    Err(OAuthError::Unanswered(error)) => Err(unavailable(&error.to_string())),
                 }
             }
         }
@@ -238,7 +245,7 @@ impl Refresh {
                     // If the application was removed from the portal meanwhile, that stays.
                     tenant
                         .reauthorization
-                        .take_if(|needed| needed.cause != super::UNINSTALLED);
+                        .take_if(|needed| needed.cause != UNINSTALLED);
                     if tenant.member_id.is_none() {
                         tenant.member_id.clone_from(&tokens.member_id);
                     }
@@ -268,12 +275,12 @@ impl Refresh {
         let Circumstances {
             tenant,
             was_lost,
-            previous_expired,
+            previous,
         } = *circumstances;
         // Another replica or an administrator may have been faster. A replica whose lease expired
         // gets some time to store the pair that it may have received.
         let give_up = Instant::now()
-            + if previous_expired {
+            + if previous == Previous::Expired {
                 LATE_STORE
             } else {
                 Duration::ZERO
@@ -291,8 +298,11 @@ impl Refresh {
         let cause: String = refusal.code.chars().take(CAUSE).collect();
         match refusal.consequence() {
             Consequence::RetryLater => Err(unavailable(&refusal.code)),
-            Consequence::GrantInvalid if was_lost => {
+            Consequence::GrantInvalid if was_lost || previous == Previous::Lost => {
                 self.require_reauthorization(ANSWER_LOST, None).await
+            }
+            Consequence::GrantInvalid if previous != Previous::Settled => {
+                self.require_reauthorization(INTERRUPTED, None).await
             }
             Consequence::GrantInvalid => self.require_reauthorization(&cause, None).await,
             // The client secret may have been corrected meanwhile.

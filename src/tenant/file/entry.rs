@@ -59,6 +59,7 @@ impl Reading<'_> {
             reauthorization: None,
             origin: Origin::File,
             file_fingerprint: None,
+            last_event: None,
             revision: 0,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,

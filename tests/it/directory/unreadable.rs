@@ -27,7 +27,7 @@ async fn a_row_that_cannot_be_understood_hides_no_change_of_another_tenant(store
         office.store.create(&office.hook(name)).await.unwrap();
         office.soon(&office.service, name, "OK").await;
     }
-    tamper(&office.stores, "broken", "webhook_user_id = -1").await;
+    tamper(&office.stores, "broken", "plan = 'own'").await;
     change(&office.store, "sound", |tenant| tenant.disabled = true).await;
     office
         .soon(&office.service, "sound", "TENANT_DISABLED")
@@ -39,7 +39,7 @@ async fn a_row_that_cannot_be_understood_hides_no_change_of_another_tenant(store
         ("INTERNAL".to_owned(), "not_executed".to_owned())
     );
 
-    tamper(&office.stores, "broken", "webhook_user_id = 1").await;
+    tamper(&office.stores, "broken", "plan = NULL").await;
     office.soon(&office.service, "broken", "OK").await;
 }
 

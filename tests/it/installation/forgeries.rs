@@ -219,6 +219,7 @@ async fn a_tenant_that_is_somebody_elses_is_not_taken() {
         reauthorization: None,
         origin: Origin::Api,
         file_fingerprint: None,
+        last_event: None,
         revision: 0,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,

@@ -12,7 +12,7 @@ use bitrix24_openlines::testing::metrics::Metrics;
 use bitrix24_openlines::testing::tenant::{Application, ApplicationName, Applications};
 use jiff::Timestamp;
 use sandbox::{Application as Defined, Event, EventKind, Portal, Sandbox, User, demo};
-use store::{Reauthorization, Store, StoredTenant};
+use store::{Keyring, Reauthorization, Store, StoredTenant};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,9 @@ pub(super) struct House {
     pub(super) client: reqwest::Client,
     stop: CancellationToken,
     task: JoinHandle<()>,
-    _stores: Stores,
+    ends: InstallationEndpoint,
+    keyring: Keyring,
+    stores: Stores,
 }
 
 /// An event of the demonstration application.
@@ -101,6 +103,17 @@ pub(super) fn client_at(address: &str) -> reqwest::Client {
     client.build().unwrap()
 }
 
+async fn serve(
+    ends: &InstallationEndpoint,
+    stop: &CancellationToken,
+) -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = stop.clone().cancelled_owned();
+    let serving = install::serve(listener, ends.clone(), stop);
+    (address, tokio::spawn(serving))
+}
+
 impl House {
     pub(super) async fn open() -> Self {
         Self::with(|_| {}).await
@@ -115,7 +128,8 @@ impl House {
     pub(super) async fn on(stores: Stores, change: impl FnOnce(&mut InstallationEndpoint)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, portals()).unwrap();
-        let store = stores.open(&stores::keyring()).await;
+        let keyring = stores::keyring();
+        let store = stores.open(&keyring).await;
         let metrics = Metrics::new().unwrap();
         let client = Client::new(TransportOptions {
             connect_timeout: Duration::from_secs(5),
@@ -146,14 +160,8 @@ impl House {
             trusted_proxies: Vec::new(),
         };
         change(&mut ends);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let task = tokio::spawn(install::serve(
-            listener,
-            ends,
-            stop.clone().cancelled_owned(),
-        ));
+        let (address, task) = serve(&ends, &stop).await;
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self {
             sandbox,
@@ -163,8 +171,39 @@ impl House {
             client,
             stop,
             task,
-            _stores: stores,
+            ends,
+            keyring,
+            stores,
         }
+    }
+
+    /// Ends the process, and starts another one with a connection of its own to the database.
+    pub(super) async fn restart(&mut self) {
+        self.close().await;
+        // On SQLite the file is free only when nobody has it.
+        let elsewhere = Stores::sqlite();
+        let nothing = elsewhere.open(&self.keyring).await;
+        self.ends.store = nothing.clone();
+        self.store = nothing;
+        self.store = self.stores.open(&self.keyring).await;
+        self.ends.store = self.store.clone();
+        self.stop = CancellationToken::new();
+        (self.address, self.task) = serve(&self.ends, &self.stop).await;
+    }
+
+    /// The events from now on go to another replica, or where there can be none, to the process
+    /// after a restart.
+    pub(super) async fn go_on_elsewhere(&mut self) {
+        if !self.stores.is_shared() {
+            return self.restart().await;
+        }
+        self.store = self.stores.open(&self.keyring).await;
+        self.ends.store = self.store.clone();
+        let (address, task) = serve(&self.ends, &self.stop).await;
+        self.address = address;
+        let before = std::mem::replace(&mut self.task, task);
+        // It goes on until the end of the house, like this one.
+        drop(before);
     }
 
     /// The address that an application has given to Bitrix24.

@@ -14,9 +14,9 @@ async fn a_replica_lives_as_long_as_it_gives_signs_of_life(stores: Stores) {
     let store = stores.open(&keyring()).await;
     let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
     assert_eq!(store.living_replicas(LONG).await.unwrap(), 0);
-    store.beat(one).await.unwrap();
-    store.beat(other).await.unwrap();
-    store.beat(one).await.unwrap();
+    store.beat(one, None).await.unwrap();
+    store.beat(other, None).await.unwrap();
+    store.beat(one, None).await.unwrap();
     assert_eq!(store.living_replicas(LONG).await.unwrap(), 2);
     store.depart(other).await.unwrap();
     assert_eq!(store.living_replicas(LONG).await.unwrap(), 1);

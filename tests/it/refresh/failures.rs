@@ -12,6 +12,7 @@ use crate::support::{REFRESHABLE, Told};
 
 on_both_stores!(
     a_lost_answer_of_a_server_that_takes_a_token_once_needs_a_person,
+    an_answer_that_was_lost_in_an_earlier_refresh_is_not_forgotten,
     a_dead_grant_needs_a_person_and_is_not_asked_for_again,
     every_refusal_of_the_server_marks_the_tenant_with_its_code,
     a_refusal_is_forgotten_where_another_replica_has_won,
@@ -68,6 +69,23 @@ async fn a_lost_answer_of_a_server_that_takes_a_token_once_needs_a_person(stores
         1
     );
     assert_eq!(office.sandbox.record().times_delivered("Hello"), 0);
+}
+
+async fn an_answer_that_was_lost_in_an_earlier_refresh_is_not_forgotten(stores: Stores) {
+    let office = Office::open(stores).await;
+    office.expire();
+    for kind in [
+        FaultKind::Reset(Moment::After),
+        FaultKind::Reset(Moment::Before),
+    ] {
+        office.sandbox.inject(Fault::once(kind).for_oauth());
+    }
+    assert_unavailable(&office.call("Hello").await.unwrap_err());
+    assert_eq!((office.refreshes(), office.mark().await), (1, None));
+    // After the pause between two attempts.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_needs_a_person(&office.call("Hello").await.unwrap_err());
+    assert_eq!(office.mark().await.as_deref(), Some("answer_lost"));
 }
 
 async fn a_dead_grant_needs_a_person_and_is_not_asked_for_again(stores: Stores) {

@@ -50,6 +50,12 @@ impl Deployment {
         Self { folder, key }
     }
 
+    /// Replaces the keyring file that all processes have.
+    pub(crate) fn replace_keyring(&self, keys: &[&Key]) {
+        let file = self.folder.path().join("keyring");
+        std::fs::write(file, keyring_text(keys)).unwrap();
+    }
+
     /// The command that starts a process.
     pub(crate) fn command(&self) -> Command {
         let settings = self.folder.path().join("settings.yaml");

@@ -7,13 +7,23 @@ use bitrix24::{ClientId, MemberId, Plan, RateLimit, TenantId};
 
 use super::{OWN, Row, WEBHOOK, origin_name};
 use crate::error::StoreError;
-use crate::sealing::{Binding, Field, Keyring};
+use crate::sealing::{Binding, DoesNotOpen, Field, Forms, Keyring};
 use crate::stored::{Origin, Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
 
 impl Row {
     /// Makes a tenant from a row. Opens its secrets.
     pub(crate) fn open(&self, keyring: &Keyring) -> Result<StoredTenant, StoreError> {
+        self.open_forms(keyring, Forms::Current)
+    }
+
+    /// The same for values of these forms.
+    pub(crate) fn open_forms(
+        &self,
+        keyring: &Keyring,
+        forms: Forms,
+    ) -> Result<StoredTenant, StoreError> {
         let id = &self.tenant_id()?;
+        self.is_witnessed(id, keyring, forms)?;
         let corrupt = |column| StoreError::Corrupt(format!("{column} of tenant {}", self.id));
         let time = |milliseconds: i64, column| {
             Timestamp::from_millisecond(milliseconds).map_err(|_| corrupt(column))
@@ -30,16 +40,57 @@ impl Row {
             portal: self.portal.clone(),
             member_id: member_id.map_err(|_| corrupt("member_id"))?,
             plan: self.plan().map_err(corrupt)?,
-            credentials: self.credentials(id, keyring)?,
+            credentials: self.credentials(id, keyring, forms)?,
             disabled: self.disabled,
             reauthorization: reauthorization.map(|(cause, since)| Reauthorization { cause, since }),
             origin: origin_of(&self.origin).ok_or_else(|| corrupt("origin"))?,
             file_fingerprint: fingerprint
                 .transpose()
                 .map_err(|_| corrupt("file_fingerprint"))?,
+            last_event: self
+                .last_event
+                .map(|at| time(at, "last_event"))
+                .transpose()?,
             revision: self.revision,
             created_at: time(self.created_at, "created_at")?,
             updated_at: time(self.updated_at, "updated_at")?,
+        })
+    }
+
+    /// Whether the service wrote this row. A row of an earlier version has no witness, but a
+    /// secret, which is opened later.
+    fn is_witnessed(
+        &self,
+        tenant: &TenantId,
+        keyring: &Keyring,
+        forms: Forms,
+    ) -> Result<(), StoreError> {
+        let field = Field::Witness;
+        let binding = Binding {
+            tenant,
+            field,
+            destination: self.destination(),
+        };
+        if open(self.witness.as_deref(), binding, keyring, Forms::Current)?.is_some() {
+            return Ok(());
+        }
+        let has_secret = if self.credentials == WEBHOOK {
+            self.webhook_secret.is_some()
+        } else {
+            self.client_secret.is_some()
+                || self.application_token.is_some()
+                || self.access_token.is_some()
+                || self.refresh_token.is_some()
+        };
+        let source = match (forms, has_secret) {
+            (Forms::All, true) => return Ok(()),
+            (Forms::Current, true) => DoesNotOpen::Unaddressed,
+            (Forms::Current | Forms::All, false) => DoesNotOpen::Forged,
+        };
+        Err(StoreError::Sealed {
+            tenant: tenant.clone(),
+            field: field.as_str(),
+            source,
         })
     }
 
@@ -65,9 +116,18 @@ impl Row {
         &self,
         id: &TenantId,
         keyring: &Keyring,
+        forms: Forms,
     ) -> Result<StoredCredentials, StoreError> {
         let corrupt = |column| StoreError::Corrupt(format!("{column} of tenant {}", self.id));
-        let open = |sealed: &Option<Vec<u8>>, field| open(sealed.as_deref(), id, field, keyring);
+        let open = |sealed: &Option<Vec<u8>>, field| {
+            let (tenant, destination) = (id, self.destination());
+            let binding = Binding {
+                tenant,
+                field,
+                destination,
+            };
+            open(sealed.as_deref(), binding, keyring, forms)
+        };
         if self.credentials == WEBHOOK {
             let user_id = self.webhook_user_id.map(u64::try_from);
             let user_id = user_id.and_then(Result::ok);
@@ -96,14 +156,14 @@ impl Row {
 
 fn open(
     sealed: Option<&[u8]>,
-    tenant: &TenantId,
-    field: Field,
+    binding: Binding<'_>,
     keyring: &Keyring,
+    forms: Forms,
 ) -> Result<Option<SecretString>, StoreError> {
-    let opened = sealed.map(|sealed| keyring.open(sealed, Binding { tenant, field }));
+    let opened = sealed.map(|sealed| keyring.open(sealed, binding, forms));
     opened.transpose().map_err(|source| StoreError::Sealed {
-        tenant: tenant.clone(),
-        field: field.as_str(),
+        tenant: binding.tenant.clone(),
+        field: binding.field.as_str(),
         source,
     })
 }

@@ -7,7 +7,7 @@ use bitrix24::{ClientId, MemberId, Plan, TenantId};
 
 use super::{APPLICATION, OWN, Row, Version, WEBHOOK, origin_name};
 use crate::error::StoreError;
-use crate::sealing::{Binding, Field, Keyring};
+use crate::sealing::{Binding, Destination, FORM, Field, Keyring};
 use crate::stored::{StoredCredentials, StoredTenant};
 
 impl Row {
@@ -18,17 +18,20 @@ impl Row {
         keyring: &Keyring,
     ) -> Result<Self, StoreError> {
         let mut row = Self::without_secrets(tenant, version);
+        if let StoredCredentials::Webhook { user_id, .. } = &tenant.credentials {
+            let user = i64::try_from(*user_id);
+            let corrupt = |_| StoreError::Corrupt(format!("the user id of tenant {}", tenant.id));
+            row.webhook_user_id = Some(user.map_err(corrupt)?);
+        }
+        let bound = row.clone();
         let mut sealer = Sealer {
             keyring: keyring.snapshot(),
             tenant: &tenant.id,
+            destination: bound.destination(),
             values: 0,
         };
         match &tenant.credentials {
-            StoredCredentials::Webhook { user_id, secret } => {
-                let user = i64::try_from(*user_id).map_err(|_| {
-                    StoreError::Corrupt(format!("the user id of tenant {}", tenant.id))
-                })?;
-                row.webhook_user_id = Some(user);
+            StoredCredentials::Webhook { secret, .. } => {
                 row.webhook_secret = sealer.seal(Some(secret), Field::WebhookSecret)?;
             }
             StoredCredentials::Application(application) => {
@@ -45,7 +48,8 @@ impl Row {
             }
         }
         row.sealed_values = sealer.values;
-        row.sealing_key = (sealer.values > 0).then(|| sealer.keyring.first().to_string());
+        row.witness = sealer.seal(Some(&SecretString::from("")), Field::Witness)?;
+        row.sealing_key = Some(sealer.keyring.first().to_string());
         Ok(row)
     }
 
@@ -100,6 +104,9 @@ impl Row {
                 .map(|plan| plan.name().unwrap_or(OWN).to_owned()),
             plan_burst: own.map(|own| own.burst.into()),
             plan_per_second: own.map(|own| own.per_second),
+            last_event: tenant.last_event.map(Timestamp::as_millisecond),
+            sealed_form: FORM,
+            witness: None,
         }
     }
 }
@@ -108,6 +115,7 @@ impl Row {
 struct Sealer<'a> {
     keyring: Keyring,
     tenant: &'a TenantId,
+    destination: Destination<'a>,
     values: i64,
 }
 
@@ -120,8 +128,13 @@ impl Sealer<'_> {
         let Some(secret) = secret else {
             return Ok(None);
         };
-        let tenant = self.tenant;
+        let (tenant, destination) = (self.tenant, self.destination);
+        let binding = Binding {
+            tenant,
+            field,
+            destination,
+        };
         self.values = self.values.saturating_add(1);
-        Ok(Some(self.keyring.seal(secret, Binding { tenant, field })?))
+        Ok(Some(self.keyring.seal(secret, binding)?))
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Binding, DoesNotOpen, Field, Key, Keyring};
+use super::{Binding, CURRENT, Destination, DoesNotOpen, Field, Forms, Key, Keyring};
 use bitrix24::TenantId;
 
 const FIELDS: [Field; 5] = [
@@ -13,6 +13,15 @@ const FIELDS: [Field; 5] = [
     Field::AccessToken,
     Field::RefreshToken,
 ];
+
+const HERE: Destination<'static> = Destination {
+    portal: "acme.bitrix24.com",
+    member_id: Some("a223c6b3710f85df22e9377d6c4f7553"),
+    credentials: "application",
+    webhook_user_id: None,
+    client_id: Some("local.1"),
+    authorization_server: Some("oauth.bitrix.info"),
+};
 
 fn key() -> Key {
     Key::generate().unwrap()
@@ -35,7 +44,7 @@ fn secret(text: &str) -> SecretString {
 }
 
 fn opened(keyring: &Keyring, sealed: &[u8], binding: Binding<'_>) -> Result<String, DoesNotOpen> {
-    let opened = keyring.open(sealed, binding)?;
+    let opened = keyring.open(sealed, binding, Forms::Current)?;
     Ok(opened.expose_secret().to_owned())
 }
 
@@ -49,11 +58,11 @@ proptest! {
         other_field in 0_usize..5,
     ) {
         let keyring = Keyring::from(key());
-        let binding = Binding { tenant: &tenant(&id), field: FIELDS[field] };
+        let binding = Binding { tenant: &tenant(&id), field: FIELDS[field], destination: HERE };
         let sealed = keyring.seal(&secret(&text), binding).unwrap();
         prop_assert_eq!(opened(&keyring, &sealed, binding), Ok(text));
 
-        let there = Binding { tenant: &tenant(&other), field: FIELDS[other_field] };
+        let there = Binding { tenant: &tenant(&other), field: FIELDS[other_field], destination: HERE };
         if id != other || field != other_field {
             prop_assert_eq!(opened(&keyring, &sealed, there), Err(DoesNotOpen::Forged));
         }
@@ -66,16 +75,16 @@ proptest! {
         bit in 0_u32..8,
     ) {
         let keyring = Keyring::from(key());
-        let binding = Binding { tenant: &tenant("acme"), field: Field::RefreshToken };
+        let binding = Binding { tenant: &tenant("acme"), field: Field::RefreshToken, destination: HERE };
         let sealed = keyring.seal(&secret(&text), binding).unwrap();
 
         let mut flipped = sealed.clone();
         flipped[position.index(sealed.len())] ^= 1 << bit;
-        prop_assert!(keyring.open(&flipped, binding).is_err());
-        prop_assert!(keyring.open(&sealed[..position.index(sealed.len())], binding).is_err());
+        prop_assert!(keyring.open(&flipped, binding, Forms::All).is_err());
+        prop_assert!(keyring.open(&sealed[..position.index(sealed.len())], binding, Forms::All).is_err());
         let mut longer = sealed;
         longer.push(0);
-        prop_assert!(keyring.open(&longer, binding).is_err());
+        prop_assert!(keyring.open(&longer, binding, Forms::All).is_err());
     }
 }
 
@@ -85,12 +94,16 @@ fn every_byte_of_a_sealed_value_counts() {
     let binding = Binding {
         tenant: &tenant("acme"),
         field: Field::AccessToken,
+        destination: HERE,
     };
     let sealed = keyring.seal(&secret("s3cr3tcanary"), binding).unwrap();
     for position in 0..sealed.len() {
         let mut flipped = sealed.clone();
         flipped[position] ^= 1;
-        assert!(keyring.open(&flipped, binding).is_err(), "{position}");
+        assert!(
+            keyring.open(&flipped, binding, Forms::All).is_err(),
+            "{position}"
+        );
     }
 }
 
@@ -100,14 +113,67 @@ fn tenant_and_field_do_not_run_into_each_other() {
     let binding = Binding {
         tenant: &tenant("a"),
         field: Field::ClientSecret,
+        destination: HERE,
     };
     let longer = Binding {
         tenant: &tenant("aclient_secret"),
         field: Field::ClientSecret,
+        destination: HERE,
     };
-    assert_ne!(binding.bytes(b""), longer.bytes(b""));
+    assert_ne!(binding.bytes(CURRENT, b""), longer.bytes(CURRENT, b""));
     let sealed = keyring.seal(&secret("x"), binding).unwrap();
     assert_eq!(opened(&keyring, &sealed, longer), Err(DoesNotOpen::Forged));
+}
+
+#[test]
+fn a_value_opens_for_its_destination_only_and_no_two_destinations_run_into_each_other() {
+    let keyring = Keyring::from(key());
+    let id = tenant("acme");
+    let to = |destination| Binding {
+        tenant: &id,
+        field: Field::AccessToken,
+        destination,
+    };
+    let sealed = keyring.seal(&secret("token"), to(HERE)).unwrap();
+    assert!(opened(&keyring, &sealed, to(HERE)).is_ok());
+    for elsewhere in [
+        Destination {
+            portal: "thief.bitrix24.com",
+            ..HERE
+        },
+        Destination {
+            member_id: None,
+            ..HERE
+        },
+        Destination {
+            member_id: Some("b223c6b3710f85df22e9377d6c4f7553"),
+            ..HERE
+        },
+        Destination {
+            credentials: "webhook",
+            ..HERE
+        },
+        Destination {
+            webhook_user_id: Some(1),
+            ..HERE
+        },
+        Destination {
+            client_id: Some(""),
+            ..HERE
+        },
+        Destination {
+            client_id: Some("oauth.bitrix.info"),
+            authorization_server: Some("local.1"),
+            ..HERE
+        },
+        Destination {
+            authorization_server: None,
+            ..HERE
+        },
+    ] {
+        let refused = opened(&keyring, &sealed, to(elsewhere));
+        assert_eq!(refused, Err(DoesNotOpen::Forged), "{elsewhere:?}");
+    }
 }
 
 #[test]
@@ -116,6 +182,7 @@ fn the_same_secret_never_looks_the_same() {
     let binding = Binding {
         tenant: &tenant("acme"),
         field: Field::AccessToken,
+        destination: HERE,
     };
     let sealed = keyring.seal(&secret("s3cr3tcanary"), binding).unwrap();
     assert_ne!(
@@ -132,6 +199,7 @@ fn a_value_opens_with_its_key_wherever_that_stands_and_names_the_key_that_is_mis
     let binding = Binding {
         tenant: &tenant("acme"),
         field: Field::AccessToken,
+        destination: HERE,
     };
     let sealed = Keyring::from(old.clone())
         .seal(&secret("token"), binding)
@@ -142,7 +210,7 @@ fn a_value_opens_with_its_key_wherever_that_stands_and_names_the_key_that_is_mis
     let missing = opened(&Keyring::from(new.clone()), &sealed, binding);
     assert_eq!(missing, Err(DoesNotOpen::NoKey(old.id().clone())));
 
-    let again = both.open(&sealed, binding).unwrap();
+    let again = both.open(&sealed, binding, Forms::Current).unwrap();
     let resealed = both.seal(&again, binding).unwrap();
     assert_eq!(
         opened(&Keyring::from(new), &resealed, binding),
@@ -159,6 +227,7 @@ fn a_key_with_the_id_of_another_opens_nothing() {
     let binding = Binding {
         tenant: &tenant("acme"),
         field: Field::AccessToken,
+        destination: HERE,
     };
     let sealed = Keyring::from(real).seal(&secret("token"), binding).unwrap();
     assert_eq!(
@@ -173,6 +242,7 @@ fn what_was_never_sealed_is_of_no_known_form() {
     let binding = Binding {
         tenant: &tenant("acme"),
         field: Field::AccessToken,
+        destination: HERE,
     };
     for sealed in [
         &b""[..],

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use store::{RefreshLease, StoreError};
+use store::{Previous, RefreshLease, StoreError};
 use uuid::Uuid;
 
 use crate::support::everything;
@@ -19,16 +19,15 @@ on_both_stores!(
     a_late_replica_learns_what_was_stored_meanwhile,
     there_is_no_lease_on_what_cannot_be_refreshed,
     the_leases_of_tenants_are_their_own,
+    a_refresh_that_ends_without_an_outcome_is_told_to_the_next_of_the_same_tokens_only,
 );
 
 const LONG: Duration = Duration::from_secs(60);
 
 #[track_caller]
-fn assert_acquired(lease: &Result<RefreshLease, StoreError>, after_an_expired_one: bool) {
+fn assert_acquired(lease: &Result<RefreshLease, StoreError>, after: Previous) {
     match lease {
-        Ok(RefreshLease::Acquired {
-            previous_expired, ..
-        }) => assert_eq!(*previous_expired, after_an_expired_one),
+        Ok(RefreshLease::Acquired { previous, .. }) => assert_eq!(*previous, after),
         other => panic!("{other:?}"),
     }
 }
@@ -45,7 +44,7 @@ async fn one_owner_at_a_time_holds_the_lease(stores: Stores) {
         .await;
     let Ok(RefreshLease::Acquired {
         tenant,
-        previous_expired: false,
+        previous: Previous::Settled,
     }) = lease
     else {
         panic!("{lease:?}")
@@ -59,7 +58,7 @@ async fn one_owner_at_a_time_holds_the_lease(stores: Stores) {
     let again = store
         .acquire_refresh_lease(&created.id, 1, mine, LONG)
         .await;
-    assert_acquired(&again, false);
+    assert_acquired(&again, Previous::Settled);
 
     // What is somebody else's cannot be given back.
     other
@@ -77,7 +76,7 @@ async fn one_owner_at_a_time_holds_the_lease(stores: Stores) {
     let taken = other
         .acquire_refresh_lease(&created.id, 1, theirs, LONG)
         .await;
-    assert_acquired(&taken, false);
+    assert_acquired(&taken, Previous::Settled);
 }
 
 async fn of_many_concurrent_attempts_exactly_one_acquires_the_lease(stores: Stores) {
@@ -92,7 +91,7 @@ async fn of_many_concurrent_attempts_exactly_one_acquires_the_lease(stores: Stor
             let lease = store.acquire_refresh_lease(&acme, 1, Uuid::new_v4(), LONG);
             match lease.await.unwrap() {
                 RefreshLease::Acquired {
-                    previous_expired: false,
+                    previous: Previous::Settled,
                     ..
                 } => true,
                 RefreshLease::Held => false,
@@ -122,7 +121,7 @@ async fn a_lease_that_is_not_released_expires(stores: Stores) {
     let taken = store
         .acquire_refresh_lease(&id("acme"), 1, dead, short)
         .await;
-    assert_acquired(&taken, false);
+    assert_acquired(&taken, Previous::Settled);
     let begun = std::time::Instant::now();
     while let RefreshLease::Held = store
         .acquire_refresh_lease(&id("acme"), 1, alive, LONG)
@@ -205,7 +204,7 @@ async fn a_late_replica_learns_what_was_stored_meanwhile(stores: Stores) {
     let next = store
         .acquire_refresh_lease(&id("acme"), 2, Uuid::new_v4(), LONG)
         .await;
-    assert_acquired(&next, false);
+    assert_acquired(&next, Previous::Settled);
 }
 
 async fn there_is_no_lease_on_what_cannot_be_refreshed(stores: Stores) {
@@ -234,7 +233,7 @@ async fn there_is_no_lease_on_what_cannot_be_refreshed(stores: Stores) {
     let taken = store
         .acquire_refresh_lease(&id("acme"), 2, Uuid::new_v4(), LONG)
         .await;
-    assert_acquired(&taken, false);
+    assert_acquired(&taken, Previous::Settled);
 }
 
 async fn the_leases_of_tenants_are_their_own(stores: Stores) {
@@ -244,24 +243,63 @@ async fn the_leases_of_tenants_are_their_own(stores: Stores) {
         let taken = store
             .acquire_refresh_lease(&id(name), 1, Uuid::new_v4(), LONG)
             .await;
-        assert_acquired(&taken, false);
+        assert_acquired(&taken, Previous::Settled);
+    }
+}
+
+async fn a_refresh_that_ends_without_an_outcome_is_told_to_the_next_of_the_same_tokens_only(
+    stores: Stores,
+) {
+    let store = stores.open(&keyring()).await;
+    let created = store.create(&application("acme")).await.unwrap();
+    let (id, first, next) = (created.id, Uuid::new_v4(), Uuid::new_v4());
+    let acquire =
+        |generation, owner, time| store.acquire_refresh_lease(&id, generation, owner, time);
+    assert_acquired(&acquire(1, first, LONG).await, Previous::Settled);
+    // Not by somebody else.
+    store.abandon_refresh_lease(&id, next).await.unwrap();
+    let held = acquire(1, next, LONG).await;
+    assert!(matches!(held, Ok(RefreshLease::Held)), "{held:?}");
+    store.abandon_refresh_lease(&id, first).await.unwrap();
+    assert_acquired(&acquire(1, next, LONG).await, Previous::Lost);
+    store.release_refresh_lease(&id, next).await.unwrap();
+    assert_acquired(&acquire(1, next, LONG).await, Previous::Settled);
+
+    // New tokens come while the owner is gone: the old story says nothing of them.
+    for abandoned in [true, false] {
+        if abandoned {
+            store.abandon_refresh_lease(&id, next).await.unwrap();
+        }
+        let changed = change(&store, "acme", |tenant| {
+            application_of(tenant).refresh_token = Some(Uuid::new_v4().to_string().into());
+        });
+        let generation = changed.await.application().unwrap().generation;
+        let after = acquire(generation, next, Duration::ZERO).await;
+        assert_acquired(&after, Previous::Settled);
     }
 }
 
 #[tokio::test]
-async fn a_service_that_starts_on_a_file_forgets_the_leases_of_the_one_before() {
+async fn on_sqlite_a_lease_of_a_killed_process_is_free_at_the_start_and_tells_of_it() {
     let stores = Stores::sqlite();
     let keyring = keyring();
     let store = stores.open(&keyring).await;
-    store.create(&application("acme")).await.unwrap();
+    let created = store.create(&application("acme")).await.unwrap();
+    let (killed, next) = (Uuid::new_v4(), Uuid::new_v4());
+    let acquire = async |store: &store::Store, owner| {
+        store
+            .acquire_refresh_lease(&created.id, 1, owner, LONG)
+            .await
+    };
+    assert_acquired(&acquire(&store, killed).await, Previous::Settled);
+    drop(store);
+    let store = stores.open(&keyring).await;
+    assert_acquired(&acquire(&store, next).await, Previous::Killed);
     store
-        .acquire_refresh_lease(&id("acme"), 1, Uuid::new_v4(), LONG)
+        .abandon_refresh_lease(&created.id, next)
         .await
         .unwrap();
     drop(store);
     let store = stores.open(&keyring).await;
-    let taken = store
-        .acquire_refresh_lease(&id("acme"), 1, Uuid::new_v4(), LONG)
-        .await;
-    assert_acquired(&taken, false);
+    assert_acquired(&acquire(&store, killed).await, Previous::Lost);
 }

@@ -8,10 +8,14 @@
 )]
 
 mod changes;
+mod destinations;
+mod entries;
+mod events;
 mod leases;
 mod opening;
 mod outage;
 mod plans;
+mod replicas;
 mod secrets;
 mod support;
 mod tenants;

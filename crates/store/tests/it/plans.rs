@@ -3,8 +3,9 @@
 use bitrix24::{Plan, RateLimit};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Connection, PgConnection, SqlStr, SqliteConnection};
-use store::StoreError;
+use store::{Keyring, StoreError};
 
+use crate::destinations::{OLD_ACCESS_TOKEN, OLD_KEY, old_row};
 use crate::support::stores::{Stores, change, id, keyring, on_both_stores, webhook};
 
 on_both_stores!(
@@ -88,20 +89,24 @@ async fn first_version(stores: &Stores) {
 }
 
 async fn a_database_of_before_plans_keeps_its_tenants(stores: Stores) {
-    let keyring = keyring();
+    let keyring = Keyring::parse(OLD_KEY).unwrap();
     first_version(&stores).await;
-    let tenant = "INSERT INTO tenants (id, display_name, portal, credentials, scopes, generation, disabled, origin, \
-         sealed_values, revision, change_number, created_at, updated_at) \
-         VALUES ('old', 'Old', 'old.bitrix24.com', 'application', '[]', 1, FALSE, 'api', 0, 3, 5, 1000, 2000)";
-    assert_eq!(stores.execute(tenant).await, 1);
+    let tenant = old_row(&stores, "acme", "access_token", OLD_ACCESS_TOKEN);
+    assert_eq!(stores.execute(&tenant).await, 1);
+    stores
+        .execute("UPDATE tenants SET display_name = 'Old', revision = 3, change_number = 5")
+        .await;
     let count = "UPDATE change_counter SET last_change = 5";
     assert_eq!(stores.execute(count).await, 1);
 
     let store = stores.open(&keyring).await;
-    let old = store.tenant(&id("old")).await.unwrap().unwrap();
+    let old = store.tenant(&id("acme")).await.unwrap().unwrap();
     assert_eq!((old.display_name.as_str(), old.revision), ("Old", 3));
     assert_eq!(old.plan, None);
-    let changed = change(&store, "old", |tenant| tenant.plan = Some(Plan::Enterprise)).await;
+    let changed = change(&store, "acme", |tenant| {
+        tenant.plan = Some(Plan::Enterprise)
+    })
+    .await;
     assert_eq!(
         (changed.plan, changed.revision),
         (Some(Plan::Enterprise), 4)

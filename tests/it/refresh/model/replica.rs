@@ -212,6 +212,7 @@ pub(super) fn tenant(sandbox: SocketAddr) -> StoredTenant {
         reauthorization: None,
         origin: Origin::Api,
         file_fingerprint: None,
+        last_event: None,
         revision: 0,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,

@@ -268,6 +268,7 @@ fn tenant(name: &str, credentials: StoredCredentials) -> StoredTenant {
         }),
         origin: Origin::Api,
         file_fingerprint: Some([7; 32]),
+        last_event: None,
         revision: 0,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
