@@ -92,7 +92,7 @@ async fn http_1_connections_that_end_after_1000_requests_lose_nothing() {
 
 /// Pauses as long as the server keeps a connection, give or take a little.
 async fn pause(load: &Load) {
-    for pause_ms in [1_498, 1_499, 1_500, 1_501, 1_502] {
+    for pause_ms in [2_998, 2_999, 3_000, 3_001, 3_002] {
         load.pause(Duration::from_millis(pause_ms)).await;
     }
 }
@@ -100,7 +100,7 @@ async fn pause(load: &Load) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_a_server_would_end_when_idle_have_ended_before() {
     for options in [nginx(Protocol::Http2), haproxy(Protocol::Http2)] {
-        let keepalive_ms = 1_500;
+        let keepalive_ms = 3_000;
         lossless(
             Options {
                 keepalive_ms,
