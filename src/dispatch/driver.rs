@@ -271,13 +271,14 @@ impl PortalDriver {
         self.lock().portal.sent(request, now());
     }
 
-    /// A request has ended. The portal is not asked for the next one yet: first it is to know
-    /// what the response says of operating time and blocks.
+    /// A request has ended, and its response may ask for a pause. The portal is not asked for the
+    /// next one yet: first it is to know what the response says of operating time and blocks.
     pub(super) fn completed(
         &self,
         request: RequestNumber,
         outcome: RequestOutcome,
         took: Duration,
+        pause: Option<Duration>,
     ) {
         let now = now();
         let (was_open, is_open, was_backing_off, backoff) = {
@@ -285,6 +286,9 @@ impl PortalDriver {
             let was_open = state.portal.is_breaker_open();
             let was_backing_off = !state.portal.backoff(now).is_zero();
             state.portal.completed(request, outcome, took, now);
+            if let Some(pause) = pause {
+                state.portal.pause(pause, now);
+            }
             if outcome == RequestOutcome::Responded {
                 state.obstacle = None;
             }
@@ -294,12 +298,7 @@ impl PortalDriver {
         };
         self.note_breaker(was_open, is_open);
         if !was_backing_off && !backoff.is_zero() {
-            tracing::warn!(
-                portal = self.name,
-                backoff_seconds = backoff.as_secs_f64(),
-                "portal rejects requests over its rate limit although the configured plan allows \
-                 them; backing off"
-            );
+            self.note_backoff(outcome, backoff);
         }
     }
 

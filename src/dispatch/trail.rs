@@ -206,6 +206,8 @@ fn failed(error: &SendError) -> Closing<'_> {
         CallError::NotSent(_)
         | CallError::Moved { .. }
         | CallError::NoPortal { .. }
+        | CallError::Limited { .. }
+        | CallError::RefusedInFront(_)
         | CallError::Unanswered(_) => None,
     });
     Closing {

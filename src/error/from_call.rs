@@ -4,7 +4,9 @@ use super::code;
 use super::failure::{Failure, Source};
 use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
 use crate::check::Violations;
-use bitrix24::{CallError, Method, NotSent, Outcome, Refusal, Unanswered};
+use bitrix24::{
+    CallError, FrontCause, FrontRefusal, Method, NotSent, Outcome, Refusal, Unanswered,
+};
 
 /// Longest part of Bitrix24's description in the details, in bytes.
 pub(super) const DESCRIPTION_BYTES: usize = 512;
@@ -55,12 +57,60 @@ pub(super) fn failure(error: CallError, method: Option<Method>) -> Failure {
                 "there is no Bitrix24 portal at the address: its web server returned a page with HTTP {http_status}"
             ),
         ),
+        CallError::Limited { http_status, .. } => of_bitrix24(
+            Reason::PortalRateLimited,
+            outcome,
+            format!("a server in front of the portal limits requests (HTTP {http_status})"),
+        ),
+        CallError::RefusedInFront(refusal) => refused_in_front(refusal, outcome),
         CallError::Refused(refusal) => refused(&refusal, method),
         CallError::Unanswered(unanswered) => Failure {
             timed_out: unanswered == Unanswered::DeadlinePassed,
             ..outcome_unknown(&unanswered.to_string())
         },
     }
+}
+
+fn refused_in_front(refusal: FrontRefusal, outcome: Outcome) -> Failure {
+    use Reason::{RefusedInFrontOfPortal, TooLargeForPortal};
+    let (reason, why, who_acts) = match refusal.cause() {
+        FrontCause::Login => (
+            RefusedInFrontOfPortal,
+            "asks for a login of its own",
+            "the portal's administrator has to let this service through without one",
+        ),
+        FrontCause::Forbidden => (
+            RefusedInFrontOfPortal,
+            "does not let the request through",
+            "the portal's administrator has to allow this service's address and its requests to /rest/",
+        ),
+        FrontCause::ProxyLogin => (
+            RefusedInFrontOfPortal,
+            "asks for a proxy's login",
+            "the operator of this service has to check its proxy (portals.proxy)",
+        ),
+        FrontCause::TooLarge => (
+            TooLargeForPortal,
+            "does not let a request of this size through",
+            "send fewer messages in one call, or shorter ones",
+        ),
+        FrontCause::Legal => (
+            RefusedInFrontOfPortal,
+            "refused the request for legal reasons",
+            "the portal's administrator has to clear it with whoever runs that server",
+        ),
+        FrontCause::Other => (
+            RefusedInFrontOfPortal,
+            "refused the request",
+            "the portal's administrator has to look at it, or the address is wrong",
+        ),
+    };
+    let http_status = refusal.http_status();
+    of_bitrix24(
+        reason,
+        outcome,
+        format!("a server in front of the portal {why} (HTTP {http_status}); {who_acts}"),
+    )
 }
 
 pub(super) fn outcome_unknown(what: &str) -> Failure {
@@ -116,6 +166,7 @@ fn refused(refusal: &Refusal, method: Option<Method>) -> Failure {
     let reason = match meaning {
         _ if outcome == Outcome::Unknown => Reason::OutcomeUnknown,
         Some(meaning) => meaning.reason,
+        None if refusal.is_rate_limit() => Reason::PortalRateLimited,
         None => Reason::UndocumentedCode,
     };
     let code = cut(&refusal.code, CODE_BYTES);

@@ -151,7 +151,7 @@ pub(crate) const REASONS: &[ReasonRow] = reasons! {
     MethodNotConfirmed PermissionDenied PortalAdministrator AfterFix None,
         "Allow the method for the application on the portal.";
     PortalNotOperational FailedPrecondition PortalAdministrator AfterFix None,
-        "Check the portal's licence and payment.";
+        "Check whether the portal is open, and its licence and payment. The tenant stays as it is: its calls work again once the portal does.";
     PortalRequiresHttps FailedPrecondition Operator AfterFix None,
         "Enter the portal by its host name: it is then called over HTTPS.";
     PortalModuleMissing FailedPrecondition PortalAdministrator AfterFix None,
@@ -212,4 +212,8 @@ pub(crate) const REASONS: &[ReasonRow] = reasons! {
         "Retry after the time in RetryInfo. If it lasts, check the issuer's key set (auth.issuers); the log has the cause.";
     EncodingNotSupported Unimplemented CallerDeveloper AfterFix None,
         "Send requests uncompressed: set no compression in the client.";
+    RefusedInFrontOfPortal FailedPrecondition PortalAdministrator AfterFix None,
+        "Let requests of this service to /rest/ through in front of the portal: its firewall, its list of addresses, its login. After HTTP 407 the operator of this service checks the proxy (portals.proxy).";
+    TooLargeForPortal InvalidArgument CallerDeveloper AfterFix None,
+        "Send fewer messages in one call, or shorter ones, or have the limit in front of the portal raised.";
 };

@@ -1,6 +1,7 @@
 //! Every fault of a portal and of the network: compares the caller's status with the portal's
 //! record.
 
+mod front;
 mod lost;
 mod unreachable;
 
@@ -308,27 +309,6 @@ async fn what_the_service_remembers_was_not_executed_either() {
         );
         assert_eq!(world.sandbox.record().deliveries().count(), 0);
     }
-}
-
-/// The one place where the status can be wrong. A page with a 4xx status counts as a web server's
-/// refusal in front of Bitrix24, but a server that inspects *responses* may refuse later.
-#[tokio::test]
-async fn a_page_with_a_client_error_is_taken_for_a_refusal_in_front_of_bitrix24() {
-    let world = world().await;
-    let mut client = world.client().await;
-    for status in [403, 404] {
-        world
-            .sandbox
-            .inject(Fault::once(FaultKind::Html(Moment::Before, status)));
-        let request = world.request(crm_message("page"));
-        let told = client.send_crm_message(request).await.unwrap_err();
-        assert_eq!(
-            (told.code(), told.reason().as_str(), told.outcome().as_str()),
-            (Code::FailedPrecondition, "PORTAL_NOT_FOUND", "not_executed"),
-            "{status}"
-        );
-    }
-    assert_eq!(world.sandbox.record().times_delivered("page"), 0);
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@
 //! rewrites that rest.
 
 mod answer;
+mod kinds;
+mod names;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,12 +58,14 @@ async fn check(path: PathBuf) {
     expect_test::expect_file![&path].assert_eq(&format!("{head}{told}\n"));
 }
 
-/// All golden files, in alphabetical order.
+/// All golden files of answers, in alphabetical order.
 pub(crate) fn files() -> Vec<PathBuf> {
     fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
+            if path.ends_with(names::FOLDER) {
+                // Other files than these.
+            } else if path.is_dir() {
                 collect(&path, files);
             } else {
                 files.push(path);

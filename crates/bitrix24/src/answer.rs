@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::advertised;
 use crate::call_error::{CallError, Unanswered};
+use crate::front::{self, Instead};
 use crate::refusal::Refusal;
 use crate::time::Time;
 use crate::transport::{HttpResponse, NoDocument};
@@ -41,26 +42,24 @@ impl Envelope {
         }
         let mut body: Value = match response.document() {
             Ok(document) => document.into_clean(),
-            Err(NoDocument::NotJson) if (400..500).contains(&http_status) => {
-                return Err(CallError::NoPortal { http_status });
-            }
-            Err(missing) => return Err(missing.unanswered(http_status).into()),
+            Err(nothing) => return Err(front::judge(response, Instead::Nothing(nothing))),
         };
 
         let time = Time::read(body.get("time"));
         if let Some(error) = body.get("error").filter(|error| !error.is_null()) {
-            return Err(CallError::Refused(Refusal::read(
-                http_status,
-                error,
-                body.get("error_description"),
-            )));
+            let refusal = Refusal::read(http_status, error, body.get("error_description"));
+            let refusal = refusal.with_retry_after(response.retry_after());
+            return Err(CallError::Refused(refusal));
         }
         // Older documentation of imconnector.send.messages shows the result without its envelope.
         let without_envelope = body.get("SUCCESS").is_some() && body.get("DATA").is_some();
         let result = match body.get_mut("result") {
             Some(result) => result.take(),
             None if without_envelope => body,
-            None => return Err(Unanswered::NoResult { http_status }.into()),
+            None => {
+                let instead = instead_of_answer(http_status, &body);
+                return Err(front::judge(response, instead));
+            }
         };
         if !(200..300).contains(&http_status) {
             return Err(Unanswered::NoResult { http_status }.into());
@@ -105,6 +104,17 @@ impl Answer {
             result,
             time,
         })
+    }
+}
+
+/// What a document without result and error is. With a 4xx status a text or a number is a page that
+/// happens to be JSON.
+fn instead_of_answer(http_status: u16, document: &Value) -> Instead {
+    let is_text = document.is_string() || document.is_number();
+    if is_text && (400..500).contains(&http_status) {
+        Instead::Nothing(NoDocument::NotJson)
+    } else {
+        Instead::Json
     }
 }
 
@@ -234,7 +244,6 @@ mod tests {
             r#"<html>{"error": "a"}"#,
             r#"notice {"x": 1}"#,
             r#"{"result": 1}{"result": 2}"#,
-            r#"notice {"result": 1"#,
             "{{{{{{{{{{{{{{{{{{{{",
         ] {
             assert_eq!(
@@ -251,11 +260,13 @@ mod tests {
     }
 
     #[test]
-    fn a_page_with_a_4xx_status_means_that_no_portal_is_there() {
-        assert_eq!(
-            read(404, "<html>"),
-            Err(CallError::NoPortal { http_status: 404 })
-        );
+    fn an_answer_that_is_cut_off_behind_junk_is_one_that_is_cut_off() {
+        for http_status in [200, 400, 404] {
+            assert_eq!(
+                unanswered(http_status, r#"notice {x} {"result": 1"#),
+                Unanswered::CutOff { http_status }
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Why a call to a portal failed, by what is known of its outcome.
 
+use std::time::Duration;
+
+use crate::front_refusal::FrontRefusal;
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 
@@ -23,6 +26,18 @@ pub enum CallError {
         /// The HTTP status, 400 to 499.
         http_status: u16,
     },
+    /// A server in front of the portal limits requests, and refused this one.
+    #[error("a server in front of the portal limits requests, HTTP {http_status}")]
+    Limited {
+        /// The HTTP status, 429.
+        http_status: u16,
+        /// How long the server asks to wait, at most five minutes.
+        retry_after: Option<Duration>,
+    },
+    /// A server in front of the portal refused the request: a proxy, a firewall, or the web server
+    /// itself.
+    #[error(transparent)]
+    RefusedInFront(#[from] FrontRefusal),
     /// Bitrix24 answered with an error code.
     #[error("Bitrix24 refused with code {:?} and HTTP {}", .0.code, .0.http_status)]
     Refused(Refusal),
@@ -131,6 +146,14 @@ pub enum Unanswered {
         /// The HTTP status.
         http_status: u16,
     },
+    /// A server in front of the portal answered without an answer of the portal, and asked to wait.
+    #[error("the server answered that it is not available, HTTP {http_status}")]
+    Busy {
+        /// The HTTP status, 503.
+        http_status: u16,
+        /// How long the server asks to wait, at most five minutes.
+        retry_after: Duration,
+    },
     /// The response was larger than allowed.
     #[error("the response was larger than {limit_bytes} bytes, HTTP {http_status}")]
     Oversized {
@@ -161,6 +184,7 @@ impl Unanswered {
             Self::Empty { http_status }
             | Self::CutOff { http_status }
             | Self::NotJson { http_status }
+            | Self::Busy { http_status, .. }
             | Self::Oversized { http_status, .. }
             | Self::ServerFailed { http_status }
             | Self::NoResult { http_status } => Some(http_status),
@@ -173,7 +197,10 @@ impl CallError {
     pub fn http_status(&self) -> Option<u16> {
         match self {
             Self::NotSent(_) | Self::Moved { .. } => None,
-            Self::NoPortal { http_status } => Some(*http_status),
+            Self::NoPortal { http_status } | Self::Limited { http_status, .. } => {
+                Some(*http_status)
+            }
+            Self::RefusedInFront(refusal) => Some(refusal.http_status()),
             Self::Refused(refusal) => Some(refusal.http_status),
             Self::Unanswered(unanswered) => unanswered.http_status(),
         }
@@ -185,6 +212,8 @@ impl CallError {
             Self::NotSent(_) => "not_sent",
             Self::Moved { .. } => "moved",
             Self::NoPortal { .. } => "no_portal",
+            Self::Limited { .. } => "limited",
+            Self::RefusedInFront(_) => "refused_in_front",
             Self::Refused(_) => "refused",
             Self::Unanswered(_) => "unanswered",
         }
@@ -197,6 +226,8 @@ impl CallError {
             other @ (Self::NotSent(_)
             | Self::Moved { .. }
             | Self::NoPortal { .. }
+            | Self::Limited { .. }
+            | Self::RefusedInFront(_)
             | Self::Unanswered(_)) => other,
         }
     }
@@ -208,19 +239,54 @@ impl CallError {
     /// example if the operating time is charged to the method `batch`.
     pub fn concerns_the_batch_alone(&self) -> bool {
         match self {
-            // A web server's page: the request was too large, or a firewall rejects one text of it.
             Self::NoPortal { .. } => true,
+            Self::RefusedInFront(refusal) => refusal.concerns_the_batch_alone(),
             Self::Refused(refusal) => refusal.concerns_the_batch_alone(),
-            Self::NotSent(_) | Self::Moved { .. } | Self::Unanswered(_) => false,
+            Self::NotSent(_) | Self::Moved { .. } | Self::Limited { .. } | Self::Unanswered(_) => {
+                false
+            }
         }
     }
 
     /// What is known of the call's outcome.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::NotSent(_) | Self::Moved { .. } | Self::NoPortal { .. } => Outcome::NotExecuted,
+            Self::NotSent(_)
+            | Self::Moved { .. }
+            | Self::NoPortal { .. }
+            | Self::Limited { .. }
+            | Self::RefusedInFront(_) => Outcome::NotExecuted,
             Self::Refused(refusal) => refusal.outcome(),
             Self::Unanswered(_) => Outcome::Unknown,
+        }
+    }
+
+    /// Whether the portal, or a server in front of it, refused for the number of its requests. The
+    /// call was not executed.
+    pub fn is_rate_limit(&self) -> bool {
+        match self {
+            Self::Limited { .. } => true,
+            Self::Refused(refusal) => refusal.is_rate_limit(),
+            Self::NotSent(_)
+            | Self::Moved { .. }
+            | Self::NoPortal { .. }
+            | Self::RefusedInFront(_)
+            | Self::Unanswered(_) => false,
+        }
+    }
+
+    /// How long the portal, or a server in front of it, asks all its clients to wait, whatever
+    /// became of the call.
+    pub fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Limited { retry_after, .. } => *retry_after,
+            Self::Unanswered(Unanswered::Busy { retry_after, .. }) => Some(*retry_after),
+            Self::Refused(refusal) => refusal.pause(),
+            Self::NotSent(_)
+            | Self::Moved { .. }
+            | Self::NoPortal { .. }
+            | Self::RefusedInFront(_)
+            | Self::Unanswered(_) => None,
         }
     }
 }
@@ -244,7 +310,9 @@ mod tests {
             refused(401, "METHOD_CONFIRM_WAITING"),
             refused(429, "OPERATION_TIME_LIMIT"),
             refused(401, "insufficient_scope"),
-            CallError::NoPortal { http_status: 413 },
+            CallError::NoPortal { http_status: 404 },
+            FrontRefusal::new(403).into(),
+            FrontRefusal::new(413).into(),
         ] {
             assert!(error.concerns_the_batch_alone(), "{error}");
             assert_eq!(error.outcome(), Outcome::NotExecuted);
@@ -260,7 +328,13 @@ mod tests {
             refused(401, "INVALID_CREDENTIALS"),
             refused(403, "ACCESS_DENIED"),
             refused(401, "verification_needed"),
+            refused(429, "too_many"),
             CallError::Moved { new_address: None },
+            FrontRefusal::new(401).into(),
+            CallError::Limited {
+                http_status: 429,
+                retry_after: None,
+            },
             NotSent::Unreachable(Obstacle::Name).into(),
         ] {
             assert!(!error.concerns_the_batch_alone(), "{error}");

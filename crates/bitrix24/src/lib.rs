@@ -19,6 +19,8 @@ mod command;
 mod credential;
 mod echo;
 mod error_code;
+mod front;
+mod front_refusal;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host_name;
@@ -52,6 +54,7 @@ pub use client::{Client, SPAN_TARGET};
 pub use command::{Command, MAXIMUM_COMMANDS};
 pub use credential::Credential;
 pub use error_code::ErrorCode;
+pub use front_refusal::{FrontCause, FrontRefusal};
 pub use host_name::{HostName, InvalidHostName};
 pub use identity::{ClientId, InvalidIdentity, MemberId};
 pub use method::Method;

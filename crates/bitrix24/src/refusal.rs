@@ -1,5 +1,7 @@
 //! An error response of Bitrix24.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::error_code::{ErrorCode, Stage};
@@ -17,8 +19,14 @@ pub struct Refusal {
     pub documented: Option<ErrorCode>,
     /// The description as received, often in the portal's language.
     pub description: String,
+    /// How long the response asks to wait, at most five minutes. Bitrix24 itself never does; a
+    /// server in front of it may.
+    pub retry_after: Option<Duration>,
     subject: Subject,
 }
+
+/// The status of a limit. Source: RFC 6585, section 4.
+const TOO_MANY_REQUESTS: u16 = 429;
 
 /// What was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +50,7 @@ impl Refusal {
             documented: ErrorCode::parse(&code),
             code,
             description: description.map(plain).unwrap_or_default(),
+            retry_after: None,
             subject: Subject::Call,
         }
     }
@@ -53,7 +62,16 @@ impl Refusal {
             code: code.to_owned(),
             documented: ErrorCode::parse(code),
             description: String::new(),
+            retry_after: None,
             subject: Subject::Call,
+        }
+    }
+
+    /// The same refusal with the wait that its response asks for.
+    pub(crate) fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
+        Self {
+            retry_after,
+            ..self
         }
     }
 
@@ -72,6 +90,23 @@ impl Refusal {
     /// Whether Bitrix24 refused with `code` and therefore did not execute the call.
     pub fn is(&self, code: ErrorCode) -> bool {
         self.documented == Some(code) && self.outcome() == Outcome::NotExecuted
+    }
+
+    /// Whether the call was refused for the number of requests: by Bitrix24's code, or by the
+    /// status of another server that has codes of its own. The call was not executed.
+    pub fn is_rate_limit(&self) -> bool {
+        self.is(ErrorCode::QueryLimitExceeded) || self.is_limit_of_another_server()
+    }
+
+    /// How long all clients are asked to wait. The limits of one method, and blocks of one tenant,
+    /// are not the portal's.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        let is_of_all = self.is_rate_limit() || self.documented.is_none();
+        self.retry_after.filter(|_| is_of_all)
+    }
+
+    fn is_limit_of_another_server(&self) -> bool {
+        self.documented.is_none() && self.http_status == TOO_MANY_REQUESTS
     }
 
     /// Whether Bitrix24 refused a batch as a whole without executing a command, for a reason that
@@ -105,7 +140,11 @@ impl Refusal {
     }
 
     fn stage(&self) -> Stage {
-        self.documented.map_or(Stage::Unknown, ErrorCode::stage)
+        match self.documented {
+            Some(code) => code.stage(),
+            None if self.is_limit_of_another_server() => Stage::Portal,
+            None => Stage::Unknown,
+        }
     }
 }
 
@@ -167,6 +206,34 @@ mod tests {
         ] {
             assert_eq!(refusal(200, code).of_command().outcome(), outcome, "{code}");
         }
+    }
+
+    #[test]
+    fn the_status_of_a_limit_says_so_whatever_the_code() {
+        for subject in [
+            refusal(429, "slow_down"),
+            refusal(429, "slow_down").of_batch(),
+        ] {
+            assert!(subject.is_rate_limit());
+            assert_eq!(subject.outcome(), Outcome::NotExecuted);
+        }
+        for other in [
+            refusal(429, "OPERATION_TIME_LIMIT"),
+            refusal(400, "slow_down"),
+        ] {
+            assert!(!other.is_rate_limit(), "{}", other.code);
+        }
+    }
+
+    #[test]
+    fn only_a_limit_of_the_whole_portal_pauses_it() {
+        let wait = Some(Duration::from_secs(30));
+        let pause = |status, code| refusal(status, code).with_retry_after(wait).pause();
+        assert_eq!(pause(503, "QUERY_LIMIT_EXCEEDED"), wait);
+        assert_eq!(pause(429, "slow_down"), wait);
+        assert_eq!(pause(503, "unavailable"), wait);
+        assert_eq!(pause(429, "OPERATION_TIME_LIMIT"), None);
+        assert_eq!(pause(503, "OVERLOAD_LIMIT"), None);
     }
 
     #[test]

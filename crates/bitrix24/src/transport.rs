@@ -6,6 +6,7 @@
 mod failure;
 mod resolver;
 mod response;
+mod retry_after;
 #[cfg(feature = "simulation")]
 mod simulated;
 mod trust;
@@ -260,6 +261,7 @@ impl Transport {
             .get(LOCATION)
             .and_then(|location| location.to_str().ok())
             .map(str::to_owned);
+        let retry_after = retry_after::read(response.headers());
         let mut received = Vec::new();
         loop {
             match response.chunk().await {
@@ -275,7 +277,8 @@ impl Transport {
                     received.extend_from_slice(&chunk);
                 }
                 Ok(None) => {
-                    return Ok(HttpResponse::new(http_status, location, received, secrets));
+                    let response = HttpResponse::new(http_status, location, received, secrets);
+                    return Ok(response.with_retry_after(retry_after));
                 }
                 Err(_) => return Err(Unanswered::ConnectionLost.into()),
             }

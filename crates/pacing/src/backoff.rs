@@ -1,4 +1,4 @@
-//! The backoff after a portal rejects a request over its rate limit.
+//! The backoff after a portal rejects a request over its rate limit, and pauses that it asks for.
 
 use std::time::{Duration, Instant};
 
@@ -10,17 +10,32 @@ const FIRST: Duration = Duration::from_millis(500);
 /// apart than this are not in a row.
 const LONGEST: Duration = Duration::from_secs(4);
 
-/// Holds requests back after rejections in a row.
+/// Holds requests back after rejections in a row, and as long as the portal asked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Backoff {
     rejections: u32,
     until: Option<Instant>,
+    /// The end of the pause that the portal asked for.
+    asked: Option<Instant>,
 }
 
 impl Backoff {
     /// Its end, if it is running.
     pub(crate) fn until(&self, now: Instant) -> Option<Instant> {
-        self.until.filter(|until| *until > now)
+        let until = self.until.max(self.asked);
+        until.filter(|until| *until > now)
+    }
+
+    /// The portal asks for a pause.
+    pub(crate) fn pause(&mut self, lasts: Duration, now: Instant) {
+        self.asked = self.asked.max(Some(now + lasts));
+    }
+
+    /// The portal accepted a request. That does not end a pause that it asked for: the request may
+    /// have been on its way.
+    pub(crate) fn accepted(&mut self) {
+        self.rejections = 0;
+        self.until = None;
     }
 
     /// One more rejection.
@@ -65,6 +80,18 @@ mod tests {
     fn rejections_far_apart_are_not_in_a_row() {
         let backoffs = backoffs(LONGEST + Duration::from_millis(1), 3);
         assert_eq!(backoffs, [0.5, 0.5, 0.5]);
+    }
+
+    #[test]
+    fn a_pause_that_the_portal_asked_for_lasts_as_long_as_it_said() {
+        let (mut backoff, now) = (Backoff::default(), Instant::now());
+        backoff.lengthen(now);
+        backoff.pause(Duration::from_secs(30), now);
+        backoff.pause(Duration::from_secs(5), now);
+        backoff.accepted();
+        let end = now + Duration::from_secs(30);
+        assert_eq!(backoff.until(now), Some(end));
+        assert_eq!(backoff.until(end), None);
     }
 
     #[test]

@@ -116,7 +116,12 @@ impl Bucket {
 
     /// The portal accepted a request.
     pub(crate) fn accepted(&mut self) {
-        self.backoff = Backoff::default();
+        self.backoff.accepted();
+    }
+
+    /// The portal asks for a pause.
+    pub(crate) fn pause(&mut self, lasts: Duration, now: Instant) {
+        self.backoff.pause(lasts, now);
     }
 
     /// Whether it is empty, as if nothing had ever been sent.

@@ -209,8 +209,26 @@ impl Budget {
     pub(crate) fn accepted(&mut self) {
         match self {
             Self::Unlimited => {}
-            Self::Shared(_, backoff) => *backoff = Backoff::default(),
+            Self::Shared(_, backoff) => backoff.accepted(),
             Self::Own(bucket) | Self::Doubted(bucket, _) => bucket.accepted(),
+        }
+    }
+
+    /// The portal asks for a pause.
+    pub(crate) fn pause(&mut self, lasts: Duration, now: Instant) {
+        match self {
+            // Until its end; then the plan is believed again.
+            Self::Unlimited => {
+                let mut bucket = Bucket::new(SMALLEST_PLAN, now);
+                bucket.pause(lasts, now);
+                *self = Self::Doubted(bucket, now + lasts);
+            }
+            Self::Doubted(bucket, until) => {
+                bucket.pause(lasts, now);
+                *until = (*until).max(now + lasts);
+            }
+            Self::Own(bucket) => bucket.pause(lasts, now),
+            Self::Shared(_, backoff) => backoff.pause(lasts, now),
         }
     }
 

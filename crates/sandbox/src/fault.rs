@@ -9,5 +9,6 @@ mod reply;
 pub use gate::Gate;
 pub use kind::{CommandFault, Damage, Fault, FaultKind, Moment, Schedule};
 pub use message_rule::MessageRule;
-pub(crate) use queue::Faults;
+pub(crate) use queue::{Faults, Hit};
+pub use reply::PHP_NOTICE;
 pub(crate) use reply::{after, instead};

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use tracing::info;
 
 use crate::error::{OAuthError, Refusal, SystemError};
-use crate::fault::{self, FaultKind, Moment};
+use crate::fault::{self, FaultKind, Hit, Moment};
 use crate::oauth;
 use crate::record::Entry;
 use crate::request::{Credential, HttpRequest, Origin, Request};
@@ -34,9 +34,17 @@ pub(crate) async fn handle(
         Some(_) => Admission::FREE,
         None => admit(simulator, portal, http, &request),
     };
-    let fault = (is_admitted && moved_to.is_none())
-        .then(|| simulator.faults.draw(&portal.host, method))
+    let client_id = application(portal, &request);
+    let hit = Hit {
+        portal: &portal.host,
+        method,
+        client_id: client_id.as_deref(),
+    };
+    let drawn = (is_admitted && moved_to.is_none())
+        .then(|| simulator.faults.draw(hit))
         .flatten();
+    let (fault, headers) =
+        drawn.map_or_else(Default::default, |drawn| (Some(drawn.kind), drawn.headers));
     let sequence = simulator.recorder.open(Entry {
         sequence: 0,
         time: simulator.now(portal),
@@ -52,7 +60,7 @@ pub(crate) async fn handle(
         status: None,
         error: None,
     });
-    let reply = match (&fault, moved_to) {
+    let mut reply = match (&fault, moved_to) {
         (_, Some(address)) => {
             let location = format!("{}://{address}{}", http.scheme(), http.target());
             Reply::Response(HttpResponse::redirect(location))
@@ -76,6 +84,9 @@ pub(crate) async fn handle(
             }
         }
     };
+    if let Reply::Response(response) = &mut reply {
+        response.headers = headers;
+    }
     let (status, error) = match &reply {
         Reply::Response(response) => (Some(response.status), response.error.clone()),
         Reply::Close | Reply::Reset | Reply::Silence => (None, None),
@@ -176,6 +187,22 @@ fn addressed(
         Request::Method(_) | Request::Unknown => None,
     };
     Arc::clone(of_token.unwrap_or(reached))
+}
+
+/// The application whose access token a request has, or that asks for tokens.
+fn application(portal: &RunningPortal, request: &Request) -> Option<String> {
+    match request {
+        Request::Tokens(request) => request.get("client_id"),
+        Request::Method(request) => match &request.credential {
+            Credential::Token(token) => {
+                let state = portal.state();
+                let pair = state.grants.by_access(token.expose_secret())?;
+                Some(pair.client_id.clone())
+            }
+            Credential::Webhook { .. } | Credential::Session(_) | Credential::None => None,
+        },
+        Request::Unknown => None,
+    }
 }
 
 /// Counts a request against the portal's rate limit. Token requests have none.

@@ -49,7 +49,9 @@ mod sync;
 
 pub use error::{OAuthError, SystemError};
 pub use event::{Event, EventKind};
-pub use fault::{CommandFault, Damage, Fault, FaultKind, Gate, MessageRule, Moment, Schedule};
+pub use fault::{
+    CommandFault, Damage, Fault, FaultKind, Gate, MessageRule, Moment, PHP_NOTICE, Schedule,
+};
 pub use portal::{
     AccessToken, Application, BrowserSession, Connector, CrmChat, CrmItem, Grant, Intensity,
     Limits, Line, NetworkLine, Portal, TokenState, User, Webhook, demo,

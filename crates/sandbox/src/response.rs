@@ -1,6 +1,7 @@
 //! What the simulator sends back.
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::error::{OAuthError, WireError};
@@ -68,6 +69,8 @@ pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     pub(crate) content_type: String,
     pub(crate) location: Option<String>,
+    /// Further headers. They replace others of the same name.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
     /// How many bytes of the body are sent before the connection closes. `None`: all.
     pub(crate) sent: Option<usize>,
@@ -81,6 +84,7 @@ impl HttpResponse {
             status,
             content_type: content_type.to_owned(),
             location: None,
+            headers: Vec::new(),
             body: body.into(),
             sent: None,
             error: None,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{PortalDriver, now};
 use crate::tenant::Tenant;
 use bitrix24::{Answer, CallError, Method, Obstacle};
-use pacing::{LateRequest, OperatingTime, SentAs, TenantKey};
+use pacing::{LateRequest, OperatingTime, RequestOutcome, SentAs, TenantKey};
 
 impl PortalDriver {
     /// A request is without a response for longer than expected, and holds its conversations.
@@ -29,6 +29,24 @@ impl PortalDriver {
                 tenant = %tenant.id(),
                 cause = %obstacle,
                 "cannot connect to the portal"
+            );
+        }
+    }
+
+    pub(super) fn note_backoff(&self, outcome: RequestOutcome, backoff: Duration) {
+        let backoff_seconds = backoff.as_secs_f64();
+        if outcome == RequestOutcome::RateLimited {
+            tracing::warn!(
+                portal = self.name,
+                backoff_seconds,
+                "portal rejects requests over its rate limit although the configured plan allows \
+                 them; backing off"
+            );
+        } else {
+            tracing::warn!(
+                portal = self.name,
+                backoff_seconds,
+                "portal is not available and asks to wait; backing off"
             );
         }
     }

@@ -43,15 +43,20 @@ impl Guard {
         self.send_guard = Some(send_guard);
     }
 
-    /// The request has ended.
-    pub(super) fn complete(&mut self, outcome: RequestOutcome, took: Duration) {
+    /// The request has ended, and its response may ask for a pause.
+    pub(super) fn complete(
+        &mut self,
+        outcome: RequestOutcome,
+        took: Duration,
+        pause: Option<Duration>,
+    ) {
         self.is_completed = true;
-        self.driver.completed(self.request, outcome, took);
+        self.driver.completed(self.request, outcome, took, pause);
     }
 
     /// The request is not sent.
     pub(super) fn withdraw(&mut self) {
-        self.complete(RequestOutcome::Withdrawn, Duration::ZERO);
+        self.complete(RequestOutcome::Withdrawn, Duration::ZERO, None);
         self.release(Vec::new());
     }
 
@@ -71,7 +76,7 @@ impl Drop for Guard {
             } else {
                 RequestOutcome::Withdrawn
             };
-            self.complete(outcome, Duration::ZERO);
+            self.complete(outcome, Duration::ZERO, None);
         }
         if !self.is_released {
             self.release(Vec::new());

@@ -93,7 +93,12 @@ impl InFlight {
         if let Err(CallError::NotSent(NotSent::Unreachable(obstacle))) = &ended {
             driver.note_unreachable(opened.tenant(), *obstacle);
         }
-        guard.complete(request_outcome(ended.as_ref().err()), took);
+        let failed = ended.as_ref().err();
+        guard.complete(
+            request_outcome(failed),
+            took,
+            failed.and_then(CallError::pause),
+        );
         let (status, kind) = match &ended {
             Ok(response) => (Some(response.http_status), ""),
             Err(error) => (error.http_status(), error.kind()),

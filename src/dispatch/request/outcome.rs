@@ -3,7 +3,7 @@
 use crate::dispatch::job::Delivered;
 use crate::dispatch::ledger::Recorded;
 use crate::dispatch::send_error::SendError;
-use bitrix24::{CallError, ErrorCode, NotSent, Outcome, Unanswered};
+use bitrix24::{CallError, NotSent, Outcome, Unanswered};
 use pacing::RequestOutcome;
 
 /// What the ledger keeps of a call's result.
@@ -19,17 +19,17 @@ pub(super) fn recorded(result: &Result<Delivered, SendError>) -> Recorded {
 /// What the end of a request says of its portal.
 pub(super) fn request_outcome(error: Option<&CallError>) -> RequestOutcome {
     match error {
-        None | Some(CallError::Moved { .. } | CallError::NoPortal { .. }) => {
-            RequestOutcome::Responded
-        }
+        None
+        | Some(
+            CallError::Moved { .. } | CallError::NoPortal { .. } | CallError::RefusedInFront(_),
+        ) => RequestOutcome::Responded,
         Some(CallError::NotSent(NotSent::Unreachable(_))) => RequestOutcome::Unreachable,
         Some(CallError::NotSent(NotSent::Unprocessed)) => RequestOutcome::Unprocessed,
         Some(CallError::NotSent(NotSent::DeadlinePassed | NotSent::AddressForbidden)) => {
             RequestOutcome::Withdrawn
         }
-        Some(CallError::Refused(refusal)) if refusal.is(ErrorCode::QueryLimitExceeded) => {
-            RequestOutcome::RateLimited
-        }
+        Some(CallError::Limited { .. }) => RequestOutcome::RateLimited,
+        Some(CallError::Refused(refusal)) if refusal.is_rate_limit() => RequestOutcome::RateLimited,
         Some(CallError::Refused(_)) => RequestOutcome::Responded,
         Some(CallError::Unanswered(unanswered)) => match unanswered {
             Unanswered::Oversized { .. } | Unanswered::NoResult { .. } => RequestOutcome::Responded,
@@ -39,6 +39,7 @@ pub(super) fn request_outcome(error: Option<&CallError>) -> RequestOutcome {
             | Unanswered::Empty { .. }
             | Unanswered::CutOff { .. }
             | Unanswered::NotJson { .. }
+            | Unanswered::Busy { .. }
             | Unanswered::ServerFailed { .. } => RequestOutcome::Lost,
         },
     }

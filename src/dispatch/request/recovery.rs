@@ -58,6 +58,8 @@ impl<'a> Recovery<'a> {
                 }
                 CallError::Refused(_)
                 | CallError::NoPortal { .. }
+                | CallError::RefusedInFront(_)
+                | CallError::Limited { .. }
                 | CallError::NotSent(_)
                 | CallError::Moved { .. }
                 | CallError::Unanswered(_) => driver.note_no_batches(&tenant),
@@ -127,10 +129,23 @@ impl<'a> Recovery<'a> {
                 Some(judgement) => judgement,
                 None => finish(error),
             },
-            CallError::NotSent(_) | CallError::NoPortal { .. } | CallError::Unanswered(_) => {
-                finish(error)
-            }
+            CallError::Limited { .. } => self.rate_limited(error, info, job),
+            CallError::NotSent(_)
+            | CallError::NoPortal { .. }
+            | CallError::RefusedInFront(_)
+            | CallError::Unanswered(_) => finish(error),
         }
+    }
+
+    /// A call that was refused for the number of requests: again after the backoff, if its deadline
+    /// allows.
+    fn rate_limited(&self, error: CallError, info: &SchedulingInfo, job: &mut Job) -> Judgement {
+        if self.driver.rejected_retry(info.deadline).is_some() {
+            job.tries.last = Some(error);
+            return self.retry(RetryCause::RateLimited, None);
+        }
+        let backoff = self.driver.backoff();
+        finish(SendError::later(error, backoff))
     }
 
     /// `None`: the refusal is the call's result.
@@ -142,16 +157,12 @@ impl<'a> Recovery<'a> {
     ) -> Option<Judgement> {
         let error = || CallError::Refused(refusal.clone());
         let is_batch = self.sent_as == SentAs::Batch;
-        if refusal.is(ErrorCode::QueryLimitExceeded) {
-            if self.driver.rejected_retry(info.deadline).is_some() {
-                job.tries.last = Some(error());
-                return Some(self.retry(RetryCause::RateLimited, None));
-            }
-            let backoff = self.driver.backoff();
-            return Some(finish(SendError::later(error(), backoff)));
+        if refusal.is_rate_limit() {
+            return Some(self.rate_limited(error(), info, job));
         }
         if refusal.is(ErrorCode::OperationTimeLimit) {
             let wait = self.driver.operating_rejected(&info.tenant, info.method);
+            let wait = wait.max(refusal.retry_after.unwrap_or_default());
             return Some(finish(SendError::later(error(), wait)));
         }
         if let Some(lasts) = blocks::lasts(&error()) {

@@ -1,5 +1,6 @@
 //! The head of a golden file: the portal's response.
 
+use http::{HeaderName, HeaderValue};
 use sandbox::{Damage, Fault, FaultKind, Moment};
 
 const ANSWERED: &str = " is answered with\n";
@@ -10,6 +11,7 @@ pub(crate) struct PlayedAnswer {
     /// The REST method.
     pub(crate) method: String,
     kind: FaultKind,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl PlayedAnswer {
@@ -23,7 +25,10 @@ impl PlayedAnswer {
             .split_once(TOLD)
             .map_or(rest, |(answer, _)| answer)
             .trim_end();
-        let (first, body) = answer.split_once("\n\n").unwrap_or((answer, ""));
+        let (start, body) = answer.split_once("\n\n").unwrap_or((answer, ""));
+        let mut lines = start.lines();
+        let first = lines.next().unwrap_or_default();
+        let headers = lines.map(header).collect::<Result<_, _>>()?;
         let kind = match first.split_once(' ') {
             Some(("HTTP", rest)) => scripted(rest, body)?,
             Some(("fault", name)) => fault(name)?,
@@ -34,6 +39,7 @@ impl PlayedAnswer {
             Self {
                 method: method.to_owned(),
                 kind,
+                headers,
             },
             head,
         ))
@@ -41,8 +47,18 @@ impl PlayedAnswer {
 
     /// The fault that makes the sandbox respond so, to retries too.
     pub(crate) fn fault(&self) -> Fault {
-        Fault::always(self.kind.clone())
+        let headers = self.headers.iter().cloned();
+        headers.fold(Fault::always(self.kind.clone()), |fault, (name, value)| {
+            fault.with_header(name, value)
+        })
     }
+}
+
+fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = line.split_once(": ").ok_or("a header lacks its value")?;
+    let name = name.parse().map_err(|error| format!("{name}: {error}"))?;
+    let value = value.parse().map_err(|error| format!("{value}: {error}"))?;
+    Ok((name, value))
 }
 
 fn scripted(status_and_type: &str, body: &str) -> Result<FaultKind, String> {
@@ -66,6 +82,7 @@ fn fault(name: &str) -> Result<FaultKind, String> {
         "close_before" => FaultKind::Close(Moment::Before),
         "close_after" => FaultKind::Close(Moment::After),
         "silence_after" => FaultKind::Silence(Moment::After),
+        "echo" => FaultKind::Echo { status: 401 },
         "cut_off" => FaultKind::Damage(Damage::CutOff),
         "oversized" => FaultKind::Damage(Damage::Oversized { bytes: 100_000 }),
         other => match other.split_once(' ') {

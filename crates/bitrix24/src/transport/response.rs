@@ -1,6 +1,7 @@
 //! A response without the secrets of its request.
 
 use std::fmt;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::Value;
@@ -14,6 +15,7 @@ use crate::loose;
 pub(crate) struct HttpResponse<'a> {
     pub(crate) http_status: u16,
     location: Option<String>,
+    retry_after: Option<Duration>,
     body: Vec<u8>,
     sent: Sent<'a>,
 }
@@ -47,9 +49,32 @@ impl<'a> HttpResponse<'a> {
         Self {
             http_status,
             location,
+            retry_after: None,
             body,
             sent,
         }
+    }
+
+    /// The same response with the wait that its header `Retry-After` asks for.
+    pub(crate) fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
+        Self {
+            retry_after,
+            ..self
+        }
+    }
+
+    /// How long the server asks to wait, with the statuses for which that is defined: 429 and 503.
+    ///
+    /// Source: RFC 6585, section 4; RFC 9110, section 15.6.4.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let is_defined = matches!(self.http_status, 429 | 503);
+        self.retry_after.filter(|_| is_defined)
+    }
+
+    /// Whether the body is the page of Bitrix24's cloud for a portal that does not exist. It comes
+    /// with 403 too.
+    pub(crate) fn is_page_of_no_portal(&self) -> bool {
+        memchr::memmem::find(&self.body, b"portal404").is_some()
     }
 
     /// The address of a redirect, if it is one and does not repeat a secret.
@@ -72,7 +97,7 @@ impl<'a> HttpResponse<'a> {
         let value = match serde_json::from_slice(&self.body) {
             Ok(value) => value,
             Err(error) if error.is_eof() => return Err(NoDocument::CutOff),
-            Err(_) => among_junk(&self.body).ok_or(NoDocument::NotJson)?,
+            Err(_) => among_junk(&self.body)?,
         };
         Ok(Document {
             value,
@@ -84,28 +109,47 @@ impl<'a> HttpResponse<'a> {
 /// How many places where an object could begin are tried.
 const BEGINNINGS: usize = 16;
 
+/// Within how many characters a page says that it is one.
+const START_OF_PAGE: usize = 200;
+
 /// The one object of an answer among other text: behind a byte order mark or a notice of PHP, or
 /// with letters of another encoding than UTF-8, which are replaced.
-fn among_junk(body: &[u8]) -> Option<Value> {
+fn among_junk(body: &[u8]) -> Result<Value, NoDocument> {
     let text = String::from_utf8_lossy(body);
-    let lower = text.get(..text.len().min(200)).map(str::to_ascii_lowercase);
+    let start: String = text.chars().take(START_OF_PAGE).collect();
+    let start = start.to_ascii_lowercase();
     // A page may hold objects that are no answer.
-    let is_page = |start: &String| start.contains("<html") || start.contains("<!doctype");
-    if lower.as_ref().is_some_and(is_page) {
-        return None;
+    if start.contains("<html") || start.contains("<!doctype") {
+        return Err(NoDocument::NotJson);
     }
+    let mut is_cut_off = false;
     let beginnings = text.match_indices('{').map(|(at, _)| at);
     for rest in beginnings.take(BEGINNINGS).filter_map(|at| text.get(at..)) {
         let mut objects = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
-        let Some(Ok(object)) = objects.next() else {
-            continue;
+        let object = match objects.next() {
+            Some(Ok(object)) => object,
+            Some(Err(error)) => {
+                is_cut_off |= error.is_eof();
+                continue;
+            }
+            None => continue,
         };
         if object.get("result").is_some() || object.get("error").is_some() {
-            let behind = rest.get(objects.byte_offset()..)?;
-            return (!behind.contains(['{', '}'])).then_some(object);
+            let is_alone = rest
+                .get(objects.byte_offset()..)
+                .is_some_and(|behind| !behind.contains(['{', '}']));
+            return if is_alone {
+                Ok(object)
+            } else {
+                Err(NoDocument::NotJson)
+            };
         }
     }
-    None
+    Err(if is_cut_off {
+        NoDocument::CutOff
+    } else {
+        NoDocument::NotJson
+    })
 }
 
 impl fmt::Debug for HttpResponse<'_> {

@@ -191,6 +191,11 @@ impl<J> Portal<J> {
         }
     }
 
+    /// The portal asks for a pause: nothing is sent for so long.
+    pub fn pause(&mut self, lasts: Duration, now: Instant) {
+        self.budget.pause(lasts, now);
+    }
+
     /// How long a call that could not reach the portal waits before its retry; `None` if it is not
     /// retried.
     pub fn retry_wait(&mut self, attempts_before: u32) -> Option<Duration> {

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
+use indexmap::IndexMap;
+
 use super::fields::{FieldError, Fields};
 use crate::error::{OAuthError, SystemError};
-use crate::fault::{CommandFault, Damage, Fault, FaultKind, Moment, Schedule};
-use crate::request::HttpRequest;
+use crate::fault::{CommandFault, Damage, Fault, FaultKind, Moment, PHP_NOTICE, Schedule};
 
 /// Reads a fault. Without a schedule it hits the next request.
-pub(crate) fn read(http: &HttpRequest) -> Result<Fault, FieldError> {
-    let mut fields = Fields::read(http)?;
+pub(crate) fn read(body: &[u8]) -> Result<Fault, FieldError> {
+    let mut fields = Fields::of(body)?;
     let name: String = fields.require("fault")?;
     let kind = kind(&name, &mut fields)?;
     let mut fault = Fault::new(schedule(&mut fields)?, kind);
@@ -20,6 +22,16 @@ pub(crate) fn read(http: &HttpRequest) -> Result<Fault, FieldError> {
     };
     if let Some(host) = fields.take::<String>("portal")? {
         fault = fault.for_portal(&host);
+    }
+    if let Some(client_id) = fields.take::<String>("client_id")? {
+        fault = fault.for_application(&client_id);
+    }
+    let headers: Option<IndexMap<String, String>> = fields.take("headers")?;
+    for (name, value) in headers.into_iter().flatten() {
+        let invalid = |error: http::Error| FieldError::new("headers", error);
+        let name = HeaderName::try_from(name).map_err(|error| invalid(error.into()))?;
+        let value = HeaderValue::try_from(value).map_err(|error| invalid(error.into()))?;
+        fault = fault.with_header(name, value);
     }
     fields.finish()?;
     Ok(fault)
@@ -62,6 +74,13 @@ fn kind(name: &str, fields: &mut Fields) -> Result<FaultKind, FieldError> {
             bytes: fields.require("bytes")?,
         }),
         ("wrong_content_type", None) => FaultKind::Damage(Damage::WrongContentType),
+        ("junk", None) => FaultKind::Damage(Damage::Junk {
+            before: fields
+                .take("before")?
+                .unwrap_or_else(|| PHP_NOTICE.to_owned()),
+            after: fields.take("after")?.unwrap_or_default(),
+        }),
+        ("wrong_encoding", None) => FaultKind::Damage(Damage::WrongEncoding),
         ("invalid_json", None) => FaultKind::Damage(Damage::InvalidJson),
         ("null", None) => FaultKind::Damage(Damage::Null),
         ("array", None) => FaultKind::Damage(Damage::Array),

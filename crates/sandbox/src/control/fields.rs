@@ -50,7 +50,12 @@ pub(crate) struct Fields(Map<String, Value>);
 impl Fields {
     /// Reads the body, which must be a JSON object.
     pub(crate) fn read(http: &HttpRequest) -> Result<Self, FieldError> {
-        let fields = serde_json::from_slice(&http.body);
+        Self::of(&http.body)
+    }
+
+    /// Reads a JSON object.
+    pub(crate) fn of(body: &[u8]) -> Result<Self, FieldError> {
+        let fields = serde_json::from_slice(body);
         fields.map(Self).map_err(|error| FieldError::new("", error))
     }
 

@@ -28,7 +28,7 @@ pub(crate) fn record(simulator: &Simulator, http: &HttpRequest) -> Result<Value,
 pub(crate) fn faults(simulator: &Simulator, http: &HttpRequest) -> Result<Value, ControlError> {
     match http.method {
         Method::GET => {}
-        Method::POST => simulator.faults.inject(fault::read(http)?),
+        Method::POST => simulator.faults.inject(fault::read(&http.body)?),
         Method::DELETE => simulator.faults.clear(),
         _ => return Err(ControlError::MethodNotAllowed),
     }

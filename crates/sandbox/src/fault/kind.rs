@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use super::gate::Gate;
@@ -21,6 +22,11 @@ pub struct Fault {
     pub method: Option<String>,
     /// Only requests to the portal of this host. `None`: to every portal.
     pub portal: Option<String>,
+    /// Only requests with an access token of the application with this client id. `None`: of every
+    /// application, and others.
+    pub application: Option<String>,
+    /// Headers of the response, if there is one.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Fault {
@@ -50,6 +56,8 @@ impl Fault {
             schedule,
             method: None,
             portal: None,
+            application: None,
+            headers: Vec::new(),
         }
     }
 
@@ -72,6 +80,21 @@ impl Fault {
             portal: Some(host.to_ascii_lowercase()),
             ..self
         }
+    }
+
+    /// The same fault for requests of one application only.
+    pub fn for_application(self, client_id: &str) -> Self {
+        Self {
+            application: Some(client_id.to_owned()),
+            ..self
+        }
+    }
+
+    /// The same fault with one more header in the response.
+    pub fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
+        let mut headers = self.headers;
+        headers.push((name, value));
+        Self { headers, ..self }
     }
 }
 
@@ -143,7 +166,7 @@ pub enum FaultKind {
     Scripted {
         /// HTTP status, 200 to 599.
         status: u16,
-        /// Value of `Content-Type`.
+        /// Value of `Content-Type`. With the charset `windows-1251` the body is sent in it.
         content_type: String,
         /// The body.
         body: String,
@@ -164,7 +187,7 @@ pub enum CommandFault {
 }
 
 /// How a response is damaged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Damage {
     /// Half of the body that `Content-Length` announces is sent, then the connection closes.
     CutOff,
@@ -177,6 +200,15 @@ pub enum Damage {
     },
     /// The right document under `text/html`.
     WrongContentType,
+    /// The right document among other text, as PHP and the modules of a portal write it.
+    Junk {
+        /// Before the document. [`PHP_NOTICE`](super::PHP_NOTICE) is usual.
+        before: String,
+        /// After it.
+        after: String,
+    },
+    /// The right document in windows-1251, with a text in Russian.
+    WrongEncoding,
     /// Looks like JSON but is not.
     InvalidJson,
     /// The document `null`.
@@ -258,6 +290,8 @@ impl FaultKind {
                 Damage::Truncated => "truncated",
                 Damage::Oversized { .. } => "oversized",
                 Damage::WrongContentType => "wrong_content_type",
+                Damage::Junk { .. } => "junk",
+                Damage::WrongEncoding => "wrong_encoding",
                 Damage::InvalidJson => "invalid_json",
                 Damage::Null => "null",
                 Damage::Array => "array",

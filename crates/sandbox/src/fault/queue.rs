@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 
 use super::kind::{CommandFault, Fault, FaultKind, Schedule};
@@ -29,7 +30,25 @@ pub(crate) struct Listed {
     schedule: Schedule,
     method: Option<String>,
     portal: Option<String>,
+    client_id: Option<String>,
     seen: u32,
+}
+
+/// What a fault is compared with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hit<'a> {
+    pub(crate) portal: &'a str,
+    pub(crate) method: &'a str,
+    /// The application whose access token the request has.
+    pub(crate) client_id: Option<&'a str>,
+}
+
+/// A fault that hits a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Drawn {
+    pub(crate) kind: FaultKind,
+    /// Headers of the response.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Faults {
@@ -49,28 +68,34 @@ impl Faults {
             schedule: waiting.fault.schedule,
             method: waiting.fault.method.clone(),
             portal: waiting.fault.portal.clone(),
+            client_id: waiting.fault.application.clone(),
             seen: waiting.seen,
         });
         listed.collect()
     }
 
     /// The fault that hits this request. Every matching fault counts it; the first due one hits.
-    pub(crate) fn draw(&self, portal: &str, method: &str) -> Option<FaultKind> {
-        let of_request = |kind: &FaultKind| kind.of_command().is_none().then(|| kind.clone());
-        self.draw_from(portal, method, of_request)
+    pub(crate) fn draw(&self, hit: Hit<'_>) -> Option<Drawn> {
+        self.draw_from(hit, |fault| {
+            let is_of_request = fault.kind.of_command().is_none();
+            is_of_request.then(|| Drawn {
+                kind: fault.kind.clone(),
+                headers: fault.headers.clone(),
+            })
+        })
     }
 
     /// The same for a command of a batch.
-    pub(crate) fn draw_command(&self, portal: &str, method: &str) -> Option<CommandFault> {
-        self.draw_from(portal, method, FaultKind::of_command)
+    pub(crate) fn draw_command(&self, hit: Hit<'_>) -> Option<CommandFault> {
+        self.draw_from(hit, |fault| fault.kind.of_command())
     }
 
-    fn draw_from<T>(
-        &self,
-        portal: &str,
-        method: &str,
-        eligible: impl Fn(&FaultKind) -> Option<T>,
-    ) -> Option<T> {
+    fn draw_from<T>(&self, hit: Hit<'_>, eligible: impl Fn(&Fault) -> Option<T>) -> Option<T> {
+        let Hit {
+            portal,
+            method,
+            client_id,
+        } = hit;
         let mut waiting = lock(&self.waiting);
         let mut drawn = None;
         for waiting in waiting.iter_mut() {
@@ -84,8 +109,12 @@ impl Faults {
                 && fault
                     .portal
                     .as_deref()
-                    .is_none_or(|only| only.eq_ignore_ascii_case(portal));
-            let Some(kind) = eligible(&fault.kind).filter(|_| is_meant) else {
+                    .is_none_or(|only| only.eq_ignore_ascii_case(portal))
+                && fault
+                    .application
+                    .as_deref()
+                    .is_none_or(|only| Some(only) == client_id);
+            let Some(kind) = eligible(fault).filter(|_| is_meant) else {
                 continue;
             };
             waiting.seen = waiting.seen.saturating_add(1);
@@ -112,11 +141,23 @@ mod tests {
     use super::super::kind::Moment;
     use super::*;
 
+    fn hit<'a>(portal: &'a str, method: &'a str) -> Hit<'a> {
+        Hit {
+            portal,
+            method,
+            client_id: None,
+        }
+    }
+
+    fn drawn(faults: &Faults) -> Option<FaultKind> {
+        faults.draw(hit("p", "m")).map(|drawn| drawn.kind)
+    }
+
     const KIND: FaultKind = FaultKind::Close(Moment::Before);
 
     fn hits(faults: &Faults, method: &str, requests: usize) -> Vec<bool> {
         (0..requests)
-            .map(|_| faults.draw("portal", method).is_some())
+            .map(|_| faults.draw(hit("portal", method)).is_some())
             .collect()
     }
 
@@ -145,15 +186,28 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_of_one_application_spares_the_others() {
+        let faults = Faults::default();
+        faults.inject(Fault::always(KIND).for_application("local.1"));
+        let of = |client_id| Hit {
+            client_id,
+            ..hit("p", "m")
+        };
+        assert!(faults.draw(of(Some("local.1"))).is_some());
+        assert!(faults.draw(of(Some("local.2"))).is_none());
+        assert!(faults.draw(of(None)).is_none());
+    }
+
+    #[test]
     fn a_fault_of_commands_waits_for_a_command() {
         let fault = CommandFault::Omit(Moment::After);
         let faults = Faults::default();
         faults.inject(Fault::once(FaultKind::Command(fault)));
         faults.inject(Fault::once(KIND));
-        assert_eq!(faults.draw("p", "m"), Some(KIND));
-        assert_eq!(faults.draw("p", "m"), None);
-        assert_eq!(faults.draw_command("p", "m"), Some(fault));
-        assert_eq!(faults.draw_command("p", "m"), None);
+        assert_eq!(drawn(&faults), Some(KIND));
+        assert_eq!(drawn(&faults), None);
+        assert_eq!(faults.draw_command(hit("p", "m")), Some(fault));
+        assert_eq!(faults.draw_command(hit("p", "m")), None);
     }
 
     #[test]
@@ -161,8 +215,8 @@ mod tests {
         let faults = Faults::default();
         faults.inject(Fault::once(KIND));
         faults.inject(Fault::once(FaultKind::expired_token()));
-        assert_eq!(faults.draw("p", "m"), Some(KIND));
-        assert_eq!(faults.draw("p", "m"), Some(FaultKind::expired_token()));
-        assert_eq!(faults.draw("p", "m"), None);
+        assert_eq!(drawn(&faults), Some(KIND));
+        assert_eq!(drawn(&faults), Some(FaultKind::expired_token()));
+        assert_eq!(drawn(&faults), None);
     }
 }

@@ -14,7 +14,7 @@ use super::envelope::{self, Timing};
 use super::execution::Execution;
 use super::methods;
 use crate::error::{Refusal, SystemError};
-use crate::fault::{CommandFault, FaultKind, Moment};
+use crate::fault::{CommandFault, FaultKind, Hit, Moment};
 use crate::php;
 use crate::record::CommandEntry;
 use crate::request::BATCH;
@@ -40,8 +40,16 @@ pub(crate) async fn run(execution: &mut Execution<'_>) -> Result<JsonResponse, R
     let (mut batch, mut timings) = (BatchResult::default(), Vec::new());
     for (at, (key, text)) in request.commands.iter().enumerate() {
         let command = Command::read(text, &batch.results, switches.batch_references);
+        let hit = Hit {
+            portal: &portal.host,
+            method: &command.method,
+            client_id: caller
+                .application
+                .as_ref()
+                .map(|application| application.client_id.as_str()),
+        };
         let fault = (at < LARGEST)
-            .then(|| simulator.faults.draw_command(&portal.host, &command.method))
+            .then(|| simulator.faults.draw_command(hit))
             .flatten();
         let outcome = if at < LARGEST {
             execute(execution, &caller, &command, fault).await

@@ -46,6 +46,9 @@ pub(crate) fn write(response: HttpResponse) -> Response<Body> {
             None => {}
         }
     }
+    for (name, value) in response.headers {
+        written.headers_mut().insert(name, value);
+    }
     written
 }
 

@@ -72,3 +72,20 @@ fn a_call_whose_deadline_is_before_the_end_of_the_backoff_is_not_sent_again() {
     rejected(&mut portal, 1, now);
     assert_eq!(portal.rejected_retry(now + 400 * MS, now), None);
 }
+
+#[test]
+fn nothing_is_sent_while_the_portal_asks_for_a_pause() {
+    for limit in [Some(STANDARD), None] {
+        let now = Instant::now();
+        let mut portal = portal(limit, now);
+        submit(&mut portal, 1..=3, now);
+        sent(&mut portal, now);
+        portal.completed(1, RequestOutcome::Lost, 70 * MS, now);
+        portal.pause(Duration::from_secs(10), now);
+        portal.completed(2, RequestOutcome::Responded, 70 * MS, now);
+        assert_eq!(portal.backoff(now), Duration::from_secs(10), "{limit:?}");
+        submit(&mut portal, 4..=4, now);
+        let end = now + Duration::from_secs(10);
+        assert_eq!(next_sent(&mut portal, now), end, "{limit:?}");
+    }
+}
