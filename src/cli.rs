@@ -53,7 +53,7 @@ enum Command {
     /// Start a sandbox portal and the service, send a few messages, and keep serving.
     Demo(demo::Arguments),
     /// Run a simulated Bitrix24 portal, to test clients against.
-    Sandbox(sandbox::Arguments),
+    Sandbox(Box<sandbox::Arguments>),
     /// Ask a running service whether it serves.
     Health(health::Arguments),
     /// Manage the tenants of a running service.
@@ -103,7 +103,7 @@ impl Command {
         match self {
             Self::Serve(arguments) => in_runtime(serve::run(arguments, signals.watch()?)),
             Self::Demo(arguments) => in_runtime(demo::run(arguments, signals.watch()?)),
-            Self::Sandbox(arguments) => in_runtime(sandbox::run(arguments, signals.watch()?)),
+            Self::Sandbox(arguments) => in_runtime(sandbox::run(*arguments, signals.watch()?)),
             Self::Health(arguments) => {
                 signals.release()?;
                 in_runtime(health::run(arguments))

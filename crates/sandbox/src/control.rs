@@ -30,13 +30,27 @@ pub(crate) use renames::Renamed;
 
 use serde_json::json;
 
-use self::fields::{ControlError, FieldError};
+use self::fields::{ControlError, FieldError, Fields};
+use crate::fault::Fault;
 use crate::request::HttpRequest;
 use crate::response::HttpResponse;
 use crate::simulator::Simulator;
+use crate::switches::Switches;
 
 /// Where the control interface begins.
 pub(crate) const PREFIX: &str = "/sandbox/";
+
+/// Reads a fault as the control interface does.
+pub(crate) fn fault(body: &str) -> Result<Fault, String> {
+    fault::read(body.as_bytes()).map_err(FieldError::into_text)
+}
+
+/// Changes switches as the control interface does.
+pub(crate) fn switches(body: &str, current: &Switches) -> Result<Switches, String> {
+    let fields = Fields::of(body.as_bytes());
+    let changed = fields.and_then(|fields| fields.change(current));
+    changed.map_err(FieldError::into_text)
+}
 
 /// Executes a control request. It is not recorded, and no fault hits it.
 pub(crate) async fn respond(

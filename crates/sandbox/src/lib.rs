@@ -33,6 +33,7 @@ mod error;
 mod event;
 mod fault;
 mod handler;
+mod nat64;
 mod oauth;
 mod php;
 mod portal;
@@ -52,6 +53,7 @@ pub use event::{Event, EventKind};
 pub use fault::{
     CommandFault, Damage, Fault, FaultKind, Gate, MessageRule, Moment, PHP_NOTICE, Schedule,
 };
+pub use nat64::Nat64Prefix;
 pub use portal::{
     AccessToken, Application, BrowserSession, Connector, CrmChat, CrmItem, Grant, Intensity,
     Limits, Line, NetworkLine, Portal, TokenState, User, Webhook, demo,
@@ -59,7 +61,7 @@ pub use portal::{
 pub use record::{AuthKind, CommandEntry, Delivery, Entry, Record};
 pub use request::decode as decode_form;
 pub use sandbox::Sandbox;
-pub use server::Identity;
+pub use server::{Identity, OwnAuthority};
 pub use state::GrantedPair;
 pub use switches::{
     AnswerGeneration, BatchCharging, BatchReferences, ConnectorResult, DateForm, ErrorDialect,

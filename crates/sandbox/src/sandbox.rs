@@ -3,17 +3,19 @@
 mod applications;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
+use crate::control;
 use crate::fault::{Fault, MessageRule};
+use crate::nat64::{self, Nat64Prefix};
 use crate::portal::{Limits, Portal};
 use crate::record::Record;
 use crate::server::{Identity, Listener};
@@ -127,6 +129,43 @@ impl Sandbox {
     /// Adds a fault after those that are waiting.
     pub fn inject(&self, fault: Fault) {
         self.simulator.faults.inject(fault);
+    }
+
+    /// Adds a fault as `POST /sandbox/faults` reads it.
+    ///
+    /// # Errors
+    ///
+    /// Names the field that is wrong.
+    pub fn inject_json(&self, fault: &str) -> Result<(), String> {
+        self.inject(control::fault(fault)?);
+        Ok(())
+    }
+
+    /// Changes switches as `POST /sandbox/switches` reads them.
+    ///
+    /// # Errors
+    ///
+    /// Names the field that is wrong.
+    pub fn switch_json(&self, changes: &str) -> Result<(), String> {
+        let changed = control::switches(changes, &self.switches())?;
+        self.switch(|switches| *switches = changed);
+        Ok(())
+    }
+
+    /// Answers name queries on a socket as in a network without IPv4: every name has the address of
+    /// this machine's translator that stands for `address`. Returns the socket's address.
+    ///
+    /// # Errors
+    ///
+    /// When the socket has no address.
+    pub fn resolve_names(
+        &self,
+        socket: UdpSocket,
+        prefix: Nat64Prefix,
+        address: Ipv4Addr,
+    ) -> io::Result<SocketAddr> {
+        let address = prefix.address_of(address);
+        nat64::serve(socket, address, &self.tasks, &self.stop)
     }
 
     /// Removes all faults and message rules.

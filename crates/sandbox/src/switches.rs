@@ -35,6 +35,15 @@ pub struct Switches {
     pub sender_outside_chat: SenderOutsideChat,
     /// The error for an unknown `CRM_ENTITY_TYPE`.
     pub unknown_crm_type: UnknownCrmType,
+    /// After how many requests a connection ends, as with a proxy in front of the portal: over
+    /// HTTP/1.1 the last response says `Connection: close`; over HTTP/2 `GOAWAY` names the last
+    /// request, and what the client has sent after it is dropped. `None`: never. Connections keep
+    /// what was set when they began.
+    pub connection_requests: Option<u32>,
+    /// After how many milliseconds without a request a connection ends. `None`: never.
+    pub connection_idle_ms: Option<u64>,
+    /// Whether HTTP/2 is offered over TLS.
+    pub http2: bool,
     /// Whether a request over plain HTTP is refused with `INVALID_REQUEST`.
     pub https_required: bool,
     /// Which requests share one rate limit.
@@ -96,6 +105,9 @@ impl Default for Switches {
             connector_result: ConnectorResult::default(),
             sender_outside_chat: SenderOutsideChat::default(),
             unknown_crm_type: UnknownCrmType::default(),
+            connection_requests: None,
+            connection_idle_ms: None,
+            http2: false,
             https_required: false,
             intensity_key: IntensityKey::default(),
             batch_charging: BatchCharging::default(),

@@ -38,6 +38,16 @@ impl FieldError {
         }
     }
 
+    /// The same as one text.
+    pub(crate) fn into_text(self) -> String {
+        let Self { field, problem } = self;
+        if field.is_empty() {
+            problem
+        } else {
+            format!("{field} {problem}")
+        }
+    }
+
     pub(crate) fn unknown(field: &str) -> Self {
         Self::new(field, "is unknown")
     }

@@ -4,21 +4,24 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HOST;
-use http::{Request, Response};
+use http::header::{CONNECTION, HOST};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use socket2::{SockRef, Socket};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::body::{Body, Cut, write};
+use super::connection::{self, ConnectionLimits, Requests};
+use super::goaway;
 use super::tls::Identity;
 use crate::request::HttpRequest;
 use crate::response::{HttpResponse, Reply};
@@ -30,6 +33,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Largest request body in bytes, far above that of any client of the three methods.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
+
+/// Bytes of frames that wait between the two halves of a connection that ends after some requests.
+const FRAMES_IN_BETWEEN: usize = 64 * 1024;
 
 /// Why a connection ended. Only logged.
 type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
@@ -104,14 +110,17 @@ impl Listener {
             socket,
             address: stream.peer_addr().ok().map(|peer| peer.ip()),
         };
+        let limits = ConnectionLimits::of(&self.simulator.switches());
         let served = async move {
             let identity = match &self.identity {
-                Some(identity) if Identity::is_wanted(&stream).await? => Some(identity.clone()),
-                _ => None,
+                Some(identity) if Identity::is_wanted(&stream).await? => identity.clone(),
+                _ => return self.http1(stream, peer, limits, false).await,
             };
-            match identity {
-                Some(identity) => self.http(identity.accept(stream).await?, peer, true).await,
-                None => self.http(stream, peer, false).await,
+            let (stream, is_http2) = identity.accept(stream, limits.offers_http2).await?;
+            if is_http2 {
+                Box::pin(self.http2(stream, peer, limits)).await
+            } else {
+                self.http1(stream, peer, limits, true).await
             }
         };
         if let Some(Err(error)) = stop.run_until_cancelled(served).await {
@@ -119,16 +128,78 @@ impl Listener {
         }
     }
 
-    async fn http<S>(self, stream: S, peer: Peer, secure: bool) -> Result<(), ConnectionError>
+    async fn http1<S>(
+        self,
+        stream: S,
+        peer: Peer,
+        limits: ConnectionLimits,
+        secure: bool,
+    ) -> Result<(), ConnectionError>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
+        let requests = Arc::<Requests>::default();
+        let of_connection = Arc::clone(&requests);
         let service = service_fn(move |request| {
             let (listener, peer) = (self.clone(), peer.clone());
-            async move { listener.respond(request, &peer, secure).await }
+            let (number, in_progress) = of_connection.begin();
+            let is_last = limits.requests.is_some_and(|last| number >= last);
+            async move {
+                let mut response = listener.respond(request, &peer, secure).await?;
+                if is_last {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
+                drop(in_progress);
+                Ok::<_, Cut>(response)
+            }
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        connection.await.map_err(Into::into)
+        let served = connection::serve(connection, &requests, limits.idle);
+        served.await.map_err(Into::into)
+    }
+
+    async fn http2(
+        self,
+        stream: TlsStream<TcpStream>,
+        peer: Peer,
+        limits: ConnectionLimits,
+    ) -> Result<(), ConnectionError> {
+        let Some(last) = limits.requests else {
+            return self.http2_frames(stream, peer, limits).await;
+        };
+        let (near, far) = tokio::io::duplex(FRAMES_IN_BETWEEN);
+        let relayed = goaway::relay(stream, far, last);
+        let served = self.http2_frames(near, peer, limits);
+        let (relayed, served) = tokio::join!(relayed, served);
+        relayed?;
+        served
+    }
+
+    async fn http2_frames<S>(
+        self,
+        stream: S,
+        peer: Peer,
+        limits: ConnectionLimits,
+    ) -> Result<(), ConnectionError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let requests = Arc::<Requests>::default();
+        let of_connection = Arc::clone(&requests);
+        let service = service_fn(move |request| {
+            let (listener, peer) = (self.clone(), peer.clone());
+            let (_, in_progress) = of_connection.begin();
+            async move {
+                let response = listener.respond(request, &peer, true).await;
+                drop(in_progress);
+                response
+            }
+        });
+        let builder = http2::Builder::new(TokioExecutor::new());
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let served = connection::serve(connection, &requests, limits.idle);
+        served.await.map_err(Into::into)
     }
 
     async fn respond(
@@ -143,8 +214,8 @@ impl Listener {
         };
         let http = HttpRequest {
             method: head.method,
+            headers: with_host(head.headers, &head.uri),
             uri: head.uri,
-            headers: head.headers,
             body: body.to_bytes(),
             listener: self.address,
             peer: peer.address,
@@ -186,4 +257,16 @@ impl Listener {
         let portal = self.portal.as_ref().or_else(by_host);
         portal.or_else(|| self.simulator.portals().first()).cloned()
     }
+}
+
+/// The headers with the name of the host, which HTTP/2 has in the address instead.
+fn with_host(headers: HeaderMap, uri: &Uri) -> HeaderMap {
+    let mut headers = headers;
+    let host = uri
+        .authority()
+        .map(|host| HeaderValue::from_str(host.as_str()));
+    if let Some(Ok(host)) = host {
+        headers.entry(HOST).or_insert(host);
+    }
+    headers
 }

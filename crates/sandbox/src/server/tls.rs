@@ -9,14 +9,21 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::server::TlsStream;
 
 /// First byte of every TLS connection: a handshake record (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 22;
 
+/// The protocols as a handshake names them.
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
+
 /// The certificate of the simulator.
 #[derive(Clone)]
 pub struct Identity {
-    acceptor: TlsAcceptor,
+    http1: TlsAcceptor,
+    /// Offers HTTP/2 too.
+    http2: TlsAcceptor,
 }
 
 impl std::fmt::Debug for Identity {
@@ -43,9 +50,12 @@ impl Identity {
                 .with_no_client_auth()
                 .with_single_cert(chain, key)
                 .map_err(invalid)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let mut both = config.clone();
+        config.alpn_protocols = vec![HTTP1.to_vec()];
+        both.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
         Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
+            http1: TlsAcceptor::from(Arc::new(config)),
+            http2: TlsAcceptor::from(Arc::new(both)),
         })
     }
 
@@ -55,11 +65,21 @@ impl Identity {
         Ok(stream.peek(&mut first).await? > 0 && first == [HANDSHAKE])
     }
 
+    /// Completes the handshake. Returns also whether the client chose HTTP/2, which it can only if
+    /// that is offered.
     pub(crate) async fn accept(
         &self,
         stream: TcpStream,
-    ) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
-        self.acceptor.accept(stream).await
+        offers_http2: bool,
+    ) -> io::Result<(TlsStream<TcpStream>, bool)> {
+        let acceptor = if offers_http2 {
+            &self.http2
+        } else {
+            &self.http1
+        };
+        let stream = acceptor.accept(stream).await?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+        Ok((stream, is_http2))
     }
 }
 

@@ -15,11 +15,11 @@ impl Desk {
         (response.status, response.json())
     }
 
-    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         self.control(reqwest::Method::POST, path, body).await
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, document) = self.control(reqwest::Method::GET, path, json!({})).await;
         assert_eq!(status, 200);
         document
@@ -102,6 +102,8 @@ async fn every_fault_has_a_name_that_the_control_interface_takes() {
         "cut_off",
         "truncated",
         "wrong_content_type",
+        "junk",
+        "wrong_encoding",
         "invalid_json",
         "null",
         "array",

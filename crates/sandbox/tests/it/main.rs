@@ -19,6 +19,7 @@ mod entrance;
 mod events;
 mod faults;
 mod forms;
+mod front;
 mod https;
 mod limits;
 mod network;
