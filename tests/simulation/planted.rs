@@ -14,11 +14,12 @@ struct Planted {
     seed: Option<u64>,
 }
 
-/// Finds each bug by its seed, or by the first of so many if it names none.
+/// Finds each bug by its seed, or else by the first of so many.
 pub(crate) fn find(machine: &Path, most: u64) -> ExitCode {
     let mut missed = Vec::new();
     for Planted { name, seed } in all() {
-        let mut seeds = seed.map_or(1..=most, |seed| seed..=seed);
+        // Another await is another order: then another seed finds it.
+        let mut seeds = seed.into_iter().chain(1..=most);
         let found = seeds.find_map(|seed| {
             let fault = play(machine, seed, Some(&name), false).err()?;
             // The seed must find this bug, and no other one.

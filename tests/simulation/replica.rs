@@ -181,6 +181,7 @@ pub(crate) fn tenants(first_token: Duration) -> [StoredTenant; 2] {
         reauthorization: None,
         origin: Origin::Api,
         file_fingerprint: None,
+        last_event: None,
         revision: 0,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
