@@ -17,6 +17,10 @@ use crate::stored::StoredTenant;
 /// parameters of a statement, SQLite to 32,766; and other writers wait for a group.
 pub const ENTRIES_IN_GROUP: usize = 250;
 
+/// How many rows a statement writes. SQLite finds each parameter among those before it, so large
+/// statements cost the square of their size; and equal ones are parsed once.
+const ROWS_IN_STATEMENT: usize = 25;
+
 /// How an entry was applied.
 #[derive(Debug)]
 pub enum Applied {
@@ -118,12 +122,15 @@ impl Store {
             if rows.is_empty() {
                 return Ok(applied);
             }
-            let upsert = AssertSqlSafe(upsert(rows.len()));
-            let mut query = sqlx::query(upsert).persistent(false);
-            for row in rows {
-                query = row.bind(query);
+            let mut rows = rows;
+            while !rows.is_empty() {
+                let rest = rows.split_off(rows.len().min(ROWS_IN_STATEMENT));
+                let mut query = sqlx::query(AssertSqlSafe(upsert(rows.len())));
+                for row in std::mem::replace(&mut rows, rest) {
+                    query = row.bind(query);
+                }
+                query.execute(&mut *transaction).await?;
             }
-            query.execute(&mut *transaction).await?;
             transaction.commit().await?;
             Ok(applied)
         });
