@@ -1,8 +1,10 @@
 //! Shares the portals' rate limits with other replicas, through the database. The rules are those
 //! of [`pacing::sharing`].
 
+mod backoff;
 mod exchange;
 mod measure;
+mod patience;
 mod registry;
 mod schedule;
 

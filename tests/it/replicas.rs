@@ -5,6 +5,7 @@
 //! machine changes what it gets, and not how it counts. In `processes` and `operating` it is the
 //! sandbox, called by real processes.
 
+mod far_away;
 mod operating;
 mod outage;
 mod processes;

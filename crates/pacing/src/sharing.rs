@@ -32,13 +32,14 @@ mod bucket;
 mod config;
 mod handle;
 mod isolated;
+pub(crate) mod journal;
 mod messages;
 mod reports;
 
-pub use self::account::{Account, AccountRow};
 pub use self::bucket::{Outlook, SharedBucket};
 pub use self::config::BucketConfig;
 pub use self::handle::{PortalBucket, lock};
+pub use self::journal::{follow, write_ask};
 pub use self::messages::{Ask, Grant, Isolation};
 pub use self::reports::{OperatingReport, ReportUpdate};
 

@@ -17,6 +17,7 @@ mod opened_file;
 mod pool;
 mod postgresql;
 mod probe;
+mod pulse;
 mod replicas;
 mod reseal;
 mod row;
@@ -30,7 +31,7 @@ mod url;
 #[cfg(feature = "simulation")]
 mod weather;
 
-pub use budgets::{Budgets, StoredBudget};
+pub use budgets::{Asked, Budgets, KnownAccount, StoredBudget};
 pub use changes::Changes;
 pub use entries::{Applied, ENTRIES_IN_GROUP};
 pub use error::{

@@ -7,7 +7,7 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use crate::error::{OpenError, StoreError};
 
 /// The number and name of each version, with its statements for SQLite and for PostgreSQL.
-const VERSIONS: [(i64, &str, &str, &str); 5] = [
+const VERSIONS: [(i64, &str, &str, &str); 6] = [
     (
         1,
         "tenants",
@@ -37,6 +37,12 @@ const VERSIONS: [(i64, &str, &str, &str); 5] = [
         "order and origin",
         include_str!("../migrations/sqlite/0005_order_and_origin.sql"),
         include_str!("../migrations/postgresql/0005_order_and_origin.sql"),
+    ),
+    (
+        6,
+        "accounts",
+        include_str!("../migrations/sqlite/0006_accounts.sql"),
+        include_str!("../migrations/postgresql/0006_accounts.sql"),
     ),
 ];
 

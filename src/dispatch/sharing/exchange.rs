@@ -4,23 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
+use super::backoff::{Backoff, about};
+use super::patience::Patience;
 use super::registry::{Entry, Registry, SharingState, now};
 use crate::telemetry::chain;
-use pacing::sharing::{Account, AccountRow, Ask, BucketConfig, Grant, SharedBucket, lock};
-use store::{StoreError, StoredBudget};
-
-/// How long an exchange may take. Calls wait for it, and are better served by an isolated part.
-const TIMEOUT: Duration = Duration::from_millis(300);
+use pacing::sharing::{Ask, BucketConfig, Grant, SharedBucket, follow, lock, write_ask};
+use store::{Asked, KnownAccount, StoreError};
 
 /// The most portals of one exchange. Their rows are locked until its end.
 const AT_ONCE: usize = 100;
 
-/// The bounds of the time between two probes of a database that does not respond.
-const FIRST_PROBE: Duration = Duration::from_millis(100);
-const LAST_PROBE: Duration = Duration::from_secs(1);
+/// The most portals of an exchange that may end the isolation. The others follow if it succeeds.
+const PROBED: usize = 10;
 
 /// How long the rows of quiet portals are kept, and how often older ones are deleted.
 const KEPT: Duration = Duration::from_hours(24);
@@ -45,19 +42,22 @@ pub(super) async fn run(registry: Arc<Registry>, stop: CancellationToken) {
 }
 
 async fn exchange_without_end(registry: &Registry) {
+    let (mut patience, mut backoff) = (Patience::default(), Backoff::new());
+    // The first exchange reports what is wrong.
+    let _ = connect(registry, &patience).await;
     loop {
         let entries = registry.schedule.next(AT_ONCE).await;
         let asked = ask(registry, entries);
         if asked.is_empty() {
             continue;
         }
-        let exchanged = tokio::time::timeout(TIMEOUT, exchange(registry, &asked)).await;
-        let exchanged = exchanged.unwrap_or_else(|_| Err(StoreError::timeout()));
-        match exchanged {
+        match exchange(registry, &asked, &mut patience).await {
             Ok(grants) => grant(registry, asked, grants),
             Err(error) => {
                 isolate(registry, &error);
-                until_back(registry).await;
+                backoff.begin(tokio::time::Instant::now());
+                until_back(registry, &mut patience, &mut backoff).await;
+                backoff.end(tokio::time::Instant::now());
                 rejoin(registry);
             }
         }
@@ -83,54 +83,89 @@ fn ask(registry: &Registry, mut entries: Vec<Arc<Entry>>) -> Vec<PortalExchange>
     asked
 }
 
+/// The messages of an exchange that ends the isolation if it succeeds.
+fn probe(registry: &Registry) -> Vec<PortalExchange> {
+    let now = now();
+    let entries = registry.entries().into_iter();
+    let probed = entries.filter_map(|entry| {
+        let mut bucket = lock(&entry.bucket);
+        let config = registry.config(bucket.config().limit);
+        bucket.configure(config);
+        let ask = bucket.probe(now)?;
+        drop(bucket);
+        Some(PortalExchange { entry, config, ask })
+    });
+    let mut probed: Vec<_> = probed.take(PROBED).collect();
+    probed.sort_by(|one, other| one.entry.portal.cmp(&other.entry.portal));
+    probed
+}
+
+/// Returns the response for each portal.
 async fn exchange(
     registry: &Registry,
     asked: &[PortalExchange],
-) -> Result<Vec<Option<Grant>>, StoreError> {
-    let by_portal: HashMap<&str, &PortalExchange> = asked
-        .iter()
-        .map(|asked| (asked.entry.portal.as_str(), asked))
-        .collect();
-    let mut grants = HashMap::new();
-    let change = |row: &mut StoredBudget, now: i64| {
-        let Some(asked) = by_portal.get(row.portal.as_str()) else {
-            return;
-        };
-        let stored = AccountRow {
-            level: row.level,
-            updated_at: row.updated_at,
-            leases: std::mem::take(&mut row.leases),
-            operating: std::mem::take(&mut row.operating),
-        };
-        let mut account = Account::read(&stored, asked.config);
-        let grant = account.exchange(asked.config, &registry.replica, &asked.ask, now);
-        let AccountRow {
-            level,
-            updated_at,
-            leases,
-            operating,
-        } = account.write();
-        *row = StoredBudget {
-            portal: std::mem::take(&mut row.portal),
-            level,
-            updated_at,
-            leases,
-            operating,
-        };
-        grants.insert(row.portal.clone(), grant);
+    patience: &mut Patience,
+) -> Result<Vec<Grant>, StoreError> {
+    let exchanged = async {
+        connect(registry, patience).await?;
+        let begun = now();
+        let limit = patience.statement();
+        let exchanged = tokio::time::timeout(limit, exchange_once(registry, asked)).await;
+        let exchanged = exchanged.unwrap_or_else(|_| Err(StoreError::timeout()))?;
+        Ok((exchanged, now() - begun))
     };
-    let portals: Vec<String> = asked
-        .iter()
-        .map(|asked| asked.entry.portal.clone())
-        .collect();
-    registry.budgets.exchange(&portals, change).await?;
-    Ok(portals.iter().map(|portal| grants.remove(portal)).collect())
+    match exchanged.await {
+        Ok((grants, took)) => {
+            patience.took(took);
+            Ok(grants)
+        }
+        Err(error) => {
+            patience.failed();
+            Err(error)
+        }
+    }
 }
 
-fn grant(registry: &Registry, asked: Vec<PortalExchange>, grants: Vec<Option<Grant>>) {
+async fn connect(registry: &Registry, patience: &Patience) -> Result<(), StoreError> {
+    let connected = tokio::time::timeout(patience.connecting(), registry.budgets.connect()).await;
+    connected.unwrap_or_else(|_| Err(StoreError::timeout()))
+}
+
+async fn exchange_once(
+    registry: &Registry,
+    asked: &[PortalExchange],
+) -> Result<Vec<Grant>, StoreError> {
+    let messages = asked.iter().map(|PortalExchange { entry, config, ask }| {
+        let ask = Ask {
+            number: registry.next_ask(),
+            ..ask.clone()
+        };
+        Asked {
+            portal: entry.portal.clone(),
+            ask: write_ask(&registry.replica, *config, &ask),
+            known: lock(&entry.known).take(),
+        }
+    });
+    let messages: Vec<_> = messages.collect();
+    let rows = registry.budgets.exchange(&messages).await?;
+    let rows = rows.into_iter().map(|row| (row.portal.clone(), row));
+    let mut rows: HashMap<_, _> = rows.collect();
+    let grants = asked.iter().map(|PortalExchange { entry, config, .. }| {
+        let followed = rows.remove(&entry.portal).and_then(|row| {
+            let (account, grant) = follow(&row.account, &row.asks, *config)?;
+            let asks = i64::try_from(row.asks.len()).unwrap_or(0);
+            let number = row.number.saturating_add(asks);
+            *lock(&entry.known) = Some(KnownAccount { number, account });
+            Some(grant)
+        });
+        followed.ok_or_else(|| StoreError::Corrupt("the account of a portal".to_owned()))
+    });
+    grants.collect()
+}
+
+fn grant(registry: &Registry, asked: Vec<PortalExchange>, grants: Vec<Grant>) {
     let now = now();
     for (asked, grant) in asked.into_iter().zip(grants) {
-        let Some(grant) = grant else { continue };
         let entry = asked.entry;
         let is_waited_for = {
             let mut bucket = lock(&entry.bucket);
@@ -164,15 +199,24 @@ fn isolate(registry: &Registry, error: &StoreError) {
     });
 }
 
-async fn until_back(registry: &Registry) {
-    let mut wait = FIRST_PROBE;
+/// Tries exchanges until one succeeds.
+async fn until_back(registry: &Registry, patience: &mut Patience, backoff: &mut Backoff) {
     loop {
-        tokio::time::sleep(about(wait)).await;
-        let probed = tokio::time::timeout(TIMEOUT, registry.budgets.probe()).await;
-        if matches!(probed, Ok(Ok(()))) {
-            return;
+        tokio::time::sleep(backoff.wait()).await;
+        // Before the buckets are asked: what they tell is to be new.
+        if connect(registry, patience).await.is_err() {
+            patience.failed();
+            continue;
         }
-        wait = (wait * 2).min(LAST_PROBE);
+        let asked = probe(registry);
+        match exchange(registry, &asked, patience).await {
+            Ok(grants) => return grant(registry, asked, grants),
+            Err(_) => {
+                for asked in asked {
+                    lock(&asked.entry.bucket).unanswered();
+                }
+            }
+        }
     }
 }
 
@@ -210,9 +254,4 @@ async fn clean_without_end(registry: &Registry) {
             registry.forget_if_unused(&entry);
         }
     }
-}
-
-/// Spreads a time, so that replicas that start together do not act together.
-fn about(time: Duration) -> Duration {
-    time.mul_f64(rand::rng().random_range(0.7..1.3))
 }

@@ -1,6 +1,7 @@
 //! The shared buckets of this replica, by portal.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 use super::schedule::Schedule;
 use pacing::RateLimit;
 use pacing::sharing::{BucketConfig, SharedBucket, lock};
-use store::Budgets;
+use store::{Budgets, KnownAccount};
 
 /// Whether the replicas can exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub(super) struct Registry {
     living: watch::Receiver<u32>,
     newcomer_until: Instant,
     pub(super) state: watch::Sender<SharingState>,
+    /// How many asks there have been.
+    asks: AtomicU64,
     entries: Mutex<Entries>,
     pub(super) schedule: Schedule<Entry>,
 }
@@ -43,6 +46,8 @@ pub(super) struct Entry {
     pub(super) number: u64,
     pub(super) portal: String,
     pub(super) bucket: Arc<Mutex<SharedBucket>>,
+    /// The portal's account after the last exchange.
+    pub(super) known: Mutex<Option<KnownAccount>>,
     wake: Mutex<Option<Arc<Wake>>>,
 }
 
@@ -61,6 +66,7 @@ impl Registry {
             living,
             newcomer_until,
             state: watch::Sender::new(SharingState::Shared),
+            asks: AtomicU64::new(0),
             entries: Mutex::default(),
             schedule: Schedule::default(),
         }
@@ -68,6 +74,11 @@ impl Registry {
 
     pub(super) fn living(&self) -> u32 {
         (*self.living.borrow()).max(1)
+    }
+
+    /// The number of the next ask.
+    pub(super) fn next_ask(&self) -> u64 {
+        self.asks.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(super) fn config(&self, limit: RateLimit) -> BucketConfig {
@@ -92,6 +103,7 @@ impl Registry {
                 number,
                 portal: portal.to_owned(),
                 bucket: Arc::new(Mutex::new(bucket)),
+                known: Mutex::default(),
                 wake: Mutex::default(),
             })
         });

@@ -39,7 +39,7 @@ impl Together {
             let store = Store::open(&url, keyring(), Access::Service).await.unwrap();
             let budgets = store.budgets().unwrap();
             // So that the first exchange does not also make the first connection.
-            budgets.probe().await.unwrap();
+            budgets.connect().await.unwrap();
             let (_, living) = watch::channel(number);
             let sharing = Sharing::start(budgets, Uuid::new_v4(), living, &tasks);
             replicas.push(sharing);

@@ -35,8 +35,8 @@ const ROUNDING: f64 = 1e-6;
 const LAST_TO_REJOIN: Duration = Duration::from_secs(2);
 
 /// The shared account of one portal.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Account {
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Account {
     /// Requests in the bucket that have surely arrived, less what has drained since.
     level: f64,
     /// By the database's clock.
@@ -46,22 +46,12 @@ pub struct Account {
     operating: StoredReports,
 }
 
-/// An account as it is stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AccountRow {
-    /// Requests in the bucket at the time of `updated_at`.
-    pub level: f64,
-    /// In milliseconds since 1970, by the database's clock.
-    pub updated_at: i64,
-    /// The replicas' leases, in JSON.
-    pub leases: String,
-    /// The newest reports of operating time, in JSON.
-    pub operating: String,
-}
-
 /// The lease of one replica.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Lease {
+    /// The number of its last ask.
+    #[serde(default)]
+    number: u64,
     /// Permits that are unused, or whose requests may still be in transit. They fill the bucket and
     /// do not drain.
     held: u32,
@@ -76,51 +66,62 @@ struct Lease {
 }
 
 impl Account {
-    /// Reads a row. A row that this service cannot have written counts as a full bucket.
-    pub fn read(row: &AccountRow, config: BucketConfig) -> Self {
-        let operating = serde_json::from_str(&row.operating).unwrap_or_default();
-        let is_level = row.level.is_finite() && row.level <= f64::from(u32::MAX);
-        let read = serde_json::from_str::<BTreeMap<String, Lease>>(&row.leases);
-        let (level, mut leases) = match read {
-            Ok(leases) if is_level => (row.level.max(0.0), leases),
-            Ok(_) | Err(_) => (config.burst(), BTreeMap::new()),
-        };
-        let at = row.updated_at;
+    /// Reads an account; an empty text is that of a portal that nobody has called. A text that
+    /// this service cannot have written counts as a full bucket. `now` is the time of the next ask.
+    pub(super) fn read(text: &str, config: BucketConfig, now: i64) -> Self {
+        if text.is_empty() {
+            return Self {
+                at: now,
+                ..Self::default()
+            };
+        }
+        let read = serde_json::from_str(text).ok().filter(Self::is_possible);
+        let mut account = read.unwrap_or_else(|| Self {
+            level: config.burst(),
+            at: now,
+            ..Self::default()
+        });
+        let at = account.at;
         // A lease of the future would never expire.
-        for lease in leases.values_mut() {
+        for lease in account.leases.values_mut() {
             lease.seen_at = lease.seen_at.min(at);
             lease.served_at = lease.served_at.min(at);
         }
-        Self {
-            level,
-            at,
-            leases,
-            operating,
-        }
+        account
     }
 
     /// The account as it is stored.
-    pub fn write(&self) -> AccountRow {
-        AccountRow {
-            level: self.level,
-            updated_at: self.at,
-            // Neither can fail: the keys are strings.
-            leases: serde_json::to_string(&self.leases).unwrap_or_default(),
-            operating: serde_json::to_string(&self.operating).unwrap_or_default(),
-        }
+    pub(super) fn write(&self) -> String {
+        // Cannot fail: the keys are strings.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    fn is_possible(&self) -> bool {
+        (0.0..=f64::from(u32::MAX)).contains(&self.level)
     }
 
     /// Records a replica's state, and grants what it asks for as far as there is room. `now` is the
     /// database's time, in milliseconds.
-    pub fn exchange(&mut self, config: BucketConfig, replica: &str, ask: &Ask, now: i64) -> Grant {
+    pub(super) fn exchange(
+        &mut self,
+        config: BucketConfig,
+        replica: &str,
+        ask: &Ask,
+        now: i64,
+    ) -> Grant {
         let last_exchange = self.at;
         self.drain(config, now);
+        let known = self.leases.get(replica);
+        if known.is_some_and(|lease| ask.number < lease.number) {
+            return self.void(config);
+        }
         self.expire_leases(replica);
         let gap = self.at.saturating_sub(last_exchange);
         let gap = Duration::from_millis(u64::try_from(gap).unwrap_or(0));
         self.count_arrived(config, replica, ask, gap);
         let reports = self.operating.exchange(replica, &ask.reports, self.at);
-        let own = self.leases.remove(replica).unwrap_or_default();
+        let mut own = self.leases.remove(replica).unwrap_or_default();
+        own.number = ask.number;
         let others = self.leases.values().map(|lease| f64::from(lease.held));
         let others: f64 = others.sum();
         let reserved = self.credits(config);
@@ -151,6 +152,18 @@ impl Account {
             waiting: self.waiting(),
             ask_again_after: self.ask_again_after(config, 1.0 - room),
             reports,
+        }
+    }
+
+    /// The response to an ask that comes too late. Nobody waits for it.
+    fn void(&self, config: BucketConfig) -> Grant {
+        Grant {
+            granted: 0,
+            credit_after: None,
+            room: 0.0,
+            waiting: self.waiting(),
+            ask_again_after: config.interval(),
+            reports: Vec::new(),
         }
     }
 

@@ -56,6 +56,8 @@ pub struct SharedBucket {
     /// How many replicas waited for permits then, including this one.
     waiting: u32,
     isolated: Option<Isolated>,
+    /// Requests that may still go while an exchange is in progress that may end the isolation.
+    allowance: Option<u32>,
     isolation: Option<Isolation>,
 }
 
@@ -63,6 +65,7 @@ pub struct SharedBucket {
 struct Asked {
     at: Instant,
     used: u64,
+    rejected: bool,
     reports: Vec<OperatingReport>,
 }
 
@@ -90,6 +93,7 @@ impl SharedBucket {
             free: (config.burst() - f64::from(config.living), now),
             waiting: 0,
             isolated: None,
+            allowance: None,
             isolation: None,
         }
     }
@@ -100,7 +104,8 @@ impl SharedBucket {
         self.advance(now);
         let out = self.out();
         if let Some(isolated) = &mut self.isolated {
-            return isolated.room(out, now).max(0.0);
+            let room = isolated.room(out, now).max(0.0);
+            return room.min(self.allowance.map_or(f64::INFINITY, f64::from));
         }
         let (free, at) = self.free;
         let free = free + self.config.drained(now.saturating_duration_since(at));
@@ -137,7 +142,9 @@ impl SharedBucket {
     pub fn take(&mut self, now: Instant) -> Taken {
         let taken = self.offer(0, now);
         if taken == Taken::Granted {
-            if self.isolated.is_none() {
+            if self.isolated.is_some() {
+                self.allowance = self.allowance.map(|left| left.saturating_sub(1));
+            } else {
                 if self.has_credit(now) {
                     self.credit = None;
                 } else {
@@ -157,6 +164,9 @@ impl SharedBucket {
         self.advance(now);
         let out = self.out() + f64::from(after);
         if let Some(isolated) = &mut self.isolated {
+            if self.allowance.is_some_and(|left| left <= after) {
+                return Taken::At(now + self.config.interval());
+            }
             return isolated.wait(out, now).map_or(Taken::Granted, Taken::At);
         }
         if self.unused + u32::from(self.has_credit(now)) > after {
@@ -183,6 +193,7 @@ impl SharedBucket {
         self.taken = self.taken.saturating_sub(1);
         self.touched_at = now;
         if self.isolated.is_some() {
+            self.allowance = self.allowance.map(|left| left.saturating_add(1));
             return;
         }
         if self.leased {

@@ -1,8 +1,12 @@
 //! An isolated replica's part of a portal's bucket.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::config::BucketConfig;
+use super::messages::Isolation;
+
+/// How long an exchange takes at most that may end the isolation, connecting included.
+const LONGEST_PROBE: Duration = Duration::from_secs(3);
 
 /// The part: 1/N of the burst and of the rate, for N replicas. The parts together are no more than
 /// the whole, whatever the others sent before, although each is full at first.
@@ -20,7 +24,8 @@ pub(super) struct Isolated {
 }
 
 impl Isolated {
-    /// A part that is full, less the `out` requests with a permit or credit.
+    /// A part that is full, less the `out` requests that the account keeps room for: with a permit,
+    /// used or not, or on credit.
     pub(super) fn new(
         config: BucketConfig,
         out: f64,
@@ -46,6 +51,14 @@ impl Isolated {
         self.level
     }
 
+    /// What the others are told.
+    pub(super) fn isolation(&mut self, now: Instant) -> Isolation {
+        Isolation {
+            level: self.level(now),
+            lasted: now.saturating_duration_since(self.since),
+        }
+    }
+
     /// How many requests may go beside those that are out.
     pub(super) fn room(&mut self, out: f64, now: Instant) -> f64 {
         self.burst - self.level(now) - out
@@ -60,6 +73,15 @@ impl Isolated {
         // Requests that are out do not drain yet; try again when they may have arrived.
         let wait = self.part.time_for(missing.min(self.level.max(0.0)));
         Some(now + wait.max(self.part.interval()))
+    }
+
+    /// How many requests may go while an exchange is in progress: they are told of in advance.
+    pub(super) fn allowance(&self) -> u32 {
+        let drained = self.part.drained(LONGEST_PROBE).min(self.burst);
+        (1..=self.part.limit.burst)
+            .take_while(|requests| f64::from(*requests) <= drained)
+            .last()
+            .unwrap_or(1)
     }
 
     pub(super) fn count_arrived(&mut self, now: Instant) {

@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::reports::OperatingReport;
 
 /// A replica's state, and what it asks for. It says how things are, not what has changed, so that
 /// repeating it does no harm.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Ask {
+    /// Grows with each exchange of this replica. An ask that comes after a later one is void: the
+    /// database executed it late, after the replica had given it up.
+    pub number: u64,
     /// Permits that are unused, or whose requests may still be in transit.
     pub held: u32,
     /// All requests of this replica that have arrived at the portal.
@@ -18,14 +24,16 @@ pub struct Ask {
     pub want: u32,
     /// Whether the portal rejected a request because its bucket was full.
     pub rejected: bool,
-    /// Set in the first exchange after an isolation.
+    /// Set in the exchange that ends an isolation, and in the first one after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub isolation: Option<Isolation>,
     /// New reports of operating time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<OperatingReport>,
 }
 
 /// What a replica did while it was isolated.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Isolation {
     /// The level of its own part of the bucket.
     pub level: f64,

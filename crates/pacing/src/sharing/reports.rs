@@ -19,7 +19,7 @@ const LONGEST_RESET: Duration = Duration::from_secs(20 * 60);
 const SAME: Duration = Duration::from_secs(1);
 
 /// What a portal has said of the operating time of one method.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OperatingReport {
     /// The tenant whose credential was used.
     pub tenant: String,

@@ -118,14 +118,38 @@ fn calls_in_any_order_over_hours_are_never_refused_and_none_is_forgotten() {
         assert_eq!(world.portal.rejected, 0, "seed {seed}");
         assert_eq!(world.sent(), calls, "seed {seed}");
         // All are at credit_after: nothing is held, and nothing happens any more.
-        let leases = &world.row.leases;
-        assert_eq!(leases, "{}", "seed {seed}");
+        let account = world.account();
+        assert!(account.contains(r#""leases":{}"#), "seed {seed}: {account}");
         assert!(
             world
                 .replicas
                 .iter()
                 .all(|replica| replica.bucket.is_idle(world.now))
         );
+    }
+}
+
+/// What two replicas with calls take of the whole budget in a minute, for each round trip in
+/// milliseconds.
+#[test]
+fn a_database_far_away_costs_little_of_the_budget_and_ever_less_than_all() {
+    for (round_trip, least) in [(0, 0.97), (100, 0.95), (300, 0.93), (1_000, 0.85)] {
+        for seed in 0..4 {
+            for (plan, with_calls) in [(STANDARD, 2), (STANDARD, 1), (ENTERPRISE, 2)] {
+                let mut world = World::new(plan, 2, seed);
+                world.round_trip = round_trip;
+                for replica in 0..with_calls {
+                    world.calls(replica, Duration::ZERO, 10_000);
+                }
+                world.run_until(MINUTE);
+                let share = share_of_a_minute(plan, world.sent());
+                let context = format!("{plan:?}, {round_trip} ms, seed {seed}: {share}");
+                println!("{context}, {with_calls} with calls");
+                assert_eq!(world.portal.rejected, 0, "{context}");
+                assert!(share >= least, "{context}");
+                assert!(world.most_asks <= 12, "{context}: {}", world.most_asks);
+            }
+        }
     }
 }
 

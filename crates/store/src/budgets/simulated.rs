@@ -1,42 +1,41 @@
 //! Budgets of the simulation.
 
-use super::StoredBudget;
+use super::{Asked, StoredBudget};
 use crate::error::StoreError;
 use crate::weather::Line;
 
-/// A budget without its portal.
-type Kept = (f64, i64, String, String);
+/// A row without its portal: the account, the number of the last ask in it, and the asks since.
+type Kept = (String, i64, Vec<(i64, String)>);
 
+/// What the statement does.
 pub(super) async fn exchange(
     line: &Line,
-    portals: &[String],
-    change: &mut (impl FnMut(&mut StoredBudget, i64) + Send),
-) -> Result<(), StoreError> {
-    let changed = line.change_budgets(|budgets, now| {
-        for portal in portals {
+    asked: &[Asked],
+) -> Result<Vec<StoredBudget>, StoreError> {
+    let exchanged = line.change_budgets(|budgets, now| {
+        let rows = asked.iter().map(|Asked { portal, ask, known }| {
             let kept = budgets.get(portal).map(|kept| serde_json::from_str(kept));
-            let new = || Ok((0.0, now, "{}".to_owned(), "{}".to_owned()));
-            let (level, updated_at, leases, operating): Kept = kept.unwrap_or_else(new)?;
-            let mut budget = StoredBudget {
+            let new = || Ok((String::new(), now, Vec::new()));
+            let (mut account, mut number, mut asks): Kept = kept.unwrap_or_else(new)?;
+            if let Some(known) = known
+                && let Ok(covered) = usize::try_from(known.number.saturating_sub(number))
+                && covered <= asks.len()
+            {
+                asks.drain(..covered);
+                (account, number) = (known.account.clone(), known.number);
+            }
+            asks.push((now, ask.clone()));
+            let kept = serde_json::to_string(&(&account, number, &asks))?;
+            budgets.insert(portal.clone(), kept);
+            Ok(StoredBudget {
                 portal: portal.clone(),
-                level,
-                updated_at,
-                leases,
-                operating,
-            };
-            change(&mut budget, now);
-            let StoredBudget {
-                portal,
-                level,
-                updated_at,
-                leases,
-                operating,
-            } = budget;
-            let kept: Kept = (level, updated_at, leases, operating);
-            budgets.insert(portal, serde_json::to_string(&kept)?);
-        }
-        Ok(())
+                account,
+                number,
+                asks,
+            })
+        });
+        rows.collect()
     });
-    let changed: Result<(), serde_json::Error> = changed.await?;
-    changed.map_err(|error| StoreError::Corrupt(format!("a budget of the simulation: {error}")))
+    let rows: Result<Vec<StoredBudget>, serde_json::Error> = exchanged.await?;
+    rows.map_err(|error| StoreError::Corrupt(format!("a budget of the simulation: {error}")))
 }

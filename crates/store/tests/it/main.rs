@@ -7,6 +7,7 @@
     reason = "helpers of tests stop the test, which clippy grants to test functions only"
 )]
 
+mod budgets;
 mod changes;
 mod destinations;
 mod entries;

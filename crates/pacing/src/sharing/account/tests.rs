@@ -179,25 +179,27 @@ fn a_clock_that_was_set_back_stops_nothing_for_long() {
 }
 
 #[test]
-fn a_row_is_read_as_it_was_written_and_another_one_counts_as_full() {
+fn an_account_is_read_as_it_was_written_and_another_text_counts_as_full() {
     let mut account = account();
     account.exchange(config(2), "a", &wanting(7), NOW);
-    let mut row = account.write();
-    assert_eq!(Account::read(&row, config(2)), account);
-    row.leases = "{".to_owned();
-    let read = Account::read(&row, config(2));
+    let text = account.write();
+    assert_eq!(Account::read(&text, config(2), NOW), account);
+    let read = Account::read(&text[1..], config(2), NOW);
     assert_eq!((read.level, read.leases.len()), (50.0, 0));
 }
 
 #[test]
 fn a_lease_of_the_future_expires_like_the_others() {
-    let mut row = account().write();
-    row.leases = format!(
-        r#"{{"b":{{"held":50,"used":0,"wants":true,"served_at":0,"seen_at":{}}}}}"#,
-        i64::MAX
-    );
+    let mut future = account();
+    let lease = Lease {
+        held: 50,
+        wants: true,
+        seen_at: i64::MAX,
+        ..Lease::default()
+    };
+    future.leases.insert("b".to_owned(), lease);
     let config = config(1);
-    let mut account = Account::read(&row, config);
+    let mut account = Account::read(&future.write(), config, NOW);
     assert_eq!(account.exchange(config, "a", &wanting(1), NOW).granted, 0);
     let expired = NOW + LEASE;
     account.exchange(config, "a", &Ask::default(), expired);
@@ -207,6 +209,17 @@ fn a_lease_of_the_future_expires_like_the_others() {
         account.exchange(config, "a", &wanting(1), drained).granted,
         1
     );
+}
+
+#[test]
+fn an_ask_that_comes_after_a_later_one_is_void() {
+    let mut account = account();
+    let numbered = |number, ask| Ask { number, ..ask };
+    let later = numbered(2, holding(10, 5, 0));
+    account.exchange(config(1), "a", &later, NOW);
+    let before = account.clone();
+    let grant = account.exchange(config(1), "a", &numbered(1, wanting(30)), NOW);
+    assert_eq!((grant.granted, account), (0, before));
 }
 
 /// What a database can hold and this service does not write.
@@ -241,13 +254,10 @@ fn no_row_stops_the_exchange() {
                 r#"{{"used":1e308,"resets_in":{},"at":{seen_at},"by":"b"}}"#,
                 u64::MAX
             );
-            let row = AccountRow {
-                level,
-                updated_at,
-                leases: format!(r#"{{"b":{lease},"c":{lease}}}"#),
-                operating: format!(r#"{{"acme method":{report}}}"#),
-            };
-            let mut account = Account::read(&row, config(3));
+            let text = format!(
+                r#"{{"level":{level},"at":{updated_at},"leases":{{"b":{lease},"c":{lease}}},"operating":{{"acme method":{report}}}}}"#
+            );
+            let mut account = Account::read(&text, config(3), NOW);
             let grant = account.exchange(config(3), "a", &ask, NOW);
             assert!(account.level.is_finite() && grant.room.is_finite());
             let now = Instant::now();

@@ -71,6 +71,26 @@ impl SharedBucket {
             self.credit = None;
         }
         self.leased = true;
+        let want = self.wanted.saturating_sub(self.unused);
+        let isolation = self.isolation.take();
+        Some(self.asked(now, held, want, isolation))
+    }
+
+    /// The message of an exchange that ends the isolation if it is answered, with
+    /// [`SharedBucket::granted`]; else [`SharedBucket::unanswered`] is to be called. Meanwhile this
+    /// replica goes on by its part, as far as it tells the others now. `None` if it is not isolated.
+    pub fn probe(&mut self, now: Instant) -> Option<Ask> {
+        self.advance(now);
+        let out = count_u32(self.in_transit.len()).saturating_add(self.taken);
+        let isolated = self.isolated.as_mut()?;
+        let isolation = isolated.isolation(now);
+        let allowance = isolated.allowance();
+        self.allowance = Some(allowance);
+        self.credit = None;
+        Some(self.asked(now, out.saturating_add(allowance), 0, Some(isolation)))
+    }
+
+    fn asked(&mut self, now: Instant, held: u32, want: u32, isolation: Option<Isolation>) -> Ask {
         let reports = std::mem::take(&mut self.reports).into_iter();
         let reports: Vec<OperatingReport> = reports
             .map(|(at, report)| OperatingReport {
@@ -78,23 +98,45 @@ impl SharedBucket {
                 ..report
             })
             .collect();
+        let rejected = std::mem::take(&mut self.rejected);
         self.asked = Some(Asked {
             at: now,
             used: self.used,
+            rejected,
             reports: reports.clone(),
         });
-        Some(Ask {
+        Ask {
+            // The exchange numbers it.
+            number: 0,
             held,
             used: self.used,
             acknowledged: self.acknowledged,
-            want: self.wanted.saturating_sub(self.unused),
-            rejected: std::mem::take(&mut self.rejected),
-            isolation: self.isolation.take(),
+            want,
+            rejected,
+            isolation,
             reports,
-        })
+        }
     }
 
-    /// The response to the last [`SharedBucket::ask`]. True if calls wait for permits.
+    /// The last message got no response: what it told is told again.
+    pub fn unanswered(&mut self) {
+        self.allowance = None;
+        let Some(asked) = self.asked.take() else {
+            return;
+        };
+        self.rejected |= asked.rejected;
+        for report in asked.reports {
+            let is_newer = |(_, known): &(Instant, OperatingReport)| {
+                (&known.tenant, &known.method) == (&report.tenant, &report.method)
+            };
+            if !self.reports.iter().any(is_newer) {
+                self.reports.push((asked.at, report));
+            }
+        }
+    }
+
+    /// The response to the last [`SharedBucket::ask`] or [`SharedBucket::probe`]. True if calls wait
+    /// for permits.
     pub fn granted(&mut self, now: Instant, grant: &Grant) -> bool {
         let Some(asked) = self.asked.take() else {
             return false;
@@ -107,6 +149,10 @@ impl SharedBucket {
         self.ask_from = now + grant.ask_again_after;
         self.free = (grant.room, now);
         self.waiting = grant.waiting;
+        if self.isolated.take().is_some() {
+            // What was sent meanwhile is told at once.
+            (self.allowance, self.leased, self.ask_from) = (None, true, now);
+        }
         if grant.credit_after.is_none() {
             self.credit = None;
         } else {
@@ -125,25 +171,32 @@ impl SharedBucket {
     }
 
     /// The exchange has failed since `since`: from now on this replica uses its part of the bucket,
-    /// which is full.
+    /// which is full except for the permits that it holds. The others keep room for these.
     pub fn isolate(&mut self, since: Instant, now: Instant) {
         if self.isolated.is_some() {
             return;
         }
         let credit = self.credit.filter(|_| !self.leased);
         let has_credit = f64::from(u8::from(credit.is_some_and(|from| from <= now)));
-        let out = self.out() + has_credit;
+        let unused = if now < self.usable_until {
+            self.unused
+        } else {
+            0
+        };
+        let out = self.out() + has_credit + f64::from(unused);
         self.isolated = Some(Isolated::new(self.config, out, credit, since));
-        (self.asked, self.credit, self.unused) = (None, None, 0);
+        (self.credit, self.unused) = (None, 0);
+        self.unanswered();
         self.advance(now);
     }
 
-    /// The exchange works again.
+    /// The exchange works again, as that about another portal shows.
     pub fn rejoin(&mut self, now: Instant) {
         self.advance(now);
         let Some(mut isolated) = self.isolated.take() else {
             return;
         };
+        self.unanswered();
         self.exchanged_at = now;
         self.ask_from = now;
         let is_untouched = isolated.arrived == 0 && self.taken == 0 && self.in_transit.is_empty();
@@ -152,10 +205,7 @@ impl SharedBucket {
             return;
         }
         self.leased = true;
-        self.isolation = Some(Isolation {
-            level: isolated.level(now),
-            lasted: now.saturating_duration_since(isolated.since),
-        });
+        self.isolation = Some(isolated.isolation(now));
     }
 
     /// Whether nothing would be lost by forgetting this bucket.

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::sharing::{Account, AccountRow, Ask, BucketConfig, Grant, SharedBucket};
+use crate::sharing::journal::database::{Known, Row};
+use crate::sharing::{Ask, BucketConfig, SharedBucket};
 use crate::{RateLimit, Taken};
 
 /// By the database's clock at the start.
@@ -20,12 +21,15 @@ pub(super) struct World {
     pub(super) random: StdRng,
     start: Instant,
     pub(super) now: Instant,
-    pub(super) row: AccountRow,
+    pub(super) row: Row,
     pub(super) portal: Portal,
     pub(super) replicas: Vec<Replica>,
     events: BTreeMap<(Instant, u64), Event>,
     numbers: u64,
-    /// How many of a hundred responses of the database are late, so that the replica is isolated.
+    /// What the database and the way to it and back take, in milliseconds.
+    pub(super) round_trip: u64,
+    /// How many of a hundred responses of the database get lost, so that the replica is isolated.
+    /// The database executes half of these statements late.
     pub(super) late_percent: u32,
     /// Whether requests are sent at once, so that none of the rate is lost to their waiting.
     pub(super) sends_at_once: bool,
@@ -34,12 +38,19 @@ pub(super) struct World {
     /// The end of the database's outage.
     pub(super) away_until: Option<Instant>,
     pub(super) exchanges: u64,
+    /// The most asks that the row held.
+    pub(super) most_asks: usize,
 }
 
 pub(super) struct Replica {
     pub(super) bucket: SharedBucket,
     pub(super) waiting: u32,
     pub(super) sent: u32,
+    pub(super) known: Known,
+    asks: u64,
+    /// When it was isolated, how often, and how long it waits before it tries an exchange.
+    pub(super) isolations: u32,
+    back_off: u64,
 }
 
 /// The portal's own bucket.
@@ -59,8 +70,13 @@ enum Event {
     Arrives(usize),
     /// The database processes it.
     Exchange(usize, Ask),
-    Response(usize, Grant),
+    /// It processes it, and nobody waits for the response.
+    Late(usize, Ask),
+    Response(usize, Row),
     Lost(usize),
+    /// An isolated replica tries an exchange.
+    Probe(usize),
+    /// Its exchange about another portal succeeds.
     Rejoin(usize),
     Calls(usize, u32),
 }
@@ -76,18 +92,17 @@ impl World {
             bucket: SharedBucket::new(config, start, start),
             waiting: 0,
             sent: 0,
+            known: None,
+            asks: 0,
+            isolations: 0,
+            back_off: 0,
         };
         Self {
             config,
             random: StdRng::seed_from_u64(seed),
             start,
             now: start,
-            row: AccountRow {
-                level: 0.0,
-                updated_at: START,
-                leases: "{}".to_owned(),
-                operating: "{}".to_owned(),
-            },
+            row: Row::default(),
             portal: Portal {
                 level: 0.0,
                 at: start,
@@ -97,11 +112,13 @@ impl World {
             replicas: (0..living).map(|_| replica()).collect(),
             events: BTreeMap::new(),
             numbers: 0,
+            round_trip: 20,
             late_percent: 0,
             sends_at_once: false,
             lost_after: 280,
             away_until: None,
             exchanges: 0,
+            most_asks: 0,
         }
     }
 
@@ -161,26 +178,42 @@ impl World {
                     self.send(replica);
                 }
             }
-            Event::Exchange(replica, ask) => self.exchange(replica, &ask),
-            Event::Response(replica, grant) => {
-                if self.replicas[replica].bucket.granted(now, &grant) {
-                    self.send(replica);
+            Event::Exchange(replica, ask) => self.exchange(replica, ask),
+            Event::Late(replica, ask) => {
+                self.execute(replica, &ask);
+            }
+            Event::Response(number, row) => {
+                let (known, grant) = row.read(self.config);
+                let replica = &mut self.replicas[number];
+                (replica.known, replica.back_off) = (known, 0);
+                if replica.bucket.granted(now, &grant) {
+                    self.send(number);
                 } else {
-                    self.ask(replica);
+                    self.ask(number);
                 }
             }
-            Event::Lost(replica) => {
-                self.replicas[replica].bucket.isolate(now, now);
-                let back = match self.away_until {
-                    Some(until) if until > now => until - now,
-                    Some(_) | None => Duration::ZERO,
+            Event::Lost(number) => {
+                let replica = &mut self.replicas[number];
+                replica.bucket.unanswered();
+                replica.bucket.isolate(now, now);
+                replica.isolations += 1;
+                replica.back_off = (replica.back_off * 2).clamp(100, 1_000);
+                let probe = replica.back_off;
+                let event = if self.random.random_ratio(1, 4) && self.away_until.is_none() {
+                    Event::Rejoin(number)
+                } else {
+                    Event::Probe(number)
                 };
-                let probe = self.random.random_range(100..900);
-                self.at(
-                    now + back + Duration::from_millis(probe),
-                    Event::Rejoin(replica),
-                );
-                self.send(replica);
+                let probe = self.random.random_range(probe / 2..probe);
+                self.after(probe, event);
+                self.send(number);
+            }
+            Event::Probe(number) => {
+                let replica = &mut self.replicas[number];
+                if let Some(ask) = replica.bucket.probe(now) {
+                    self.departs(number, ask);
+                }
+                self.send(number);
             }
             Event::Rejoin(replica) => {
                 self.replicas[replica].bucket.rejoin(now);
@@ -189,7 +222,7 @@ impl World {
         }
     }
 
-    //// What a driver does.
+    /// What a driver does.
     fn send(&mut self, number: usize) {
         let now = self.now;
         let mut sending = 0;
@@ -231,12 +264,23 @@ impl World {
     fn ask(&mut self, number: usize) {
         let bucket = &mut self.replicas[number].bucket;
         if let Some(ask) = bucket.ask(self.now) {
-            let after = self.random.random_range(0..20);
-            self.after(after, Event::Exchange(number, ask));
+            self.departs(number, ask);
         } else if let Some(due) = bucket.due() {
             let due = due.max(self.now + Duration::from_millis(1));
             self.at(due, Event::Due(number));
         }
+    }
+
+    fn departs(&mut self, number: usize, mut ask: Ask) {
+        self.replicas[number].asks += 1;
+        ask.number = self.replicas[number].asks;
+        let way = self.way();
+        self.after(way, Event::Exchange(number, ask));
+    }
+
+    /// One way to the database, or back.
+    fn way(&mut self) -> u64 {
+        self.random.random_range(0..=self.round_trip)
     }
 
     /// For some time all transits are long, then all are short: requests pile up and arrive at
@@ -248,22 +292,39 @@ impl World {
         self.random.random_range(from..from + 5)
     }
 
-    fn exchange(&mut self, replica: usize, ask: &Ask) {
+    fn exchange(&mut self, replica: usize, ask: Ask) {
         if self.away_until.is_some_and(|until| self.now < until) {
             return self.after(self.lost_after, Event::Lost(replica));
         }
+        self.away_until = None;
+        if self.random.random_ratio(self.late_percent, 100) {
+            self.after(self.lost_after, Event::Lost(replica));
+            if self.random.random_ratio(1, 2) {
+                let late = self.random.random_range(0..1_500);
+                self.after(late, Event::Late(replica, ask));
+            }
+            return;
+        }
+        let row = self.execute(replica, &ask);
+        let way = self.way();
+        self.after(way, Event::Response(replica, row));
+    }
+
+    fn execute(&mut self, replica: usize, ask: &Ask) -> Row {
         self.exchanges += 1;
         let passed = (self.now - self.start).as_millis();
         let now = START + i64::try_from(passed).unwrap();
-        let mut account = Account::read(&self.row, self.config);
-        let grant = account.exchange(self.config, &format!("replica {replica}"), ask, now);
-        self.row = account.write();
-        if self.random.random_ratio(self.late_percent, 100) {
-            self.after(self.lost_after, Event::Lost(replica));
-        } else {
-            let after = self.random.random_range(0..20);
-            self.after(after, Event::Response(replica, grant));
-        }
+        let known = self.replicas[replica].known.clone();
+        let name = format!("replica {replica}");
+        let row = self.row.exchange(known, &name, self.config, ask, now);
+        self.most_asks = self.most_asks.max(row.asks());
+        row
+    }
+
+    /// The account after the last exchange.
+    pub(super) fn account(&self) -> String {
+        let (known, _) = self.row.read(self.config);
+        known.unwrap().1
     }
 
     pub(super) fn sent(&self) -> u32 {

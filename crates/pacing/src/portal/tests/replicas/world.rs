@@ -9,9 +9,8 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::samples::{LIMITS, METHOD, STANDARD};
-use crate::sharing::{
-    Account, AccountRow, Ask, BucketConfig, Grant, PortalBucket, SharedBucket, lock,
-};
+use crate::sharing::journal::database::{Known, Row};
+use crate::sharing::{Ask, BucketConfig, PortalBucket, SharedBucket, lock};
 use crate::{
     CallNumber, Conversation, Limits, Next, Permit, Portal, Priority, RequestNumber,
     RequestOutcome, SchedulingInfo,
@@ -42,7 +41,7 @@ pub(super) struct World {
     start: Instant,
     now: Instant,
     config: BucketConfig,
-    row: AccountRow,
+    row: Row,
     replicas: Vec<Replica>,
     events: BTreeMap<(Instant, u64), Event>,
     numbers: u64,
@@ -57,6 +56,7 @@ pub(super) struct World {
 struct Replica {
     portal: Portal<()>,
     bucket: Arc<Mutex<SharedBucket>>,
+    known: Known,
     /// When the portal and the bucket are asked again.
     alarm: Option<Instant>,
     due: Option<Instant>,
@@ -83,7 +83,7 @@ enum Event {
     Due(usize),
     /// The database processes it.
     Exchange(usize, Ask),
-    Response(usize, Grant),
+    Response(usize, Row),
     Sent(usize, Request),
     Arrives(usize, Request),
     Completes(usize, Request, RequestOutcome),
@@ -102,12 +102,7 @@ impl World {
             start: now,
             now,
             config,
-            row: AccountRow {
-                level: 0.0,
-                updated_at: START,
-                leases: "{}".to_owned(),
-                operating: "{}".to_owned(),
-            },
+            row: Row::default(),
             replicas: (0..replicas).map(|_| Replica::new(config, now)).collect(),
             events: BTreeMap::new(),
             numbers: 0,
@@ -154,14 +149,15 @@ impl World {
             Event::Exchange(replica, ask) => {
                 let passed = (self.now - self.start).as_millis();
                 let now = START + i64::try_from(passed).unwrap();
-                let mut account = Account::read(&self.row, self.config);
                 let name = format!("replica {replica}");
-                let grant = account.exchange(self.config, &name, &ask, now);
-                self.row = account.write();
+                let known = self.replicas[replica].known.take();
+                let row = self.row.exchange(known, &name, self.config, &ask, now);
                 let after = self.milliseconds(0..5);
-                self.after(after, Event::Response(replica, grant));
+                self.after(after, Event::Response(replica, row));
             }
-            Event::Response(replica, grant) => {
+            Event::Response(replica, row) => {
+                let (known, grant) = row.read(self.config);
+                self.replicas[replica].known = known;
                 lock(&self.replicas[replica].bucket).granted(self.now, &grant);
                 self.pump(replica);
             }
@@ -369,6 +365,7 @@ impl Replica {
         Self {
             portal: Portal::new(limits, Some(STANDARD), Some(Box::new(open)), now),
             bucket,
+            known: None,
             alarm: None,
             due: None,
         }
