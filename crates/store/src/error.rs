@@ -40,8 +40,8 @@ pub enum Unavailable {
     #[error("the connection to the database failed: {0}")]
     Connection(std::io::ErrorKind),
     /// The TLS handshake failed.
-    #[error("the TLS handshake with the database failed")]
-    Tls,
+    #[error("the TLS handshake with the database failed: {0}")]
+    Tls(String),
     /// The database returned an error.
     #[error("the database refused (code {code}): {message}")]
     Refused {
@@ -115,6 +115,13 @@ pub enum OpenError {
     /// The migration failed.
     #[error("cannot migrate the tables of the store: {0}")]
     Migration(&'static str),
+    /// The URL leads to a pooler that gives the server's sessions to several clients.
+    #[error(
+        "the database is behind a pooler that does not keep sessions (PgBouncer with pool_mode = transaction or \
+         statement); set pool_mode = session for this database, or connect to PostgreSQL itself: a replica of \
+         openlines has at most 11 connections"
+    )]
+    Pooler,
     /// The keyring lacks keys that seal secrets in the store.
     #[error(
         "the keyring lacks {}, which seals secrets in the store; add the old key after the first one",
@@ -175,6 +182,22 @@ impl StoreError {
         Self::Unavailable(Unavailable::Timeout)
     }
 
+    /// Whether the server takes no writes: it is a standby, or was made one.
+    pub(crate) fn is_read_only(&self) -> bool {
+        match self {
+            Self::Unavailable(Unavailable::Refused { code, .. }) => code == "25006",
+            Self::Unavailable(_) | Self::Sealed { .. } | Self::Corrupt(_) => false,
+        }
+    }
+
+    /// Whether the database said so: it responds.
+    pub(crate) fn is_answer(&self) -> bool {
+        match self {
+            Self::Unavailable(unavailable) => matches!(unavailable, Unavailable::Refused { .. }),
+            Self::Sealed { .. } | Self::Corrupt(_) => true,
+        }
+    }
+
     /// Whether the file of the store was removed or replaced. That does not pass by itself.
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Unavailable(Unavailable::Lost))
@@ -192,8 +215,12 @@ impl From<sqlx::Error> for StoreError {
         )]
         let unavailable = match error {
             Error::PoolTimedOut => Unavailable::Timeout,
+            // What rustls says; it names certificates and hosts.
+            Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                Unavailable::Tls(error.to_string())
+            }
             Error::Io(error) => Unavailable::Connection(error.kind()),
-            Error::Tls(_) => Unavailable::Tls,
+            Error::Tls(error) => Unavailable::Tls(error.to_string()),
             Error::Database(error) => Unavailable::Refused {
                 code: error.code().unwrap_or_default().into_owned(),
                 message: error.message().to_owned(),

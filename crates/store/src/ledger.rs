@@ -197,7 +197,7 @@ impl Store {
             let query = sqlx::query_as(READ).bind(id.tenant.as_str()).bind(id.request.to_string());
             Ok(query.fetch_optional(connection).await?)
         });
-        let row: Option<Columns> = read.await?;
+        let row: Option<Columns> = self.pool.watch(read).await?;
         row.map(Row::read).transpose()
     }
 
@@ -245,7 +245,7 @@ impl Store {
                 end!(connection, owner, ends);
                 Ok(started)
             });
-            return written.await;
+            return self.pool.watch(written).await;
         }
         let written = with_ledger_transaction!(&self.pool, transaction => {
             let mut started = HashSet::new();
@@ -254,7 +254,7 @@ impl Store {
             transaction.commit().await?;
             Ok(started)
         });
-        written.await
+        self.pool.watch(written).await
     }
 
     /// Sets a call to unknown if its owner had no heartbeat for this long. Returns false if the row

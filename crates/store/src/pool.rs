@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::error::StoreError;
 use crate::opened_file::OpenedFile;
+use crate::pulse::Pulse;
 
 /// Time limit of a method, including the wait for a connection. Above the server's statement and
 /// lock timeouts, because the server's own error says more.
@@ -46,6 +47,20 @@ pub(crate) struct Postgresql {
     pub(crate) writing: Arc<Semaphore>,
     /// One permit for the ledger's transactions, which do not touch the change counter.
     pub(crate) ledger: Arc<Semaphore>,
+    pub(crate) pulse: Pulse,
+}
+
+impl Pool {
+    /// Runs a method that callers wait for: it fails when the database answers nothing.
+    pub(crate) async fn watch<T>(
+        &self,
+        method: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::Sqlite(_) => method.await,
+            Self::Postgresql(postgresql) => postgresql.pulse.watch(method).await,
+        }
+    }
 }
 
 /// A connection that returns to the pool when its statements are done. If they are cancelled, it is
@@ -65,6 +80,13 @@ impl<DB: Database> Lent<DB> {
 
     pub(crate) fn connection(&mut self) -> &mut DB::Connection {
         &mut self.connection
+    }
+
+    /// Unless the server takes no writes: after a failover the next connection leads to another one.
+    pub(crate) fn give_back_after<T>(self, done: &Result<T, StoreError>) {
+        if !done.as_ref().is_err_and(StoreError::is_read_only) {
+            self.give_back();
+        }
     }
 
     pub(crate) fn give_back(mut self) {
@@ -139,7 +161,8 @@ macro_rules! with_connection {
                     let mut lent = Lent::new(postgresql.pool.acquire().await?);
                     let $connection = lent.connection();
                     let done = async { $statements }.await;
-                    lent.give_back();
+                    lent.give_back_after(&done);
+                    postgresql.pulse.heard(&done);
                     done
                 }
             }
@@ -192,7 +215,8 @@ macro_rules! in_transaction {
                         $statements
                     }
                     .await;
-                    lent.give_back();
+                    lent.give_back_after(&done);
+                    postgresql.pulse.heard(&done);
                     done
                 }
             }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Row};
 use tokio::sync::Semaphore;
 
 use crate::error::{OpenError, StoreError};
 use crate::migrations;
 use crate::pool::Postgresql;
+use crate::pulse::Pulse;
 use crate::url::PostgresqlUrl;
 
 /// Connections per process. Few, because writers wait for each other anyway.
@@ -21,6 +22,10 @@ const CONNECTING: Duration = Duration::from_secs(3);
 
 /// Timeout for testing an idle connection. A connection that does not respond is replaced.
 const PING: Duration = Duration::from_millis(500);
+
+/// A connection that was used so recently is not tested: far away, a test costs as much as a
+/// statement.
+const FRESH: Duration = Duration::from_millis(500);
 
 /// How long a starting replica waits for another replica that migrates.
 const MIGRATING: Duration = Duration::from_secs(60);
@@ -36,6 +41,7 @@ pub(crate) async fn serve(url: &PostgresqlUrl) -> Result<Postgresql, OpenError> 
     let options = options(url);
     let migrate = async {
         let mut connection = connect(&options).await?;
+        check_session(&mut connection, &options).await?;
         migrations::migrate(&migrations::postgresql(), &mut connection).await?;
         close(connection).await
     };
@@ -48,6 +54,7 @@ pub(crate) async fn maintain(url: &PostgresqlUrl) -> Result<Postgresql, OpenErro
     let options = options(url);
     let check = async {
         let mut connection = connect(&options).await?;
+        check_session(&mut connection, &options).await?;
         migrations::check(&mut connection).await?;
         close(connection).await
     };
@@ -70,7 +77,7 @@ fn pool(options: PgConnectOptions) -> Postgresql {
         .max_connections(CONNECTIONS)
         .acquire_timeout(CONNECTING)
         .test_before_acquire(false)
-        .before_acquire(|connection, _| Box::pin(answers(connection)))
+        .before_acquire(|connection, about| Box::pin(is_usable(connection, about.idle_for)))
         .after_connect(|connection, _| {
             Box::pin(async move { connection.execute(LIMITS).await.map(drop) })
         })
@@ -80,13 +87,52 @@ fn pool(options: PgConnectOptions) -> Postgresql {
         turns: Arc::new(Semaphore::new(TURNS)),
         writing: Arc::new(Semaphore::new(1)),
         ledger: Arc::new(Semaphore::new(1)),
+        pulse: Pulse::default(),
     }
 }
 
-/// Whether the server responds on a connection. sqlx's own test has no timeout.
-async fn answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let ping = tokio::time::timeout(PING, connection.ping()).await;
-    ping.map_err(|_| sqlx::Error::PoolTimedOut)?.map(|()| true)
+/// Whether the server responds on a connection, and takes writes: it may have become a standby.
+/// sqlx's own test has no timeout.
+async fn is_usable(connection: &mut PgConnection, idle_for: Duration) -> Result<bool, sqlx::Error> {
+    if idle_for < FRESH {
+        return Ok(true);
+    }
+    let asked = tokio::time::timeout(PING, connection.fetch_one("SHOW transaction_read_only"));
+    let answer = asked.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    Ok(answer.try_get::<&str, _>(0)? == "off")
+}
+
+/// Checks that the connection keeps its session between transactions. A pooler in transaction mode
+/// gives the server's session to another client meanwhile; then limits that we set, locks and
+/// prepared statements are those of somebody else.
+async fn check_session(
+    connection: &mut PgConnection,
+    options: &PgConnectOptions,
+) -> Result<(), OpenError> {
+    let before = session(connection).await?;
+    let mut other = connect(options).await?;
+    // A pooler in statement mode refuses this.
+    let held = match other.execute("BEGIN").await {
+        Ok(_) => session(&mut other).await?,
+        Err(error) => match error.as_database_error().and_then(|error| error.code()) {
+            Some(code) if code == "08P01" => return Err(OpenError::Pooler),
+            Some(_) | None => return Err(StoreError::from(error).into()),
+        },
+    };
+    let after = session(connection).await?;
+    close(other).await?;
+    if before == held || before != after {
+        return Err(OpenError::Pooler);
+    }
+    Ok(())
+}
+
+/// Which of the server's processes executes our statements.
+async fn session(connection: &mut PgConnection) -> Result<String, StoreError> {
+    let row = connection
+        .fetch_one("SELECT CAST(pg_backend_pid() AS TEXT)")
+        .await?;
+    Ok(row.try_get(0)?)
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
@@ -97,6 +143,8 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError>
 
 fn options(url: &PostgresqlUrl) -> PgConnectOptions {
     let options = url.options().clone().disable_statement_logging();
+    // Nobody reads such numbers, and PgBouncer refuses clients that set their digits.
+    let options = options.extra_float_digits(None);
     match options.get_application_name() {
         Some(_) => options,
         None => options.application_name("openlines"),

@@ -79,7 +79,7 @@ impl Store {
             let query = sqlx::query_as::<_, Row>(SELECT_ONE).bind(id.as_str());
             Ok(query.fetch_optional(connection).await?)
         });
-        let row: Option<Row> = row.await?;
+        let row: Option<Row> = self.pool.watch(row).await?;
         row.map(|row| row.open(&self.keyring)).transpose()
     }
 
