@@ -28,6 +28,7 @@ mod moves;
 mod operating;
 mod operations;
 mod pages;
+mod postgresql;
 mod process;
 mod proxies;
 mod refresh;
