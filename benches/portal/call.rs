@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use sandbox::demo;
+use uuid::Uuid;
 
 use super::connection::{Connection, LONGEST};
 use super::sandbox::CHATS;
@@ -23,6 +24,8 @@ pub(crate) struct Call {
     pub(crate) may_be_batched: bool,
     /// The caller's deadline, from the moment of the call.
     pub(crate) deadline: Duration,
+    /// The idempotency key.
+    pub(crate) request_id: Option<Uuid>,
 }
 
 impl Call {
@@ -35,6 +38,7 @@ impl Call {
             turn: 0,
             may_be_batched: true,
             deadline: LONGEST,
+            request_id: None,
         }
     }
 
@@ -46,6 +50,7 @@ impl Call {
             user_id: demo::MEMBER,
             portal_chat_id: self.chat,
             text: self.text(),
+            request_id: self.request_id.map(|id| id.to_string()).unwrap_or_default(),
             disable_batching: !self.may_be_batched,
             ..Default::default()
         };

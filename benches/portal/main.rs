@@ -27,6 +27,7 @@ mod conversations;
 #[path = "../programs/database.rs"]
 mod database;
 mod delivery;
+mod far_database;
 mod first_call;
 mod hang;
 mod lost_answers;
@@ -36,6 +37,9 @@ mod operating;
 #[path = "../programs/process.rs"]
 mod process;
 mod program;
+#[path = "../../crates/store/tests/it/support/proxy.rs"]
+#[expect(dead_code, reason = "tests do more with it")]
+mod proxy;
 mod record;
 mod sandbox;
 mod scene;
@@ -61,8 +65,9 @@ const SCENES: [&str; 9] = [
     "silent-chat",
     "at-the-limit",
 ];
-/// The others: three minutes and six, for each program, and five for the client alone.
-const LONG_SCENES: [&str; 3] = ["many-messages", "neighbour", "connections"];
+/// The others: three minutes, six, and one and a half, for each program, and five for the client
+/// alone.
+const LONG_SCENES: [&str; 4] = ["many-messages", "neighbour", "far-database", "connections"];
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -117,6 +122,7 @@ async fn measure(scene: &str, programs: &[Program]) {
         "at-the-limit" => at_the_limit::measure(programs).await,
         "connections" => connections::measure(connections::WHOLE).await,
         "many-messages" => many_messages::measure(programs).await,
+        "far-database" => far_database::measure(programs).await,
         "neighbour" => neighbour::measure(programs).await,
         other => panic!("{other} is not one of {SCENES:?}, {LONG_SCENES:?} and --short"),
     }

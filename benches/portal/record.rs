@@ -20,6 +20,7 @@ pub(crate) struct Record {
 struct Entry {
     #[serde(deserialize_with = "timestamp")]
     time: Timestamp,
+    portal: String,
     status: Option<u16>,
     commands: Vec<Command>,
     deliveries: Vec<Delivery>,
@@ -55,6 +56,16 @@ pub(crate) struct Findings {
 }
 
 impl Record {
+    /// What one of the portals did.
+    pub(crate) fn of(self, portal: std::net::SocketAddr) -> Self {
+        let portal = portal.to_string();
+        let entries = self.entries.into_iter();
+        let entries = entries.filter(|entry| entry.portal == portal);
+        Self {
+            entries: entries.collect(),
+        }
+    }
+
     /// How many requests arrived.
     pub(crate) fn requests(&self) -> usize {
         self.entries.len()
