@@ -7,6 +7,7 @@ mod feed;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use self::feed::follow;
 use moka::future::Cache;
@@ -21,6 +22,10 @@ use bitrix24::PortalAddress;
 use bitrix24::TenantId;
 use store::StoredTenant;
 use store::{Store, StoreError};
+
+/// How long a call waits for the store to tell of its tenant. The store notices earlier that its
+/// database is silent; calls of one tenant find that out one after the other.
+const LOOK_UP: Duration = Duration::from_secs(4);
 
 /// The tenants of this service. Cheap to clone.
 #[derive(Clone)]
@@ -165,9 +170,9 @@ impl Directory {
                     Some(_) => Ok(Op::Nop),
                     None => self.read(id).await.map(Op::Put),
                 }
-            })
-            .await;
-        match entered {
+            });
+        let entered = tokio::time::timeout(LOOK_UP, entered).await;
+        match entered.unwrap_or_else(|_| Err(StoreError::timeout())) {
             Ok(entered) => {
                 let known = entered.into_entry().map(|entry| entry.into_value());
                 self.metrics.tenant_loaded(match known {

@@ -15,6 +15,7 @@ const PAGES: &[&str] = &[
     "docs/installation.md",
     "docs/keys.md",
     "docs/performance.md",
+    "docs/postgresql.md",
     "docs/runbook.md",
     "docs/sandbox.md",
     "docs/tenants.md",

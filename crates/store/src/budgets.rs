@@ -127,11 +127,18 @@ impl Budgets {
     ///
     /// The database failed. The asks may be appended all the same.
     pub async fn exchange(&self, asked: &[Asked]) -> Result<Vec<StoredBudget>, StoreError> {
-        let postgresql = match &self.home {
-            Home::Postgresql(postgresql) => postgresql,
+        match &self.home {
+            Home::Postgresql(postgresql) => self.exchange_with(postgresql, asked).await,
             #[cfg(feature = "simulation")]
-            Home::Simulated(line) => return simulated::exchange(line, asked).await,
-        };
+            Home::Simulated(line) => simulated::exchange(line, asked).await,
+        }
+    }
+
+    async fn exchange_with(
+        &self,
+        postgresql: &Postgresql,
+        asked: &[Asked],
+    ) -> Result<Vec<StoredBudget>, StoreError> {
         if let Some(connection) = self.take_idle() {
             match self.exchange_on(connection, asked).await {
                 // The server has restarted since the last exchange.
@@ -174,22 +181,12 @@ impl Budgets {
     /// The database failed.
     pub async fn forget(&self, unused_for: Duration) -> Result<u64, StoreError> {
         let unused_for = milliseconds(unused_for, LONGEST);
-        let forget = async {
-            let postgresql = match &self.home {
-                Home::Postgresql(postgresql) => postgresql,
-                // Its runs are shorter than any such time.
-                #[cfg(feature = "simulation")]
-                Home::Simulated(_) => return Ok(0),
-            };
-            // The semaphore is never closed.
-            let _turn = postgresql.turns.acquire().await;
-            let mut lent = Lent::new(postgresql.pool.acquire().await?);
-            let forget = sqlx::query(FORGET).bind(unused_for);
-            let forgotten = forget.execute(lent.connection()).await;
-            lent.give_back();
-            Ok(forgotten?.rows_affected())
-        };
-        in_time(forget).await
+        match &self.home {
+            Home::Postgresql(postgresql) => in_time(forget(postgresql, unused_for)).await,
+            // Its runs are shorter than any such time.
+            #[cfg(feature = "simulation")]
+            Home::Simulated(_) => Ok(0),
+        }
     }
 
     /// After an error the connection is closed: it may be to a server that is read-only by now.
@@ -237,4 +234,14 @@ async fn open(postgresql: &Postgresql) -> Result<PgConnection, StoreError> {
     let mut connection = options.connect().await?;
     connection.execute(LIMITS).await?;
     Ok(connection)
+}
+
+async fn forget(postgresql: &Postgresql, unused_for: i64) -> Result<u64, StoreError> {
+    // The semaphore is never closed.
+    let _turn = postgresql.turns.acquire().await;
+    let mut lent = Lent::new(postgresql.pool.acquire().await?);
+    let forget = sqlx::query(FORGET).bind(unused_for);
+    let forgotten = forget.execute(lent.connection()).await;
+    lent.give_back();
+    Ok(forgotten?.rows_affected())
 }

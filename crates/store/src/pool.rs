@@ -82,7 +82,8 @@ impl<DB: Database> Lent<DB> {
         &mut self.connection
     }
 
-    /// Unless the server takes no writes: after a failover the next connection leads to another one.
+    /// Unless the server takes no writes: after a failover the next connection leads to another
+    /// one.
     pub(crate) fn give_back_after<T>(self, done: &Result<T, StoreError>) {
         if !done.as_ref().is_err_and(StoreError::is_read_only) {
             self.give_back();

@@ -1,8 +1,8 @@
 //! Whether the database responds at all.
 //!
 //! A statement may wait long for a good reason: for a connection, for a lock, for a server that is
-//! far away. While other statements are answered it goes on. If nothing is answered, it fails within
-//! seconds, so that callers are told before their deadlines.
+//! far away. While other statements are answered it goes on. If nothing is answered, it fails
+//! within seconds, so that callers are told before their deadlines.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -19,6 +19,10 @@ const AT_ONCE: usize = 100;
 /// The most portals of an exchange that may end the isolation. The others follow if it succeeds.
 const PROBED: usize = 10;
 
+/// How long the connection is left without an exchange. Something between us and the database may
+/// forget a connection that is quiet for longer, and then the next exchange would be lost.
+const QUIET: Duration = Duration::from_secs(30);
+
 /// How long the rows of quiet portals are kept, and how often older ones are deleted.
 const KEPT: Duration = Duration::from_hours(24);
 const CLEANING: Duration = Duration::from_hours(1);
@@ -46,7 +50,12 @@ async fn exchange_without_end(registry: &Registry) {
     // The first exchange reports what is wrong.
     let _ = connect(registry, &patience).await;
     loop {
-        let entries = registry.schedule.next(AT_ONCE).await;
+        let due = tokio::time::timeout(QUIET, registry.schedule.next(AT_ONCE));
+        let Ok(entries) = due.await else {
+            // If it fails, the connection is replaced, and no call has waited for it.
+            let _ = exchange(registry, &[], &mut patience).await;
+            continue;
+        };
         let asked = ask(registry, entries);
         if asked.is_empty() {
             continue;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use store::{Access, OpenError, Store, StoreUrl};
 
 use super::server::{Server, Stop, give};
@@ -12,6 +12,8 @@ use crate::support::stores::keyring;
 /// An authority, as a file and as who signs.
 fn authority(folder: &Path, name: &str) -> (PathBuf, CertifiedIssuer<'static, KeyPair>) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
+    // Two of the same name would be taken for each other.
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let path = folder.join(name);
@@ -47,7 +49,7 @@ fn server(folder: &Path) -> Option<(Server, PathBuf)> {
 
 async fn open(url: &str) -> Result<Store, OpenError> {
     let url = StoreUrl::parse(url).unwrap();
-    Store::open(&url, keyring(), Access::Service).await
+    Store::open(&url, keyring(), Access::Maintenance).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

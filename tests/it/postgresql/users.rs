@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use secrecy::ExposeSecret;
 use store::sealing::Key;
 use tokio::time::Instant;
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -18,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// A service with the sandbox's portal.
 pub(super) struct Users {
     pub(super) world: World,
+    client: OpenLinesServiceClient<Channel>,
 }
 
 impl Users {
@@ -26,7 +29,8 @@ impl Users {
         let keyring = keyring.expose().expose_secret().to_owned();
         let settings = [("STORE_URL", url), ("STORE_KEYRING", &keyring)];
         let world = World::with_settings(&settings).await;
-        Self { world }
+        let client = world.client().await;
+        Self { world, client }
     }
 
     /// Sends a message, with this idempotency key; true if the answer is that to an earlier attempt.
@@ -37,8 +41,7 @@ impl Users {
         };
         let mut request = self.world.request(message);
         request.set_timeout(Duration::from_secs(30));
-        let mut client = self.world.client().await;
-        let response = client.send_crm_message(request).await?;
+        let response = self.client.clone().send_crm_message(request).await?;
         Ok(response.metadata().contains_key("openlines-replayed"))
     }
 
@@ -60,8 +63,7 @@ impl Users {
     /// Sends a message without a key, which needs no database.
     pub(super) async fn send_unrecorded(&self, text: &str) {
         let request = self.world.request(crm_message(text));
-        let mut client = self.world.client().await;
-        client.send_crm_message(request).await.unwrap();
+        self.client.clone().send_crm_message(request).await.unwrap();
     }
 
     pub(super) fn delivered(&self, text: &str) -> usize {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::config::BucketConfig;
 use super::messages::Isolation;
 
-/// How long an exchange takes at most that may end the isolation, connecting included.
-const LONGEST_PROBE: Duration = Duration::from_secs(3);
+/// How long an exchange takes at most that may end the isolation.
+const LONGEST_PROBE: Duration = Duration::from_millis(1_500);
 
 /// The part: 1/N of the burst and of the rate, for N replicas. The parts together are no more than
 /// the whole, whatever the others sent before, although each is full at first.

@@ -78,7 +78,8 @@ impl SharedBucket {
 
     /// The message of an exchange that ends the isolation if it is answered, with
     /// [`SharedBucket::granted`]; else [`SharedBucket::unanswered`] is to be called. Meanwhile this
-    /// replica goes on by its part, as far as it tells the others now. `None` if it is not isolated.
+    /// replica goes on by its part, as far as it tells the others now. `None` if it is not
+    /// isolated.
     pub fn probe(&mut self, now: Instant) -> Option<Ask> {
         self.advance(now);
         let out = count_u32(self.in_transit.len()).saturating_add(self.taken);
@@ -135,8 +136,8 @@ impl SharedBucket {
         }
     }
 
-    /// The response to the last [`SharedBucket::ask`] or [`SharedBucket::probe`]. True if calls wait
-    /// for permits.
+    /// The response to the last [`SharedBucket::ask`] or [`SharedBucket::probe`]. True if calls
+    /// wait for permits.
     pub fn granted(&mut self, now: Instant, grant: &Grant) -> bool {
         let Some(asked) = self.asked.take() else {
             return false;
