@@ -1,5 +1,6 @@
 //! The server restarts under load, has no connection left, or keeps our tables locked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
@@ -18,29 +19,31 @@ async fn restarts_under_load_lose_nothing_and_double_nothing() {
     let Some(server) = Server::start(&[]) else {
         return;
     };
+    let server = Arc::new(server);
     let users = Users::start(&server.url()).await;
     let mut ids = Vec::new();
     for how in [Stop::Fast, Stop::Immediate, Stop::Fast] {
-        let load = async {
-            for _ in 0..20 {
-                let id = Uuid::new_v4();
-                ids.push(id);
-                users.send_until_told(id, &id.to_string()).await;
-            }
-        };
-        let restart = async {
-            tokio::task::block_in_place(|| {
-                server.stop(how);
-                server.start_again();
-            });
-        };
-        tokio::join!(load, restart);
+        let restarted = Arc::clone(&server);
+        let restart = tokio::task::spawn_blocking(move || {
+            restarted.stop(how);
+            restarted.start_again();
+        });
+        while !restart.is_finished() {
+            let id = Uuid::new_v4();
+            ids.push(id);
+            users.send_until_told(id, &id.to_string()).await;
+        }
+        restart.await.unwrap();
     }
     let text = |id: &Uuid| id.to_string();
     for id in &ids {
         assert!(users.send_until_told(*id, &text(id)).await, "{id}");
         assert_eq!(users.delivered(&text(id)), 1, "{id}");
     }
+    println!(
+        "{} calls during three restarts, 0 lost, 0 doubled",
+        ids.len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,7 +33,8 @@ impl Users {
         Self { world, client }
     }
 
-    /// Sends a message, with this idempotency key; true if the answer is that to an earlier attempt.
+    /// Sends a message, with this idempotency key; true if the answer is that to an earlier
+    /// attempt.
     pub(super) async fn send(&self, id: Uuid, text: &str) -> Result<bool, Status> {
         let message = api::SendCrmMessageRequest {
             request_id: id.to_string(),
