@@ -50,7 +50,7 @@ async fn check(path: PathBuf) {
     let world = World::with_settings(&[
         ("PORTALS_MAXIMUM_RESPONSE_BYTES", "65536"),
         // For the response that never comes, and for retries.
-        ("SERVER_DEFAULT_DEADLINE_SECONDS", "6"),
+        ("SERVER_DEFAULT_DEADLINE_SECONDS", "7"),
     ])
     .await;
     world.sandbox.inject(answer.fault());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -13,6 +14,8 @@ use crate::support::Told;
 
 /// Beyond which a caller that was promised an early answer has not got one, on any machine.
 const LATE: Duration = Duration::from_secs(15);
+/// Who sends one message after the other while the server restarts.
+const SENDERS: usize = 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restarts_under_load_lose_nothing_and_double_nothing() {
@@ -21,6 +24,7 @@ async fn restarts_under_load_lose_nothing_and_double_nothing() {
     };
     let server = Arc::new(server);
     let users = Users::start(&server.url()).await;
+    users.send(Uuid::new_v4(), "before").await.unwrap();
     let mut ids = Vec::new();
     for how in [Stop::Fast, Stop::Immediate, Stop::Fast] {
         let restarted = Arc::clone(&server);
@@ -28,11 +32,16 @@ async fn restarts_under_load_lose_nothing_and_double_nothing() {
             restarted.stop(how);
             restarted.start_again();
         });
-        while !restart.is_finished() {
-            let id = Uuid::new_v4();
-            ids.push(id);
-            users.send_until_told(id, &id.to_string()).await;
-        }
+        let senders = (0..SENDERS).map(async |_| {
+            let mut sent = Vec::new();
+            while !restart.is_finished() {
+                let id = Uuid::new_v4();
+                sent.push(id);
+                users.send_until_told(id, &id.to_string()).await;
+            }
+            sent
+        });
+        ids.extend(join_all(senders).await.into_iter().flatten());
         restart.await.unwrap();
     }
     let text = |id: &Uuid| id.to_string();
