@@ -1,7 +1,7 @@
 //! One bucket of a portal for several replicas, which exchange messages through a shared account.
 //!
 //! The portal counts requests when they arrive, a replica when it sends them, and replicas do not
-//! see each other's requests. So the [`Account`] of a portal has two parts: the *level*, which
+//! see each other's requests. So the account of a portal has two parts: the *level*, which
 //! drains as the portal's bucket does, and the *permits* that replicas hold, which do not drain. A
 //! request is among the permits from before it is sent until it has surely arrived; then it moves
 //! into the level.
