@@ -328,28 +328,6 @@ async fn each_call_has_one_line_in_the_log() {
 }
 
 #[test]
-fn the_sandbox_listens_on_loopback_only() {
-    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8024"] {
-        let output = run(&["sandbox", "--listen", address]);
-        assert_eq!(output.status.code(), Some(64), "{address}");
-        assert!(stderr(&output).contains("loopback"), "{}", stderr(&output));
-    }
-}
-
-#[tokio::test]
-async fn the_sandbox_tells_where_it_is_and_ends_when_it_is_told_to() {
-    let process = Process::start(openlines(&["sandbox", "--listen", "127.0.0.1:0"]));
-    until("the sandbox listens", || {
-        process.output().contains("controls")
-    })
-    .await;
-    assert!(process.output().contains("http://127.0.0.1:"));
-    process.terminate();
-    let (status, output) = process.ended().await;
-    assert!(status.success(), "{output}");
-}
-
-#[test]
 fn the_version_and_the_commands_are_told() {
     let version = run(&["--version"]);
     assert_eq!(

@@ -33,6 +33,7 @@ mod process;
 mod proxies;
 mod refresh;
 mod replicas;
+mod sandbox_command;
 mod secrets;
 mod self_hosted;
 mod server;
