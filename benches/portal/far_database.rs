@@ -12,7 +12,7 @@ use super::connection::{Ended, Outcome};
 use super::database;
 use super::program::Program;
 use super::proxy::{Mode, Proxy};
-use super::sandbox::documented;
+use super::sandbox::{Portals, documented};
 use super::scene::in_turn;
 use super::statistics::{median, percentile};
 use super::table::Figure;
@@ -112,7 +112,7 @@ async fn scene(program: &Program, distance: Option<u64>) -> Vec<Figure> {
         "doubled"
     );
     let rejected = record.refused_with("QUERY_LIMIT_EXCEEDED");
-    let record = record.of(testbed.portals.addresses[LIMIT]);
+    let record = record.of(&Portals::host(LIMIT));
     let taken = record.taken_within(LASTS);
     let name = distance.map_or("packets vanish".to_owned(), |distance| {
         format!("{distance} ms")

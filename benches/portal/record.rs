@@ -56,9 +56,8 @@ pub(crate) struct Findings {
 }
 
 impl Record {
-    /// What one of the portals did.
-    pub(crate) fn of(self, portal: std::net::SocketAddr) -> Self {
-        let portal = portal.to_string();
+    /// What the portal of this host did.
+    pub(crate) fn of(self, portal: &str) -> Self {
         let entries = self.entries.into_iter();
         let entries = entries.filter(|entry| entry.portal == portal);
         Self {
