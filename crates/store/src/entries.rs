@@ -17,8 +17,7 @@ use crate::stored::StoredTenant;
 /// parameters of a statement, SQLite to 32,766; and other writers wait for a group.
 pub const ENTRIES_IN_GROUP: usize = 250;
 
-/// How many rows a statement writes. SQLite finds each parameter among those before it, so large
-/// statements cost the square of their size; and equal ones are parsed once.
+/// How many rows a statement writes. Equal statements are parsed once.
 const ROWS_IN_STATEMENT: usize = 25;
 
 /// How an entry was applied.
@@ -78,7 +77,7 @@ impl Store {
         &self,
         entries: &[StoredTenant],
     ) -> Result<HashMap<String, Option<Vec<u8>>>, StoreError> {
-        let places = parameters(1, entries.len());
+        let places = self.parameters(1, entries.len());
         let select = format!("SELECT id, file_fingerprint FROM tenants WHERE id IN ({places})");
         let rows = with_connection!(&self.pool, reading, connection => {
             let mut query = sqlx::query_as(AssertSqlSafe(select.clone())).persistent(false);
@@ -100,7 +99,7 @@ impl Store {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let places = parameters(1, entries.len());
+        let places = self.parameters(1, entries.len());
         let select = format!("SELECT {} FROM tenants WHERE id IN ({places})", columns!());
         let forget = format!(
             "DELETE FROM deleted_tenants WHERE id IN ({places}) RETURNING id, revision, generation"
@@ -125,7 +124,7 @@ impl Store {
             let mut rows = rows;
             while !rows.is_empty() {
                 let rest = rows.split_off(rows.len().min(ROWS_IN_STATEMENT));
-                let mut query = sqlx::query(AssertSqlSafe(upsert(rows.len())));
+                let mut query = sqlx::query(AssertSqlSafe(self.upsert(rows.len())));
                 for row in std::mem::replace(&mut rows, rest) {
                     query = row.bind(query);
                 }
@@ -135,6 +134,38 @@ impl Store {
             Ok(applied)
         });
         applied.await
+    }
+
+    /// So many parameters from this number on. `SQLite` gives numbered ones a name, and the library
+    /// looks up the name of each among those before it, so they would cost the square of their
+    /// number.
+    fn parameters(&self, first: usize, count: usize) -> String {
+        let is_numbered = self.is_shared();
+        let places = (first..).take(count).map(|number| {
+            if is_numbered {
+                format!("${number}")
+            } else {
+                "?".to_owned()
+            }
+        });
+        places.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Writes so many rows, in the place of those with the same ids.
+    fn upsert(&self, rows: usize) -> String {
+        let width = columns!().split(", ").count();
+        let places = (0..rows).map(|row| format!("({})", self.parameters(row * width + 1, width)));
+        let places: Vec<_> = places.collect();
+        let written = columns!()
+            .split(", ")
+            .map(|column| format!("excluded.{column}"));
+        let written: Vec<_> = written.collect();
+        format!(
+            "INSERT INTO tenants ({columns}) VALUES {places} ON CONFLICT (id) DO UPDATE SET ({columns}) = ({written})",
+            columns = columns!(),
+            places = places.join(", "),
+            written = written.join(", "),
+        )
     }
 
     /// The rows to be written, and how each entry is applied by them.
@@ -207,27 +238,4 @@ impl Known {
 
 fn fingerprint(entry: &StoredTenant) -> Option<&[u8]> {
     entry.file_fingerprint.as_ref().map(<[u8; 32]>::as_slice)
-}
-
-/// So many parameters from this number on.
-fn parameters(first: usize, count: usize) -> String {
-    let places = (first..).take(count).map(|number| format!("${number}"));
-    places.collect::<Vec<_>>().join(", ")
-}
-
-/// Writes so many rows, in the place of those with the same ids.
-fn upsert(rows: usize) -> String {
-    let width = columns!().split(", ").count();
-    let places = (0..rows).map(|row| format!("({})", parameters(row * width + 1, width)));
-    let places: Vec<_> = places.collect();
-    let written = columns!()
-        .split(", ")
-        .map(|column| format!("excluded.{column}"));
-    let written: Vec<_> = written.collect();
-    format!(
-        "INSERT INTO tenants ({columns}) VALUES {places} ON CONFLICT (id) DO UPDATE SET ({columns}) = ({written})",
-        columns = columns!(),
-        places = places.join(", "),
-        written = written.join(", "),
-    )
 }
