@@ -31,8 +31,11 @@ const EXIT_USAGE: u8 = 64;
 const EXIT_SOFTWARE: u8 = 70;
 
 /// How long the last line may take to be written. A standard error that nobody reads must not keep
-/// the process from ending.
-const LAST_LINE: Duration = Duration::from_millis(100);
+/// the process from ending; a machine that is busy must not lose the line.
+const LAST_LINE: Duration = Duration::from_secs(2);
+
+/// The same for an end at once, which has half a second in all.
+const LAST_LINE_AT_ONCE: Duration = Duration::from_millis(100);
 
 /// How long the end waits for what cannot be cancelled: a file or a name that is being looked up.
 /// Nothing depends on it any more.
@@ -75,7 +78,7 @@ impl Cli {
                 } else {
                     ExitCode::SUCCESS
                 };
-                write_last(move || told.print());
+                write_last(LAST_LINE, move || told.print());
                 code
             }
         }
@@ -91,7 +94,12 @@ impl Cli {
             Err(error) => {
                 let code = exit_code(&error);
                 let line = format!("openlines: {}\n", chain(error.as_ref()));
-                write_last(move || io::stderr().write_all(line.as_bytes()));
+                let patience = if error.is::<serve::StoppedAtOnce>() {
+                    LAST_LINE_AT_ONCE
+                } else {
+                    LAST_LINE
+                };
+                write_last(patience, move || io::stderr().write_all(line.as_bytes()));
                 code
             }
         }
@@ -120,8 +128,8 @@ impl Command {
     }
 }
 
-/// Writes the last line of the process, and does not wait for it longer than [`LAST_LINE`].
-fn write_last(write: impl FnOnce() -> io::Result<()> + Send + 'static) {
+/// Writes the last line of the process, and does not wait for it longer than this.
+fn write_last(patience: Duration, write: impl FnOnce() -> io::Result<()> + Send + 'static) {
     let (done, written) = mpsc::channel();
     let writing = thread::Builder::new().spawn(move || {
         // The output may be closed.
@@ -129,7 +137,7 @@ fn write_last(write: impl FnOnce() -> io::Result<()> + Send + 'static) {
         let _ = done.send(());
     });
     if writing.is_ok() {
-        let _ = written.recv_timeout(LAST_LINE);
+        let _ = written.recv_timeout(patience);
     }
 }
 
