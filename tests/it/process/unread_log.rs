@@ -1,6 +1,6 @@
 //! Standard error goes into a pipe that nobody reads.
 
-use std::io::{self, BufRead, BufReader, PipeReader, Write};
+use std::io::{self, BufRead, BufReader, PipeReader, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -225,4 +225,24 @@ async fn a_failure_that_nobody_reads_ends_the_process() {
         let mut child = openlines(&arguments).stderr(stderr).spawn().unwrap();
         assert_eq!(end_of(&mut child).await, Some(code), "{arguments:?}");
     }
+}
+
+/// On a busy machine the line waits for a processor; here it waits for a reader.
+#[test]
+fn the_error_that_ends_a_command_waits_for_a_slow_reader() {
+    let (mut reader, mut writer) = io::pipe().unwrap();
+    writer.write_all(&[b'.'; PIPE]).unwrap();
+    let mut command = openlines(&["serve", "--config", "/nowhere/settings.yaml", "--check"]);
+    command.stderr(writer);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    std::thread::sleep(Duration::from_millis(500));
+    let mut told = String::new();
+    reader.read_to_string(&mut told).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(64));
+    assert!(
+        told.contains("/nowhere/settings.yaml"),
+        "{}",
+        told.trim_matches('.')
+    );
 }
