@@ -146,21 +146,28 @@ async fn a_caller_with_large_requests_leaves_memory_to_another() {
         ("VALIDATION_MAXIMUM_TEXT_CHARACTERS", "1000000"),
     ];
     let site = Arc::new(Site::start(&settings).await);
-    let mut calls = JoinSet::new();
-    for number in 0..8 {
+    let send = async |number| {
         let (site, mut client) = (Arc::clone(&site), site.service.client().await);
-        calls.spawn(async move {
+        async move {
             let message = api::SendNetworkMessageRequest {
                 tenant_id: HANGING[0].to_owned(),
-                user_id: number + 1,
+                user_id: number,
                 ..network_message(&"x".repeat(600_000))
             };
             let message = with_key(message, site.greedy.expose());
             client.send_network_message(message).await.map(drop)
-        });
+        }
+    };
+    // Three of them are half of the memory; a fourth is not. One after the other, because of many
+    // at once none may get all that it needs.
+    let mut calls = JoinSet::new();
+    for number in 1..=3 {
+        calls.spawn(send(number).await);
+        let in_progress = number.unsigned_abs();
+        until_sample(site.admin, "openlines_calls_in_progress", in_progress).await;
     }
-    // Three of them are half of the memory; a fourth is not.
-    for _ in 0..5 {
+    for number in 4..9 {
+        calls.spawn(send(number).await);
         let refused = calls.join_next().await.unwrap().unwrap().unwrap_err();
         let said = "RESOURCE_EXHAUSTED CALLER_SHARE_EXCEEDED not_executed";
         assert_eq!(told(&refused), said);
