@@ -146,8 +146,9 @@ async fn a_caller_with_large_requests_leaves_memory_to_another() {
         ("VALIDATION_MAXIMUM_TEXT_CHARACTERS", "1000000"),
     ];
     let site = Arc::new(Site::start(&settings).await);
-    let send = async |number| {
-        let (site, mut client) = (Arc::clone(&site), site.service.client().await);
+    let client = site.service.client().await;
+    let send = |number| {
+        let (site, mut client) = (Arc::clone(&site), client.clone());
         async move {
             let message = api::SendNetworkMessageRequest {
                 tenant_id: HANGING[0].to_owned(),
@@ -162,12 +163,12 @@ async fn a_caller_with_large_requests_leaves_memory_to_another() {
     // at once none may get all that it needs.
     let mut calls = JoinSet::new();
     for number in 1..=3 {
-        calls.spawn(send(number).await);
+        calls.spawn(send(number));
         let in_progress = number.unsigned_abs();
         until_sample(site.admin, "openlines_calls_in_progress", in_progress).await;
     }
     for number in 4..9 {
-        calls.spawn(send(number).await);
+        calls.spawn(send(number));
         let refused = calls.join_next().await.unwrap().unwrap().unwrap_err();
         let said = "RESOURCE_EXHAUSTED CALLER_SHARE_EXCEEDED not_executed";
         assert_eq!(told(&refused), said);
