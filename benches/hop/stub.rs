@@ -1,7 +1,8 @@
 //! The upstream: answers every request at once with a fixed result, and takes traces without a look
-//! at them.
+//! at them. A message with the text [`HELD`] is answered when somebody asks for [`RELEASE`].
 
 use std::convert::Infallible;
+use std::fmt::Write;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -15,11 +16,27 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_stream::wrappers::TcpListenerStream;
 
-/// What Bitrix24 answers, as its documentation prints it.
-const ANSWER: &str = r#"{"result":19880117,"time":{"start":1728626400.123,"finish":1728626400.234,"duration":0.111,"processing":0.045,"date_start":"2024-10-11T10:00:00+02:00","date_finish":"2024-10-11T10:00:00+02:00","operating_reset_at":1762349466,"operating":0}}"#;
+/// The text of a message that is held.
+pub(crate) const HELD: &str = "Is held until it is released.";
+
+/// The path that releases it.
+pub(crate) const RELEASE: &str = "/release";
+
+/// The id of the only message of every answer to `imconnector.send.messages`.
+pub(crate) const MESSAGE_ID: &str = "order-7";
+
+/// The id of a message of `imopenlines.crm.message.add`. In a batch it is the number of commands.
+pub(crate) const PORTAL_MESSAGE_ID: i64 = 19_880_117;
+
+static RELEASED: Notify = Notify::const_new();
+
+/// What Bitrix24 says of a request's time, as its documentation prints it.
+const TIME: &str = r#"{"start":1728626400.123,"finish":1728626400.234,"duration":0.111,"processing":0.045,"date_start":"2024-10-11T10:00:00+02:00","date_finish":"2024-10-11T10:00:00+02:00","operating_reset_at":1762349466,"operating":0}"#;
 
 #[derive(Clone)]
 struct Collector;
@@ -64,12 +81,47 @@ pub(crate) fn run() {
 }
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let path = request.uri().path().to_owned();
     // A whole request is read, as a portal would.
-    let _ = request.into_body().collect().await;
-    let mut response = Response::new(Full::new(Bytes::from_static(ANSWER.as_bytes())));
+    let body = request.into_body().collect().await;
+    let body = body.map(http_body_util::Collected::to_bytes);
+    let body = body.unwrap_or_default();
+    if path == RELEASE {
+        RELEASED.notify_one();
+    } else if str::from_utf8(&body).is_ok_and(|body| body.contains(HELD)) {
+        RELEASED.notified().await;
+    }
+    let answer = match path.rsplit_once('/') {
+        Some((_, "imconnector.send.messages")) => answer_of(&format!(
+            r#"{{"SUCCESS":true,"DATA":{{"RESULT":[{{"user":"31","SUCCESS":true,"message":{{"id":"{MESSAGE_ID}","date":1728626400,"text":"Good afternoon","files":[]}},"chat":{{"id":"chat-31","name":"Order 7"}},"session":{{"ID":"1205","CHAT_ID":"1341"}}}}]}}}}"#
+        )),
+        Some((_, "imopenlines.network.message.add")) => answer_of("true"),
+        Some((_, "batch")) => answer_of(&batch(&body)),
+        _ => answer_of(&PORTAL_MESSAGE_ID.to_string()),
+    };
+    let mut response = Response::new(Full::new(Bytes::from(answer)));
     let json = http::HeaderValue::from_static("application/json");
     response
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, json);
     Ok(response)
+}
+
+fn answer_of(result: &str) -> String {
+    format!(r#"{{"result":{result},"time":{TIME}}}"#)
+}
+
+/// The result of a batch of `imopenlines.crm.message.add`.
+fn batch(body: &[u8]) -> String {
+    let body: Value = serde_json::from_slice(body).unwrap();
+    let commands = body["cmd"].as_object().unwrap();
+    let (mut results, mut times) = (String::new(), String::new());
+    for (index, key) in commands.keys().enumerate() {
+        let separator = if index > 0 { "," } else { "" };
+        write!(results, r#"{separator}"{key}":{}"#, commands.len()).unwrap();
+        write!(times, r#"{separator}"{key}":{TIME}"#).unwrap();
+    }
+    format!(
+        r#"{{"result":{{{results}}},"result_error":[],"result_total":[],"result_next":[],"result_time":{{{times}}}}}"#
+    )
 }

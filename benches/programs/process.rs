@@ -9,7 +9,7 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// A running process. It is killed with this value.
 pub(crate) struct Process {
-    child: Child,
+    pub(crate) child: Child,
     said: String,
     _output: Option<BufReader<ChildStdout>>,
 }
@@ -17,11 +17,12 @@ pub(crate) struct Process {
 impl Process {
     /// This program in another mode. It says its addresses in its first line.
     pub(crate) fn start_self(arguments: &[&str]) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::start_saying(Command::new(std::env::current_exe().unwrap()).args(arguments))
+    }
+
+    /// A program that says its addresses in its first line.
+    pub(crate) fn start_saying(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut said = String::new();
         output.read_line(&mut said).unwrap();

@@ -80,11 +80,20 @@ impl Files {
     /// Starts a program, with its admin port at this address. It is ready when a connection is
     /// accepted.
     pub(crate) async fn start(self: &Arc<Self>, program: &Path, admin: SocketAddr) -> Service {
+        self.start_by(Command::new(program), admin).await
+    }
+
+    /// The same with a command that ends with the program.
+    pub(crate) async fn start_by(
+        self: &Arc<Self>,
+        mut command: Command,
+        admin: SocketAddr,
+    ) -> Service {
         let address = free_address();
         let log = std::fs::File::create(self.path(&format!("log-{}", address.port()))).unwrap();
         let begun = Instant::now();
         let process = Process::start(
-            Command::new(program)
+            command
                 .args(["serve", "--config"])
                 .arg(self.path("settings.yaml"))
                 .env_clear()

@@ -1,0 +1,253 @@
+//! How many instructions a call costs in user space, counted by callgrind.
+//!
+//! `cargo bench --bench instructions` starts an upstream stub, the real program in three ways and a
+//! bare tonic + reqwest hop, each as a process under callgrind, makes an exact number of calls of
+//! each kind, and prints Markdown. Counts hardly depend on the machine or on what else it does. The
+//! kernel's instructions are not in them.
+//!
+//! - `--check` fails if a call costs more than it may by `expected.txt`, `--update` writes that file.
+//! - `--file FILE` takes another file in its place: to compare two states of the code.
+//! - `--parts` prints where the instructions go.
+//! - `--short` counts some scenes once; `--only TEXT` those with this text in their names.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a measurement stops when something is wrong, and prints its result"
+)]
+
+#[path = "../hop/bare.rs"]
+mod bare;
+mod calls;
+mod counted;
+mod expected;
+mod parts;
+#[expect(dead_code, reason = "another benchmark reads its memory")]
+#[path = "../programs/process.rs"]
+mod process;
+mod profile;
+mod scenes;
+#[expect(dead_code, reason = "another benchmark starts it without callgrind")]
+#[path = "../programs/service.rs"]
+mod service;
+#[path = "../hop/stub.rs"]
+mod stub;
+mod tenants;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use calls::Calls;
+use counted::{Callgrind, sum};
+use expected::Expected;
+use process::Process;
+use scenes::{PROGRAMS, Program, SCENES, Scene};
+use service::{OURS, Service, free_address};
+
+/// How often each scene is counted. The median is taken.
+const REPEATS: usize = 3;
+
+#[derive(Default)]
+struct Options {
+    is_check: bool,
+    is_update: bool,
+    has_parts: bool,
+    is_short: bool,
+    only: String,
+    file: Option<PathBuf>,
+}
+
+/// What a scene costs per call.
+struct Counts {
+    scene: &'static Scene,
+    /// In ascending order.
+    repeats: Vec<u64>,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--bench" => {}
+            "stub" => {
+                stub::run();
+                return ExitCode::SUCCESS;
+            }
+            "bare" => {
+                bare::run(&arguments.next().unwrap());
+                return ExitCode::SUCCESS;
+            }
+            "--check" => options.is_check = true,
+            "--update" => options.is_update = true,
+            "--parts" => options.has_parts = true,
+            "--short" => options.is_short = true,
+            "--only" => options.only = arguments.next().unwrap(),
+            "--file" => options.file = arguments.next().map(PathBuf::from),
+            other => panic!("{other}: see the first lines of benches/instructions/main.rs"),
+        }
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let counts = runtime.block_on(count(&options));
+    report(&options, &counts)
+}
+
+/// Counts all scenes that are wanted, program by program.
+async fn count(options: &Options) -> Vec<Counts> {
+    let stub = Process::start_self(&["stub"]);
+    let [portal, collector] = stub.addresses()[..] else {
+        panic!("the stub has two addresses");
+    };
+    let wanted =
+        |scene: &Scene| scene.name.contains(&options.only) && (scene.is_short || !options.is_short);
+    let callgrind = Callgrind::new();
+    let mut counts = Vec::new();
+    for program in PROGRAMS {
+        let scenes = SCENES.iter();
+        let scenes: Vec<&Scene> = scenes
+            .filter(|scene| scene.program == program && wanted(scene))
+            .collect();
+        if scenes.is_empty() {
+            continue;
+        }
+        let running = start(program, &callgrind, portal, collector).await;
+        let calls = Calls::new(running.address(), running.key(), portal).await;
+        let mut counted = callgrind.count(running.process());
+        for scene in scenes {
+            let make = async |count| calls.make(scene.way, count, running.process()).await;
+            // Connections, caches and the allocator reach their working size, and the service learns
+            // how large a batch may be.
+            make(scene.calls / 2).await;
+            let repeats = if options.is_short { 1 } else { REPEATS };
+            let mut per_call = Vec::new();
+            for repeat in 0..repeats {
+                counted.zero();
+                assert!(make(scene.calls).await, "{}: not in a batch", scene.name);
+                let dump = counted.dump();
+                per_call.push(sum(&dump) / u64::try_from(scene.divisor()).unwrap());
+                if options.has_parts && repeat == 0 {
+                    parts::print(scene.name, &dump, scene.divisor());
+                }
+            }
+            per_call.sort_unstable();
+            eprintln!("{}: {per_call:?}", scene.name);
+            counts.push(Counts {
+                scene,
+                repeats: per_call,
+            });
+        }
+    }
+    counts
+}
+
+/// A program under callgrind.
+enum Running {
+    Service(Service),
+    Bare(Process),
+}
+
+impl Running {
+    fn process(&self) -> &Process {
+        match self {
+            Self::Service(service) => &service.process,
+            Self::Bare(process) => process,
+        }
+    }
+
+    fn address(&self) -> SocketAddr {
+        match self {
+            Self::Service(service) => service.address,
+            Self::Bare(process) => process.addresses()[0],
+        }
+    }
+
+    fn key(&self) -> &str {
+        match self {
+            Self::Service(service) => &service.key,
+            Self::Bare(_) => "none",
+        }
+    }
+}
+
+async fn start(
+    program: Program,
+    callgrind: &Callgrind,
+    portal: SocketAddr,
+    collector: SocketAddr,
+) -> Running {
+    // Calls are traced if their callers say so.
+    let traces = format!("telemetry: {{otlp_endpoint: 'http://{collector}', sample_percent: 0}}\n");
+    let files = match program {
+        Program::Bare => {
+            let mut command = callgrind.command(&std::env::current_exe().unwrap());
+            command.args(["bare", &portal.to_string()]);
+            return Running::Bare(Process::start_saying(&mut command));
+        }
+        Program::Service => tenants::files(portal, "", &traces),
+        Program::Silent => tenants::files(portal, "", "log: {filter: 'off'}\n"),
+        Program::Batching => tenants::files(
+            portal,
+            ", plan: {burst: 10, per_second: 1000}",
+            &format!("{traces}dispatch: {{parallel_requests_per_portal: 1}}\n"),
+        ),
+    };
+    tenants::add_application(files.folder(), portal).await;
+    let command = callgrind.command(Path::new(OURS));
+    Running::Service(files.start_by(command, free_address()).await)
+}
+
+/// Prints the table, and writes or compares the file.
+fn report(options: &Options, counts: &[Counts]) -> ExitCode {
+    let file = options.file.clone().unwrap_or_else(|| {
+        PathBuf::from(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/benches/instructions/expected.txt"
+        ))
+    });
+    let mut expected = Expected::read(&file);
+    let median = |counts: &Counts| counts.repeats[counts.repeats.len() / 2];
+    let bare = |in_flight: usize| {
+        let bare = counts.iter().find(|counts| {
+            counts.scene.program == Program::Bare && counts.scene.way.in_flight == in_flight
+        });
+        bare.map(median)
+    };
+    println!("\n| instructions per call, in user space | | spread, % | bare hops | change, % |");
+    println!("|---|---|---|---|---|");
+    for counts in counts {
+        let (scene, count) = (counts.scene, median(counts));
+        let least = counts.repeats[0];
+        let spread = (counts.repeats[counts.repeats.len() - 1] - least) as f64 / least as f64;
+        // A batch is beside the hop with many calls at once.
+        let bare = bare(if scene.way.in_flight == 1 { 1 } else { 64 });
+        let ratio = bare.map_or("–".to_owned(), |bare| {
+            format!("{:.2}", count as f64 / bare as f64)
+        });
+        let change = expected.change(scene.name, count);
+        let change = change.map_or("–".to_owned(), |change| format!("{:+.1}", change * 100.0));
+        println!(
+            "| {} | {count} | {:.2} | {ratio} | {change} |",
+            scene.name,
+            spread * 100.0
+        );
+    }
+    let objections = counts
+        .iter()
+        .filter_map(|counts| expected.objection(counts.scene.name, median(counts)));
+    let objections: Vec<String> = objections.collect();
+    if options.is_update {
+        for counts in counts {
+            expected.set(counts.scene.name, median(counts));
+        }
+        expected.write(&file);
+    } else if options.is_check && !objections.is_empty() {
+        eprintln!("\nToo many instructions:\n{}", objections.join("\n"));
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
