@@ -68,16 +68,7 @@ impl Load {
         let begun = Instant::now();
         let mut callers = JoinSet::new();
         for number in 0..in_flight {
-            let caller = Caller {
-                client: self.clients[number % CONNECTIONS].clone(),
-                authorization: self.authorization.clone(),
-                tenants: Arc::clone(&self.tenants),
-                first: number * self.tenants.len() / in_flight,
-                // Calls of one chat would wait for each other.
-                chat: 1341 + i64::try_from(number).unwrap(),
-                has_request_ids: self.has_request_ids,
-            };
-            callers.spawn(caller.calls(begun + duration));
+            callers.spawn(self.caller(number, in_flight).calls(begun + duration));
         }
         let mut latencies: Vec<Duration> = callers.join_all().await.into_iter().flatten().collect();
         latencies.sort_unstable();
@@ -89,14 +80,28 @@ impl Load {
             processor: Duration::ZERO,
         }
     }
+
+    /// One of so many callers.
+    pub(crate) fn caller(&self, number: usize, callers: usize) -> Caller {
+        Caller {
+            client: self.clients[number % CONNECTIONS].clone(),
+            authorization: self.authorization.clone(),
+            tenants: Arc::clone(&self.tenants),
+            next: number * self.tenants.len() / callers,
+            // Calls of one chat would wait for each other.
+            chat: 1341 + i64::try_from(number).unwrap(),
+            has_request_ids: self.has_request_ids,
+        }
+    }
 }
 
 /// Makes one call after the other.
-struct Caller {
+pub(crate) struct Caller {
     client: OpenLinesServiceClient<Channel>,
     authorization: MetadataValue<Ascii>,
     tenants: Arc<[String]>,
-    first: usize,
+    /// The tenant of the next call, modulo their number.
+    next: usize,
     chat: i64,
     has_request_ids: bool,
 }
@@ -104,27 +109,34 @@ struct Caller {
 impl Caller {
     async fn calls(mut self, end: Instant) -> Vec<Duration> {
         let mut latencies = Vec::new();
-        let mut ids = self.tenants.iter().cycle().skip(self.first);
         while Instant::now() < end {
-            let request_id = self.has_request_ids.then(|| Uuid::new_v4().to_string());
-            let mut request = Request::new(api::SendCrmMessageRequest {
-                tenant_id: ids.next().unwrap().clone(),
-                request_id: request_id.unwrap_or_default(),
-                crm_entity_type: api::CrmEntityType::Lead.into(),
-                crm_entity_id: 1195,
-                user_id: 27,
-                portal_chat_id: self.chat,
-                text: "Your order has left our warehouse and will arrive tomorrow.".to_owned(),
-                ..Default::default()
-            });
-            request
-                .metadata_mut()
-                .insert("authorization", self.authorization.clone());
-            let begun = Instant::now();
-            let answer = self.client.send_crm_message(request).await.unwrap();
-            latencies.push(begun.elapsed());
-            assert_eq!(answer.get_ref().portal_message_id, 19_880_117);
+            latencies.push(self.call().await);
         }
         latencies
+    }
+
+    /// Makes one call, and says how long it took.
+    pub(crate) async fn call(&mut self) -> Duration {
+        let request_id = self.has_request_ids.then(|| Uuid::new_v4().to_string());
+        let tenant = &self.tenants[self.next % self.tenants.len()];
+        self.next += 1;
+        let mut request = Request::new(api::SendCrmMessageRequest {
+            tenant_id: tenant.clone(),
+            request_id: request_id.unwrap_or_default(),
+            crm_entity_type: api::CrmEntityType::Lead.into(),
+            crm_entity_id: 1195,
+            user_id: 27,
+            portal_chat_id: self.chat,
+            text: "Your order has left our warehouse and will arrive tomorrow.".to_owned(),
+            ..Default::default()
+        });
+        request
+            .metadata_mut()
+            .insert("authorization", self.authorization.clone());
+        let begun = Instant::now();
+        let answer = self.client.send_crm_message(request).await.unwrap();
+        let took = begun.elapsed();
+        assert_eq!(answer.get_ref().portal_message_id, 19_880_117);
+        took
     }
 }

@@ -68,7 +68,8 @@ impl Process {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    fn proc(&self, file: &str) -> String {
+    /// A file that the kernel has about it.
+    pub(crate) fn proc(&self, file: &str) -> String {
         std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap()
     }
 }
@@ -83,13 +84,16 @@ impl Drop for Process {
 
 /// User and system time in `/proc/PROCESS/stat`.
 pub(crate) fn processor_time_in(stat: &str) -> Duration {
+    times_in(stat).iter().sum()
+}
+
+/// The same, apart.
+pub(crate) fn times_in(stat: &str) -> [Duration; 2] {
     // The name, in brackets, may hold spaces; utime and stime are the 12th and 13th field after it.
     let (_, fields) = stat.rsplit_once(')').unwrap();
-    let ticks: u32 = fields
+    let mut ticks = fields
         .split_whitespace()
         .skip(11)
-        .take(2)
-        .map(|n| n.parse::<u32>().unwrap())
-        .sum();
-    TICK * ticks
+        .map(|field| field.parse::<u32>().unwrap());
+    [(); 2].map(|()| TICK * ticks.next().unwrap())
 }
