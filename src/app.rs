@@ -6,6 +6,7 @@ mod error;
 mod services;
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -33,6 +34,7 @@ use crate::tasks::Tasks;
 use crate::tenant::{
     self, Directory, Judgement, ListedTenants, PortalAccess, WatchedKeyring, WatchedTenants,
 };
+use crate::workers::Workers;
 use bitrix24::{Client, TenantId};
 use store::{Store, StoreError};
 
@@ -63,6 +65,8 @@ pub async fn run(
     tasks: Tasks,
     stop: Stop,
 ) -> Result<(), AppError> {
+    let number = config.server.workers.unwrap_or_else(processors);
+    let (workers, _threads) = Workers::start(number, &tasks).map_err(AppError::Workers)?;
     let (port, address) = (port.into(), config.server.listen);
     let last = config.tenants.authorization_timeout * 2 + LAST_TASKS;
     let started = tokio::select! {
@@ -77,7 +81,7 @@ pub async fn run(
                 address,
                 source,
             })?;
-            Box::pin(serve(listener, started, &tasks, &stop)).await
+            Box::pin(serve(listener, started, workers, &tasks, &stop)).await
         }
         None => {
             tracing::info!("shut down: stopped during the start");
@@ -99,9 +103,15 @@ pub async fn run(
     tasks.failure().map_or(Ok(()), |failed| Err(failed.into()))
 }
 
+/// How many processors the process may use: its affinity and its control group count.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 async fn serve(
     listener: TcpListener,
     started: Started,
+    workers: Workers,
     tasks: &Tasks,
     stop: &Stop,
 ) -> Result<(), ServeError> {
@@ -119,7 +129,7 @@ async fn serve(
     };
     let at_once = stop.at_once();
     server::serve(
-        listener, &settings, services, metrics, &readiness, orderly, at_once,
+        listener, &settings, services, workers, metrics, &readiness, orderly, at_once,
     )
     .await
 }

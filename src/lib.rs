@@ -43,3 +43,4 @@ mod telemetry;
 mod tenant;
 #[doc(hidden)]
 pub mod testing;
+mod workers;

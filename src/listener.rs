@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::bound::Port;
 pub(crate) use self::places::{Keeper, Place, Places};
 pub(crate) use self::recall::{Cause, Recall};
+use crate::workers::Workers;
 
 /// How long accepting pauses when the machine is out of sockets.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -39,6 +40,7 @@ const LAST_RESPONSE: Duration = Duration::from_secs(2);
 pub(crate) async fn accept<F>(
     listener: TcpListener,
     places: &Places,
+    workers: &Workers,
     serve: impl Fn(TcpStream, Place) -> F,
     stop: impl Future<Output = ()>,
 ) -> TaskTracker
@@ -58,7 +60,10 @@ where
                     // Without it the kernel would hold small responses back.
                     let _ = stream.set_nodelay(true);
                     let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES);
-                    open.spawn(serve(stream, place));
+                    if let Err(error) = workers.serve(&open, stream, |stream| serve(stream, place))
+                    {
+                        tracing::warn!(%error, "could not hand a connection over");
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "could not accept a connection");

@@ -43,6 +43,7 @@ pub(crate) use self::tls::TlsError;
 use crate::auth::Callers;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
+use crate::workers::Workers;
 
 /// The server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +80,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     (settings, edge): &(ServerSettings, EdgeSettings),
     services: Services,
+    workers: Workers,
     metrics: Metrics,
     readiness: &Readiness,
     stop: impl Future<Output = ()>,
@@ -111,6 +113,7 @@ pub(crate) async fn serve(
         &edge.connections,
         settings.maximum_deadline,
         tls,
+        workers,
         metrics,
     );
 

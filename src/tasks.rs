@@ -54,6 +54,16 @@ impl Tasks {
         });
     }
 
+    /// The same for a thread that is to run as long as the service: it holds this value, which it
+    /// [releases](LastingThread::release) when it is told to end.
+    pub fn lasting_thread(&self, name: &'static str) -> LastingThread {
+        LastingThread {
+            tasks: self.clone(),
+            name,
+            may_end: false,
+        }
+    }
+
     fn fail(&self, failure: TaskFailed) {
         let TaskFailed { name, has_panicked } = failure;
         tracing::error!(
@@ -94,6 +104,32 @@ impl Tasks {
     }
 }
 
+/// A thread that the service cannot do without. Dropped, the service has failed.
+#[derive(Debug)]
+pub struct LastingThread {
+    tasks: Tasks,
+    name: &'static str,
+    may_end: bool,
+}
+
+impl LastingThread {
+    /// The thread may end now.
+    pub fn release(mut self) {
+        self.may_end = true;
+    }
+}
+
+impl Drop for LastingThread {
+    fn drop(&mut self) {
+        if !self.may_end {
+            self.tasks.fail(TaskFailed {
+                name: self.name,
+                has_panicked: std::thread::panicking(),
+            });
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
@@ -117,6 +153,23 @@ mod tests {
             tasks.stop().await;
             assert_eq!(tasks.failure(), failed("broken", has_panicked));
         }
+    }
+
+    #[tokio::test]
+    async fn so_is_a_thread_that_ends_before_it_may() {
+        for has_panicked in [true, false] {
+            let tasks = Tasks::default();
+            let lasting = tasks.lasting_thread("broken");
+            std::thread::spawn(move || {
+                let _lasting = lasting;
+                assert!(!has_panicked, "planted");
+            });
+            tasks.failed().await;
+            assert_eq!(tasks.failure(), failed("broken", has_panicked));
+        }
+        let tasks = Tasks::default();
+        tasks.lasting_thread("sound").release();
+        assert_eq!(tasks.failure(), None);
     }
 
     #[tokio::test]

@@ -32,6 +32,9 @@ pub enum AppError {
     /// The process may open too few files for its settings.
     #[error(transparent)]
     Descriptors(#[from] TooFewDescriptors),
+    /// The threads that serve callers cannot be started.
+    #[error("the threads that serve callers cannot be started (server.workers)")]
+    Workers(#[source] io::Error),
     /// A port cannot be listened on.
     #[error("cannot listen on {address} ({setting})")]
     Listen {

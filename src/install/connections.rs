@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::entrance;
 use super::work::Work;
 use crate::listener::{self, Place, Places};
+use crate::workers::Workers;
 
 /// The number of connections. Beyond it the oldest gives way: an event takes milliseconds, so the
 /// old ones are those of peers that do not finish.
@@ -28,7 +29,7 @@ pub(super) async fn serve(
 ) {
     let places = Places::new(CONNECTIONS, CONNECTIONS, || {});
     let serve = |stream, place| connection(stream, place, age, Arc::clone(&work));
-    let open = listener::accept(tcp, &places, serve, stop).await;
+    let open = listener::accept(tcp, &places, &Workers::default(), serve, stop).await;
     if tokio::time::timeout(LAST_RESPONSES, open.wait())
         .await
         .is_err()

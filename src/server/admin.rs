@@ -16,6 +16,7 @@ use tower::ServiceExt;
 use crate::listener::{self, Places};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
+use crate::workers::Workers;
 
 /// The number of connections: several times what probes and scrapers need. Beyond it the oldest
 /// gives way, so that nobody can keep a probe out.
@@ -50,7 +51,7 @@ pub(crate) async fn serve(
         let serving = listener::http1().serve_connection(TokioIo::new(stream), service);
         listener::serve_short(serving, place, connection_age)
     };
-    listener::accept(tcp, &places, serve, stop).await;
+    listener::accept(tcp, &places, &Workers::default(), serve, stop).await;
 }
 
 /// As text, or as JSON for who asks for it.

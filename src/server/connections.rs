@@ -51,6 +51,7 @@ use crate::auth::PeerCertificate;
 use crate::call::Arrivals;
 use crate::listener::{self, Place, Places};
 use crate::metrics::{ConnectionEnd, Metrics};
+use crate::workers::Workers;
 
 /// The unread data of all streams of a connection, in bytes. Beyond it the peer has to wait,
 /// however many streams it has.
@@ -75,6 +76,7 @@ pub(super) struct Connections<S> {
     in_order: &'static str,
     limits: ConnectionSettings,
     longest_call: Duration,
+    workers: Workers,
     metrics: Metrics,
 }
 
@@ -105,6 +107,7 @@ where
         limits: &ConnectionSettings,
         longest_call: Duration,
         tls: Option<Tls>,
+        workers: Workers,
         metrics: Metrics,
     ) -> Self {
         Self {
@@ -113,6 +116,7 @@ where
             in_order,
             limits: limits.clone(),
             longest_call,
+            workers,
             metrics,
         }
     }
@@ -130,6 +134,7 @@ where
         let _cut = CutAtTheEnd(places.clone());
         let limit = self.limits.unread;
         let tls = self.tls.clone();
+        let workers = self.workers.clone();
         let shared = Shared {
             http: http(&self.limits),
             arrived: Arc::default(),
@@ -140,7 +145,7 @@ where
         let (links, unread) = (shared.links.clone(), Arc::clone(&shared.unread));
         let serving = async {
             let serve = |stream, place| shared.clone().connected(stream, place);
-            let open = listener::accept(tcp, &places, serve, stop).await;
+            let open = listener::accept(tcp, &places, &workers, serve, stop).await;
             places.stop();
             open.wait().await;
         };

@@ -21,6 +21,12 @@ table! {
         dangerous_plaintext: bool =
             "server.tls.dangerous_plaintext" => flag(), default "false";
 
+        /// Threads that serve callers; without it as many as the process may use processors. A
+        /// connection stays with the thread that has the fewest when it comes, and its calls are
+        /// served there. `0`: no thread has connections of its own, and all share all work, which
+        /// costs each call more. It helps where one connection alone is to use several processors.
+        workers: Option<usize> = "server.workers" => whole(0..=1024, "threads");
+
         /// Whether gRPC reflection describes the API to any client that can connect.
         reflection: bool = "server.reflection" => flag(), default "false";
 

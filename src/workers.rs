@@ -1,0 +1,208 @@
+//! The threads that serve callers, with a runtime each.
+//!
+//! A call stays where its connection is, from its first byte to its last: it wakes no other thread,
+//! and no other takes work from it (docs/adr/0055).
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+use crate::tasks::Tasks;
+
+/// Threads with a runtime of their own, or none. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Workers {
+    workers: Arc<[Arc<Worker>]>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    runtime: Handle,
+    /// Connections that it serves.
+    connections: AtomicUsize,
+}
+
+/// Ends the threads when it is dropped, and what runs on them.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    _ends: Vec<oneshot::Sender<()>>,
+}
+
+/// A connection among those of its worker.
+struct Counted(Arc<Worker>);
+
+impl Workers {
+    /// Starts so many. If one ends before it may, the service has failed.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel gives no thread, or not what a runtime needs.
+    pub(crate) fn start(number: usize, tasks: &Tasks) -> io::Result<(Self, Threads)> {
+        let mut ends = Vec::new();
+        let mut workers = Vec::new();
+        for number in 0..number {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            workers.push(Arc::new(Worker {
+                runtime: runtime.handle().clone(),
+                connections: AtomicUsize::new(0),
+            }));
+            let (end, ended) = oneshot::channel();
+            ends.push(end);
+            let lasting = tasks.lasting_thread("worker");
+            thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || {
+                    // An error means that the other end is gone, which is the sign.
+                    let _ = runtime.block_on(ended);
+                    lasting.release();
+                    // What cannot be cancelled, a name that is looked up, must not be waited for.
+                    runtime.shutdown_background();
+                })?;
+        }
+        let workers = Self {
+            workers: workers.into(),
+        };
+        Ok((workers, Threads { _ends: ends }))
+    }
+
+    /// Serves a connection as one of the tasks of `open`: at the worker that has the fewest, or
+    /// here if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the socket cannot be watched by another runtime.
+    pub(crate) fn serve<F>(
+        &self,
+        open: &TaskTracker,
+        stream: TcpStream,
+        serve: impl FnOnce(TcpStream) -> F,
+    ) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let load = |worker: &&Arc<Worker>| worker.connections.load(Ordering::Relaxed);
+        let Some(worker) = self.workers.iter().min_by_key(load) else {
+            open.spawn(serve(stream));
+            return Ok(());
+        };
+        let stream = stream.into_std()?;
+        let served = {
+            let _entered = worker.runtime.enter();
+            serve(TcpStream::from_std(stream)?)
+        };
+        let counted = Counted::at(worker);
+        let served = async move {
+            let _counted = counted;
+            served.await;
+        };
+        open.spawn_on(served, &worker.runtime);
+        Ok(())
+    }
+}
+
+impl Counted {
+    fn at(worker: &Arc<Worker>) -> Self {
+        worker.connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(worker))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Connections to a listener whose workers say on which thread each is served, until its
+    /// client closes it.
+    struct Served {
+        listener: TcpListener,
+        workers: Workers,
+        open: TaskTracker,
+        said: mpsc::UnboundedSender<String>,
+        heard: mpsc::UnboundedReceiver<String>,
+    }
+
+    impl Served {
+        async fn by(workers: Workers) -> Self {
+            let (said, heard) = mpsc::unbounded_channel();
+            Self {
+                listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+                workers,
+                open: TaskTracker::new(),
+                said,
+                heard,
+            }
+        }
+
+        /// A new connection, and the name of the thread that serves it.
+        async fn connect(&mut self) -> (TcpStream, String) {
+            let address = self.listener.local_addr().unwrap();
+            let client = TcpStream::connect(address).await.unwrap();
+            let (accepted, _) = self.listener.accept().await.unwrap();
+            let said = self.said.clone();
+            let serve = |stream: TcpStream| async move {
+                let thread = thread::current().name().unwrap().to_owned();
+                said.send(thread).unwrap();
+                let _ = stream.readable().await;
+            };
+            self.workers.serve(&self.open, accepted, serve).unwrap();
+            (client, self.heard.recv().await.unwrap())
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_go_to_the_worker_that_has_the_fewest() {
+        let tasks = Tasks::default();
+        let (workers, threads) = Workers::start(2, &tasks).unwrap();
+        let mut served = Served::by(workers).await;
+        let mut clients = BTreeMap::<String, Vec<TcpStream>>::new();
+        for _ in 0..6 {
+            let (client, thread) = served.connect().await;
+            clients.entry(thread).or_default().push(client);
+        }
+        let spread: Vec<(&str, usize)> =
+            clients.iter().map(|(n, c)| (n.as_str(), c.len())).collect();
+        assert_eq!(spread, [("worker-0", 3), ("worker-1", 3)]);
+
+        clients.remove("worker-1");
+        let left = served.workers.workers.get(1).unwrap();
+        while left.connections.load(Ordering::Relaxed) > 0 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..3 {
+            let (client, thread) = served.connect().await;
+            assert_eq!(thread, "worker-1");
+            clients.entry(thread).or_default().push(client);
+        }
+
+        drop(threads);
+        served.open.close();
+        // What is open ends with the threads, and that is no failure.
+        served.open.wait().await;
+        assert_eq!(tasks.failure(), None);
+    }
+
+    #[tokio::test]
+    async fn without_workers_a_connection_is_served_where_it_is_accepted() {
+        let mut served = Served::by(Workers::default()).await;
+        let here = thread::current().name().unwrap().to_owned();
+        let (_client, thread) = served.connect().await;
+        assert_eq!(thread, here);
+    }
+}
