@@ -129,7 +129,13 @@ async fn serve(
     };
     let at_once = stop.at_once();
     server::serve(
-        listener, &settings, services, workers, metrics, &readiness, orderly, at_once,
+        (listener, workers),
+        &settings,
+        services,
+        metrics,
+        &readiness,
+        orderly,
+        at_once,
     )
     .await
 }

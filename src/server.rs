@@ -77,10 +77,9 @@ pub(crate) struct Services {
 ///
 /// [`ServeError`] if the server cannot start.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    (listener, workers): (TcpListener, Workers),
     (settings, edge): &(ServerSettings, EdgeSettings),
     services: Services,
-    workers: Workers,
     metrics: Metrics,
     readiness: &Readiness,
     stop: impl Future<Output = ()>,

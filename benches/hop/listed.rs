@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Instant;
 
 use super::service::{Files, Service};
-use super::{database, start_with};
+use super::{OURS, database, free_address};
 
 const LISTED: usize = 50_000;
 
@@ -27,7 +28,7 @@ async fn starts(store: &str, url: Option<&str>) {
     let files = Files::write(url, &entries(portal, "first"), "");
     let start = async |name: &str| {
         let begun = Instant::now();
-        let service: Service = start_with(&files).await;
+        let service: Service = files.start(Path::new(OURS), free_address()).await;
         let took = begun.elapsed().as_secs_f64();
         let [now, most] = ["VmRSS:", "VmHWM:"].map(|name| service.process.kib(name) / 1024);
         println!("| {store} | {name} | {took:.1} | {now} | {most} |");

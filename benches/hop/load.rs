@@ -41,8 +41,18 @@ impl Load {
     }
 
     pub(crate) async fn of_tenants(server: SocketAddr, key: &str, tenants: Vec<String>) -> Self {
+        Self::over(CONNECTIONS, server, key, tenants).await
+    }
+
+    /// Over so many connections.
+    pub(crate) async fn over(
+        connections: usize,
+        server: SocketAddr,
+        key: &str,
+        tenants: Vec<String>,
+    ) -> Self {
         let mut clients = Vec::new();
-        for _ in 0..CONNECTIONS {
+        for _ in 0..connections {
             let endpoint = Endpoint::from_shared(format!("http://{server}")).unwrap();
             clients.push(OpenLinesServiceClient::new(
                 endpoint.connect().await.unwrap(),
@@ -84,7 +94,7 @@ impl Load {
     /// One of so many callers.
     pub(crate) fn caller(&self, number: usize, callers: usize) -> Caller {
         Caller {
-            client: self.clients[number % CONNECTIONS].clone(),
+            client: self.clients[number % self.clients.len()].clone(),
             authorization: self.authorization.clone(),
             tenants: Arc::clone(&self.tenants),
             next: number * self.tenants.len() / callers,

@@ -5,7 +5,10 @@
 //! of one run. It prints Markdown for docs/performance.md. `cargo bench --bench hop -- --short`
 //! takes a few seconds; `cargo bench --bench hop -- --tenants` compares ten stored tenants with
 //! 100,000; `cargo bench --bench hop -- --ledger` compares calls with and without a `request_id`;
-//! `cargo bench --bench hop -- --listed` starts with a tenants file of 50,000.
+//! `cargo bench --bench hop -- --listed` starts with a tenants file of 50,000;
+//! `cargo bench --bench hop -- --workers` compares threads with connections of their own with
+//! threads that share all work. Each program that is compared runs on one processor, load and
+//! upstream on another.
 //! With `--before PROGRAM`, a binary of an earlier commit, the first two measure that program too,
 //! in the same rounds.
 
@@ -24,6 +27,8 @@ mod database;
 mod ledger;
 mod listed;
 mod load;
+#[path = "../programs/pinned.rs"]
+mod pinned;
 #[path = "../programs/process.rs"]
 mod process;
 mod report;
@@ -31,6 +36,7 @@ mod report;
 mod service;
 mod stub;
 mod tenants;
+mod workers;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -67,6 +73,7 @@ fn main() {
     match mode.as_deref() {
         Some("stub") => stub::run(),
         Some("--ledger") => ledger::measure(),
+        Some("--workers") => workers::measure(),
         Some("--listed") => listed::measure(),
         Some("--tenants") => tenants::measure(),
         Some("--short") => {
@@ -83,11 +90,14 @@ fn main() {
             };
             measure(&plan, before.as_deref());
         }
-        Some(other) => panic!("{other}: give --short, --ledger, --listed, --tenants or nothing"),
+        Some(other) => {
+            panic!("{other}: give --short, --ledger, --listed, --tenants, --workers or nothing")
+        }
     }
 }
 
 fn measure(plan: &Plan, before: Option<&str>) {
+    pinned::move_to_the_other();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let stub = Process::start_self(&["stub"]);
@@ -98,11 +108,13 @@ fn measure(plan: &Plan, before: Option<&str>) {
             format!("telemetry: {{otlp_endpoint: 'http://{collector}', sample_percent: 10}}\n");
         let written = files(None, portal, &traces);
         let begun = Instant::now();
-        let service = start_with(&written).await;
+        let service = start_pinned(&written).await;
         let took = begun.elapsed();
         let untraced = start(None, portal, "").await;
         let silent = start(None, portal, "log: {filter: 'off'}\n").await;
-        let bare = Process::start_self(&["bare", &portal.to_string()]);
+        let this = std::env::current_exe().unwrap();
+        let mut bare = pinned::command(this.to_str().unwrap());
+        let bare = Process::start_saying(bare.args(["bare", &portal.to_string()]));
         let earlier = match before {
             Some(program) => Some(start_before(program, portal, &traces).await),
             None => None,
@@ -158,24 +170,32 @@ async fn measured(load: &Load, process: &Process, in_flight: usize, plan: &Plan)
 /// What a service is started with that has a tenant in its file, on this store or on one of its
 /// own, and `more` settings.
 fn files(store_url: Option<&str>, portal: SocketAddr, more: &str) -> Arc<Files> {
-    let tenant = format!(
-        "- {{id: hook, portal: 'http://{portal}', webhook: {{user_id: 1, secret: {{inline: secret}}}}}}\n"
-    );
-    Files::write(store_url, &tenant, more)
+    Files::write(store_url, &tenant(portal), more)
 }
 
-async fn start_with(files: &Arc<Files>) -> Service {
-    files.start(Path::new(OURS), free_address()).await
+/// The tenant of the load, as the tenants file has it.
+fn tenant(portal: SocketAddr) -> String {
+    format!(
+        "- {{id: hook, portal: 'http://{portal}', webhook: {{user_id: 1, secret: {{inline: secret}}}}}}\n"
+    )
+}
+
+/// Starts it on the processor of the measured.
+async fn start_pinned(files: &Arc<Files>) -> Service {
+    let command = pinned::command(OURS);
+    files.start_by(command, free_address()).await
 }
 
 async fn start(store_url: Option<&str>, portal: SocketAddr, more: &str) -> Service {
-    start_with(&files(store_url, portal, more)).await
+    start_pinned(&files(store_url, portal, more)).await
 }
 
 /// An earlier program with everything on, and its load.
 async fn start_before(program: &str, portal: SocketAddr, traces: &str) -> (Service, Load) {
     let files = files(None, portal, traces);
-    let service = files.start(Path::new(program), free_address()).await;
+    let service = files
+        .start_by(pinned::command(program), free_address())
+        .await;
     let load = Load::new(service.address, &service.key).await;
     (service, load)
 }

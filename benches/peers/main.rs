@@ -27,6 +27,7 @@ mod install;
 mod load;
 mod page;
 mod picture;
+#[path = "../programs/pinned.rs"]
 mod pinned;
 #[path = "../programs/process.rs"]
 #[expect(dead_code, reason = "another benchmark does more with it")]

@@ -41,6 +41,16 @@ impl Files {
     /// Writes a keyring, these entries of the tenants file, and the settings with `more` of them.
     /// Without the URL of a store it is an SQLite file among the others.
     pub(crate) fn write(store_url: Option<&str>, tenants: &str, more: &str) -> Arc<Self> {
+        Self::write_with_server("", store_url, tenants, more)
+    }
+
+    /// The same with more settings below `server`.
+    pub(crate) fn write_with_server(
+        server: &str,
+        store_url: Option<&str>,
+        tenants: &str,
+        more: &str,
+    ) -> Arc<Self> {
         let files = Self {
             folder: private_folder(),
             key: NewKey::generate().unwrap(),
@@ -48,7 +58,7 @@ impl Files {
         let sealing_key = SealingKey::generate().unwrap().expose();
         let sqlite = format!("sqlite:{}", files.path("openlines.db").display());
         let settings = format!(
-            "server: {{reflection: true, connections: {{{CONNECTIONS}}}}}\n\
+            "server: {{reflection: true, connections: {{{CONNECTIONS}}}, {server}}}\n\
              auth: {{callers: [{{name: bench, tenants: ['*'], keys: ['{}']}}]}}\n\
              tenants: {{file: '{}'}}\n\
              store: {{url: '{}', keyring_file: '{}'}}\n\

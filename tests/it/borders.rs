@@ -38,6 +38,7 @@ const LAYERS: &[&str] = &[
     "readiness",
     "metrics",
     "telemetry",
+    "workers",
     "tasks",
     "stop",
     "settings",

@@ -9,8 +9,13 @@ const OTHER: &str = "1";
 
 /// The beginning of a command that runs a program on the processor of the measured.
 pub(crate) fn command(program: &str) -> Command {
+    command_on(MEASURED, program)
+}
+
+/// The same on this list of processors.
+pub(crate) fn command_on(processors: &str, program: &str) -> Command {
     let mut command = Command::new("taskset");
-    command.args(["--cpu-list", MEASURED, program]);
+    command.args(["--cpu-list", processors, program]);
     command
 }
 
