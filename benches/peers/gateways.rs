@@ -68,11 +68,12 @@ pub(crate) fn measure(peers: &Peers, plan: &Plan, page: &mut Page) {
             plan.round.as_secs_f64(),
             page.occasion(),
         );
+        text.push_str(&page.picture("peers-processor-time", &processor_time(&figures)));
+        text.push_str(&page.picture("peers-latency", &latency(&figures)));
         table(&mut text, &figures);
         page.section("gateways", &text);
-        page.picture("peers-processor-time", &processor_time(&figures));
-        page.picture("peers-latency", &latency(&figures));
     });
+    pinned::move_to_both();
 }
 
 /// The upstream, which takes traces too, and the gateways to it.
@@ -169,6 +170,12 @@ fn cell(spread: Spread) -> String {
     format!("{median:.digits$} ({lowest:.digits$}–{highest:.digits$})")
 }
 
+/// A figure behind a bar.
+fn short(figure: f64) -> String {
+    let digits = usize::from(figure < 100.0);
+    format!("{figure:.digits$}")
+}
+
 fn processor_time(gateways: &[(&str, Figures)]) -> Picture {
     let mut picture = Picture::new(
         "Processor time per call",
@@ -182,6 +189,8 @@ fn processor_time(gateways: &[(&str, Figures)]) -> Picture {
                 figures.spread(in_flight, Sample::system).median,
             ],
             spread: figures.spread(in_flight, Sample::processor),
+            label: short(figures.spread(in_flight, Sample::processor).median),
+            is_wrong: false,
         });
         picture.group(format!("{in_flight} in flight"), bars.collect());
     }
@@ -200,7 +209,9 @@ fn latency(gateways: &[(&str, Figures)]) -> Picture {
             Bar {
                 name: (*name).to_owned(),
                 parts: vec![p50, (p99.median - p50).max(0.0)],
+                label: format!("{} to {}", short(p50), short(p99.median)),
                 spread: p99,
+                is_wrong: false,
             }
         });
         picture.group(format!("{in_flight} in flight"), bars.collect());

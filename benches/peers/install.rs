@@ -8,6 +8,7 @@ const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
 
 /// What is installed.
 pub(crate) struct Peers {
+    pub(crate) python: PathBuf,
     pub(crate) envoy: PathBuf,
     /// The measured call with its annotations, as a descriptor set.
     pub(crate) descriptors: PathBuf,
@@ -43,10 +44,40 @@ impl Peers {
                 .current_dir(&module),
         );
         Self {
+            python,
             envoy: packages.into(),
             descriptors,
             vanguard,
         }
+    }
+
+    /// Installs the library for JavaScript. Those for Python are there.
+    pub(crate) fn install_libraries(&self) {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/libraries/b24jssdk");
+        printed(Command::new("npm").args(["ci", "--prefix", folder]).args([
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel",
+            "error",
+        ]));
+    }
+
+    /// The names and versions of the client libraries.
+    pub(crate) fn library_versions(&self) -> String {
+        let version = |name: &str| {
+            let ask = format!("import importlib.metadata as m; print(m.version({name:?}))");
+            printed(Command::new(&self.python).args(["-c", &ask]))
+        };
+        let [fast, sdk] = ["fast_bitrix24", "b24pysdk"].map(version);
+        let package = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/clients/libraries/b24jssdk/node_modules/@bitrix24/b24jssdk/package.json"
+        );
+        let package: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(package).unwrap()).unwrap();
+        let script = package["version"].as_str().unwrap();
+        format!("fast_bitrix24 {fast}, b24pysdk {sdk}, @bitrix24/b24jssdk {script}")
     }
 
     /// The names and versions of the gateways, for the page.

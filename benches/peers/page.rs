@@ -56,8 +56,8 @@ impl Page {
         std::fs::write(page, format!("{head}{begin}\n{text}\n\n{end}{tail}")).unwrap();
     }
 
-    /// Writes a picture.
-    pub(crate) fn picture(&mut self, name: &str, picture: &Picture) {
+    /// Writes a picture, and gives what shows it in the page.
+    pub(crate) fn picture(&mut self, name: &str, picture: &Picture) -> String {
         let folder: PathBuf = if self.is_written {
             Path::new(ROOT).join("docs/pictures")
         } else {
@@ -67,5 +67,6 @@ impl Page {
         let file = folder.join(format!("{name}.svg"));
         std::fs::write(&file, picture.svg()).unwrap();
         println!("Wrote {}.", file.display());
+        format!("\n![{}](pictures/{name}.svg)\n", picture.title)
     }
 }

@@ -7,20 +7,20 @@ use super::figures::Spread;
 const WIDTH: f64 = 760.0;
 const MARGIN: f64 = 20.0;
 /// Where bars begin and end.
-const BARS: (f64, f64) = (210.0, 670.0);
+const BARS: (f64, f64) = (210.0, 480.0);
 const BAR: f64 = 16.0;
 const LINE: f64 = 24.0;
 
 const STYLE: &str = "text{font:13px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#1f2328}\
 .title{font-size:16px;font-weight:600}.small{font-size:11.5px;fill:#59636e}.group{font-weight:600}\
 .ground{fill:#fff;stroke:#d1d9e0}.first{fill:#54aeff}.second{fill:#0a5cbf}.own .first{fill:#4ac26b}\
-.own .second{fill:#1a7f37}.spread{stroke:#1f2328;stroke-width:1.5}\
+.own .second{fill:#1a7f37}.wrong .first{fill:#f0883e}.spread{stroke:#1f2328;stroke-width:1.5}\
 @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.small{fill:#9198a1}.ground{fill:#0d1117;stroke:#3d444d}\
 .first{fill:#79c0ff}.second{fill:#1f6feb}.own .first{fill:#7ee787}.own .second{fill:#238636}.spread{stroke:#f0f6fc}}";
 
 /// Groups of bars, each group with a scale of its own.
 pub(crate) struct Picture {
-    title: String,
+    pub(crate) title: String,
     explanation: String,
     groups: Vec<(String, Vec<Bar>)>,
 }
@@ -31,6 +31,10 @@ pub(crate) struct Bar {
     pub(crate) parts: Vec<f64>,
     /// The sum, over all rounds.
     pub(crate) spread: Spread,
+    /// What stands behind it.
+    pub(crate) label: String,
+    /// Whether it shows something that must not be.
+    pub(crate) is_wrong: bool,
 }
 
 impl Picture {
@@ -82,9 +86,7 @@ impl Picture {
     /// All values, for those who do not see the bars.
     fn description(&self) -> String {
         let groups = self.groups.iter().map(|(name, bars)| {
-            let bars = bars
-                .iter()
-                .map(|bar| format!("{} {}", bar.name, bar.value()));
+            let bars = bars.iter().map(|bar| format!("{} {}", bar.name, bar.label));
             let bars: Vec<String> = bars.collect();
             format!("{name}: {}.", bars.join("; "))
         });
@@ -94,14 +96,10 @@ impl Picture {
 }
 
 impl Bar {
-    fn value(&self) -> String {
-        let sum = self.spread.median;
-        let digits = usize::from(sum < 100.0);
-        format!("{sum:.digits$}")
-    }
-
     fn draw(&self, body: &mut String, y: f64, scale: f64) {
-        let class = if self.name.starts_with("openlines") {
+        let class = if self.is_wrong {
+            "wrong"
+        } else if self.name.starts_with("openlines") {
             "own"
         } else {
             "other"
@@ -130,7 +128,7 @@ impl Bar {
             "<line class=\"spread\" x1=\"{from:.1}\" y1=\"{middle}\" x2=\"{to:.1}\" y2=\"{middle}\"/>\
              <text x=\"{:.1}\" y=\"{text}\">{}</text></g>",
             x.max(to) + 8.0,
-            self.value()
+            escaped(&self.label)
         )
         .unwrap();
     }

@@ -21,8 +21,17 @@ pub(crate) fn command_on(processors: &str, program: &str) -> Command {
 
 /// Moves this thread, and what it starts from now on, to the processor of the load.
 pub(crate) fn move_to_the_other() {
+    move_to(OTHER);
+}
+
+/// Takes that back.
+pub(crate) fn move_to_both() {
+    move_to(&format!("{MEASURED},{OTHER}"));
+}
+
+fn move_to(processors: &str) {
     let done = Command::new("taskset")
-        .args(["--pid", "--cpu-list", OTHER])
+        .args(["--pid", "--cpu-list", processors])
         .arg(std::process::id().to_string())
         .output()
         .unwrap();

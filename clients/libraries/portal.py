@@ -39,9 +39,9 @@ def texts(label: str) -> list[str]:
 class Portal:
     """A running sandbox."""
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    def __init__(self, certificate: Path, key: Path, *more: str) -> None:
         arguments = ["sandbox", "--listen", "127.0.0.1:0"]
-        arguments += ["--certificate-file", str(certificate), "--private-key-file", str(key)]
+        arguments += ["--certificate-file", str(certificate), "--private-key-file", str(key), *more]
         self._process = subprocess.Popen(
             [str(BINARY), *arguments], stdout=subprocess.PIPE, text=True
         )
