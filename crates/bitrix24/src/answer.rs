@@ -1,10 +1,13 @@
 //! The envelope of a response, with its quirks.
 
+pub(crate) mod plain;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::advertised;
 use crate::call_error::{CallError, Unanswered};
+use crate::echo::Echoes;
 use crate::front::{self, Instead};
 use crate::refusal::Refusal;
 use crate::time::Time;
@@ -22,24 +25,48 @@ pub struct Answer {
 }
 
 /// An envelope with a result, which may still hold an error.
-#[derive(Debug)]
-pub(crate) struct Envelope {
+#[derive(Debug, PartialEq)]
+pub(crate) struct Envelope<R> {
     pub(crate) http_status: u16,
-    pub(crate) result: Value,
+    pub(crate) result: R,
     pub(crate) time: Time,
 }
 
-impl Envelope {
+/// What is read from the result of an envelope.
+pub(crate) trait Contents: for<'de> Deserialize<'de> {
+    /// Reads it from any result. Reading it straight from JSON may fail if the result is unusual.
+    fn of(result: Value) -> Self;
+
+    /// Whether one of these secrets is in it.
+    fn repeats(&self, echoes: &Echoes) -> bool;
+}
+
+impl Contents for Value {
+    fn of(result: Value) -> Self {
+        result
+    }
+
+    fn repeats(&self, echoes: &Echoes) -> bool {
+        echoes.are_in(self)
+    }
+}
+
+impl<R: Contents> Envelope<R> {
     /// Reads a response.
     ///
     /// A body with an `error` key is a failure with any status and even with an empty code. A
     /// `result` is a success only with a 2xx status. The content type is ignored: portals get it
     /// wrong.
     pub(crate) fn read(response: &HttpResponse<'_>) -> Result<Self, CallError> {
-        let http_status = response.http_status;
         if let Some(new_address) = moved(response) {
             return Err(CallError::Moved { new_address });
         }
+        plain::read(response).map_or_else(|| Self::read_with_quirks(response), Ok)
+    }
+
+    /// Reads any response that is no redirect.
+    fn read_with_quirks(response: &HttpResponse<'_>) -> Result<Self, CallError> {
+        let http_status = response.http_status;
         let mut body: Value = match response.document() {
             Ok(document) => document.into_clean(),
             Err(nothing) => return Err(front::judge(response, Instead::Nothing(nothing))),
@@ -66,7 +93,7 @@ impl Envelope {
         }
         Ok(Self {
             http_status,
-            result,
+            result: R::of(result),
             time,
         })
     }

@@ -4,16 +4,20 @@
 
 mod answer;
 
+use bytes::Bytes;
+use secrecy::SecretString;
 use tracing::Instrument;
 
 pub use answer::BatchAnswer;
+#[cfg(test)]
+pub(crate) use answer::Maps;
 
 use crate::answer::Envelope;
 use crate::call_error::CallError;
-use crate::client::{Client, Request, note};
+use crate::client::{Client, Payload, Request, note};
 use crate::command::Command;
 use crate::credential::Credential;
-use crate::parameters::Parameters;
+use crate::parameters::{add_token, room_for};
 use crate::portal::PortalAddress;
 use crate::send_guard::{Deadlines, SendGuard};
 
@@ -40,7 +44,7 @@ impl Client {
             portal,
             credential,
             method: NAME,
-            parameters: &parameters(commands),
+            payload: Payload::Batch(commands),
         };
         let span = request.span();
         span.record("bitrix24.commands", commands.len());
@@ -56,16 +60,32 @@ impl Client {
     }
 }
 
-fn parameters(commands: &[&Command]) -> Parameters {
-    let mut json = String::from(r#"{"halt":0,"cmd":{"#);
+/// The body, in one buffer, with the access token if there is one.
+pub(crate) fn body(commands: &[&Command], access_token: Option<&SecretString>) -> Bytes {
+    const START: &[u8] = br#"{"halt":0,"cmd":{"#;
+    // A key of two digits, and what stands around key and command.
+    const AROUND: usize = br#""m50":"","#.len();
+    let of_commands = commands.iter().map(|command| command.len() + AROUND);
+    let of_token = access_token.map_or(0, room_for);
+    let capacity = START.len() + of_commands.sum::<usize>() + 2 + of_token;
+    let mut body = Vec::with_capacity(capacity);
+    body.extend_from_slice(START);
     for (index, command) in commands.iter().enumerate() {
-        let separator = if index > 0 { "," } else { "" };
-        let (key, command) = (answer::key(index), command.as_str());
-        // Neither has a character that JSON escapes.
-        json.extend([separator, "\"", &key, "\":\"", command, "\""]);
+        if index > 0 {
+            body.push(b',');
+        }
+        // Neither key nor command has a character that JSON escapes.
+        body.push(b'"');
+        answer::Key(index).add_to(&mut body);
+        body.extend_from_slice(b"\":\"");
+        body.extend_from_slice(command.as_str().as_bytes());
+        body.push(b'"');
     }
-    json.push_str("}}");
-    Parameters::from_json(json)
+    body.extend_from_slice(b"}}");
+    if let Some(access_token) = access_token {
+        add_token(&mut body, access_token);
+    }
+    body.into()
 }
 
 #[cfg(test)]
@@ -73,7 +93,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::Method;
+    use crate::{Method, Parameters};
 
     #[test]
     fn a_batch_is_a_map_of_commands_in_their_order() {
@@ -83,7 +103,7 @@ mod tests {
         };
         let (first, second) = (command("\"\\\n"), command("я"));
         assert_eq!(
-            parameters(&[&first, &second]).body(),
+            body(&[&first, &second], None),
             r#"{"halt":0,"cmd":{"m1":"imopenlines.crm.message.add?MESSAGE=%22%5C%0A","m2":"imopenlines.crm.message.add?MESSAGE=%D1%8F"}}"#
         );
     }

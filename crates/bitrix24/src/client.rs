@@ -1,11 +1,14 @@
 //! Calls of REST methods.
 
+use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use crate::answer::Answer;
+use crate::batch;
 use crate::call_error::CallError;
+use crate::command::Command;
 use crate::credential::Credential;
 use crate::echo::Sent;
 use crate::method::Method;
@@ -64,7 +67,7 @@ impl Client {
             portal,
             credential,
             method: method.name(),
-            parameters,
+            payload: Payload::Parameters(parameters),
         };
         let span = request.span();
         let answer = self
@@ -87,17 +90,17 @@ impl Client {
             portal,
             credential,
             method,
-            parameters,
+            payload,
         } = request;
         let (path, body, secret) = match credential {
             Credential::Webhook { user_id, secret } => (
                 format!("/rest/{user_id}/{}/{method}", secret.expose_secret()),
-                parameters.body(),
+                payload.body(),
                 secret,
             ),
             Credential::Application { access_token } => (
                 format!("/rest/{method}"),
-                parameters.body_with_token(access_token),
+                payload.body_with_token(access_token),
                 access_token,
             ),
         };
@@ -116,7 +119,30 @@ pub(crate) struct Request<'a> {
     pub(crate) portal: &'a PortalAddress,
     pub(crate) credential: &'a Credential,
     pub(crate) method: &'static str,
-    pub(crate) parameters: &'a Parameters,
+    pub(crate) payload: Payload<'a>,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy)]
+pub(crate) enum Payload<'a> {
+    Parameters(&'a Parameters),
+    Batch(&'a [&'a Command]),
+}
+
+impl Payload<'_> {
+    fn body(self) -> Bytes {
+        match self {
+            Self::Parameters(parameters) => parameters.body(),
+            Self::Batch(commands) => batch::body(commands, None),
+        }
+    }
+
+    fn body_with_token(self, access_token: &SecretString) -> Bytes {
+        match self {
+            Self::Parameters(parameters) => parameters.body_with_token(access_token),
+            Self::Batch(commands) => batch::body(commands, Some(access_token)),
+        }
+    }
 }
 
 impl Request<'_> {

@@ -42,6 +42,26 @@ impl<'a> Sent<'a> {
         }
     }
 
+    /// Whether none of these secrets can be in a text, a key or a number of this JSON document, in
+    /// any form. Asked for nearly every response, so it must be cheap; where the document has
+    /// escapes, [`Echoes`] looks closer.
+    pub(crate) fn are_surely_not_in(self, json: &[u8]) -> bool {
+        if memchr::memchr3(b'\\', b'%', b'&', json).is_some() {
+            return false;
+        }
+        let secrets = self.secrets.into_iter().flatten();
+        let mut secrets = secrets
+            .map(|secret| secret.expose_secret().as_bytes())
+            .filter(|secret| secret.len() >= SHORTEST);
+        let folded = json.to_ascii_lowercase();
+        let longest_run = view::longest_run(json);
+        secrets.all(|secret| {
+            longest_run < shortest_encoded(secret)
+                && !is_numeric(secret)
+                && memmem::find(&folded, &secret.to_ascii_lowercase()).is_none()
+        })
+    }
+
     /// What finds these secrets in a response.
     pub(crate) fn echoes(self) -> Echoes {
         Echoes::of(self.secrets.into_iter().flatten())
@@ -83,9 +103,18 @@ impl Secret {
     }
 
     fn is_numeric(&self) -> bool {
-        let mut bytes = self.secret.expose_secret().bytes();
-        bytes.all(|byte| byte.is_ascii_digit())
+        is_numeric(self.secret.expose_secret().as_bytes())
     }
+}
+
+fn is_numeric(secret: &[u8]) -> bool {
+    secret.iter().all(u8::is_ascii_digit)
+}
+
+/// The fewest letters that stand for a secret in [`hexadecimal`] or [`base64`].
+fn shortest_encoded(secret: &[u8]) -> usize {
+    // Up to four bits of the first byte share a letter with what stands before.
+    (secret.len() * 8).saturating_sub(4) / 6
 }
 
 impl Echoes {
@@ -99,6 +128,24 @@ impl Echoes {
             shortest: secrets.iter().map(Secret::len).min().unwrap_or(usize::MAX),
             is_numeric: secrets.iter().any(Secret::is_numeric),
             secrets,
+        }
+    }
+
+    /// Whether a JSON number could be one of the secrets.
+    pub(crate) fn may_be_numbers(&self) -> bool {
+        self.is_numeric
+    }
+
+    /// Whether one of the secrets is in a text, a key or a number of a document.
+    pub(crate) fn are_in(&self, value: &Value) -> bool {
+        match value {
+            Value::Null | Value::Bool(_) => false,
+            Value::Number(number) => self.is_numeric && self.cut(&number.to_string()).is_some(),
+            Value::String(text) => self.cut(text).is_some(),
+            Value::Array(items) => items.iter().any(|item| self.are_in(item)),
+            Value::Object(fields) => fields
+                .iter()
+                .any(|(key, value)| self.cut(key).is_some() || self.are_in(value)),
         }
     }
 

@@ -30,13 +30,6 @@ impl Parameters {
         }
     }
 
-    /// Takes text that is a JSON object already.
-    pub(crate) fn from_json(object: String) -> Self {
-        Self {
-            json: object.into(),
-        }
-    }
-
     /// The JSON, without credentials.
     pub fn as_json(&self) -> &[u8] {
         &self.json
@@ -52,16 +45,40 @@ impl Parameters {
     ///
     /// Source: page "general principles".
     pub(crate) fn body_with_token(&self, access_token: &SecretString) -> Bytes {
-        let token = serde_json::Value::from(access_token.expose_secret()).to_string();
-        let members = self.json.strip_suffix(b"}").unwrap_or(&self.json);
-        let key: &[u8] = if members.len() > 1 {
-            b",\"auth\":"
-        } else {
-            b"\"auth\":"
-        };
-        [members, key, token.as_bytes(), b"}"].concat().into()
+        let mut body = Vec::with_capacity(self.json.len() + room_for(access_token));
+        body.extend_from_slice(&self.json);
+        add_token(&mut body, access_token);
+        body.into()
     }
 }
+
+/// How many bytes the member with the token takes, if the token needs no escapes.
+pub(crate) fn room_for(access_token: &SecretString) -> usize {
+    access_token.expose_secret().len() + KEY.len() + 3
+}
+
+/// Adds the token as the last member of a JSON object.
+pub(crate) fn add_token(object: &mut Vec<u8>, access_token: &SecretString) {
+    object.pop();
+    if object.len() > 1 {
+        object.push(b',');
+    }
+    object.extend_from_slice(KEY);
+    let token = access_token.expose_secret();
+    if token
+        .bytes()
+        .any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\'))
+    {
+        object.extend_from_slice(serde_json::Value::from(token).to_string().as_bytes());
+    } else {
+        object.push(b'"');
+        object.extend_from_slice(token.as_bytes());
+        object.push(b'"');
+    }
+    object.push(b'}');
+}
+
+const KEY: &[u8] = b"\"auth\":";
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::echo::Echoes;
 use crate::loose;
 
 /// What Bitrix24 reports of the time a call took. Every field may be missing: old and self-hosted
@@ -47,6 +48,12 @@ impl Time {
             operating: number("operating"),
             operating_reset_at: number("operating_reset_at"),
         }
+    }
+
+    /// Whether one of these secrets may be in it.
+    pub(crate) fn repeats(&self, echoes: &Echoes) -> bool {
+        let mut texts = [&self.date_start, &self.date_finish].into_iter().flatten();
+        echoes.may_be_numbers() || texts.any(|text| echoes.cut(text).is_some())
     }
 }
 

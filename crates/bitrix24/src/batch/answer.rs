@@ -1,6 +1,12 @@
 //! The response to a batch, with its quirks.
 
-use serde_json::{Map, Value};
+mod maps;
+
+use std::io::Write as _;
+
+use serde_json::Value;
+
+pub(crate) use maps::Maps;
 
 use crate::answer::{Answer, Envelope};
 use crate::call_error::{CallError, Unanswered};
@@ -20,25 +26,20 @@ pub struct BatchAnswer {
 }
 
 impl BatchAnswer {
-    /// Reads the maps of the response. Only the keys match entries with commands, so a command with
-    /// no entry, or with two, is [`Unanswered`].
-    pub(crate) fn read(envelope: Envelope, commands: usize) -> Self {
+    /// Matches entries with commands. Only the keys do, so a command with no entry, or with two, is
+    /// [`Unanswered`].
+    pub(crate) fn read(envelope: Envelope<Maps>, commands: usize) -> Self {
         let Envelope {
             http_status,
-            result,
+            result: mut maps,
             time,
         } = envelope;
-        let mut maps = into_map(Some(result));
-        let mut map = |name: &str| into_map(maps.remove(name));
-        let (mut results, mut errors) = (map("result"), map("result_error"));
-        let times = map("result_time");
         let results = (0..commands)
             .map(|index| {
-                let key = key(index);
-                let error = errors.remove(&key).filter(|error| !error.is_null());
-                match (results.remove(&key), error) {
+                let error = maps.errors.take(index).filter(|error| !error.is_null());
+                match (maps.results.take(index), error) {
                     (Some(result), None) => {
-                        let time = Time::read(times.get(&key));
+                        let time = maps.times.take(index).unwrap_or_default();
                         Answer::of_command(http_status, result, time)
                     }
                     (None, Some(error)) => Err(CallError::Refused(refusal(http_status, &error))),
@@ -56,18 +57,28 @@ impl BatchAnswer {
     }
 }
 
-/// The entries of a map. PHP writes an empty one as `[]`.
-fn into_map(value: Option<Value>) -> Map<String, Value> {
-    if let Some(Value::Object(map)) = value {
-        map
-    } else {
-        Map::new()
-    }
-}
-
 /// The key of a command. PHP writes maps with numeric keys as lists and loses the keys.
-pub(crate) fn key(index: usize) -> String {
-    format!("m{}", index.saturating_add(1))
+pub(crate) struct Key(pub(crate) usize);
+
+impl Key {
+    /// Writes it.
+    pub(crate) fn add_to(&self, text: &mut Vec<u8>) {
+        let number = self.0.saturating_add(1);
+        // Writing to memory does not fail.
+        let _ = write!(text, "m{number}");
+    }
+
+    /// The most keys that are looked at, far more than a batch can have.
+    const MOST: usize = 1_000;
+
+    /// The key of a command, if it is one.
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('m')?;
+        let is_plain = !digits.starts_with(['0', '+']);
+        let number: usize = digits.parse().ok().filter(|_| is_plain)?;
+        let index = number.checked_sub(1)?;
+        (index < Self::MOST).then_some(Self(index))
+    }
 }
 
 /// An entry of `result_error`: a map with code and text, or the code alone (seen by one library).
@@ -87,12 +98,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::answer::Contents as _;
     use crate::outcome::Outcome;
 
     fn read(result: Value, commands: usize) -> Vec<Result<Answer, CallError>> {
         let envelope = Envelope {
             http_status: 200,
-            result,
+            result: Maps::of(result),
             time: Time::default(),
         };
         BatchAnswer::read(envelope, commands).results

@@ -20,6 +20,16 @@ fn is_of_encoding(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
 }
 
+/// Length of the longest run of characters that hexadecimal or base64 may have.
+pub(super) fn longest_run(text: &[u8]) -> usize {
+    let (mut longest, mut run) = (0, 0);
+    for byte in text {
+        run = if is_of_encoding(*byte) { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    longest
+}
+
 impl<'a> View<'a> {
     pub(super) fn of(text: &'a str) -> Self {
         Self {
@@ -51,12 +61,7 @@ impl<'a> View<'a> {
 
     /// Length of the longest run of characters that hexadecimal or base64 may have.
     pub(super) fn longest_run(&self) -> usize {
-        let (mut longest, mut run) = (0, 0);
-        for byte in self.bytes.iter() {
-            run = if is_of_encoding(*byte) { run + 1 } else { 0 };
-            longest = longest.max(run);
-        }
-        longest
+        longest_run(&self.bytes)
     }
 
     /// The whole run of such characters around `at`: the ends of an encoded secret share letters

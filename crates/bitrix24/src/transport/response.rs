@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ pub(crate) struct HttpResponse<'a> {
     pub(crate) http_status: u16,
     location: Option<String>,
     retry_after: Option<Duration>,
-    body: Vec<u8>,
+    body: Bytes,
     sent: Sent<'a>,
 }
 
@@ -43,14 +44,14 @@ impl<'a> HttpResponse<'a> {
     pub(crate) fn new(
         http_status: u16,
         location: Option<String>,
-        body: Vec<u8>,
+        body: impl Into<Bytes>,
         sent: Sent<'a>,
     ) -> Self {
         Self {
             http_status,
             location,
             retry_after: None,
-            body,
+            body: body.into(),
             sent,
         }
     }
@@ -82,6 +83,16 @@ impl<'a> HttpResponse<'a> {
         let location = self.location.as_deref()?;
         let is_redirect = matches!(self.http_status, 301 | 302 | 303 | 307 | 308);
         is_redirect.then_some(location)
+    }
+
+    /// The body as it came, with what it repeats.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The secrets of the request.
+    pub(crate) fn sent(&self) -> Sent<'a> {
+        self.sent
     }
 
     /// What finds the secrets of the request.
