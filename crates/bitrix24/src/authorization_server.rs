@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::host_name::{HostName, InvalidHostName};
 use crate::loopback;
+use crate::origin::Origin;
 use crate::portal::Policy;
 
 /// Proof that an application's secret may be sent to this server: the operator's [`Policy`] lists
@@ -96,9 +97,14 @@ impl AuthorizationServer {
 
     /// Scheme and authority, without a trailing slash.
     pub fn base_url(&self) -> String {
+        self.origin().base_url()
+    }
+
+    /// Scheme and authority.
+    pub(crate) fn origin(&self) -> Origin<'_> {
         match &self.0 {
-            Kind::Listed(host) => format!("https://{host}"),
-            Kind::Insecure { base_url, .. } => base_url.to_string(),
+            Kind::Listed(host) => Origin::secure(host.as_str()),
+            Kind::Insecure { base_url, .. } => Origin::loopback(base_url),
         }
     }
 }

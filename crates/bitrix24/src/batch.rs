@@ -4,8 +4,6 @@
 
 mod answer;
 
-use bytes::Bytes;
-use secrecy::SecretString;
 use tracing::Instrument;
 
 pub use answer::BatchAnswer;
@@ -14,10 +12,10 @@ pub(crate) use answer::Maps;
 
 use crate::answer::Envelope;
 use crate::call_error::CallError;
-use crate::client::{Client, Payload, Request, note};
+use crate::client::{Client, Request, note};
 use crate::command::Command;
 use crate::credential::Credential;
-use crate::parameters::{add_token, room_for};
+use crate::payload::Payload;
 use crate::portal::PortalAddress;
 use crate::send_guard::{Deadlines, SendGuard};
 
@@ -57,54 +55,5 @@ impl Client {
             .map_err(CallError::of_batch);
         note(&span, answer.as_ref().map(|answer| answer.http_status));
         answer
-    }
-}
-
-/// The body, in one buffer, with the access token if there is one.
-pub(crate) fn body(commands: &[&Command], access_token: Option<&SecretString>) -> Bytes {
-    const START: &[u8] = br#"{"halt":0,"cmd":{"#;
-    // A key of two digits, and what stands around key and command.
-    const AROUND: usize = br#""m50":"","#.len();
-    let of_commands = commands.iter().map(|command| command.len() + AROUND);
-    let of_token = access_token.map_or(0, room_for);
-    let capacity = START.len() + of_commands.sum::<usize>() + 2 + of_token;
-    let mut body = Vec::with_capacity(capacity);
-    body.extend_from_slice(START);
-    for (index, command) in commands.iter().enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        // Neither key nor command has a character that JSON escapes.
-        body.push(b'"');
-        answer::Key(index).add_to(&mut body);
-        body.extend_from_slice(b"\":\"");
-        body.extend_from_slice(command.as_str().as_bytes());
-        body.push(b'"');
-    }
-    body.extend_from_slice(b"}}");
-    if let Some(access_token) = access_token {
-        add_token(&mut body, access_token);
-    }
-    body.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::{Method, Parameters};
-
-    #[test]
-    fn a_batch_is_a_map_of_commands_in_their_order() {
-        let command = |text: &str| {
-            let parameters = Parameters::of(&json!({"MESSAGE": text})).unwrap();
-            parameters.to_command(Method::AddCrmMessage).unwrap()
-        };
-        let (first, second) = (command("\"\\\n"), command("я"));
-        assert_eq!(
-            body(&[&first, &second], None),
-            r#"{"halt":0,"cmd":{"m1":"imopenlines.crm.message.add?MESSAGE=%22%5C%0A","m2":"imopenlines.crm.message.add?MESSAGE=%D1%8F"}}"#
-        );
     }
 }

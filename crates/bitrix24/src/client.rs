@@ -1,29 +1,32 @@
 //! Calls of REST methods.
 
-use bytes::Bytes;
-use secrecy::{ExposeSecret, SecretString};
+use std::io::Write as _;
+
+use secrecy::ExposeSecret;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use crate::answer::Answer;
-use crate::batch;
 use crate::call_error::CallError;
-use crate::command::Command;
 use crate::credential::Credential;
 use crate::echo::Sent;
 use crate::method::Method;
 use crate::parameters::Parameters;
+use crate::payload::Payload;
 use crate::portal::PortalAddress;
 use crate::send_guard::{Deadlines, SendGuard};
 use crate::transport::{
-    Content, Failed, HttpResponse, Transport, TransportOptions, TransportUnusable,
+    Content, Failed, HttpResponse, Path, Transport, TransportOptions, TransportUnusable,
 };
 
 /// The target of the spans of requests, one for each.
 pub const SPAN_TARGET: &str = "bitrix24::request";
 
-/// Calls REST methods of any portal and authorization servers, through one pool of connections.
-/// Cheap to clone.
+/// What the paths of all methods begin with.
+const ROOT: &str = "/rest/";
+
+/// Calls REST methods of any portal and authorization servers, through one pool of connections for
+/// each runtime. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
     pub(crate) transport: Transport,
@@ -93,22 +96,24 @@ impl Client {
             payload,
         } = request;
         let (path, body, secret) = match credential {
-            Credential::Webhook { user_id, secret } => (
-                format!("/rest/{user_id}/{}/{method}", secret.expose_secret()),
-                payload.body(),
-                secret,
-            ),
-            Credential::Application { access_token } => (
-                format!("/rest/{method}"),
-                payload.body_with_token(access_token),
-                access_token,
-            ),
+            Credential::Webhook { user_id, secret } => {
+                let secret_text = secret.expose_secret();
+                let mut path =
+                    Vec::with_capacity(ROOT.len() + 22 + secret_text.len() + method.len());
+                // Writing to memory does not fail.
+                let _ = write!(path, "{ROOT}{user_id}/{secret_text}/{method}");
+                (Path::from(path), payload.body(), secret)
+            }
+            Credential::Application { access_token } => {
+                let path = [ROOT, method].concat().into_bytes();
+                let body = payload.body_with_token(access_token);
+                (Path::from(path), body, access_token)
+            }
         };
-        let (base_url, path) = (portal.base_url(), SecretString::from(path));
         let content = Content::json(body, Sent::one(secret));
         let response = self
             .transport
-            .post(&base_url, &path, content, deadlines, guard)
+            .post(portal.origin(), path, content, deadlines, guard)
             .await;
         response.map_err(Failed::into_error)
     }
@@ -120,29 +125,6 @@ pub(crate) struct Request<'a> {
     pub(crate) credential: &'a Credential,
     pub(crate) method: &'static str,
     pub(crate) payload: Payload<'a>,
-}
-
-/// What a request asks for.
-#[derive(Clone, Copy)]
-pub(crate) enum Payload<'a> {
-    Parameters(&'a Parameters),
-    Batch(&'a [&'a Command]),
-}
-
-impl Payload<'_> {
-    fn body(self) -> Bytes {
-        match self {
-            Self::Parameters(parameters) => parameters.body(),
-            Self::Batch(commands) => batch::body(commands, None),
-        }
-    }
-
-    fn body_with_token(self, access_token: &SecretString) -> Bytes {
-        match self {
-            Self::Parameters(parameters) => parameters.body_with_token(access_token),
-            Self::Batch(commands) => batch::body(commands, Some(access_token)),
-        }
-    }
 }
 
 impl Request<'_> {

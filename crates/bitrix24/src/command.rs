@@ -1,10 +1,12 @@
 //! A call as one command of a `batch`.
 
+mod key;
 mod query;
 mod reference;
 
 use crate::method::Method;
 use crate::parameters::Parameters;
+pub(crate) use key::Key;
 use query::Query;
 
 /// The most commands that a batch executes; the others are refused.

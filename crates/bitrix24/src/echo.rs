@@ -54,9 +54,8 @@ impl<'a> Sent<'a> {
             .map(|secret| secret.expose_secret().as_bytes())
             .filter(|secret| secret.len() >= SHORTEST);
         let folded = json.to_ascii_lowercase();
-        let longest_run = view::longest_run(json);
         secrets.all(|secret| {
-            longest_run < shortest_encoded(secret)
+            !view::has_run(json, shortest_encoded(secret))
                 && !is_numeric(secret)
                 && memmem::find(&folded, &secret.to_ascii_lowercase()).is_none()
         })

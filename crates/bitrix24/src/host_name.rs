@@ -195,7 +195,7 @@ fn refuse_broken_punycode(text: &str) -> Result<(), InvalidHostName> {
     if !text.split('.').any(|label| label.starts_with("xn--")) {
         return Ok(());
     }
-    let url = reqwest::Url::parse(&format!("https://{text}/"));
+    let url = url::Url::parse(&format!("https://{text}/"));
     url.is_ok_and(|url| url.host_str() == Some(text))
         .then_some(())
         .ok_or(InvalidHostName::Punycode)

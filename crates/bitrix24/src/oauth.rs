@@ -24,7 +24,7 @@ use crate::client::{Client, SPAN_TARGET};
 use crate::echo::Sent;
 use crate::identity::ClientId;
 use crate::send_guard::{Deadlines, SendGuard};
-use crate::transport::{Content, Failed, HttpResponse};
+use crate::transport::{Content, Failed, HttpResponse, Path};
 
 const TOKEN_PATH: &str = "/oauth/token/";
 const APPLICATION_INFO_PATH: &str = "/rest/app.info";
@@ -95,12 +95,11 @@ impl Client {
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form)
             .finish();
-        let (base_url, path) = (server.base_url(), SecretString::from(path));
         let response = self
             .transport
             .post(
-                &base_url,
-                &path,
+                server.origin(),
+                Path::from(path),
                 Content::form(body, sent),
                 Deadlines::until(deadline),
                 &SendGuard::unwatched(),

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::host_name::{HostName, InvalidHostName};
 use crate::loopback;
+use crate::origin::Origin;
 use crate::self_hosted::{InvalidSelfHosted, SelfHosted};
 use crate::suffix::Suffix;
 
@@ -144,10 +145,15 @@ impl PortalAddress {
 
     /// Scheme and authority, without a trailing slash.
     pub fn base_url(&self) -> String {
+        self.origin().base_url()
+    }
+
+    /// Scheme and authority.
+    pub(crate) fn origin(&self) -> Origin<'_> {
         match &self.0 {
-            Kind::Cloud(host) => format!("https://{host}"),
-            Kind::SelfHosted(address) => format!("https://{address}"),
-            Kind::Loopback { base_url, .. } => base_url.to_string(),
+            Kind::Cloud(host) => Origin::secure(host.as_str()),
+            Kind::SelfHosted(address) => Origin::secure(address.authority()),
+            Kind::Loopback { base_url, .. } => Origin::loopback(base_url),
         }
     }
 

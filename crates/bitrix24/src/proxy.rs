@@ -3,11 +3,14 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use crate::host_name::HostName;
 use crate::loopback;
+use crate::origin::Origin;
 
 const SCHEME: &str = "http://";
 
@@ -118,37 +121,27 @@ impl ForwardProxy {
     }
 
     /// Whether requests to this address use it.
-    pub(crate) fn serves(&self, base_url: &str) -> bool {
-        let Some(authority) = base_url.strip_prefix("https://") else {
-            return false;
+    pub(crate) fn serves(&self, origin: Origin<'_>) -> bool {
+        let is_excepted = || {
+            let mut exceptions = self.exceptions.iter();
+            exceptions.any(|exception| exception.as_str() == origin.host())
         };
-        if loopback::parse(authority).is_some() {
-            return false;
-        }
-        let host = authority.split(':').next().unwrap_or(authority);
-        !self
-            .exceptions
-            .iter()
-            .any(|exception| exception.as_str() == host)
+        origin.is_tls && loopback::parse(origin.authority).is_none() && !is_excepted()
     }
 
-    /// As the HTTP library takes it.
-    pub(crate) fn for_https(&self) -> reqwest::Proxy {
-        let this = self.clone();
-        let mut proxy = reqwest::Proxy::custom(move |url| {
-            let port = url.port().map(|port| format!(":{port}"));
-            let (host, port) = (url.host_str().unwrap_or_default(), port.unwrap_or_default());
-            let base_url = format!("{}://{host}{port}", url.scheme());
-            this.serves(&base_url).then(|| this.address.to_string())
-        });
-        if let Some((user, password)) = self
-            .credentials
-            .as_ref()
-            .and_then(|credentials| credentials.expose_secret().split_once(':'))
-        {
-            proxy = proxy.basic_auth(user, password);
-        }
-        proxy
+    /// Its own address.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The value of `Proxy-Authorization`.
+    pub(crate) fn authorization(&self) -> Option<HeaderValue> {
+        let credentials = self.credentials.as_ref()?.expose_secret();
+        let mut value = String::from("Basic ");
+        BASE64_STANDARD.encode_string(credentials, &mut value);
+        let mut value = HeaderValue::try_from(value).ok()?;
+        value.set_sensitive(true);
+        Some(value)
     }
 }
 
@@ -201,12 +194,13 @@ mod tests {
         let proxy = ForwardProxy::parse("http://squid:3128").unwrap();
         let exceptions = vec![HostName::parse("crm.acme.example").unwrap()];
         let proxy = proxy.with_exceptions(exceptions);
-        assert!(proxy.serves("https://acme.bitrix24.com"));
-        assert!(proxy.serves("https://x.crm.acme.example"));
-        assert!(!proxy.serves("https://crm.acme.example"));
-        assert!(!proxy.serves("https://crm.acme.example:8443"));
-        assert!(!proxy.serves("http://127.0.0.1:8080"));
-        assert!(!proxy.serves("https://127.0.0.1:8443"));
+        let serves = |authority| proxy.serves(Origin::secure(authority));
+        assert!(serves("acme.bitrix24.com"));
+        assert!(serves("x.crm.acme.example"));
+        assert!(!serves("crm.acme.example"));
+        assert!(!serves("crm.acme.example:8443"));
+        assert!(!serves("127.0.0.1:8443"));
+        assert!(!proxy.serves(Origin::loopback("http://127.0.0.1:8080")));
     }
 
     #[test]

@@ -47,7 +47,7 @@ const SENT: u8 = 1;
 const CANCELLED: u8 = 2;
 
 impl SendGuard {
-    /// Runs `hook` once, when the request is about to be sent. The connection's task runs it, so it
+    /// Runs `hook` once, when the request is about to be sent, as a step of its connection: so it
     /// must be short. `false` from it cancels the request: it is not sent.
     pub fn new(hook: impl FnOnce() -> bool + Send + 'static) -> Self {
         Self::with(Some(Box::new(hook)))
@@ -90,6 +90,11 @@ impl SendGuard {
             self.shared.state.store(CANCELLED, Ordering::Release);
         }
         is_sent
+    }
+
+    /// Whether the request was neither sent nor cancelled.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.shared.state.load(Ordering::Acquire) == WAITING
     }
 
     /// Whether the request was cancelled.

@@ -6,7 +6,6 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use secrecy::{ExposeSecret, SecretString};
 
 use crate::send_guard::SendGuard;
 
@@ -35,10 +34,10 @@ pub struct Posted {
 }
 
 impl Posted {
-    pub(crate) fn of(base_url: &str, path: &SecretString, body: Bytes, guard: &SendGuard) -> Self {
+    pub(crate) fn of(base_url: String, path: String, body: Bytes, guard: &SendGuard) -> Self {
         Self {
-            base_url: base_url.to_owned(),
-            path: path.expose_secret().to_owned(),
+            base_url,
+            path,
             body,
             guard: guard.clone(),
         }

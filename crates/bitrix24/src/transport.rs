@@ -1,47 +1,50 @@
-//! HTTP to portals and authorization servers, through one pooled client.
+//! HTTP to portals and authorization servers.
 //!
 //! A webhook's address is a secret, and so are many bodies. The full address exists only here, and
-//! errors of the HTTP library, which print it, are classified and dropped.
+//! errors of the HTTP libraries are classified and dropped.
 
+mod connector;
 mod failure;
+mod http1;
+mod http2;
+mod lingering;
+mod pool;
+mod portal;
+mod reception;
+mod request;
 mod resolver;
 mod response;
 mod retry_after;
 #[cfg(feature = "simulation")]
 mod simulated;
+mod target;
 mod trust;
 mod watched_body;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
+use self::connector::Connector;
 pub(crate) use self::failure::Failed;
-use self::failure::classify;
+use self::pool::Pool;
+use self::reception::Received;
 use self::resolver::GuardedResolver;
 pub(crate) use self::response::{Document, HttpResponse, NoDocument};
-use self::watched_body::WatchedBody;
+pub(crate) use self::target::Path;
 use crate::address_guard::AddressGuard;
-use crate::call_error::{NotSent, Unanswered};
+use crate::call_error::{NotSent, Obstacle, Unanswered};
 use crate::certificates::{Authorities, CertificatePin};
 use crate::echo::Sent;
 use crate::nat64::Nat64Prefix;
+use crate::origin::Origin;
 use crate::proxy::ForwardProxy;
 use crate::send_guard::{CancelOnDrop, Deadlines, SendGuard};
-
-/// The scheme of every address but the sandbox's.
-const TLS: &str = "https://";
-
-/// HTTP/1.1 connections carry one request. A server may end an idle connection at any moment,
-/// without saying whether it still processed a request that was on its way: the outcome would be
-/// unknown. HTTP/2 says it ([`NotSent::Unprocessed`]), and the library leaves the header out there.
-const ONE_REQUEST: HeaderValue = HeaderValue::from_static("close");
 
 /// Limits of the connections to portals, and whom they trust.
 #[derive(Clone, Debug)]
@@ -93,9 +96,6 @@ pub enum TransportUnusable {
     /// TLS cannot be set up.
     #[error("could not set up TLS for portals")]
     Tls(#[source] rustls::Error),
-    /// The HTTP library refuses its settings.
-    #[error("could not set up the HTTP client for portals")]
-    Http(#[source] reqwest::Error),
 }
 
 /// A body with its media type, and the secrets that the request sends in it or in the path.
@@ -124,66 +124,50 @@ impl<'a> Content<'a> {
 }
 
 /// The pooled HTTP client.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Transport {
     wire: Wire,
     maximum_response_bytes: usize,
-    proxy: Option<ForwardProxy>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Wire {
-    Http(reqwest::Client),
+    Http(Arc<Pool>),
     #[cfg(feature = "simulation")]
-    Simulated(std::sync::Arc<dyn crate::simulation::Network>),
+    Simulated(Arc<dyn crate::simulation::Network>),
 }
 
 impl Transport {
     pub(crate) fn new(options: TransportOptions) -> Result<Self, TransportUnusable> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let proxy = options.proxy;
         let resolver = GuardedResolver::new(
             AddressGuard::new(options.nat64_prefixes),
             options.self_hosted,
             proxy.as_ref().map(|proxy| proxy.host().to_owned()),
         );
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("bitrix24-openlines/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            .connect_timeout(options.connect_timeout)
-            .pool_idle_timeout(options.idle_connection)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            // A proxy from the environment would resolve the portal's name in our place.
-            .no_proxy()
-            .tls_backend_preconfigured(trust::tls(&options.authorities, options.pins)?)
-            .dns_resolver(resolver);
-        if let Some(proxy) = &proxy {
-            builder = builder.proxy(proxy.for_https());
-        }
+        let tls = trust::tls(&options.authorities, options.pins)?;
+        let connector = Connector::new(resolver, tls, proxy, options.connect_timeout);
+        let pool = Pool::new(Arc::new(connector), options.idle_connection);
         Ok(Self {
-            wire: Wire::Http(builder.build().map_err(unusable)?),
+            wire: Wire::Http(Arc::new(pool)),
             maximum_response_bytes: options.maximum_response_bytes,
-            proxy,
         })
     }
 
     /// With a network that a simulation plays.
     #[cfg(feature = "simulation")]
-    pub(crate) fn simulated(network: std::sync::Arc<dyn crate::simulation::Network>) -> Self {
+    pub(crate) fn simulated(network: Arc<dyn crate::simulation::Network>) -> Self {
         Self {
             wire: Wire::Simulated(network),
             maximum_response_bytes: TransportOptions::default().maximum_response_bytes,
-            proxy: None,
         }
     }
 
-    /// Posts a body to `{base_url}{path}` and reads the whole response. Follows no redirects.
+    /// Posts a body and reads the whole response. Follows no redirects.
     pub(crate) async fn post<'a>(
         &self,
-        base_url: &str,
-        path: &SecretString,
+        origin: Origin<'_>,
+        path: Path,
         content: Content<'a>,
         deadlines: Deadlines,
         guard: &SendGuard,
@@ -194,7 +178,7 @@ impl Transport {
         if deadlines.send_by <= Instant::now() {
             return Err(NotSent::DeadlinePassed.into());
         }
-        let mut exchange = pin!(self.exchange(base_url, path, content, guard));
+        let mut exchange = pin!(self.exchange(origin, path, content, guard));
         let send_by = deadlines.send_by.min(deadlines.answer_by);
         if let Ok(outcome) = tokio::time::timeout_at(send_by, &mut exchange).await {
             return outcome;
@@ -209,83 +193,40 @@ impl Transport {
 
     async fn exchange<'a>(
         &self,
-        base_url: &str,
-        path: &SecretString,
+        origin: Origin<'_>,
+        path: Path,
         content: Content<'a>,
         guard: &SendGuard,
     ) -> Result<HttpResponse<'a>, Failed> {
         match &self.wire {
-            Wire::Http(client) => self.send(client, base_url, path, content, guard).await,
+            Wire::Http(pool) => {
+                // Addresses are checked before, so this does not fail.
+                let no_address = |_| NotSent::Unreachable(Obstacle::Name);
+                let portal = pool.portal(origin).map_err(no_address)?;
+                let maximum_bytes = self.maximum_response_bytes;
+                let sent = request::send(&portal, &path, &content, guard, maximum_bytes);
+                let Received {
+                    http_status,
+                    location,
+                    retry_after,
+                    body,
+                } = sent.await?;
+                let response = HttpResponse::new(http_status, location, body, content.sent);
+                Ok(response.with_retry_after(retry_after))
+            }
             #[cfg(feature = "simulation")]
             Wire::Simulated(network) => {
                 let Content { body, sent, .. } = content;
+                let (base_url, path) = (origin.base_url(), path.to_text());
                 let posted = crate::simulation::Posted::of(base_url, path, body, guard);
                 Ok(simulated::response(network.exchange(posted).await?, sent))
             }
         }
     }
-
-    async fn send<'a>(
-        &self,
-        client: &reqwest::Client,
-        base_url: &str,
-        path: &SecretString,
-        content: Content<'a>,
-        guard: &SendGuard,
-    ) -> Result<HttpResponse<'a>, Failed> {
-        let Content {
-            media_type,
-            body,
-            sent: secrets,
-        } = content;
-        let length = body.len();
-        let body = WatchedBody::new(body, guard.clone());
-        let mut request = client
-            .post(format!("{base_url}{}", path.expose_secret()))
-            .header(CONTENT_TYPE, media_type)
-            .header(CONTENT_LENGTH, length)
-            .body(reqwest::Body::wrap(body));
-        if base_url.starts_with(TLS) {
-            request = request.header(CONNECTION, ONE_REQUEST);
-        }
-        let sent = request.send().await;
-        let mut response = sent.map_err(|error| {
-            let mut proxy = self.proxy.iter();
-            let is_proxied = proxy.any(|proxy| proxy.serves(base_url));
-            classify(&error, guard, is_proxied)
-        })?;
-
-        let http_status = response.status().as_u16();
-        let location = response
-            .headers()
-            .get(LOCATION)
-            .and_then(|location| location.to_str().ok())
-            .map(str::to_owned);
-        let retry_after = retry_after::read(response.headers());
-        let mut received = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) => {
-                    if received.len() + chunk.len() > self.maximum_response_bytes {
-                        let limit_bytes = self.maximum_response_bytes;
-                        return Err(Unanswered::Oversized {
-                            http_status,
-                            limit_bytes,
-                        }
-                        .into());
-                    }
-                    received.extend_from_slice(&chunk);
-                }
-                Ok(None) => {
-                    let response = HttpResponse::new(http_status, location, received, secrets);
-                    return Ok(response.with_retry_after(retry_after));
-                }
-                Err(_) => return Err(Unanswered::ConnectionLost.into()),
-            }
-        }
-    }
 }
 
-fn unusable(error: reqwest::Error) -> TransportUnusable {
-    TransportUnusable::Http(error.without_url())
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Transport")
+    }
 }

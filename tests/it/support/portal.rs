@@ -44,20 +44,22 @@ impl ScriptedPortal {
     }
 
     /// Answers with this status, with more header lines that each end in `\r\n`.
-    pub(crate) async fn with_status(status: u16, headers: &str, body: &str) -> Self {
+    pub(crate) async fn with_status(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Self {
+        let body = body.as_ref();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let captured = Arc::<Mutex<Vec<Captured>>>::default();
-        let answer = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        let head = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n",
             body.len()
         );
+        let answer = [head.as_bytes(), body].concat();
         let book = Arc::clone(&captured);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 if let Some(request) = read(&mut stream).await {
                     book.lock().unwrap().push(request);
-                    let _ = stream.write_all(answer.as_bytes()).await;
+                    let _ = stream.write_all(&answer).await;
                 }
             }
         });

@@ -2,8 +2,6 @@
 
 mod maps;
 
-use std::io::Write as _;
-
 use serde_json::Value;
 
 pub(crate) use maps::Maps;
@@ -54,30 +52,6 @@ impl BatchAnswer {
             time,
             results,
         }
-    }
-}
-
-/// The key of a command. PHP writes maps with numeric keys as lists and loses the keys.
-pub(crate) struct Key(pub(crate) usize);
-
-impl Key {
-    /// Writes it.
-    pub(crate) fn add_to(&self, text: &mut Vec<u8>) {
-        let number = self.0.saturating_add(1);
-        // Writing to memory does not fail.
-        let _ = write!(text, "m{number}");
-    }
-
-    /// The most keys that are looked at, far more than a batch can have.
-    const MOST: usize = 1_000;
-
-    /// The key of a command, if it is one.
-    fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix('m')?;
-        let is_plain = !digits.starts_with(['0', '+']);
-        let number: usize = digits.parse().ok().filter(|_| is_plain)?;
-        let index = number.checked_sub(1)?;
-        (index < Self::MOST).then_some(Self(index))
     }
 }
 

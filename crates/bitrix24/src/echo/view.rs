@@ -20,14 +20,17 @@ fn is_of_encoding(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
 }
 
-/// Length of the longest run of characters that hexadecimal or base64 may have.
-pub(super) fn longest_run(text: &[u8]) -> usize {
-    let (mut longest, mut run) = (0, 0);
-    for byte in text {
-        run = if is_of_encoding(*byte) { run + 1 } else { 0 };
-        longest = longest.max(run);
+/// Whether so many characters in a row are of hexadecimal or base64. Looks at few of the others: a
+/// character that is not ends all runs over its place.
+pub(super) fn has_run(text: &[u8], length: usize) -> bool {
+    let mut start = 0;
+    while let Some(window) = text.get(start..start + length) {
+        match window.iter().rposition(|byte| !is_of_encoding(*byte)) {
+            Some(other) => start += other + 1,
+            None => return true,
+        }
     }
-    longest
+    false
 }
 
 impl<'a> View<'a> {
@@ -61,7 +64,12 @@ impl<'a> View<'a> {
 
     /// Length of the longest run of characters that hexadecimal or base64 may have.
     pub(super) fn longest_run(&self) -> usize {
-        longest_run(&self.bytes)
+        let (mut longest, mut run) = (0, 0);
+        for byte in self.bytes.iter() {
+            run = if is_of_encoding(*byte) { run + 1 } else { 0 };
+            longest = longest.max(run);
+        }
+        longest
     }
 
     /// The whole run of such characters around `at`: the ends of an encoded secret share letters
@@ -133,4 +141,19 @@ fn number(digits: &[u8], radix: u32) -> Option<u8> {
     let digits = str::from_utf8(digits).ok()?;
     let number = u8::from_str_radix(digits, radix).ok();
     number.filter(|number| number.is_ascii() && !digits.starts_with('+'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_found_wherever_it_is() {
+        for text in ["abcd1234", "  abcd1234", "abc-d1234.", "abc abcd1234 abc"] {
+            assert!(has_run(text.as_bytes(), 8), "{text}");
+        }
+        for text in ["", "abcd123", "abcd123 bcd1234", "abcd.1234 a1b2c3d"] {
+            assert!(!has_run(text.as_bytes(), 8), "{text}");
+        }
+    }
 }

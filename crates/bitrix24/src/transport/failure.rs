@@ -1,4 +1,4 @@
-//! Why a request has no whole response, by the errors of the HTTP library.
+//! Why a request has no whole response, and why there is no connection, by the errors of libraries.
 
 use std::error::Error;
 use std::io;
@@ -8,7 +8,6 @@ use rustls::CertificateError;
 use super::resolver::NotResolved;
 use crate::address_guard::Forbidden;
 use crate::call_error::{NotSent, Obstacle, Unanswered};
-use crate::send_guard::SendGuard;
 
 /// A request without a whole response.
 #[derive(Clone, Copy, Debug)]
@@ -38,36 +37,16 @@ impl Failed {
     }
 }
 
-/// Classifies an error of the HTTP library by whether the portal can have the request.
-pub(super) fn classify(error: &reqwest::Error, guard: &SendGuard, is_proxied: bool) -> Failed {
+/// Why no connection came about.
+pub(super) fn of_connecting(error: &(dyn Error + 'static), is_proxied: bool) -> NotSent {
     if find(error, &|cause| cause.is::<Forbidden>().then_some(())).is_some() {
-        NotSent::AddressForbidden.into()
-    } else if guard.was_cancelled() {
-        NotSent::DeadlinePassed.into()
-    } else if guard.cancel() {
-        NotSent::Unreachable(obstacle(error, is_proxied)).into()
-    } else if is_unprocessed(error) {
-        NotSent::Unprocessed.into()
+        NotSent::AddressForbidden
     } else {
-        Unanswered::ConnectionLost.into()
+        NotSent::Unreachable(obstacle(error, is_proxied))
     }
 }
 
-/// Whether the server said that it did not process the request. The HTTP/2 library gives a
-/// received `GOAWAY` to those requests only whose streams are above the last one that the server
-/// names (RFC 9113, 6.8).
-///
-/// `REFUSED_STREAM` should say the same (8.7), and does not: HAProxy sends it too when the portal
-/// took the request and closed its connection without a response.
-fn is_unprocessed(error: &reqwest::Error) -> bool {
-    let unprocessed = find(error, &|cause| {
-        let error = cause.downcast_ref::<h2::Error>()?;
-        (error.is_remote() && error.is_go_away()).then_some(())
-    });
-    unprocessed.is_some()
-}
-
-fn obstacle(error: &reqwest::Error, is_proxied: bool) -> Obstacle {
+fn obstacle(error: &(dyn Error + 'static), is_proxied: bool) -> Obstacle {
     let of_tls = find(error, &|cause| {
         let error = cause.downcast_ref::<rustls::Error>()?;
         Some(if let rustls::Error::InvalidCertificate(error) = error {
@@ -84,19 +63,18 @@ fn obstacle(error: &reqwest::Error, is_proxied: bool) -> Obstacle {
     let of_socket = || {
         find(error, &|cause| {
             let kind = cause.downcast_ref::<io::Error>()?.kind();
-            (kind == io::ErrorKind::ConnectionRefused).then_some(Obstacle::Refused)
+            let is_refused = kind == io::ErrorKind::ConnectionRefused;
+            let is_late = kind == io::ErrorKind::TimedOut;
+            let late = || is_late.then_some(Obstacle::Timeout);
+            is_refused.then_some(Obstacle::Refused).or_else(late)
         })
     };
     if let Some(of_tls) = of_tls {
         of_tls
     } else if is_proxied {
         Obstacle::Proxy
-    } else if let Some(found) = of_name().or_else(of_socket) {
-        found
-    } else if error.is_timeout() {
-        Obstacle::Timeout
     } else {
-        Obstacle::Network
+        of_name().or_else(of_socket).unwrap_or(Obstacle::Network)
     }
 }
 

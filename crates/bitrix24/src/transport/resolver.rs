@@ -1,11 +1,17 @@
 //! Resolves names when they are dialled.
 
 use std::collections::HashSet;
+use std::error::Error;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::vec;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
+use tower_service::Service;
 
 use crate::address_guard::{AddressGuard, Reach};
 
@@ -41,25 +47,39 @@ impl GuardedResolver {
     }
 }
 
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Names {
+    async fn resolve(&self, name: &str) -> Result<vec::IntoIter<SocketAddr>, Unresolved> {
+        let addresses = tokio::net::lookup_host((name, 0)).await;
+        let addresses: Vec<SocketAddr> = addresses.map_err(NotResolved)?.collect();
+        let reach = if self.proxy.as_deref() == Some(name) {
+            Reach::Anywhere
+        } else if self.self_hosted.contains(name) {
+            Reach::Private
+        } else {
+            Reach::Public
+        };
+        let checked = addresses.iter().map(SocketAddr::ip);
+        self.guard.check_all(checked, reach)?;
+        Ok(addresses.into_iter())
+    }
+}
+
+/// [`NotResolved`], or [`Forbidden`](crate::address_guard::Forbidden).
+type Unresolved = Box<dyn Error + Send + Sync>;
+
+/// The form that the connector of the HTTP library calls.
+impl Service<Name> for GuardedResolver {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = Unresolved;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Unresolved>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unresolved>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let names = Arc::clone(&self.0);
-        Box::pin(async move {
-            let name = name.as_str();
-            let addresses = tokio::net::lookup_host((name, 0)).await;
-            let addresses: Vec<SocketAddr> = addresses.map_err(NotResolved)?.collect();
-            let reach = if names.proxy.as_deref() == Some(name) {
-                Reach::Anywhere
-            } else if names.self_hosted.contains(name) {
-                Reach::Private
-            } else {
-                Reach::Public
-            };
-            let checked = addresses.iter().map(SocketAddr::ip);
-            names.guard.check_all(checked, reach)?;
-            let addresses: Addrs = Box::new(addresses.into_iter());
-            Ok(addresses)
-        })
+        Box::pin(async move { names.resolve(name.as_str()).await })
     }
 }
 
@@ -76,7 +96,7 @@ mod tests {
         let self_hosted = self_hosted.iter().map(|name| (*name).to_owned()).collect();
         let proxy = proxy.map(str::to_owned);
         let resolver = GuardedResolver::new(AddressGuard::default(), self_hosted, proxy);
-        let resolved = resolver.resolve("localhost".parse().unwrap()).await;
+        let resolved = resolver.0.resolve("localhost").await;
         resolved
             .map(Iterator::count)
             .map_err(|error| error.downcast_ref::<Forbidden>().copied())

@@ -1,6 +1,7 @@
 //! The ends of HTTP/2 requests and connections: a request that the server says it did not process
 //! was not executed, and every other one without an answer may have been.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bitrix24::{
@@ -8,6 +9,7 @@ use bitrix24::{
     Policy, PortalAddress, SendGuard, TransportOptions, Unanswered,
 };
 use serde_json::json;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::http2_portal::{
@@ -100,6 +102,65 @@ async fn a_connection_that_ends_after_a_request_answers_it_and_fails_the_next_on
     let refused = ends.iter().filter(|end| **end == unprocessed).count();
     assert_eq!((answered, refused), (1, 1), "{ends:?}");
     assert_eq!(scene.portal.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_burst_waits_for_one_connection_and_shares_it() {
+    let scene = Arc::new(Scene::start(&[]).await);
+    let mut calls = JoinSet::new();
+    for _ in 0..50 {
+        let scene = Arc::clone(&scene);
+        calls.spawn(async move { scene.call().await });
+    }
+    for answer in calls.join_all().await {
+        answer.unwrap();
+    }
+    assert_eq!(scene.portal.connections(), 1);
+}
+
+#[tokio::test]
+async fn calls_that_meet_the_end_of_a_connection_share_the_next_one() {
+    let scene = Arc::new(Scene::start(&[Reaction::AnswerAsTheLast]).await);
+    scene.call().await.unwrap();
+    let mut calls = JoinSet::new();
+    for _ in 0..50 {
+        let scene = Arc::clone(&scene);
+        calls.spawn(async move { scene.call().await });
+    }
+    for answer in calls.join_all().await {
+        answer.unwrap();
+    }
+    assert_eq!(scene.portal.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_the_connection_of_another_outlives_it() {
+    let scene = Scene::start(&[]).await;
+    let mut first = Box::pin(scene.call());
+    // It has begun to connect.
+    assert!(futures_util::poll!(&mut first).is_pending());
+    let mut second = Box::pin(scene.call());
+    assert!(futures_util::poll!(&mut second).is_pending());
+    drop(first);
+    second.await.unwrap();
+    assert_eq!(scene.portal.connections(), 1);
+}
+
+#[tokio::test]
+async fn each_runtime_has_connections_of_its_own() {
+    let scene = Arc::new(Scene::start(&[]).await);
+    scene.call().await.unwrap();
+    let other = Arc::clone(&scene);
+    let elsewhere = tokio::task::spawn_blocking(move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().build().unwrap().block_on(async {
+            other.call().await.unwrap();
+            other.call().await.unwrap();
+        });
+    });
+    elsewhere.await.unwrap();
+    scene.call().await.unwrap();
+    assert_eq!(scene.portal.connections(), 2);
 }
 
 #[tokio::test]

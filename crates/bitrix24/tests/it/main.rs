@@ -19,6 +19,8 @@ mod http2;
 #[path = "../../../../tests/it/support/http2_portal.rs"]
 #[expect(dead_code, reason = "tests of the service use the rest")]
 mod http2_portal;
+mod kept;
+mod packed;
 #[path = "../../../../tests/it/support/portal.rs"]
 mod portal;
 mod reach;

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::Key;
 use crate::answer::Contents;
 use crate::answer::plain::{Skipped, UsualTime};
+use crate::command::Key;
 use crate::echo::Echoes;
 use crate::time::Time;
 

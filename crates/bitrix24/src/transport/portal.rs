@@ -1,0 +1,287 @@
+//! The connections to one portal or authorization server.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::connector::{Connector, Http2Connection, Opened};
+use super::http1::Http1;
+use super::http2::{Http2, InUse};
+use super::target::Target;
+use crate::call_error::{NotSent, Obstacle};
+
+/// A portal or an authorization server, and the connections to it.
+///
+/// Over TLS the server chooses the protocol. Until it is known, and where it is HTTP/2, one
+/// connection is opened at a time, and all requests wait for it: they can share it.
+pub(super) struct Portal {
+    pub(super) target: Target,
+    connector: Arc<Connector>,
+    idle: Duration,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// What the last connection over TLS was.
+    is_http1: bool,
+    /// The connection that takes requests.
+    http2: Option<Arc<Http2>>,
+    /// Without TLS, the one that was used last at the end.
+    kept: Vec<(Box<Http1>, Instant)>,
+    /// Whether a task ends those that are kept for too long.
+    has_sweeper: bool,
+    /// Who waits for the connection that is being opened.
+    waiting: Vec<oneshot::Sender<Result<Told, NotSent>>>,
+    used: Instant,
+}
+
+/// A connection for one request.
+pub(super) enum Acquired {
+    Http1(Box<Http1>),
+    Http2(InUse),
+}
+
+/// What those that wait for a connection are told.
+enum Told {
+    Connection(Acquired),
+    /// The server speaks HTTP/1.1: each request needs a connection of its own.
+    OpenYourOwn,
+}
+
+impl Portal {
+    pub(super) fn new(target: Target, connector: Arc<Connector>, idle: Duration) -> Self {
+        Self {
+            target,
+            connector,
+            idle,
+            state: Mutex::new(State {
+                is_http1: false,
+                http2: None,
+                kept: Vec::new(),
+                has_sweeper: false,
+                waiting: Vec::new(),
+                used: Instant::now(),
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_proxied(&self) -> bool {
+        self.connector.is_proxied(&self.target)
+    }
+
+    /// Whether it has a connection, or had one lately.
+    pub(super) fn is_of_use(&self, now: Instant, remembered: Duration) -> bool {
+        let state = self.state();
+        state.http2.is_some() || !state.kept.is_empty() || now < state.used + remembered
+    }
+
+    /// A connection, and whether it was opened for this request or others that wait with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connector::open`].
+    pub(super) async fn acquire(self: &Arc<Self>) -> Result<(Acquired, bool), NotSent> {
+        if !self.target.is_tls() {
+            while let Some(mut http1) = self.take_kept() {
+                if http1.is_ready().await {
+                    return Ok((Acquired::Http1(http1), false));
+                }
+            }
+            return Ok((self.open().await?, true));
+        }
+        let told = {
+            let mut state = self.state();
+            if let Some(http2) = &state.http2 {
+                return Ok((Acquired::Http2(InUse(Arc::clone(http2))), false));
+            }
+            if state.is_http1 {
+                None
+            } else {
+                let (tell, told) = oneshot::channel();
+                state.waiting.push(tell);
+                if state.waiting.len() == 1 {
+                    tokio::spawn(open_for_all(Opening(Arc::clone(self))));
+                }
+                Some(told)
+            }
+        };
+        let Some(told) = told else {
+            return Ok((self.open().await?, true));
+        };
+        // Its task ends without an answer only with its runtime.
+        let abandoned = Err(NotSent::Unreachable(Obstacle::Network));
+        match told.await.unwrap_or(abandoned)? {
+            Told::Connection(connection) => Ok((connection, true)),
+            Told::OpenYourOwn => Ok((self.open().await?, true)),
+        }
+    }
+
+    fn take_kept(&self) -> Option<Box<Http1>> {
+        self.state().kept.pop().map(|(http1, _)| http1)
+    }
+
+    async fn open(self: &Arc<Self>) -> Result<Acquired, NotSent> {
+        let opened = Box::pin(self.connector.open(&self.target)).await?;
+        Ok(self.connected(&mut self.state(), opened))
+    }
+
+    /// Notes the connection, and makes others use it that can.
+    fn connected(self: &Arc<Self>, state: &mut State, opened: Opened) -> Acquired {
+        state.used = Instant::now();
+        match opened {
+            Opened::Http1(http1) => {
+                state.is_http1 = true;
+                Acquired::Http1(http1)
+            }
+            Opened::Http2(sender, connection) => {
+                let http2 = Arc::new(Http2::new(sender));
+                state.is_http1 = false;
+                state.http2 = Some(Arc::clone(&http2));
+                let (portal, kept) = (Arc::downgrade(self), Arc::downgrade(&http2));
+                tokio::spawn(keep(connection, kept, portal, self.idle));
+                Acquired::Http2(InUse(http2))
+            }
+        }
+    }
+
+    /// Takes a connection back whose request has its response.
+    pub(super) fn give_back(self: &Arc<Self>, http1: Box<Http1>) {
+        // Over TLS a connection carries one request.
+        if self.target.is_tls() {
+            return;
+        }
+        let mut state = self.state();
+        let now = Instant::now();
+        state.kept.push((http1, now));
+        state.used = now;
+        if !state.has_sweeper {
+            state.has_sweeper = true;
+            tokio::spawn(sweep(Arc::downgrade(self), self.idle));
+        }
+    }
+
+    /// No request uses this connection from now on.
+    pub(super) fn forget(&self, http2: &Arc<Http2>) {
+        let mut state = self.state();
+        let is_current = |current: &Arc<Http2>| Arc::ptr_eq(current, http2);
+        if state.http2.as_ref().is_some_and(is_current) {
+            state.http2 = None;
+        }
+    }
+
+    /// Forgets a connection that nobody has used for so long.
+    fn forget_if_idle(&self, http2: &Arc<Http2>, idle: Duration) {
+        let mut state = self.state();
+        // One is the state's, and one is that of who asks.
+        let is_unused = Arc::strong_count(http2) <= 2 && http2.used() + idle <= Instant::now();
+        let is_current = |current: &Arc<Http2>| Arc::ptr_eq(current, http2);
+        if is_unused && state.http2.as_ref().is_some_and(is_current) {
+            state.http2 = None;
+        }
+    }
+}
+
+/// A connection that is being opened. Nobody waits for it any more when this is gone.
+struct Opening(Arc<Portal>);
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.0.state().waiting.clear();
+    }
+}
+
+async fn open_for_all(opening: Opening) {
+    let portal = &opening.0;
+    let opened = portal.connector.open(&portal.target).await;
+    let mut state = portal.state();
+    let waiting = std::mem::take(&mut state.waiting);
+    let connection = match opened {
+        Ok(opened) => portal.connected(&mut state, opened),
+        Err(error) => {
+            drop(state);
+            for tell in waiting {
+                let _ = tell.send(Err(error));
+            }
+            return;
+        }
+    };
+    drop(state);
+    match connection {
+        Acquired::Http2(first) => {
+            for tell in waiting {
+                let connection = Acquired::Http2(InUse(Arc::clone(&first.0)));
+                let _ = tell.send(Ok(Told::Connection(connection)));
+            }
+        }
+        Acquired::Http1(http1) => {
+            let mut next = Some(http1);
+            for tell in waiting {
+                let told = match next.take() {
+                    Some(http1) => Told::Connection(Acquired::Http1(http1)),
+                    None => Told::OpenYourOwn,
+                };
+                // Who has gone leaves the connection to the next.
+                if let Err(Ok(Told::Connection(Acquired::Http1(http1)))) = tell.send(Ok(told)) {
+                    next = Some(http1);
+                }
+            }
+        }
+    }
+}
+
+/// Reads and writes for all requests of a connection, until it ends or is idle for too long.
+async fn keep(
+    mut connection: Box<Http2Connection>,
+    http2: Weak<Http2>,
+    portal: Weak<Portal>,
+    idle: Duration,
+) {
+    while let (Some(known), Some(from)) = (http2.upgrade(), portal.upgrade()) {
+        let is_in_use = Arc::strong_count(&known) > 2;
+        let since = if is_in_use {
+            Instant::now()
+        } else {
+            known.used()
+        };
+        drop((known, from));
+        let ended = tokio::time::timeout_at(since + idle, &mut connection).await;
+        let (Some(known), Some(from)) = (http2.upgrade(), portal.upgrade()) else {
+            break;
+        };
+        if ended.is_ok() {
+            from.forget(&known);
+            return;
+        }
+        from.forget_if_idle(&known, idle);
+    }
+    // The requests that still have it go on, and the last of them ends it.
+    let _ = connection.await;
+}
+
+/// Ends connections that were kept for too long, until none are left.
+async fn sweep(portal: Weak<Portal>, idle: Duration) {
+    loop {
+        let next = {
+            let Some(portal) = portal.upgrade() else {
+                return;
+            };
+            let mut state = portal.state();
+            let now = Instant::now();
+            state.kept.retain(|(_, since)| now < *since + idle);
+            match state.kept.first() {
+                Some((_, since)) => *since + idle,
+                None => {
+                    state.has_sweeper = false;
+                    return;
+                }
+            }
+        };
+        tokio::time::sleep_until(next).await;
+    }
+}
