@@ -18,7 +18,7 @@ const VALID: Duration = Duration::from_secs(24 * 60 * 60);
 /// Files with the tenant `hook`, with more of its fields and more settings.
 pub(crate) fn files(portal: SocketAddr, fields: &str, settings: &str) -> Arc<Files> {
     let tenant = format!(
-        "- {{id: hook, portal: 'http://{portal}', webhook: {{user_id: 1, secret: {{inline: secret}}}}{fields}}}\n"
+        "- {{id: hook, portal: 'http://{portal}', webhook: {{user_id: 1, secret: {{inline: xk3b1hkvi0hn3b44}}}}{fields}}}\n"
     );
     Files::write(None, &tenant, settings)
 }

@@ -94,7 +94,62 @@ fn texts_keys_and_numbers_of_a_document_are_cut() {
     assert_eq!(document, expected);
 }
 
+#[test]
+fn a_document_is_clean_for_certain_if_nothing_in_it_can_be_a_secret() {
+    let secret = SecretString::from(SECRET);
+    let is_clean = |json: &str| Sent::one(&secret).are_surely_not_in(json.as_bytes());
+    for clean in [
+        r#"{"result":8441,"time":{"date_start":"2026-03-11T13:53:13+01:00","operating_reset_at":0}}"#,
+        r#"{"result":"xk3b1hkvi0hn3b4","x":"xk3b1h kvi0hn3b44"}"#,
+        "",
+    ] {
+        assert!(is_clean(clean), "{clean}");
+    }
+    for other in [
+        r#"{"result":"xk3b1hkvi0hn3b44"}"#,
+        r#"{"XK3B1HKVI0HN3B44":1}"#,
+        r#"{"result":"xxk3b1hkvi0hn3b44"}"#,
+        r#"{"result":"786b336231686b766930686e33623434"}"#,
+        r#"{"result":"eGszYjFoa3ZpMGhuM2I0NA=="}"#,
+        r#"{"result":"LnhrM2IxaGt2aTBobjNiNDQu"}"#,
+        // These take a closer look.
+        r#"{"result":"a\/b"}"#,
+        r#"{"result":"100 %"}"#,
+        r#"{"result":"a & b"}"#,
+        r#"{"result":"abcdefghijklmnopqrst"}"#,
+    ] {
+        assert!(!is_clean(other), "{other}");
+    }
+    let number = SecretString::from("1234567890123456");
+    assert!(!Sent::one(&number).are_surely_not_in(br#"{"result":1.234567890123456e15}"#));
+    assert!(Sent::default().are_surely_not_in(b"{}"));
+}
+
 proptest! {
+    #[test]
+    fn a_document_that_is_clean_for_certain_has_nothing_to_cut_out(
+        before in "[ -~]{0,20}",
+        form in 0..6_usize,
+        secret in "[a-zA-Z0-9+/=~-]{6,40}",
+    ) {
+        let form = match form {
+            0 => String::new(),
+            1 => secret.clone(),
+            2 => secret.to_uppercase(),
+            3 => String::from_utf8(hexadecimal(secret.as_bytes())).unwrap(),
+            _ => {
+                let needles = base64(secret.as_bytes());
+                String::from_utf8(needles[form % needles.len()].clone()).unwrap()
+            }
+        };
+        let value = json!({"result": format!("{before}{form} ")});
+        let secret = SecretString::from(secret);
+        let sent = Sent::one(&secret);
+        if sent.are_surely_not_in(value.to_string().as_bytes()) {
+            prop_assert!(!sent.echoes().are_in(&value), "{value}");
+        }
+    }
+
     #[test]
     fn no_text_hides_a_secret_between_others(
         before in "\\PC{0,20}",

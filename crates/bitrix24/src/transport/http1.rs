@@ -74,6 +74,15 @@ impl Http1 {
         .await
     }
 
+    /// Says goodbye after the last response, as far as that takes no waiting.
+    pub(super) async fn close(mut self: Box<Self>) {
+        poll_fn(|context| {
+            self.drive(context);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
     /// Reads and writes what can be now.
     fn drive(&mut self, context: &mut Context<'_>) {
         // Its failure is that of the request too.

@@ -150,12 +150,8 @@ impl Portal {
         }
     }
 
-    /// Takes a connection back whose request has its response.
+    /// Takes a connection without TLS back whose request has its response.
     pub(super) fn give_back(self: &Arc<Self>, http1: Box<Http1>) {
-        // Over TLS a connection carries one request.
-        if self.target.is_tls() {
-            return;
-        }
         let mut state = self.state();
         let now = Instant::now();
         state.kept.push((http1, now));

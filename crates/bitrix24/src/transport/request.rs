@@ -27,7 +27,12 @@ pub(super) async fn send(
                 let request = request.map_err(|_| unsendable())?;
                 match http1.exchange(request, maximum_bytes).await {
                     Ok(received) => {
-                        portal.give_back(http1);
+                        // Over TLS a connection carries one request.
+                        if portal.target.is_tls() {
+                            http1.close().await;
+                        } else {
+                            portal.give_back(http1);
+                        }
                         return Ok(received);
                     }
                     Err(broken) => broken,
