@@ -48,7 +48,7 @@ const LAST_TASKS_AT_ONCE: Duration = Duration::from_millis(50);
 /// What the server needs, when everything else has been started.
 struct Started {
     settings: (ServerSettings, EdgeSettings),
-    services: Services,
+    services: Services<OpenLines>,
     metrics: Metrics,
     readiness: Readiness,
 }

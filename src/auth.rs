@@ -24,11 +24,13 @@ mod peer_certificate;
 mod presented;
 mod registry;
 mod rejected;
+mod remembered;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
@@ -47,7 +49,8 @@ pub use new_key::NewKey;
 pub use peer_certificate::PeerCertificate;
 pub use presented::Presented;
 use presented::{Bearer, bearer};
-use registry::{Registry, TokenHash};
+use registry::{Proof, Registry, TokenHash};
+pub(crate) use remembered::Remembered;
 pub(crate) use store::key_text::KeyId;
 
 use crate::metrics::Metrics;
@@ -74,6 +77,8 @@ enum Admission {
 #[derive(Debug)]
 struct Listed {
     registry: ArcSwap<Registry>,
+    /// How many registries there were.
+    registries: AtomicU64,
     issuers: Vec<Arc<Issuer>>,
     maximum_tokens: u64,
     renewals: Arc<Semaphore>,
@@ -90,10 +95,11 @@ impl Callers {
             Auth::Callers(settings) => settings,
         };
         let tokens = &settings.tokens;
-        let registry = Registry::new(&settings.callers, tokens.maximum_cached);
+        let registry = Registry::new(&settings.callers, tokens.maximum_cached, 0);
         let issuer = |issuer| Arc::new(Issuer::new(issuer, tokens.clock_skew.as_secs()));
         Self(Arc::new(Admission::Listed(Listed {
             registry: ArcSwap::from_pointee(registry),
+            registries: AtomicU64::new(1),
             issuers: settings.issuers.iter().map(issuer).collect(),
             maximum_tokens: tokens.maximum_cached,
             renewals: Arc::new(Semaphore::new(MAXIMUM_RENEWALS)),
@@ -136,15 +142,39 @@ impl Callers {
         let registry = listed.registry.load();
         let now = Moment::now();
         match presented.authorization()? {
-            Some(header) => match bearer(header)? {
-                Bearer::ApiKey(key) => registry.by_key(&key, now),
-                Bearer::Token(token) => listed.by_token(&registry, token, now),
-            },
+            Some(header) => Ok(listed.by_header(&registry, header, now)?.caller),
             None => match presented.peer {
                 Some(certificate) => registry.by_certificate(certificate, now),
                 None => Err(Rejected::Missing),
             },
         }
+    }
+
+    /// The same for a call of a connection that shows the same credential with each call. Says what
+    /// [`authenticate`](Self::authenticate) would say.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`authenticate`](Self::authenticate).
+    pub(crate) fn recognize(
+        &self,
+        presented: &Presented<'_>,
+        remembered: &Remembered,
+    ) -> Result<Caller, Rejected> {
+        let (Admission::Listed(listed), Ok(Some(header))) =
+            (self.0.as_ref(), presented.authorization())
+        else {
+            return self.authenticate(presented);
+        };
+        let registry = listed.registry.load();
+        let (number, now) = (registry.number(), Moment::now());
+        let generation = |place| listed.generation(place);
+        if let Some(caller) = remembered.caller(header, number, now, generation) {
+            return Ok(caller);
+        }
+        let proof = listed.by_header(&registry, header, now)?;
+        remembered.remember(header, number, &proof);
+        Ok(proof.caller)
     }
 
     /// Waits until the set of keys has been loaded anew that could verify the presented token.
@@ -171,21 +201,39 @@ impl Callers {
     /// Takes over a changed list. Calls in progress are not affected.
     fn replace(&self, callers: &[ConfiguredCaller]) {
         if let Admission::Listed(listed) = self.0.as_ref() {
-            let registry = Registry::new(callers, listed.maximum_tokens);
+            let number = listed.registries.fetch_add(1, Ordering::Relaxed);
+            let registry = Registry::new(callers, listed.maximum_tokens, number);
             listed.registry.store(Arc::new(registry));
         }
     }
 }
 
 impl Listed {
-    fn by_token(&self, registry: &Registry, token: &str, now: Moment) -> Result<Caller, Rejected> {
+    fn by_header(
+        &self,
+        registry: &Registry,
+        header: &[u8],
+        now: Moment,
+    ) -> Result<Proof, Rejected> {
+        match bearer(header)? {
+            Bearer::ApiKey(key) => registry.by_key(&key, now),
+            Bearer::Token(token) => self.by_token(registry, token, now),
+        }
+    }
+
+    /// Counts the changes of an issuer's set of keys.
+    fn generation(&self, place: usize) -> Option<u64> {
+        self.issuers.get(place).map(|issuer| issuer.generation())
+    }
+
+    fn by_token(&self, registry: &Registry, token: &str, now: Moment) -> Result<Proof, Rejected> {
         if self.issuers.is_empty() {
             return Err(Rejected::Malformed);
         }
         let hash = TokenHash::of(token);
-        let generation = |place: usize| self.issuers.get(place).map(|issuer| issuer.generation());
-        if let Some(caller) = registry.by_known_token(hash, now, generation) {
-            return Ok(caller);
+        let generation = |place| self.generation(place);
+        if let Some(proof) = registry.by_known_token(hash, now, generation) {
+            return Ok(proof);
         }
         let (place, issuer) = self.issuer_of(token).ok_or(Rejected::TokenNotAccepted)?;
         let verified = issuer.verify(token)?;

@@ -11,4 +11,4 @@ pub(crate) use self::context::{CallContext, Progress};
 pub(crate) use self::holdings::Holdings;
 pub(crate) use self::identity::CallIdentity;
 pub(crate) use self::order::{Arrival, Arrivals, Order};
-pub(crate) use pacing::{Conversation, Priority};
+pub(crate) use pacing::{Conversation, Conversations, Priority};

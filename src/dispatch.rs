@@ -29,7 +29,9 @@ mod send_error;
 mod sender;
 mod sent_flag;
 mod settings;
+mod shards;
 pub(crate) mod sharing;
+mod spent;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -59,9 +61,9 @@ pub(crate) use self::not_admitted::{LedgerFailure, NotAdmitted};
 pub(crate) use self::send_error::SendError;
 use self::sender::Sender;
 use self::sent_flag::SentFlag;
-pub(crate) use self::sent_flag::Spent;
 pub(crate) use self::settings::LedgerSettings;
 pub use self::settings::Options;
+pub(crate) use self::spent::Spent;
 pub(crate) use self::trail::{AuditedCall, Trail};
 use crate::auth::Grant;
 use crate::call::Arrival;
@@ -69,7 +71,7 @@ use crate::check::{Call, CallParts};
 use crate::metrics::LedgerResult;
 use bitrix24::{Outcome, Plan, PortalAddress, TenantId};
 use pacing::{
-    CallNumber, Conversation, Exhausted, QueueCapacity, RateLimit, Rejection, SchedulingInfo,
+    CallNumber, Conversations, Exhausted, QueueCapacity, RateLimit, Rejection, SchedulingInfo,
     TenantKey,
 };
 
@@ -152,7 +154,7 @@ impl Dispatcher {
         let tenant = TenantKey::from(tenant.as_str());
         for (name, driver) in self.drivers.with_plan_of(&tenant) {
             match current {
-                Some((portal, plan)) if portal.authority() == name => {
+                Some((portal, plan)) if *portal.authority() == *name => {
                     driver.set_plan(&tenant, plan.rate_limit().map(rate_limit));
                 }
                 Some(_) | None => driver.forget_plan(&tenant),
@@ -166,7 +168,7 @@ impl Dispatcher {
     pub(crate) fn announce(
         &self,
         grant: &Grant,
-        conversations: Vec<Conversation>,
+        conversations: Conversations,
         arrival: Option<Arrival>,
     ) -> Announced {
         let number = self.number(arrival.as_ref());
@@ -206,7 +208,7 @@ impl Dispatcher {
         loop {
             // The earlier attempt keeps the place in the order.
             let on_wait = || announced.leave();
-            let claim = match self.enter(&key, delivery.deadline, on_wait).await {
+            let claim = match self.enter(&key, delivery.context.deadline(), on_wait).await {
                 Ok(Ok(claim)) => claim,
                 Ok(Err(replayed)) => {
                     delivery.replayed(Some(&replayed.answer));
@@ -283,7 +285,7 @@ impl Dispatcher {
             may_be_batched,
             idempotency_key: _,
         } = parts;
-        let deadline = delivery.deadline;
+        let deadline = delivery.context.deadline();
         if Instant::now() >= deadline {
             return self.not_sent(Rejection::DeadlinePassed.into());
         }
@@ -292,7 +294,7 @@ impl Dispatcher {
             Err(error) => return self.not_sent(error.into()),
         };
         let size = parameters.as_json().len();
-        let slot = match self.context.capacity.slot(&delivery.caller, size) {
+        let slot = match self.context.capacity.slot(delivery.context.queued(), size) {
             Ok(slot) => slot,
             Err(exhausted) => {
                 let retry_after = WHEN_FULL;
@@ -304,7 +306,7 @@ impl Dispatcher {
             }
         };
         let number = announced.number();
-        let sent_flag = SentFlag::new(Arc::clone(&delivery.note_sent));
+        let sent_flag = SentFlag::new(delivery.clone());
         let (outcome, mut received) = oneshot::channel();
         let mut job = Box::new(Job {
             opened,
@@ -316,7 +318,6 @@ impl Dispatcher {
             spent: Spent::default(),
             slot,
             sent_flag: sent_flag.clone(),
-            trail: delivery.trail.clone(),
             outcome,
             span: Span::current(),
         });
@@ -331,7 +332,7 @@ impl Dispatcher {
                 number,
                 tenant: TenantKey::from(tenant.id().as_str()),
                 method: method.name(),
-                conversations: announced.conversations().to_vec(),
+                conversations: announced.conversations().clone(),
                 priority,
                 deadline: deadline.into_std(),
                 arrived: Instant::now().into_std(),
@@ -339,11 +340,13 @@ impl Dispatcher {
                 command_bytes: None,
                 is_recorded: job.claim.is_some(),
             };
-            if let Err(error) = driver.submit(info, job, limit, may_be_batched) {
-                return self.rejected(error, sent_flag.spent());
-            }
+            let sending = match driver.submit(info, job, limit, may_be_batched) {
+                Ok(sending) => sending,
+                Err(error) => return self.rejected(error, sent_flag.spent()),
+            };
             announced.leave();
-            let handle = CallHandle::new(driver, number, received, sent_flag.clone());
+            let flag = sent_flag.clone();
+            let handle = CallHandle::new(driver, number, received, flag, sending);
             match handle.outcome(deadline).await {
                 CallOutcome::Sent(result, spent) => {
                     let result = result.map_err(DispatchError::from);

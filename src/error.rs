@@ -116,6 +116,24 @@ pub(crate) const NOT_SENT: Error = Error::Internal {
 };
 
 impl Error {
+    /// The request has more than so many bytes.
+    pub(crate) fn too_large(maximum_bytes: usize) -> Self {
+        let description = format!("the request is larger than {maximum_bytes} bytes; split it");
+        Self::of_the_request("REQUEST_TOO_LARGE", description)
+    }
+
+    /// The request is not the message that it should be.
+    pub(crate) fn not_decodable() -> Self {
+        let description = "cannot decode the request as this operation's message type; check that your stubs are current";
+        Self::of_the_request("REQUEST_NOT_DECODABLE", description)
+    }
+
+    fn of_the_request(rule: &'static str, description: impl Into<String>) -> Self {
+        let mut violations = Violations::default();
+        violations.add("", rule, description);
+        Self::InvalidRequest(violations)
+    }
+
     /// The failure as reported to the caller.
     pub(crate) fn into_failure(self, call: &CallIdentity) -> Failure {
         match self {
@@ -251,24 +269,12 @@ fn invalid_request(violations: Violations) -> Failure {
 /// messages that it cannot decode as `INTERNAL`; the caller must fix all three.
 pub(crate) fn translate(status: &Status, maximum_request_bytes: usize) -> Option<Error> {
     use tonic::Code;
-    let violation = |rule, description: String| {
-        let mut violations = Violations::default();
-        violations.add("", rule, description);
-        Some(Error::InvalidRequest(violations))
-    };
     let code = status.code();
     if matches!(code, Code::OutOfRange | Code::ResourceExhausted) {
-        return violation(
-            "REQUEST_TOO_LARGE",
-            format!("the request is larger than {maximum_request_bytes} bytes; split it"),
-        );
+        return Some(Error::too_large(maximum_request_bytes));
     }
     if matches!(code, Code::Internal | Code::InvalidArgument) {
-        return violation(
-            "REQUEST_NOT_DECODABLE",
-            "cannot decode the request as this operation's message type; check that your stubs are current"
-                .to_owned(),
-        );
+        return Some(Error::not_decodable());
     }
     (code == Code::Unimplemented).then_some(Error::OperationNotServed)
 }
@@ -276,6 +282,12 @@ pub(crate) fn translate(status: &Status, maximum_request_bytes: usize) -> Option
 /// Reads a status that the gRPC library has already put into response headers.
 pub(crate) fn status_in_headers(headers: &http::HeaderMap) -> Option<Status> {
     Status::from_header_map(headers).filter(|status| status.code() != tonic::Code::Ok)
+}
+
+/// The name of a failure's status code in response headers; `None` without a failure.
+pub(crate) fn code_in_headers(headers: &http::HeaderMap) -> Option<&'static str> {
+    let code = tonic::Code::from_bytes(headers.get("grpc-status")?.as_bytes());
+    (code != tonic::Code::Ok).then(|| code_name(code))
 }
 
 /// The name of a status code in logs, in UPPER_SNAKE_CASE.

@@ -14,11 +14,13 @@ mod memory;
 mod peer;
 mod protocol;
 mod renewal;
+mod reply;
 mod response;
 mod settings;
 mod shares;
 mod strangers;
 mod tls;
+mod unary;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -31,7 +33,7 @@ use tokio::sync::oneshot;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use tower::Layer;
+use tower::util::BoxCloneSyncService;
 
 use self::call::CallLayer;
 use self::connections::Connections;
@@ -40,6 +42,7 @@ pub(crate) use self::edge::EdgeSettings;
 pub(crate) use self::settings::{AdminSettings, ServerSettings};
 use self::tls::Tls;
 pub(crate) use self::tls::TlsError;
+pub(crate) use self::unary::{Unary, framed};
 use crate::auth::Callers;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
@@ -57,7 +60,10 @@ pub enum ServeError {
 
 /// The services, beside health and reflection.
 #[derive(Debug)]
-pub(crate) struct Services {
+pub(crate) struct Services<O> {
+    /// The service that sends.
+    pub(crate) operations: O,
+    /// The others.
     pub(crate) routes: Routes,
     /// Who may call them.
     pub(crate) callers: Callers,
@@ -76,10 +82,10 @@ pub(crate) struct Services {
 /// # Errors
 ///
 /// [`ServeError`] if the server cannot start.
-pub(crate) async fn serve(
+pub(crate) async fn serve<O: Unary>(
     (listener, workers): (TcpListener, Workers),
     (settings, edge): &(ServerSettings, EdgeSettings),
-    services: Services,
+    services: Services<O>,
     metrics: Metrics,
     readiness: &Readiness,
     stop: impl Future<Output = ()>,
@@ -107,7 +113,10 @@ pub(crate) async fn serve(
         routes = with_reflection(routes, services.descriptors)?;
     }
     let connections = Connections::new(
-        calls.layer(routes.prepare()),
+        calls.calls(
+            services.operations,
+            BoxCloneSyncService::new(routes.prepare()),
+        ),
         services.in_order,
         &edge.connections,
         settings.maximum_deadline,

@@ -5,9 +5,7 @@ use tonic::service::Routes;
 use crate::admin::Tenants;
 use crate::api;
 use crate::api::openlines::tenants::v1::tenant_service_server::TenantServiceServer;
-use crate::api::openlines::v1::open_lines_service_server::{
-    OpenLinesServiceServer, SERVICE_NAME as OPEN_LINES,
-};
+use crate::api::openlines::v1::open_lines_service_server::SERVICE_NAME as OPEN_LINES;
 use crate::auth::Callers;
 use crate::openlines::OpenLines;
 use crate::server::Services;
@@ -18,13 +16,12 @@ pub(super) fn services(
     tenants: Tenants,
     callers: Callers,
     maximum_request_bytes: usize,
-) -> Services {
-    let open_lines =
-        OpenLinesServiceServer::new(open_lines).max_decoding_message_size(maximum_request_bytes);
+) -> Services<OpenLines> {
     let tenants =
         TenantServiceServer::new(tenants).max_decoding_message_size(maximum_request_bytes);
     Services {
-        routes: Routes::new(open_lines).add_service(tenants),
+        operations: open_lines,
+        routes: Routes::new(tenants),
         callers,
         methods: api::METHODS,
         in_order: OPEN_LINES,

@@ -19,25 +19,28 @@ use store::key_text::KeyId;
 
 #[derive(Debug)]
 pub(super) struct Registry {
+    /// Tells it from those before and after.
+    number: u64,
     keys: HashMap<KeyId, Registered>,
     /// By issuer, then by the claim that names the caller.
     subjects: HashMap<Arc<str>, HashMap<Box<str>, Arc<Identity>>>,
     certificates: HashMap<Arc<str>, Arc<Identity>>,
     /// Tokens that were verified: a repeated one costs a hash. A new registry starts without.
-    tokens: Cache<TokenHash, CachedToken, RandomState>,
+    tokens: Cache<TokenHash, Proof, RandomState>,
 }
 
 /// The SHA-256 of a token, all that is kept of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct TokenHash([u8; 32]);
 
+/// A caller that a header has proved, and for how long.
 #[derive(Clone, Debug)]
-struct CachedToken {
-    identity: Arc<Identity>,
-    /// The place of the issuer among the configured ones.
-    issuer: usize,
-    generation: u64,
-    ends: Moment,
+pub(super) struct Proof {
+    pub(super) caller: Caller,
+    ends: Option<Moment>,
+    /// The place of a token's issuer among the configured ones, and the set of keys that the token
+    /// was verified with.
+    issuer: Option<(usize, u64)>,
 }
 
 #[derive(Debug)]
@@ -49,9 +52,10 @@ struct Registered {
 
 impl Registry {
     /// Enters the callers. Keeps at most `maximum_tokens` verified tokens.
-    pub(super) fn new(callers: &[ConfiguredCaller], maximum_tokens: u64) -> Self {
+    pub(super) fn new(callers: &[ConfiguredCaller], maximum_tokens: u64, number: u64) -> Self {
         let tokens = Cache::builder().max_capacity(maximum_tokens);
         let mut registry = Self {
+            number,
             keys: HashMap::new(),
             subjects: HashMap::new(),
             certificates: HashMap::new(),
@@ -61,6 +65,10 @@ impl Registry {
             registry.enter(caller);
         }
         registry
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     fn enter(&mut self, caller: &ConfiguredCaller) {
@@ -94,13 +102,17 @@ impl Registry {
         }
     }
 
-    pub(super) fn by_key(&self, key: &ApiKey<'_>, now: Moment) -> Result<Caller, Rejected> {
+    pub(super) fn by_key(&self, key: &ApiKey<'_>, now: Moment) -> Result<Proof, Rejected> {
         match self.keys.get(key.id()) {
             Some(found) if !found.hash.matches(key) => Err(Rejected::Unknown),
             Some(found) if found.ends.is_some_and(|ends| !ends.is_after(now)) => {
                 Err(Rejected::KeyExpired)
             }
-            Some(found) => Ok(Caller::prove(Arc::clone(&found.identity))),
+            Some(found) => Ok(Proof {
+                caller: Caller::prove(Arc::clone(&found.identity)),
+                ends: found.ends,
+                issuer: None,
+            }),
             None => Err(Rejected::Unknown),
         }
     }
@@ -125,10 +137,9 @@ impl Registry {
         hash: TokenHash,
         now: Moment,
         generation: impl Fn(usize) -> Option<u64>,
-    ) -> Option<Caller> {
+    ) -> Option<Proof> {
         let found = self.tokens.get(&hash)?;
-        let is_current = generation(found.issuer) == Some(found.generation);
-        (is_current && found.ends.is_after(now)).then(|| Caller::prove(found.identity))
+        found.stands(now, generation).then_some(found)
     }
 
     /// The caller of a token that was verified now.
@@ -137,18 +148,25 @@ impl Registry {
         hash: TokenHash,
         (place, issuer): (usize, &str),
         verified: &Verified,
-    ) -> Result<Caller, Rejected> {
+    ) -> Result<Proof, Rejected> {
         let subjects = self.subjects.get(issuer);
         let identity = subjects.and_then(|subjects| subjects.get(&verified.subject));
         let identity = identity.ok_or(Rejected::SubjectUnknown)?;
-        let cached = CachedToken {
-            identity: Arc::clone(identity),
-            issuer: place,
-            generation: verified.generation,
-            ends: verified.ends,
+        let proof = Proof {
+            caller: Caller::prove(Arc::clone(identity)),
+            ends: Some(verified.ends),
+            issuer: Some((place, verified.generation)),
         };
-        self.tokens.insert(hash, cached);
-        Ok(Caller::prove(Arc::clone(identity)))
+        self.tokens.insert(hash, proof.clone());
+        Ok(proof)
+    }
+}
+
+impl Proof {
+    /// Whether it has not ended, and its issuer has the same keys.
+    pub(super) fn stands(&self, now: Moment, generation: impl Fn(usize) -> Option<u64>) -> bool {
+        let has_keys = |(place, verified): (usize, u64)| generation(place) == Some(verified);
+        self.issuer.is_none_or(has_keys) && self.ends.is_none_or(|ends| ends.is_after(now))
     }
 }
 

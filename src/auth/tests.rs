@@ -2,6 +2,7 @@
 
 mod certificates;
 mod keys;
+mod remembered;
 #[path = "../../tests/it/support/signer.rs"]
 mod signer;
 mod tokens;
@@ -12,7 +13,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 
 use super::settings::Auth;
-use super::{Caller, Callers, PeerCertificate, Presented, Rejected};
+use super::{Caller, Callers, PeerCertificate, Presented, Rejected, Remembered};
 use crate::settings::{Document, Environment, Reader};
 use bitrix24::TenantId;
 
@@ -59,7 +60,16 @@ fn present_with<Header: AsRef<[u8]>>(
         headers.append(header::AUTHORIZATION, value);
     }
     let headers = &headers;
-    callers.authenticate(&Presented { headers, peer })
+    let presented = Presented { headers, peer };
+    let judged = callers.authenticate(&presented);
+    // The same over a connection that remembers it.
+    let remembered = Remembered::default();
+    for _ in 0..2 {
+        let again = callers.recognize(&presented, &remembered);
+        let (again, judged) = (again.as_ref(), judged.as_ref());
+        assert_eq!(again.map(Caller::name), judged.map(Caller::name));
+    }
+    judged
 }
 
 const NONE: [&str; 0] = [];

@@ -1,6 +1,6 @@
 //! The context of a call while it runs: set by the layer around all calls, added to by the steps.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,19 +13,22 @@ use pacing::{Exhausted, Queued};
 
 /// A call's id, its deadline, and the notes for its log line. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct CallContext {
+pub(crate) struct CallContext(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     call_id: Arc<str>,
     deadline: Instant,
     arrival: Option<Arrival>,
     queued: Arc<Queued>,
-    notes: Arc<Mutex<Notes>>,
+    notes: Mutex<Notes>,
 }
 
 /// The contents of a call's log line beyond its status.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Notes {
     pub(crate) caller: Option<Caller>,
-    pub(crate) tenant: Option<String>,
+    pub(crate) tenant: Option<TenantId>,
     pub(crate) method: Option<Method>,
     pub(crate) reason: Option<&'static str>,
     pub(crate) outcome: Option<Outcome>,
@@ -76,84 +79,83 @@ impl Notes {
 impl CallContext {
     /// A call of a caller that has so much in the queues.
     pub(crate) fn new(
-        call_id: String,
+        call_id: Arc<str>,
         deadline: Instant,
         arrival: Option<Arrival>,
         queued: Arc<Queued>,
     ) -> Self {
-        Self {
-            call_id: call_id.into(),
+        Self(Arc::new(Shared {
+            call_id,
             deadline,
             arrival,
             queued,
-            notes: Arc::default(),
-        }
+            notes: Mutex::default(),
+        }))
     }
 
     /// The id that the log, the response's `x-request-id` and `RequestInfo` carry.
     pub(crate) fn call_id(&self) -> &str {
-        &self.call_id
+        &self.0.call_id
     }
 
     /// When the call has to be answered.
     pub(crate) fn deadline(&self) -> Instant {
-        self.deadline
+        self.0.deadline
     }
 
     /// Its place among the calls of its connection, if their order matters.
     pub(crate) fn arrival(&self) -> Option<&Arrival> {
-        self.arrival.as_ref()
+        self.0.arrival.as_ref()
     }
 
     /// What its caller has in the queues.
-    pub(crate) fn queued(&self) -> Arc<Queued> {
-        Arc::clone(&self.queued)
+    pub(crate) fn queued(&self) -> &Arc<Queued> {
+        &self.0.queued
     }
 
     pub(crate) fn identity(&self) -> CallIdentity {
         let notes = self.notes();
         CallIdentity {
-            call_id: self.call_id().to_owned(),
-            tenant_id: notes.tenant,
+            call_id: Arc::clone(&self.0.call_id),
+            tenant_id: notes.tenant.clone(),
             method: notes.method,
             line: None,
         }
     }
 
     pub(crate) fn note_method(&self, method: Method) {
-        self.note(|notes| notes.method = Some(method));
+        self.notes().method = Some(method);
     }
 
     pub(crate) fn note_caller(&self, caller: &Caller) {
-        self.note(|notes| notes.caller = Some(caller.clone()));
+        self.notes().caller = Some(caller.clone());
     }
 
     pub(crate) fn note_tenant(&self, tenant: &TenantId) {
-        self.note(|notes| notes.tenant = Some(tenant.to_string()));
+        self.notes().tenant = Some(tenant.clone());
     }
 
     /// Notes how far the call has come. A call that was sent and certainly not executed is back at
     /// [`Progress::NotStarted`].
     pub(crate) fn note_progress(&self, progress: Progress) {
-        self.note(|notes| notes.progress = progress);
+        self.notes().progress = progress;
     }
 
     /// Notes the times in the queue and at the portal.
     pub(crate) fn note_durations(&self, waited: Duration, portal: Duration) {
-        self.note(|notes| {
-            notes.waited = waited;
-            notes.portal_duration = Some(portal).filter(|portal| !portal.is_zero());
-        });
+        let mut notes = self.notes();
+        notes.waited = waited;
+        notes.portal_duration = Some(portal).filter(|portal| !portal.is_zero());
     }
 
     /// Notes that the response comes from the ledger. The caller sees it in a header.
     pub(crate) fn note_replayed(&self) {
-        self.note(|notes| notes.is_replayed = true);
+        self.notes().is_replayed = true;
     }
 
     /// Notes that the request was not read to its end, because there is no memory for it.
     pub(crate) fn note_request_cut(&self, why: Exhausted) {
-        self.note(|notes| notes.request_cut = Some(why));
+        self.notes().request_cut = Some(why);
     }
 
     pub(crate) fn note_failure(
@@ -162,22 +164,34 @@ impl CallContext {
         outcome: Outcome,
         bitrix24_code: Option<&str>,
     ) {
-        self.note(|notes| {
-            notes.reason = Some(reason);
-            notes.outcome = Some(outcome);
-            notes.bitrix24_code = bitrix24_code.map(str::to_owned);
-        });
+        let mut notes = self.notes();
+        notes.reason = Some(reason);
+        notes.outcome = Some(outcome);
+        notes.bitrix24_code = bitrix24_code.map(str::to_owned);
     }
 
-    pub(crate) fn notes(&self) -> Notes {
-        self.notes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// Whether the call may have changed something.
+    pub(crate) fn progress(&self) -> Progress {
+        self.notes().progress
     }
 
-    fn note(&self, write: impl FnOnce(&mut Notes)) {
-        write(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Whether the response comes from the ledger.
+    pub(crate) fn is_replayed(&self) -> bool {
+        self.notes().is_replayed
+    }
+
+    /// Why the request was not read to its end, if the memory for requests is why.
+    pub(crate) fn request_cut(&self) -> Option<Exhausted> {
+        self.notes().request_cut
+    }
+
+    /// All notes, at the end of the call.
+    pub(crate) fn take_notes(&self) -> Notes {
+        std::mem::take(&mut *self.notes())
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.0.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,6 +199,6 @@ impl CallContext {
 impl Default for CallContext {
     fn default() -> Self {
         let deadline = Instant::now() + Duration::from_secs(30);
-        Self::new("-".to_owned(), deadline, None, Arc::default())
+        Self::new("-".into(), deadline, None, Arc::default())
     }
 }

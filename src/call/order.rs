@@ -9,7 +9,7 @@
 
 mod arrival;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 
 use tokio::sync::oneshot;
 
@@ -18,18 +18,32 @@ pub(crate) use self::arrival::{Arrival, Arrivals};
 /// Numbers that are pending. Each may wait until no smaller one is.
 #[derive(Debug, Default)]
 pub(crate) struct Order {
-    pending: BTreeSet<u128>,
+    /// Sorted: most come in their order.
+    pending: VecDeque<u128>,
     waiting: BTreeMap<u128, oneshot::Sender<()>>,
 }
 
 impl Order {
     pub(crate) fn enter(&mut self, number: u128) {
-        self.pending.insert(number);
+        let is_last = self.pending.back().is_none_or(|last| *last < number);
+        if is_last {
+            self.pending.push_back(number);
+        } else if let Err(place) = self.pending.binary_search(&number) {
+            self.pending.insert(place, number);
+        }
     }
 
     /// The number is not pending any more. May be called more than once.
     pub(crate) fn leave(&mut self, number: u128) {
-        if self.pending.remove(&number) {
+        let is_first = self.pending.front() == Some(&number);
+        if is_first {
+            self.pending.pop_front();
+        } else if let Ok(place) = self.pending.binary_search(&number) {
+            self.pending.remove(place);
+        } else {
+            return;
+        }
+        if !self.waiting.is_empty() {
             self.waiting.remove(&number);
             self.release();
         }
@@ -37,10 +51,17 @@ impl Order {
 
     /// Completes when no smaller number is pending; `None` if none is.
     pub(crate) fn turn(&mut self, number: u128) -> Option<oneshot::Receiver<()>> {
-        self.pending.range(..number).next()?;
+        if self.is_first(number) {
+            return None;
+        }
         let (release, turn) = oneshot::channel();
         self.waiting.insert(number, release);
         Some(turn)
+    }
+
+    /// Whether no smaller number is pending.
+    pub(crate) fn is_first(&self, number: u128) -> bool {
+        self.pending.front().is_none_or(|first| *first >= number)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -48,7 +69,7 @@ impl Order {
     }
 
     fn release(&mut self) {
-        let first = self.pending.first().copied();
+        let first = self.pending.front().copied();
         while let Some(next) = self.waiting.first_entry()
             && first.is_none_or(|first| *next.key() <= first)
         {

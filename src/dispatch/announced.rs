@@ -1,39 +1,28 @@
 //! The arrival order of calls that are not queued yet, by conversation.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::Instant;
 
+use super::shards::Shards;
 use crate::call::{Arrival, Order};
 use bitrix24::TenantId;
-use pacing::{CallNumber, Conversation, Rejection};
+use pacing::{CallNumber, Conversations, Rejection};
 
-/// All announced calls, by tenant: the portal is not known yet.
+/// All announced calls, by the fingerprint of tenant and conversation: the portal is not known yet.
+/// Two that share one by chance wait for each other and lose nothing else.
 #[derive(Debug, Default)]
-pub(super) struct Announcements(Mutex<HashMap<TenantId, OfTenant>>);
-
-/// The announced calls of one tenant.
-#[derive(Debug, Default)]
-struct OfTenant {
-    /// How many there are.
-    calls: usize,
-    lines: Arc<Lines>,
-}
-
-/// The conversations of a tenant. They have a lock of their own: a call may have many, and other
-/// tenants' calls must not wait for them.
-#[derive(Debug, Default)]
-struct Lines(Mutex<HashMap<Conversation, Order>>);
+pub(super) struct Announcements(Shards<u64, Order>);
 
 /// A call whose conversations are known. Later calls to them wait until it is queued or dropped.
 pub(crate) struct Announced {
     number: CallNumber,
     tenant: TenantId,
-    conversations: Vec<Conversation>,
+    conversations: Conversations,
     arrival: Option<Arrival>,
-    lines: Arc<Lines>,
+    has_left: AtomicBool,
     all: Arc<Announcements>,
 }
 
@@ -43,58 +32,25 @@ impl Announcements {
         self: &Arc<Self>,
         number: CallNumber,
         tenant: TenantId,
-        conversations: Vec<Conversation>,
+        conversations: Conversations,
         arrival: Option<Arrival>,
     ) -> Announced {
-        let lines = self.join(&tenant);
-        {
-            let mut lines = lines.lock();
-            for conversation in &conversations {
-                lines.entry(*conversation).or_default().enter(number);
-            }
-        }
-        // Only after it is in its lines.
-        if let Some(arrival) = &arrival {
-            arrival.note_read();
-        }
-        Announced {
+        let announced = Announced {
             number,
             tenant,
             conversations,
             arrival,
-            lines,
+            has_left: AtomicBool::new(false),
             all: Arc::clone(self),
+        };
+        for line in announced.lines() {
+            self.0.of(line).entry(line).or_default().enter(number);
         }
-    }
-
-    /// Counts one more call of a tenant.
-    fn join(&self, tenant: &TenantId) -> Arc<Lines> {
-        let mut all = self.lock();
-        let of_tenant = all.entry(tenant.clone()).or_default();
-        of_tenant.calls += 1;
-        Arc::clone(&of_tenant.lines)
-    }
-
-    /// Counts one less, and forgets the tenant after its last.
-    fn part(&self, tenant: &TenantId) {
-        let mut all = self.lock();
-        if let Some(of_tenant) = all.get_mut(tenant) {
-            of_tenant.calls -= 1;
-            if of_tenant.calls == 0 {
-                all.remove(tenant);
-            }
+        // Only after it is in its lines.
+        if let Some(arrival) = &announced.arrival {
+            arrival.note_read();
         }
-    }
-
-    /// Locked for a moment only, whatever the size of a call.
-    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, OfTenant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Lines {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Conversation, Order>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        announced
     }
 }
 
@@ -104,7 +60,7 @@ impl Announced {
     }
 
     /// The conversations that the call writes to, each once. Empty: it waits for no other call.
-    pub(super) fn conversations(&self) -> &[Conversation] {
+    pub(super) fn conversations(&self) -> &Conversations {
         &self.conversations
     }
 
@@ -115,16 +71,17 @@ impl Announced {
     ///
     /// The deadline passed.
     pub(super) async fn turn(&self, deadline: Instant) -> Result<(), Rejection> {
-        if let Some(arrival) = &self.arrival {
+        if let Some(arrival) = &self.arrival
+            && !arrival.is_first()
+        {
             let read = tokio::time::timeout_at(deadline, arrival.earlier_are_read());
             read.await.map_err(|_| Rejection::DeadlinePassed)?;
         }
-        for conversation in &self.conversations {
-            let turn = self
-                .lines
-                .lock()
-                .get_mut(conversation)
-                .and_then(|line| line.turn(self.number));
+        for line in self.lines() {
+            let turn = {
+                let mut lines = self.all.0.of(line);
+                lines.get_mut(&line).and_then(|line| line.turn(self.number))
+            };
             if let Some(turn) = turn {
                 let waited = tokio::time::timeout_at(deadline, turn).await;
                 waited.map_err(|_| Rejection::DeadlinePassed)?.ok();
@@ -135,22 +92,34 @@ impl Announced {
 
     /// The call is queued, or will not be. May be called more than once.
     pub(super) fn leave(&self) {
-        let mut lines = self.lines.lock();
-        for conversation in &self.conversations {
-            if let Some(order) = lines.get_mut(conversation) {
+        if self.has_left.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        for line in self.lines() {
+            let mut lines = self.all.0.of(line);
+            if let Some(order) = lines.get_mut(&line) {
                 order.leave(self.number);
                 if order.is_empty() {
-                    lines.remove(conversation);
+                    lines.remove(&line);
                 }
             }
         }
+    }
+
+    /// The lines in which it stands.
+    fn lines(&self) -> impl Iterator<Item = u64> {
+        let conversations = self.conversations.iter();
+        conversations.map(|conversation| {
+            self.all
+                .0
+                .fingerprint(&(self.tenant.as_str(), conversation))
+        })
     }
 }
 
 impl Drop for Announced {
     fn drop(&mut self) {
         self.leave();
-        self.all.part(&self.tenant);
     }
 }
 
@@ -168,6 +137,7 @@ mod tests {
     use std::time::Duration;
 
     use futures_util::FutureExt;
+    use pacing::Conversation;
 
     use super::*;
 
@@ -233,10 +203,17 @@ mod tests {
     async fn a_tenant_whose_lines_are_locked_does_not_delay_another_one() {
         let site = Site::new();
         let busy = site.announce(1, "acme", &[7]);
-        let _lines = busy.lines.lock();
-        let other = site.announce(2, "other", &[7]);
-        assert!(site.may_go(&other));
-        drop(other);
+        let _lines = site.all.0.of(busy.lines().next().unwrap());
+        let is_apart = |tenant: &String| {
+            let key = (tenant.as_str(), Conversation::of(&7_u32));
+            site.all.0.try_of(site.all.0.fingerprint(&key)).is_some()
+        };
+        let tenants = (0..).map(|number| format!("other-{number}"));
+        let other = tenants.filter(is_apart).take(20);
+        for tenant in other {
+            let other = site.announce(2, &tenant, &[7]);
+            assert!(site.may_go(&other));
+        }
     }
 
     #[tokio::test]
@@ -246,8 +223,6 @@ mod tests {
             .map(|number| site.announce(number, "acme", &[1, 2]))
             .collect();
         calls.iter().for_each(Announced::leave);
-        assert!(calls[0].lines.lock().is_empty());
-        drop(calls);
-        assert!(site.all.lock().is_empty());
+        assert!(site.all.0.all().all(|lines| lines.is_empty()));
     }
 }

@@ -1,11 +1,17 @@
 //! Waiting for the outcome of a call.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
+use tokio::runtime;
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::RecvError;
 use tokio::time::Instant;
 
-use super::driver::PortalDriver;
+use super::driver::{PortalDriver, Sending};
 use super::job::CallOutcome;
 use super::not_admitted::NotAdmitted;
 use super::send_error::SendError;
@@ -15,12 +21,13 @@ use bitrix24::{CallError, Outcome, Unanswered};
 use pacing::{CallNumber, Rejection};
 
 /// Handle to an admitted call. Dropping it cancels the call unless it was already sent.
-#[derive(Debug)]
 pub(super) struct CallHandle {
     driver: Arc<PortalDriver>,
     number: CallNumber,
     outcome: oneshot::Receiver<CallOutcome>,
     sent_flag: SentFlag,
+    /// The call's own request, if its caller sends it. It goes on as a task when the caller leaves.
+    sending: Option<Sending>,
     is_over: bool,
 }
 
@@ -30,19 +37,22 @@ impl CallHandle {
         number: CallNumber,
         outcome: oneshot::Receiver<CallOutcome>,
         sent_flag: SentFlag,
+        sending: Option<Sending>,
     ) -> Self {
         Self {
             driver,
             number,
             outcome,
             sent_flag,
+            sending,
             is_over: false,
         }
     }
 
     /// Waits for the outcome, at most until the deadline.
     pub(super) async fn outcome(mut self, deadline: Instant) -> CallOutcome {
-        let in_time = tokio::time::timeout_at(deadline, &mut self.outcome).await;
+        let received = poll_fn(|task| self.poll_received(task));
+        let in_time = tokio::time::timeout_at(deadline, received).await;
         let outcome = match in_time {
             Ok(received) => received.unwrap_or_else(|_crashed| self.crashed()),
             Err(_elapsed) => match self.cancelled() {
@@ -52,6 +62,17 @@ impl CallHandle {
         };
         self.is_over = true;
         outcome
+    }
+
+    fn poll_received(&mut self, task: &mut Context<'_>) -> Poll<Result<CallOutcome, RecvError>> {
+        if let Some(mut sending) = self.sending.take() {
+            // As a task would: a panic ends the request, and the call hears that it is gone.
+            let polled = catch_unwind(AssertUnwindSafe(|| sending.poll_unpin(task)));
+            if polled.is_ok_and(|polled| polled.is_pending()) {
+                self.sending = Some(sending);
+            }
+        }
+        self.outcome.poll_unpin(task)
     }
 
     /// The deadline has passed. `None` if the call was sent.
@@ -70,7 +91,8 @@ impl CallHandle {
     }
 
     async fn overdue(&mut self) -> CallOutcome {
-        if let Ok(Ok(outcome)) = tokio::time::timeout(LAST_WORD, &mut self.outcome).await {
+        let received = poll_fn(|task| self.poll_received(task));
+        if let Ok(Ok(outcome)) = tokio::time::timeout(LAST_WORD, received).await {
             return outcome;
         }
         // It may have turned out that it was not executed.
@@ -102,6 +124,12 @@ impl Drop for CallHandle {
             self.outcome.close();
             self.sent_flag.cancel();
             drop(self.driver.cancel(self.number));
+        }
+        // Without a runtime the process ends.
+        if let Some(sending) = self.sending.take()
+            && let Ok(runtime) = runtime::Handle::try_current()
+        {
+            self.driver.context.tasks.spawn_on(sending, &runtime);
         }
     }
 }

@@ -132,7 +132,7 @@ mod tests {
         assert!(flags[1].0.cancel());
         let all: Vec<_> = flags.iter().map(|(flag, _)| flag.clone()).collect();
         assert!(!Flags::Many(all.clone()).send());
-        assert!(flags.iter().all(|(_, noted)| !*noted.lock().unwrap()));
+        assert!(flags.iter().all(|(_, noted)| !noted()));
         assert!(Flags::Many(vec![all[0].clone(), all[2].clone()]).send());
     }
 }

@@ -1,11 +1,16 @@
 //! Drives the state machine of one portal: it does what the state machine decides.
 
+mod actions;
 mod notes;
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+use tokio_util::sync::CancellationToken;
 
 use super::blocks::Blocks;
 use super::context::DispatchContext;
@@ -13,9 +18,9 @@ use super::dispatch_error::DispatchError;
 use super::job::{Job, ScheduledJob};
 use super::not_admitted::NotAdmitted;
 use super::prepared::Prepared;
-use bitrix24::{Obstacle, PortalAddress};
+use bitrix24::{Answer, Obstacle, PortalAddress};
 use pacing::{
-    CallNumber, Next, OpenShared, Permit, Portal, RateLimit, RequestNumber, RequestOutcome,
+    CallNumber, OpenShared, Permit, Portal, RateLimit, RequestNumber, RequestOutcome,
     SchedulingInfo, Selection, TenantKey, Waiting,
 };
 
@@ -25,6 +30,8 @@ pub(super) struct PortalDriver {
     stages: Stages,
     /// Whether a tenant is blocked, to be read without the lock.
     has_blocks: AtomicBool,
+    /// The one of the context. Portals do not share its lock.
+    pub(super) stopped: CancellationToken,
     pub(super) context: Arc<DispatchContext>,
 }
 
@@ -43,9 +50,15 @@ pub(super) struct Stages {
     /// Prepares calls that need more than [`Prepared::at_once`], and gives them to
     /// [`PortalDriver::prepared`].
     pub(super) prepare: fn(Arc<PortalDriver>, Selection<Box<Job>>),
-    /// Sends a request. Gets how full the portal's bucket is, if it has a rate limit.
-    pub(super) send: fn(Arc<PortalDriver>, Permit<Box<Job>>, Option<f64>),
+    /// Sends a request when it is polled. Gets how full the portal's bucket is, if it has a rate
+    /// limit.
+    pub(super) send: SendStage,
 }
+
+type SendStage = fn(Arc<PortalDriver>, Permit<Box<Job>>, Option<f64>) -> Sending;
+
+/// A request that is being sent. It must be polled to its end, whatever its callers do.
+pub(super) type Sending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl PortalDriver {
     pub(super) fn new(
@@ -82,49 +95,48 @@ impl PortalDriver {
                 }),
                 stages,
                 has_blocks: AtomicBool::new(false),
+                stopped: context.stopped.child_token(),
                 context,
             }
         })
     }
 
-    /// Queues a call; it is sent at once if possible.
+    /// Queues a call; it is sent at once if possible. If it goes alone, its caller sends it itself:
+    /// then there is no task that wakes another one.
     pub(super) fn submit(
         self: &Arc<Self>,
         info: SchedulingInfo,
         job: Box<Job>,
         limit: Option<RateLimit>,
         may_be_batched: bool,
-    ) -> Result<(), DispatchError> {
+    ) -> Result<Option<Sending>, DispatchError> {
         let (mut info, mut job) = (info, job);
+        let (number, priority, bytes) = (info.number, info.priority, job.slot.bytes());
         let now = now();
-        let prepares = {
-            let state = self.lock();
-            if let Some(error) = state.blocks.check(job.opened.tenant(), now) {
-                return Err(error.into());
-            }
-            may_be_batched
-                && job.command.is_none()
-                && state.portal.may_wait(&info.conversations, now)
-        };
-        if prepares {
+        let mut state = self.lock();
+        if let Some(error) = state.blocks.check(job.opened.tenant(), now) {
+            return Err(error.into());
+        }
+        if may_be_batched
+            && job.command.is_none()
+            && state.portal.may_wait(&info.conversations, now)
+        {
             // Outside the lock: a text may be long.
+            drop(state);
             job.command = job.parameters.to_command(job.method);
+            state = self.lock();
         }
         info.command_bytes = job.command.as_ref().map(|command| command.len());
-        let (priority, bytes) = (info.priority, job.slot.bytes());
-        let submitted = {
-            let mut state = self.lock();
-            state.portal.set_plan(&info.tenant, limit, now);
-            state.portal.submit(info, job, now)
-        };
-        match submitted {
-            Ok(()) => {
-                self.context.metrics.call_queued(priority, bytes);
-                self.pump();
-                Ok(())
-            }
-            Err((rejection, _job)) => Err(NotAdmitted::from(rejection).into()),
+        state.portal.set_plan(&info.tenant, limit, now);
+        if let Err((rejection, job)) = state.portal.submit(info, job, now) {
+            drop(state);
+            drop(job);
+            return Err(NotAdmitted::from(rejection).into());
         }
+        let actions = state.decide(now);
+        drop(state);
+        self.context.metrics.call_queued(priority, bytes);
+        Ok(self.act(actions, Some(number)))
     }
 
     /// Whether the plan of a tenant counts here.
@@ -146,77 +158,18 @@ impl PortalDriver {
 
     /// Does what can be done now. To be called whenever something has changed.
     pub(super) fn pump(self: &Arc<Self>) {
-        let now = now();
-        let (mut unprepared, mut permits) = (Vec::new(), Vec::new());
-        let (mut rejected, mut blocked, mut alarm) = (Vec::new(), Vec::new(), None);
-        let (late, was_open, is_open);
-        {
-            let mut state = self.lock();
-            was_open = state.portal.is_breaker_open();
-            let next = loop {
-                match state.portal.next(now) {
-                    Next::Prepare(selection) => {
-                        let mut selection = selection;
-                        if let Some(error) = state.blocks.refuses(&selection, now) {
-                            blocked.push((selection.take_out(|_| true), error));
-                            state.portal.prepared(selection);
-                            continue;
-                        }
-                        match Prepared::at_once(selection) {
-                            Ok(prepared) => state.portal.prepared(prepared.into_selection()),
-                            Err(selection) => unprepared.push(selection),
-                        }
-                    }
-                    Next::Send(permit) => {
-                        let fill = state.portal.fill(now);
-                        permits.push((permit, fill));
-                    }
-                    Next::Reject(calls, why) => rejected.push((calls, why)),
-                    Next::At(moment) => break Some(moment),
-                    Next::Nothing => break None,
-                }
-            };
-            let moments = [next, state.portal.next_check()].into_iter().flatten();
-            if let Some(moment) = moments.min()
-                && state.alarm.is_none_or(|alarm| moment < alarm)
-            {
-                state.alarm = Some(moment);
-                alarm = Some(moment);
-            }
-            state.portal.want(now);
-            late = state.portal.take_late();
-            is_open = state.portal.is_breaker_open();
-        }
-        self.note_breaker(was_open, is_open);
-        for request in late {
-            self.note_late(request);
-        }
-        for (permit, fill) in permits {
-            (self.stages.send)(Arc::clone(self), permit, fill);
-        }
-        for selection in unprepared {
-            (self.stages.prepare)(Arc::clone(self), selection);
-        }
-        for (calls, why) in rejected {
-            for call in calls {
-                self.reject(call, why.into());
-            }
-        }
-        for (calls, error) in blocked {
-            for call in calls {
-                let (_, job) = self.dequeued(call);
-                job.blocked(error.clone());
-            }
-        }
-        if let Some(moment) = alarm {
-            self.pump_at(moment);
-        }
+        let actions = self.lock().decide(now());
+        self.act(actions, None);
     }
 
     /// Takes calls back that are prepared now.
     pub(super) fn prepared(self: &Arc<Self>, prepared: Prepared) {
-        self.lock().portal.prepared(prepared.into_selection());
-        self.pump();
+        let actions = {
+            let mut state = self.lock();
+            state.portal.prepared(prepared.into_selection());
+            state.decide(now())
+        };
+        self.act(actions, None);
     }
 
     /// A call leaves the queue.
@@ -302,23 +255,58 @@ impl PortalDriver {
         }
     }
 
+    /// A request has ended, and each of its calls has an answer. In one step what it occupies is
+    /// free, the portal knows what the answers say, and is asked for the next one.
+    pub(super) fn answered(
+        self: &Arc<Self>,
+        request: RequestNumber,
+        took: Duration,
+        is_batch: bool,
+        calls: &[(ScheduledJob, Answer)],
+    ) {
+        let now = now();
+        let mut remaining = SmallVec::<[_; 1]>::new();
+        let mut state = self.lock();
+        let was_open = state.portal.is_breaker_open();
+        let responded = RequestOutcome::Responded;
+        state.portal.completed(request, responded, took, now);
+        state.obstacle = None;
+        for ((info, job), answer) in calls {
+            remaining.extend(state.note_operating_time(
+                &info.tenant,
+                job.method,
+                is_batch,
+                answer,
+                now,
+            ));
+        }
+        state.portal.release(request, Vec::new());
+        let is_open = state.portal.is_breaker_open();
+        let actions = state.decide(now);
+        drop(state);
+        self.note_breaker(was_open, is_open);
+        for (method, remaining) in remaining {
+            self.context.metrics.operating_reported(method, remaining);
+        }
+        self.act(actions, None);
+    }
+
     /// Releases the calls that wait behind a request, after the calls to be retried have
     /// got their places back: those whose callers still wait.
     pub(super) fn release(self: &Arc<Self>, request: RequestNumber, retries: Vec<ScheduledJob>) {
-        {
-            let mut state = self.lock();
-            // Under the lock: a caller that cancels from now on finds the call in the queue.
-            let (cancelled, retries): (Vec<_>, Vec<_>) =
-                retries.into_iter().partition(|(_, job)| job.is_cancelled());
-            for (info, job) in &retries {
-                let bytes = job.slot.bytes();
-                self.context.metrics.call_queued(info.priority, bytes);
-            }
-            state.portal.release(request, retries);
-            drop(state);
-            drop(cancelled);
+        let mut state = self.lock();
+        // Under the lock: a caller that cancels from now on finds the call in the queue.
+        let (cancelled, retries): (Vec<_>, Vec<_>) =
+            retries.into_iter().partition(|(_, job)| job.is_cancelled());
+        for (info, job) in &retries {
+            let bytes = job.slot.bytes();
+            self.context.metrics.call_queued(info.priority, bytes);
         }
-        self.pump();
+        state.portal.release(request, retries);
+        let actions = state.decide(now());
+        drop(state);
+        drop(cancelled);
+        self.act(actions, None);
     }
 
     /// Whether nothing useful would be lost by forgetting the portal.

@@ -1,7 +1,7 @@
 //! The portals that calls are made to.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::context::DispatchContext;
 use super::driver::PortalDriver;
 use super::request::STAGES;
+use super::shards::Shards;
 use bitrix24::PortalAddress;
 use pacing::{RateLimit, TenantKey};
 
@@ -19,53 +20,59 @@ const SWEEP: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Drivers {
     context: Arc<DispatchContext>,
-    known: Mutex<Known>,
-}
-
-#[derive(Debug)]
-struct Known {
-    drivers: HashMap<String, Arc<PortalDriver>>,
-    swept: Instant,
+    known: Shards<Box<str>, Arc<PortalDriver>>,
+    begun: Instant,
+    /// When idle portals were forgotten last, in milliseconds since `begun`.
+    swept: AtomicU64,
 }
 
 impl Drivers {
     pub(super) fn new(context: Arc<DispatchContext>) -> Self {
         Self {
             context,
-            known: Mutex::new(Known {
-                drivers: HashMap::new(),
-                swept: Instant::now(),
-            }),
+            known: Shards::default(),
+            begun: Instant::now(),
+            swept: AtomicU64::new(0),
         }
     }
 
     /// The driver of a portal, made for the first call.
     pub(super) fn of(&self, portal: &PortalAddress, limit: Option<RateLimit>) -> Arc<PortalDriver> {
-        let now = Instant::now();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.saturating_duration_since(known.swept) > SWEEP {
-            known.swept = now;
-            known
-                .drivers
-                .retain(|_, driver| Arc::strong_count(driver) > 1 || !driver.is_idle());
-        }
+        self.sweep();
         let name = portal.authority();
-        if let Some(driver) = known.drivers.get(name) {
+        let mut known = self.known.of(self.known.fingerprint(&name));
+        if let Some(driver) = known.get(name) {
             return Arc::clone(driver);
         }
         let context = Arc::clone(&self.context);
         let driver = PortalDriver::new(portal, context, limit, STAGES);
-        known.drivers.insert(name.to_owned(), Arc::clone(&driver));
+        known.insert(name.into(), Arc::clone(&driver));
         driver
     }
 
+    fn sweep(&self) {
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let swept = self.swept.load(Ordering::Relaxed);
+        let is_due = now.saturating_sub(swept) > u64::try_from(SWEEP.as_millis()).unwrap_or(0);
+        // One of the calls that come at once does it.
+        let relaxed = Ordering::Relaxed;
+        if is_due && (self.swept.compare_exchange(swept, now, relaxed, relaxed)).is_ok() {
+            for mut known in self.known.all() {
+                known.retain(|_, driver| Arc::strong_count(driver) > 1 || !driver.is_idle());
+            }
+        }
+    }
+
     /// The portals where the plan of a tenant counts, by name.
-    pub(super) fn with_plan_of(&self, tenant: &TenantKey) -> Vec<(String, Arc<PortalDriver>)> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let drivers = known.drivers.iter();
-        drivers
-            .filter(|(_, driver)| driver.counts_plan_of(tenant))
-            .map(|(name, driver)| (name.clone(), Arc::clone(driver)))
-            .collect()
+    pub(super) fn with_plan_of(&self, tenant: &TenantKey) -> Vec<(Box<str>, Arc<PortalDriver>)> {
+        let mut found = Vec::new();
+        for known in self.known.all() {
+            let counts = known.iter();
+            let counts = counts.filter(|(_, driver)| driver.counts_plan_of(tenant));
+            found.extend(counts.map(|(name, driver)| (name.clone(), Arc::clone(driver))));
+        }
+        // The same in each run of a simulation.
+        found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        found
     }
 }

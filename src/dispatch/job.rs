@@ -8,8 +8,8 @@ use tracing::Span;
 use super::ledger::Claim;
 use super::not_admitted::NotAdmitted;
 use super::send_error::SendError;
-use super::sent_flag::{SentFlag, Spent};
-use super::trail::Trail;
+use super::sent_flag::SentFlag;
+use super::spent::Spent;
 use crate::tenant::Opened;
 use bitrix24::{Answer, CallError, Command, Method, Parameters};
 use pacing::{SchedulingInfo, Slot};
@@ -28,7 +28,6 @@ pub(super) struct Job {
     pub(super) spent: Spent,
     pub(super) slot: Slot,
     pub(super) sent_flag: SentFlag,
-    pub(super) trail: Option<Trail>,
     pub(super) outcome: oneshot::Sender<CallOutcome>,
     /// The call's span, for traces.
     pub(super) span: Span,
@@ -106,7 +105,9 @@ impl Job {
             (Some(error), None) => CallOutcome::Sent(Err(error.into()), spent),
             (None, _) => CallOutcome::NotSent(why, spent),
         };
-        if let (Some(trail), CallOutcome::Sent(Err(error), spent)) = (&self.trail, &outcome) {
+        if let (Some(trail), CallOutcome::Sent(Err(error), spent)) =
+            (self.sent_flag.trail(), &outcome)
+        {
             trail.close(Err(error), *spent);
         }
         drop(self.outcome.send(outcome));
@@ -128,7 +129,7 @@ impl Job {
 
     /// Writes the last line of the call's audit.
     fn close(&self, result: &Result<Delivered, SendError>, spent: Spent) {
-        if let Some(trail) = &self.trail {
+        if let Some(trail) = self.sent_flag.trail() {
             let answer = result.as_ref().map(|delivered| &delivered.answer);
             trail.close(answer, spent);
         }

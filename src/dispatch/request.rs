@@ -23,11 +23,11 @@ use std::sync::Arc;
 use tracing::Instrument;
 
 use self::permitted::Permitted;
-use super::driver::{PortalDriver, Stages};
+use super::driver::{PortalDriver, Sending, Stages};
 use super::job::Job;
 use pacing::{Permit, Selection};
 
-/// How the driver starts stages: each as a task.
+/// How the driver starts stages.
 pub(super) const STAGES: Stages = Stages { prepare, send };
 
 fn prepare(driver: Arc<PortalDriver>, selection: Selection<Box<Job>>) {
@@ -35,9 +35,8 @@ fn prepare(driver: Arc<PortalDriver>, selection: Selection<Box<Job>>) {
     tasks.spawn(preparation::run(driver, selection));
 }
 
-fn send(driver: Arc<PortalDriver>, permit: Permit<Box<Job>>, bucket_fill: Option<f64>) {
-    let tasks = driver.context.tasks.clone();
-    tasks.spawn(run(driver, permit, bucket_fill));
+fn send(driver: Arc<PortalDriver>, permit: Permit<Box<Job>>, bucket_fill: Option<f64>) -> Sending {
+    Box::pin(run(driver, permit, bucket_fill))
 }
 
 /// Sends the request of a permit, and returns the outcome to its callers.
@@ -46,8 +45,7 @@ async fn run(driver: Arc<PortalDriver>, permit: Permit<Box<Job>>, bucket_fill: O
         return;
     };
     let (span, stopped) = (permitted.span(), permitted.stopped());
-    // Large, and moved several times otherwise.
-    let sending = Box::pin(permitted.send().land()).instrument(span.clone());
+    let sending = permitted.send().land().instrument(span.clone());
     let Some(landed) = stopped.run_until_cancelled(sending).await else {
         return;
     };

@@ -7,17 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Called when the portal may be executing the call from now on, and when it is not after all.
-pub(crate) type NoteSent = Arc<dyn Fn(bool) + Send + Sync>;
-
-/// Where a call's time went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Spent {
-    /// Waiting for its turn.
-    pub(crate) waiting: Duration,
-    /// Waiting for the portal.
-    pub(crate) portal: Duration,
-}
+use super::delivery::Delivery;
+use super::spent::Spent;
+use super::trail::Trail;
 
 /// Whether one call was sent or cancelled, and when. Clones share the call.
 ///
@@ -35,7 +27,8 @@ struct Shared {
     /// Microseconds at the portal, of all attempts that have ended.
     at_portal: AtomicU64,
     begun: Instant,
-    note: NoteSent,
+    /// Hears of each change.
+    delivery: Delivery,
 }
 
 const WAITING: u64 = 0;
@@ -45,25 +38,30 @@ const ENDED: u64 = 2;
 const SENT: u64 = 3;
 
 impl SentFlag {
-    /// Of a call that arrives now. `note` gets each change.
-    pub(super) fn new(note: NoteSent) -> Self {
+    /// Of a call that arrives now.
+    pub(super) fn new(delivery: Delivery) -> Self {
         Self {
             shared: Arc::new(Shared {
                 state: AtomicU64::new(WAITING),
                 at_portal: AtomicU64::new(0),
                 begun: Instant::now(),
-                note,
+                delivery,
             }),
         }
+    }
+
+    /// The audit of the call.
+    pub(super) fn trail(&self) -> Option<&Trail> {
+        self.shared.delivery.trail.as_ref()
     }
 
     /// Marks the call as sent. `false`: it was cancelled and must not be sent.
     pub(super) fn send(&self) -> bool {
         // Before, so that nobody can read that it is not sent when it is.
-        (self.shared.note)(true);
+        self.shared.delivery.note_sent(true);
         let is_sent = self.decide(SENT.saturating_add(micros(self.shared.begun.elapsed())));
         if !is_sent {
-            (self.shared.note)(false);
+            self.shared.delivery.note_sent(false);
         }
         is_sent
     }
@@ -94,7 +92,7 @@ impl SentFlag {
         let state = &self.shared.state;
         let waits = |known| (known != CANCELLED).then_some(WAITING);
         let _ = state.fetch_update(Ordering::AcqRel, Ordering::Acquire, waits);
-        (self.shared.note)(false);
+        self.shared.delivery.note_sent(false);
     }
 
     /// Where the call's time went so far.
@@ -138,11 +136,14 @@ impl fmt::Debug for SentFlag {
 
 /// A flag, and whether it has noted that its call may be sent.
 #[cfg(test)]
-pub(super) fn flag() -> (SentFlag, Arc<std::sync::Mutex<bool>>) {
-    let noted = Arc::<std::sync::Mutex<bool>>::default();
-    let note = Arc::clone(&noted);
-    let flag = SentFlag::new(Arc::new(move |sent| *note.lock().unwrap() = sent));
-    (flag, noted)
+pub(super) fn flag() -> (SentFlag, impl Fn() -> bool) {
+    let delivery = Delivery {
+        context: crate::call::CallContext::default(),
+        trail: None,
+    };
+    let context = delivery.context.clone();
+    let noted = move || context.progress() != crate::call::Progress::NotStarted;
+    (SentFlag::new(delivery), noted)
 }
 
 #[cfg(test)]
@@ -160,7 +161,7 @@ mod tests {
             let is_cancelled = flag.cancel();
             let is_sent = sending.join().unwrap();
             assert_ne!(is_sent, is_cancelled);
-            assert_eq!(*noted.lock().unwrap(), is_sent);
+            assert_eq!(noted(), is_sent);
         }
     }
 
@@ -171,7 +172,7 @@ mod tests {
         flag.ended();
         assert!(!flag.cancel());
         flag.not_executed();
-        assert!(!*noted.lock().unwrap());
+        assert!(!noted());
         assert!(flag.cancel());
         flag.not_executed();
         assert!(!flag.send());

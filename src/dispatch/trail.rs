@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::send_error::SendError;
-use super::sent_flag::Spent;
+use super::spent::Spent;
 use crate::auth::Caller;
 use crate::call::CallContext;
 use crate::telemetry::AUDIT_SENDS;

@@ -13,7 +13,7 @@ use super::retry;
 use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
 use crate::call::{CallContext, CallIdentity};
 use crate::check::Violations;
-use bitrix24::Outcome;
+use bitrix24::{Outcome, TenantId};
 
 /// The domain of every `ErrorInfo` of this service.
 const DOMAIN: &str = "openlines.bitrix24";
@@ -136,7 +136,7 @@ impl Failure {
         let mut details = vec![
             any(&self.error_info(call)),
             any(&pb::RequestInfo {
-                request_id: call.call_id.clone(),
+                request_id: call.call_id.to_string(),
                 serving_data: String::new(),
             }),
         ];
@@ -190,7 +190,7 @@ impl Failure {
             ("outcome".to_owned(), self.outcome.as_str().to_owned()),
         ];
         let known = [
-            ("tenantId", call.tenant_id.clone()),
+            ("tenantId", call.tenant_id.as_ref().map(TenantId::to_string)),
             (
                 "bitrix24Method",
                 call.method.map(|method| method.name().to_owned()),
@@ -259,7 +259,10 @@ impl Failure {
 
 /// The tenant as the subject of a detail.
 fn tenant_name(call: &CallIdentity) -> String {
-    format!("tenants/{}", call.tenant_id.as_deref().unwrap_or("-"))
+    format!(
+        "tenants/{}",
+        call.tenant_id.as_ref().map_or("-", TenantId::as_str)
+    )
 }
 
 fn any<M: Message + TypeName>(message: &M) -> Any {

@@ -13,7 +13,7 @@ use crate::api::openlines::v1::{
     SendConnectorMessagesRequest, SendConnectorMessagesResponse,
 };
 use crate::call::CallIdentity;
-use crate::call::Conversation;
+use crate::call::{Conversation, Conversations};
 use crate::check::Check;
 use crate::check::Path;
 use crate::error::Error;
@@ -41,9 +41,9 @@ impl Operation for SendConnectorMessages {
     const NAME: &'static str = "SendConnectorMessages";
     const METHOD: Method = Method::SendConnectorMessages;
 
-    fn conversations(request: &Self::Request, rules: &Rules) -> Vec<Conversation> {
+    fn conversations(request: &Self::Request, rules: &Rules) -> Conversations {
         if request.messages.len() > rules.maximum_messages {
-            return Vec::new();
+            return Conversations::new();
         }
         // Bitrix24 keeps the connector in lower case. It makes one chat for each external user, or
         // for each external chat if the connector is registered so (`CHAT_GROUP`). The request does
@@ -52,7 +52,7 @@ impl Operation for SendConnectorMessages {
         let of = |kind: &'static str, id: &str| {
             Conversation::of(&(kind, connector.as_str(), request.line_id, id))
         };
-        let mut conversations = Vec::new();
+        let mut conversations = Conversations::new();
         for message in &request.messages {
             let chat = message.chat.as_ref().map(|chat| of("chat", &chat.id));
             let user = message.user.as_ref().map(|user| of("user", &user.id));
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
     use crate::openlines::tests::RULES;
 
-    fn conversations(connector: &str, messages: &[(&str, &str)]) -> Vec<Conversation> {
+    fn conversations(connector: &str, messages: &[(&str, &str)]) -> Conversations {
         let messages = messages.iter().map(|(user, chat)| ConnectorMessage {
             user: Some(ExternalUser {
                 id: (*user).to_owned(),
@@ -251,7 +251,7 @@ mod tests {
         let messages: Vec<(&str, &str)> = ids.iter().map(|id| (id.as_str(), "1")).collect();
         let (allowed, too_many) = (&messages[..100], &messages[..101]);
         assert_eq!(conversations("shop", allowed).len(), 101);
-        assert_eq!(conversations("shop", too_many), []);
-        assert_eq!(conversations("shop", &messages), []);
+        assert_eq!(conversations("shop", too_many), Conversations::new());
+        assert_eq!(conversations("shop", &messages), Conversations::new());
     }
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use smallvec::smallvec;
 
 use super::operation::Operation;
 use super::settings::Rules;
 use super::timing;
 use crate::api::openlines::v1::{CrmEntityType, SendCrmMessageRequest, SendCrmMessageResponse};
 use crate::call::CallIdentity;
-use crate::call::Conversation;
+use crate::call::{Conversation, Conversations};
 use crate::check::Check;
 use crate::check::Path;
 use crate::error::Error;
@@ -35,8 +36,8 @@ impl Operation for SendCrmMessage {
     const NAME: &'static str = "SendCrmMessage";
     const METHOD: Method = Method::AddCrmMessage;
 
-    fn conversations(request: &Self::Request, _rules: &Rules) -> Vec<Conversation> {
-        vec![Conversation::of(&("crm", request.portal_chat_id))]
+    fn conversations(request: &Self::Request, _rules: &Rules) -> Conversations {
+        smallvec![Conversation::of(&("crm", request.portal_chat_id))]
     }
 
     fn line(_request: &Self::Request) -> Option<String> {

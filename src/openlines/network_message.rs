@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
+use smallvec::smallvec;
 
 use super::operation::Operation;
 use super::settings::Rules;
@@ -12,7 +13,7 @@ use super::{attachment, json_struct, keyboard, timing};
 use crate::api::openlines::v1::send_network_message_request::{AttachmentForm, KeyboardForm};
 use crate::api::openlines::v1::{SendNetworkMessageRequest, SendNetworkMessageResponse};
 use crate::call::CallIdentity;
-use crate::call::Conversation;
+use crate::call::{Conversation, Conversations};
 use crate::check::Check;
 use crate::check::Path;
 use crate::error::Error;
@@ -45,9 +46,9 @@ impl Operation for SendNetworkMessage {
     const NAME: &'static str = "SendNetworkMessage";
     const METHOD: Method = Method::AddNetworkMessage;
 
-    fn conversations(request: &Self::Request, _rules: &Rules) -> Vec<Conversation> {
+    fn conversations(request: &Self::Request, _rules: &Rules) -> Conversations {
         let recipient = ("network", &request.line_code, request.user_id);
-        vec![Conversation::of(&recipient)]
+        smallvec![Conversation::of(&recipient)]
     }
 
     fn line(request: &Self::Request) -> Option<String> {

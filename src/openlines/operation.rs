@@ -2,19 +2,21 @@
 
 use std::time::Duration;
 
+use prost::Message;
+
 use super::settings::Rules;
 use crate::api::openlines::v1::{
     SendConnectorMessagesRequest, SendCrmMessageRequest, SendNetworkMessageRequest,
 };
-use crate::call::{CallIdentity, Conversation};
+use crate::call::{CallIdentity, Conversations};
 use crate::check::Check;
 use crate::error::Error;
 use bitrix24::{Answer, Method, NotAnObject, Parameters};
 
 /// One RPC: a request becomes parameters, an answer becomes a response.
 pub(super) trait Operation {
-    type Request: SendRequest;
-    type Response;
+    type Request: SendRequest + Message + Default + Send + Sync;
+    type Response: Message;
 
     /// The name of the RPC.
     const NAME: &'static str;
@@ -24,7 +26,7 @@ pub(super) trait Operation {
 
     /// The conversations that a valid request writes to, each once. Not more than a valid request
     /// can have, whatever its size: one with too many messages will be refused, and has none.
-    fn conversations(request: &Self::Request, rules: &Rules) -> Vec<Conversation>;
+    fn conversations(request: &Self::Request, rules: &Rules) -> Conversations;
 
     /// The open channel that the request names, by id or by code.
     fn line(request: &Self::Request) -> Option<String>;

@@ -17,7 +17,7 @@ use crate::api::openlines::v1::{
 };
 use crate::call::CallIdentity;
 use crate::error::Error;
-use bitrix24::{Answer, CallError};
+use bitrix24::{Answer, CallError, TenantId};
 
 /// Documented operating time of a method in ten minutes.
 const OPERATING_LIMIT: Duration = Duration::from_secs(480);
@@ -59,8 +59,8 @@ fn of<O: Operation<Response: Message>>(
     request: &O::Request,
 ) -> Result<Vec<u8>, Status> {
     let call = CallIdentity {
-        call_id: "call".to_owned(),
-        tenant_id: Some("tenant".to_owned()),
+        call_id: "call".into(),
+        tenant_id: TenantId::parse("tenant").ok(),
         method: Some(O::METHOD),
         line: None,
     };

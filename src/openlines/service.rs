@@ -1,7 +1,7 @@
 //! The gRPC service: every call's way through authentication, tenant, check and dispatch.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
+use prost::Message;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -10,20 +10,21 @@ use super::crm_message::SendCrmMessage;
 use super::network_message::SendNetworkMessage;
 use super::operation::{Operation, SendRequest};
 use super::settings::Rules;
-use crate::api::openlines::v1::open_lines_service_server::OpenLinesService;
+use crate::api::openlines::v1::open_lines_service_server::{OpenLinesService, SERVICE_NAME};
 use crate::api::openlines::v1::{
     CallPriority, ErrorReason as Reason, SendConnectorMessagesRequest,
     SendConnectorMessagesResponse, SendCrmMessageRequest, SendCrmMessageResponse,
     SendNetworkMessageRequest, SendNetworkMessageResponse,
 };
 use crate::auth::Caller;
-use crate::call::{CallContext, CallIdentity, Priority, Progress};
+use crate::call::{CallContext, CallIdentity, Priority};
 use crate::check::{Call, CallParts, Check, Path};
 use crate::dispatch::{AuditedCall, Delivery, Dispatcher, Trail};
 use crate::error::{Error, NOT_SENT};
 use crate::metrics::Metrics;
+use crate::server::{Unary, framed};
 use crate::tenant::{Directory, ResolveError, Tenant};
-use bitrix24::{NotAnObject, Parameters};
+use bitrix24::{NotAnObject, Parameters, TenantId};
 
 /// The implementation of `openlines.v1.OpenLinesService`.
 #[derive(Debug)]
@@ -40,52 +41,102 @@ pub struct OpenLines {
     pub audits_sends: bool,
 }
 
+/// An operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    ConnectorMessages,
+    CrmMessage,
+    NetworkMessage,
+}
+
+/// As the server calls it.
+impl Unary for OpenLines {
+    type Method = Method;
+
+    fn method(&self, path: &str) -> Option<Method> {
+        let name = path.strip_prefix('/')?.strip_prefix(SERVICE_NAME)?;
+        match name.strip_prefix('/')? {
+            SendConnectorMessages::NAME => Some(Method::ConnectorMessages),
+            SendCrmMessage::NAME => Some(Method::CrmMessage),
+            SendNetworkMessage::NAME => Some(Method::NetworkMessage),
+            _ => None,
+        }
+    }
+
+    async fn answer(
+        &self,
+        method: Method,
+        message: Bytes,
+        caller: Caller,
+        context: &CallContext,
+    ) -> Result<Bytes, Status> {
+        match method {
+            Method::ConnectorMessages => {
+                let answered = self.decoded::<SendConnectorMessages>(message, caller, context);
+                answered.await
+            }
+            Method::CrmMessage => {
+                let answered = self.decoded::<SendCrmMessage>(message, caller, context);
+                answered.await
+            }
+            Method::NetworkMessage => {
+                let answered = self.decoded::<SendNetworkMessage>(message, caller, context);
+                answered.await
+            }
+        }
+    }
+}
+
+/// As the gRPC library calls it, with the caller and the context in the request's extensions.
 #[tonic::async_trait]
 impl OpenLinesService for OpenLines {
     async fn send_connector_messages(
         &self,
         request: Request<SendConnectorMessagesRequest>,
     ) -> Result<Response<SendConnectorMessagesResponse>, Status> {
-        self.answer::<SendConnectorMessages>(request).await
+        self.extended::<SendConnectorMessages>(request).await
     }
 
     async fn send_crm_message(
         &self,
         request: Request<SendCrmMessageRequest>,
     ) -> Result<Response<SendCrmMessageResponse>, Status> {
-        self.answer::<SendCrmMessage>(request).await
+        self.extended::<SendCrmMessage>(request).await
     }
 
     async fn send_network_message(
         &self,
         request: Request<SendNetworkMessageRequest>,
     ) -> Result<Response<SendNetworkMessageResponse>, Status> {
-        self.answer::<SendNetworkMessage>(request).await
+        self.extended::<SendNetworkMessage>(request).await
     }
 }
 
 impl OpenLines {
-    async fn answer<O: Operation>(
+    async fn decoded<O: Operation>(
+        &self,
+        message: Bytes,
+        caller: Caller,
+        context: &CallContext,
+    ) -> Result<Bytes, Status> {
+        match O::Request::decode(message) {
+            Ok(request) => {
+                let sent = self.send::<O>(Some(caller), &request, context).await;
+                sent.map(|response| framed(&response))
+            }
+            Err(_) => Err(self.failed::<O>(Error::not_decodable(), context, context.identity())),
+        }
+    }
+
+    async fn extended<O: Operation>(
         &self,
         request: Request<O::Request>,
     ) -> Result<Response<O::Response>, Status> {
         let (_, mut extensions, request) = request.into_parts();
         let context = extensions.remove::<CallContext>().unwrap_or_default();
         let caller = extensions.remove::<Caller>();
-        context.note_method(O::METHOD);
-        let mut identity = CallIdentity {
-            line: O::line(&request),
-            ..context.identity()
-        };
-        let sent = self.send::<O>(caller, &request, &context, &mut identity);
-        sent.await.map(Response::new).map_err(|error| {
-            let failure = error.into_failure(&identity);
-            failure.note(&context);
-            if failure.reason() == Reason::UndocumentedCode {
-                self.metrics.undocumented_code(O::METHOD.name());
-            }
-            failure.into_status(&identity)
-        })
+        let sent = self.send::<O>(caller, &request, &context).await;
+        sent.map(Response::new)
     }
 
     async fn send<O: Operation>(
@@ -93,7 +144,37 @@ impl OpenLines {
         caller: Option<Caller>,
         request: &O::Request,
         context: &CallContext,
-        identity: &mut CallIdentity,
+    ) -> Result<O::Response, Status> {
+        context.note_method(O::METHOD);
+        let mut tenant_id = None;
+        let sent = self.try_to_send::<O>(caller, request, context, &mut tenant_id);
+        sent.await.map_err(|error| {
+            let identity = identity::<O>(request, context, tenant_id);
+            self.failed::<O>(error, context, identity)
+        })
+    }
+
+    fn failed<O: Operation>(
+        &self,
+        error: Error,
+        context: &CallContext,
+        identity: CallIdentity,
+    ) -> Status {
+        let failure = error.into_failure(&identity);
+        failure.note(context);
+        if failure.reason() == Reason::UndocumentedCode {
+            self.metrics.undocumented_code(O::METHOD.name());
+        }
+        failure.into_status(&identity)
+    }
+
+    /// `tenant_id` becomes the tenant's id when the caller may know of the tenant.
+    async fn try_to_send<O: Operation>(
+        &self,
+        caller: Option<Caller>,
+        request: &O::Request,
+        context: &CallContext,
+        tenant_id: &mut Option<TenantId>,
     ) -> Result<O::Response, Error> {
         // Only if the layer around the calls is missing.
         let caller = caller.ok_or(NOT_SENT)?;
@@ -111,7 +192,7 @@ impl OpenLines {
                 let announced = (self.dispatcher).announce(&grant, conversations, arrival);
                 let resolved = self.directory.resolve(&grant).await;
                 if !matches!(resolved, Err(ResolveError::NotPermitted)) {
-                    identity.tenant_id = Some(id.to_string());
+                    *tenant_id = Some(id.clone());
                 }
                 let tenant = resolved?;
                 context.note_tenant(&id);
@@ -139,20 +220,8 @@ impl OpenLines {
                 accepted: O::accepted,
             })
         });
-        let (noting, opening) = (context.clone(), trail.clone());
         let delivery = Delivery {
-            deadline: context.deadline(),
-            caller: context.queued(),
-            note_sent: Arc::new(move |is_sent| {
-                if let Some(trail) = &opening {
-                    trail.note_sent(is_sent);
-                }
-                noting.note_progress(if is_sent {
-                    Progress::Sent
-                } else {
-                    Progress::NotStarted
-                });
-            }),
+            context: context.clone(),
             trail,
         };
         let (delivered, spent) = self.dispatcher.send(call, announced, delivery).await;
@@ -161,11 +230,12 @@ impl OpenLines {
         if delivered.is_replayed {
             context.note_replayed();
         }
+        let identity = identity::<O>(request, context, tenant_id.take());
         O::reply(
             delivered.answer,
             request,
             &self.rules,
-            identity,
+            &identity,
             operating_limit,
         )
     }
@@ -220,6 +290,18 @@ fn check_idempotency_key(text: &str, check: &mut Check) -> Option<Uuid> {
         check.wrong(Path::root("request_id"), "UUID", description);
     }
     key
+}
+
+fn identity<O: Operation>(
+    request: &O::Request,
+    context: &CallContext,
+    tenant_id: Option<TenantId>,
+) -> CallIdentity {
+    CallIdentity {
+        line: O::line(request),
+        tenant_id,
+        ..context.identity()
+    }
 }
 
 fn priority(value: i32) -> Priority {

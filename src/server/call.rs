@@ -1,39 +1,43 @@
 //! The layer around every call: id, deadline, caller, admission, panic, log line.
 
+mod admitted;
+mod backend;
 #[cfg(test)]
 mod tests;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Request, Response};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
-use tower::{Layer, Service};
-use tracing::{Instrument, Span};
+use tower::ServiceExt;
+use tracing::Span;
 
+use self::admitted::Admitted;
+use self::backend::Backend;
+pub(super) use self::backend::LibraryRoutes;
 use super::about::{About, is_about_the_server};
 use super::call_id::{self, CALL_ID};
 use super::deadline::Timeouts;
 use super::ending::{Ending, Methods, operation};
-use super::memory::CountedBody;
 use super::peer::Peer;
 use super::protocol;
 use super::renewal;
-use super::response::{finish, interrupt, note, out_of_places, refuse, translate};
+use super::reply::{self, Reply};
+use super::response::{out_of_places, refuse};
 use super::settings::{AdmissionSettings, ServerSettings};
 use super::shares::{Maximum, Shares};
 use super::strangers::Strangers;
+use super::unary::Unary;
 use crate::auth::{Caller, Callers, Presented, Rejected};
-use crate::call::margins::GRACE;
 use crate::call::{Arrival, CallContext, CallIdentity};
-use crate::error::{Error, Interruption};
+use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::telemetry;
 
@@ -88,6 +92,21 @@ impl CallLayer {
         }
     }
 
+    /// The calls of a connection, which these operations answer, and for all others the routes.
+    pub(super) fn calls<O>(&self, operations: O, routes: LibraryRoutes) -> CallService<O> {
+        let backend = Backend {
+            operations,
+            routes,
+            maximum_request_bytes: self.gate.maximum_request_bytes,
+        };
+        CallService {
+            backend: Arc::new(backend),
+            gate: Arc::clone(&self.gate),
+            peer: Arc::default(),
+            terminated: self.gate.terminated.child_token(),
+        }
+    }
+
     /// Refuses new calls from now on.
     pub(super) fn stop(&self) {
         self.gate.stopping.store(true, Ordering::Release);
@@ -110,66 +129,65 @@ impl CallLayer {
     }
 }
 
-impl<S> Layer<S> for CallLayer {
-    type Service = CallService<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        CallService {
-            inner,
-            gate: Arc::clone(&self.gate),
-            peer: Arc::default(),
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct CallService<S> {
-    inner: S,
+/// The calls of one connection. Cheap to clone.
+#[derive(Debug)]
+pub(super) struct CallService<O> {
+    backend: Arc<Backend<O>>,
     gate: Arc<Gate>,
     /// The peer of the connection that the calls come from.
     peer: Arc<Peer>,
+    /// Cancelled when every call has to end. Connections do not share its lock.
+    terminated: CancellationToken,
 }
 
-impl<S: Clone> CallService<S> {
+impl<O> Clone for CallService<O> {
+    fn clone(&self) -> Self {
+        self.of_peer(Arc::clone(&self.peer))
+    }
+}
+
+impl<O> CallService<O> {
     /// The calls of one connection.
     pub(super) fn of_peer(&self, peer: Arc<Peer>) -> Self {
         Self {
+            backend: Arc::clone(&self.backend),
+            gate: Arc::clone(&self.gate),
             peer,
-            ..self.clone()
+            terminated: self.gate.terminated.child_token(),
         }
     }
 }
 
-impl<S> Service<Request<Body>> for CallService<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(context)
-    }
+/// The response to a call.
+pub(super) type CallFuture = BoxFuture<'static, Response<Reply>>;
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+impl<O: Unary> CallService<O> {
+    /// Serves a call.
+    pub(super) fn call<B>(&self, request: Request<B>) -> CallFuture
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
         if let Err(not_a_call) = protocol::check(&request) {
             let kind = not_a_call.as_str();
             return self.refused(kind, request.method().as_str(), move || {
-                not_a_call.response()
+                not_a_call.response().map(Reply::Library)
             });
         }
         if is_about_the_server(request.uri().path()) {
-            return self.about(request);
+            return self.about(request.map(Body::new));
         }
         // Before the call gets a place and before its body is read.
         let presented = Presented {
             headers: request.headers(),
             peer: self.peer.certificate(),
         };
-        match self.gate.callers.authenticate(&presented) {
+        match self
+            .gate
+            .callers
+            .recognize(&presented, self.peer.credential())
+        {
             Ok(caller) => self.admit(request, caller, Instant::now()),
             Err(rejected) if rejected.may_change() => match self.gate.callers.renewal(&presented) {
                 Some(renewal) => self.clone().try_again(request, renewal).boxed(),
@@ -178,20 +196,16 @@ where
             Err(rejected) => self.reject(&request, rejected),
         }
     }
-}
 
-impl<S> CallService<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
-{
     /// Authenticates a call once more, when what may prove its caller has come.
-    async fn try_again(
-        mut self,
-        request: Request<Body>,
+    async fn try_again<B>(
+        self,
+        request: Request<B>,
         renewal: impl Future<Output = ()> + Send,
-    ) -> Result<S::Response, S::Error> {
+    ) -> Response<Reply>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
         let gate = Arc::clone(&self.gate);
         let begun = Instant::now();
         let deadline = begun + gate.timeouts.of(request.headers());
@@ -209,12 +223,10 @@ where
     }
 
     /// Serves a call of a known caller that arrived at `begun`.
-    fn admit(
-        &mut self,
-        mut request: Request<Body>,
-        caller: Caller,
-        begun: Instant,
-    ) -> CallFuture<S> {
+    fn admit<B>(&self, mut request: Request<B>, caller: Caller, begun: Instant) -> CallFuture
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
         self.peer.note_authenticated();
         let gate = &self.gate;
         let arrival = request.extensions_mut().remove::<Arrival>();
@@ -238,10 +250,8 @@ where
             begun,
         );
 
-        let refuse = |error, context, ending| {
-            let refused = refuse(error, context, ending);
-            std::future::ready(Ok(refused)).boxed()
-        };
+        let refuse =
+            |error, context, ending| std::future::ready(refuse(error, context, ending)).boxed();
         if gate.stopping.load(Ordering::Acquire) {
             return refuse(Error::ShuttingDown, &context, ending);
         }
@@ -252,47 +262,45 @@ where
             Ok(place) => place,
             Err(exhausted) => return refuse(out_of_places(exhausted), &context, ending),
         };
-
-        let noted = context.clone();
-        let mut request = request.map({
-            let place = Arc::clone(&place);
-            |body| CountedBody::of(body, place, move |event| note(&noted, event))
-        });
-        request.extensions_mut().insert(context.clone());
-        request.extensions_mut().insert(caller);
-        let response = AssertUnwindSafe(self.inner.call(request).instrument(span)).catch_unwind();
-        let gate = Arc::clone(gate);
-        async move {
-            let _held = place;
-            let answered = tokio::time::timeout_at(deadline + GRACE, response);
-            let response = tokio::select! {
-                biased;
-                answered = answered => match answered {
-                    Ok(Ok(response)) => translate(response?, &context, gate.maximum_request_bytes),
-                    Ok(Err(_panic)) => interrupt(Interruption::Panicked, &context),
-                    Err(_elapsed) => interrupt(Interruption::TimedOut, &context),
-                },
-                () = gate.terminated.cancelled() => interrupt(Interruption::Terminated, &context),
-            };
-            Ok(finish(response, &context, ending))
-        }
-        .boxed()
+        let admitted = Admitted {
+            terminated: self.terminated.clone(),
+            context,
+            place,
+            ending,
+            span,
+        };
+        let backend = Arc::clone(&self.backend);
+        let method = backend.operations.method(path);
+        admitted.run(|context, place| match method {
+            Some(method) => {
+                let body = request.into_body();
+                let operating = backend.operate(method, body, caller, context, place);
+                operating.left_future()
+            }
+            None => {
+                let routing = backend.route(request, caller, context, place);
+                routing.boxed().right_future()
+            }
+        })
     }
 
     /// Serves a call about the server itself.
-    fn about(&mut self, request: Request<Body>) -> CallFuture<S> {
+    fn about(&self, request: Request<Body>) -> CallFuture {
         let (gate, peer) = (Arc::clone(&self.gate), Arc::clone(&self.peer));
         let evicted = move || {
             // It has had its time, so it is answered at once.
             gate.strangers.refuse("health_evicted", "", &peer);
         };
-        let serve = |request| self.inner.call(request);
+        let serve = |request| self.backend.routes.clone().oneshot(request);
         let conduct = self.peer.conduct();
-        self.gate.about.serve(request, conduct, serve, evicted)
+        let served = self.gate.about.serve(request, conduct, serve, evicted);
+        served
+            .map(|Ok(response)| response.map(Reply::Library))
+            .boxed()
     }
 
     /// Answers a call without a valid credential.
-    fn reject(&self, request: &Request<Body>, rejected: Rejected) -> CallFuture<S> {
+    fn reject<B>(&self, request: &Request<B>, rejected: Rejected) -> CallFuture {
         let operation = operation(request.uri().path(), self.gate.methods);
         let identity = CallIdentity {
             call_id: call_id::of(request.headers()),
@@ -304,7 +312,7 @@ where
         (self.gate.metrics).call_refused(operation, failure.code_name(), reason);
         let latest = identity.call_id.clone();
         self.refused(rejected.as_str(), &latest, move || {
-            let mut response = failure.into_status(&identity).into_http();
+            let mut response = reply::failure(failure.into_status(&identity));
             if let Some(call_id) = call_id {
                 response.headers_mut().insert(CALL_ID, call_id);
             }
@@ -318,24 +326,18 @@ where
         &self,
         reason: &'static str,
         latest: &str,
-        response: impl FnOnce() -> Response<Body> + Send + 'static,
-    ) -> CallFuture<S> {
+        response: impl FnOnce() -> Response<Reply> + Send + 'static,
+    ) -> CallFuture {
         match self.gate.strangers.refuse(reason, latest, &self.peer) {
-            None => std::future::ready(Ok(response())).boxed(),
+            None => std::future::ready(response()).boxed(),
             Some(later) => async move {
                 tokio::time::sleep_until(later).await;
-                Ok(response())
+                response()
             }
             .boxed(),
         }
     }
 }
-
-/// The response to a call.
-type CallFuture<S> = BoxFuture<
-    'static,
-    Result<<S as Service<Request<Body>>>::Response, <S as Service<Request<Body>>>::Error>,
->;
 
 /// The span of a call, under OpenTelemetry's names for gRPC servers.
 fn span(operation: &str, call_id: &str) -> Span {

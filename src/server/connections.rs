@@ -30,13 +30,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use http::Request;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
-use tonic::body::Body;
 
 use self::life::Life;
 use self::link::Link;
@@ -47,6 +45,7 @@ use self::unread::AllUnread;
 use super::call::CallService;
 use super::peer::Peer;
 use super::tls::Tls;
+use super::unary::Unary;
 use crate::auth::PeerCertificate;
 use crate::call::Arrivals;
 use crate::listener::{self, Place, Places};
@@ -69,8 +68,8 @@ const STRANGERS_PART: usize = 4;
 const LAST_RESPONSES: Duration = Duration::from_secs(5);
 
 /// Serves connections.
-pub(super) struct Connections<S> {
-    calls: CallService<S>,
+pub(super) struct Connections<O> {
+    calls: CallService<O>,
     tls: Option<Tls>,
     /// The service whose calls are sensitive to the order in which they arrive.
     in_order: &'static str,
@@ -81,28 +80,30 @@ pub(super) struct Connections<S> {
 }
 
 /// What all connections share. Cheap to clone.
-#[derive(Clone)]
-struct Shared<S> {
+struct Shared<O> {
     http: http2::Builder<TokioExecutor>,
-    connections: Arc<Connections<S>>,
+    connections: Arc<Connections<O>>,
     arrived: Arc<AtomicU64>,
     unread: Arc<AllUnread>,
     links: Links,
 }
 
-impl<S> Connections<S>
-where
-    S: tower::Service<Request<Body>, Response = http::Response<Body>>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Future: Send + 'static,
-    S::Error: std::error::Error + Send + Sync + 'static,
-{
+impl<O> Clone for Shared<O> {
+    fn clone(&self) -> Self {
+        Self {
+            http: self.http.clone(),
+            connections: Arc::clone(&self.connections),
+            arrived: Arc::clone(&self.arrived),
+            unread: Arc::clone(&self.unread),
+            links: self.links.clone(),
+        }
+    }
+}
+
+impl<O: Unary> Connections<O> {
     /// Connections that make `calls`, of which none takes longer than `longest_call`.
     pub(super) fn new(
-        calls: CallService<S>,
+        calls: CallService<O>,
         in_order: &'static str,
         limits: &ConnectionSettings,
         longest_call: Duration,
@@ -163,16 +164,7 @@ where
     }
 }
 
-impl<S> Shared<S>
-where
-    S: tower::Service<Request<Body>, Response = http::Response<Body>>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Future: Send + 'static,
-    S::Error: std::error::Error + Send + Sync + 'static,
-{
+impl<O: Unary> Shared<O> {
     async fn connected(self, stream: TcpStream, place: Place) {
         let metrics = self.connections.metrics.clone();
         let end = match self.connections.tls.clone() {

@@ -8,6 +8,7 @@ use tracing::Span;
 use crate::auth::Caller;
 use crate::call::CallContext;
 use crate::metrics::{EndedCall, Metrics};
+use bitrix24::TenantId;
 
 /// The longest operation that is logged, in characters: a client may call any path.
 const OPERATION: usize = 100;
@@ -80,7 +81,7 @@ impl Ending {
 
     fn record(&mut self, code: &'static str) {
         self.is_recorded = true;
-        let notes = self.context.notes();
+        let notes = self.context.take_notes();
         let outcome = notes.outcome_of(code);
         let duration = self.begun.elapsed();
         self.metrics.call_ended(EndedCall {
@@ -112,7 +113,7 @@ impl Ending {
             reason = notes.reason,
             outcome,
             caller = notes.caller.as_ref().map(Caller::name),
-            tenant = notes.tenant,
+            tenant = notes.tenant.as_ref().map(TenantId::as_str),
             bitrix24_code = notes.bitrix24_code,
             replayed = notes.is_replayed.then_some(true),
             duration_ms = milliseconds(duration),

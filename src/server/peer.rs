@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::conduct::Conduct;
-use crate::auth::PeerCertificate;
+use crate::auth::{PeerCertificate, Remembered};
 use crate::listener::{Cause, Keeper, Recall};
 
 /// The peer of one connection, for all of its calls.
@@ -13,6 +13,7 @@ pub(super) struct Peer {
     /// None in tests of the calls alone.
     connection: Option<(Keeper, Arc<Recall>)>,
     certificate: Option<PeerCertificate>,
+    credential: Remembered,
     is_authenticated: AtomicBool,
     conduct: Arc<Conduct>,
 }
@@ -33,6 +34,11 @@ impl Peer {
     /// Its certificate, verified by TLS.
     pub(super) fn certificate(&self) -> Option<&PeerCertificate> {
         self.certificate.as_ref()
+    }
+
+    /// The credential that it has shown last.
+    pub(super) fn credential(&self) -> &Remembered {
+        &self.credential
     }
 
     /// How it has behaved.

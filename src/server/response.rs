@@ -2,13 +2,13 @@
 
 use http::{HeaderName, HeaderValue, Response};
 use pacing::Exhausted;
-use tonic::Status;
 use tonic::body::Body;
 
 use super::call_id::CALL_ID;
 use super::ending::Ending;
 use super::memory::BodyEvent;
 use super::protocol::{ACCEPT_ENCODING, IDENTITY};
+use super::reply::{Reply, failure};
 use crate::call::{CallContext, Progress};
 use crate::error::{self, Error, Interruption};
 
@@ -31,12 +31,12 @@ pub(super) fn note(context: &CallContext, event: BodyEvent) {
     }
 }
 
-pub(super) fn interrupt(why: Interruption, context: &CallContext) -> Response<Body> {
-    fail(Error::interrupted(why, context.notes().progress), context)
+pub(super) fn interrupt(why: Interruption, context: &CallContext) -> Response<Reply> {
+    fail(Error::interrupted(why, context.progress()), context)
 }
 
 /// Refuses a call that got no place.
-pub(super) fn refuse(error: Error, context: &CallContext, ending: Ending) -> Response<Body> {
+pub(super) fn refuse(error: Error, context: &CallContext, ending: Ending) -> Response<Reply> {
     let is_compressed = matches!(error, Error::EncodingNotSupported);
     let mut response = finish(fail(error, context), context, ending);
     if is_compressed {
@@ -45,11 +45,11 @@ pub(super) fn refuse(error: Error, context: &CallContext, ending: Ending) -> Res
     response
 }
 
-fn fail(error: Error, context: &CallContext) -> Response<Body> {
+pub(super) fn fail(error: Error, context: &CallContext) -> Response<Reply> {
     let identity = context.identity();
-    let failure = error.into_failure(&identity);
-    failure.note(context);
-    failure.into_status(&identity).into_http()
+    let failed = error.into_failure(&identity);
+    failed.note(context);
+    failure(failed.into_status(&identity))
 }
 
 /// Adds our details to a status that the gRPC library made itself.
@@ -57,16 +57,16 @@ pub(super) fn translate(
     response: Response<Body>,
     context: &CallContext,
     maximum_request_bytes: usize,
-) -> Response<Body> {
+) -> Response<Reply> {
     let status = error::status_in_headers(response.headers());
     let error = status
         .filter(|status| status.details().is_empty())
         .and_then(|status| {
             // After the request was read, the library's own failures concern the response.
-            let notes = context.notes();
-            if notes.progress != Progress::NotStarted {
-                Some(Error::interrupted(Interruption::Panicked, notes.progress))
-            } else if let Some(why) = notes.request_cut {
+            let progress = context.progress();
+            if progress != Progress::NotStarted {
+                Some(Error::interrupted(Interruption::Panicked, progress))
+            } else if let Some(why) = context.request_cut() {
                 Some(out_of_places(why))
             } else {
                 error::translate(&status, maximum_request_bytes)
@@ -74,28 +74,23 @@ pub(super) fn translate(
         });
     match error {
         Some(error) => fail(error, context),
-        None => response,
+        None => response.map(Reply::Library),
     }
 }
 
 pub(super) fn finish(
-    mut response: Response<Body>,
+    mut response: Response<Reply>,
     context: &CallContext,
     ending: Ending,
-) -> Response<Body> {
+) -> Response<Reply> {
     if let Ok(call_id) = HeaderValue::from_str(context.call_id()) {
         response.headers_mut().insert(CALL_ID, call_id);
     }
-    if context.notes().is_replayed {
+    if context.is_replayed() {
         let yes = HeaderValue::from_static("true");
         response.headers_mut().insert(REPLAYED, yes);
     }
     // A unary call fails in the headers; without a status there, it has succeeded.
-    let status = error::status_in_headers(response.headers());
-    ending.end(
-        status
-            .as_ref()
-            .map_or("OK", |status: &Status| error::code_name(status.code())),
-    );
+    ending.end(error::code_in_headers(response.headers()).unwrap_or("OK"));
     response
 }

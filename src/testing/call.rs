@@ -14,7 +14,7 @@ pub struct Begun(CallContext);
 impl Begun {
     /// Gives a request the deadline by which it has to be answered.
     pub fn of<M>(request: &mut Request<M>, deadline: Instant) -> Self {
-        let context = CallContext::new("-".to_owned(), deadline, None, Arc::default());
+        let context = CallContext::new("-".into(), deadline, None, Arc::default());
         request.extensions_mut().insert(context.clone());
         Self(context)
     }
@@ -22,11 +22,11 @@ impl Begun {
     /// Whether the portal may be executing it or has executed it: what the log says if the caller
     /// leaves now.
     pub fn may_be_executed(&self) -> bool {
-        self.0.notes().progress != Progress::NotStarted
+        self.0.progress() != Progress::NotStarted
     }
 
     /// Whether its response is that to an earlier attempt.
     pub fn is_replayed(&self) -> bool {
-        self.0.notes().is_replayed
+        self.0.is_replayed()
     }
 }

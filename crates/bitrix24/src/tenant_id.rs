@@ -1,6 +1,7 @@
 //! The id of a tenant.
 
 use std::fmt;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -10,9 +11,9 @@ const MAXIMUM_CHARACTERS: usize = 63;
 /// The id of a tenant: 1–63 lower-case ASCII letters, digits, `-`, `_` and `.`, the first a letter
 /// or digit.
 ///
-/// Lower case only, because databases and people overlook case.
+/// Lower case only, because databases and people overlook case. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TenantId(Box<str>);
+pub struct TenantId(Arc<str>);
 
 /// The rule of tenant ids that a text breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -34,7 +34,7 @@ mod tenant_key;
 
 pub use self::budget::OpenShared;
 pub use self::capacity::{QueueCapacity, Queued, Slot};
-pub use self::conversation::Conversation;
+pub use self::conversation::{Conversation, Conversations};
 pub use self::limits::Limits;
 pub use self::operating::{BATCH, OperatingTime, SentAs};
 pub use self::operating_key::OperatingKey;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::Waiting;
+use crate::{CallNumber, Waiting};
 
 /// A request of a portal.
 pub type RequestNumber = u64;
@@ -28,6 +28,11 @@ impl<J> Permit<J> {
     /// When the request must have left, or its answer would come after a deadline.
     pub fn send_by(&self) -> Instant {
         self.send_by
+    }
+
+    /// Whether it is for this call alone.
+    pub fn is_only(&self, number: CallNumber) -> bool {
+        matches!(&*self.calls, [only] if only.info.number == number)
     }
 
     /// The number of the request, and its calls in their order of execution.

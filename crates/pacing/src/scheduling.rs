@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Conversation, Priority, TenantKey};
+use crate::{Conversations, Priority, TenantKey};
 
 /// A call's place in the order of arrival, and its unique name.
 pub type CallNumber = u128;
@@ -17,7 +17,7 @@ pub struct SchedulingInfo {
     /// The method, whose operating time it uses.
     pub method: &'static str,
     /// The conversations it writes to, each once.
-    pub conversations: Vec<Conversation>,
+    pub conversations: Conversations,
     /// How urgent it is.
     pub priority: Priority,
     /// When the caller wants the response at the latest.

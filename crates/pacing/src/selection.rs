@@ -1,6 +1,6 @@
 //! Calls that form the next request, before they have a permit.
 
-use crate::{Conversation, SchedulingInfo, TenantKey, Waiting};
+use crate::{Conversations, SchedulingInfo, TenantKey, Waiting};
 
 /// One or more calls of a tenant that go in one request as soon as they are prepared. Only
 /// [`Portal::next`](crate::Portal::next) makes it; it must be given back to
@@ -9,7 +9,7 @@ use crate::{Conversation, SchedulingInfo, TenantKey, Waiting};
 #[derive(Debug)]
 pub struct Selection<J> {
     pub(crate) calls: Vec<Waiting<J>>,
-    pub(crate) conversations: Vec<Conversation>,
+    pub(crate) conversations: Conversations,
     pub(crate) is_recorded: bool,
     /// Whether it was put together as a batch, however many of its calls are left.
     pub(crate) is_batch: bool,
@@ -19,12 +19,14 @@ pub struct Selection<J> {
 
 impl<J> Selection<J> {
     pub(crate) fn of(calls: Vec<Waiting<J>>) -> Self {
-        let mut conversations: Vec<Conversation> = calls
+        let mut conversations: Conversations = calls
             .iter()
             .flat_map(|call| call.info.conversations.iter().copied())
             .collect();
-        conversations.sort_unstable();
-        conversations.dedup();
+        if conversations.len() > 1 {
+            conversations.sort_unstable();
+            conversations.dedup();
+        }
         Self {
             is_recorded: calls.iter().any(|call| call.info.is_recorded),
             is_batch: calls.len() > 1,

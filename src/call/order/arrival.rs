@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ pub(crate) struct Arrival(Arc<Position>);
 
 struct Position {
     number: u64,
+    has_left: AtomicBool,
     unread: Arc<Mutex<Unread>>,
 }
 
@@ -56,6 +57,7 @@ impl Arrivals {
         drop(unread);
         Arrival(Arc::new(Position {
             number,
+            has_left: AtomicBool::new(false),
             unread: Arc::clone(&self.unread),
         }))
     }
@@ -82,6 +84,11 @@ impl Arrival {
         }
     }
 
+    /// Whether the earlier calls of the connection have been read.
+    pub(crate) fn is_first(&self) -> bool {
+        lock(&self.0.unread).order.is_first(self.0.number.into())
+    }
+
     /// Waits until the earlier calls of the connection have been read, except for requests that
     /// have stalled.
     pub(crate) async fn earlier_are_read(&self) {
@@ -100,7 +107,9 @@ impl Arrival {
 
 impl Unread {
     fn leave(&mut self, number: u128) {
-        self.starved.remove(&number);
+        if !self.starved.is_empty() {
+            self.starved.remove(&number);
+        }
         self.order.leave(number);
     }
 
@@ -119,7 +128,9 @@ impl Unread {
 
 impl Position {
     fn leave(&self) {
-        lock(&self.unread).leave(self.number.into());
+        if !self.has_left.swap(true, Ordering::AcqRel) {
+            lock(&self.unread).leave(self.number.into());
+        }
     }
 }
 

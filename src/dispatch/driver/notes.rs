@@ -3,10 +3,35 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{PortalDriver, now};
+use super::{PortalDriver, State, now};
 use crate::tenant::Tenant;
 use bitrix24::{Answer, CallError, Method, Obstacle};
 use pacing::{LateRequest, OperatingTime, RequestOutcome, SentAs, TenantKey};
+
+impl State {
+    /// Applies what a response says of the operating budget. Returns what is left of it.
+    pub(super) fn note_operating_time(
+        &mut self,
+        tenant: &TenantKey,
+        method: Method,
+        is_batch: bool,
+        answer: &Answer,
+        now: Instant,
+    ) -> Option<(&'static str, Duration)> {
+        let time = &answer.time;
+        let reset = time.operating_reset_at.zip(time.finish);
+        let resets_in = reset.map(|(reset, finish)| reset - finish);
+        let time = OperatingTime::of(time.operating, resets_in, time.duration)?;
+        let name = method.name();
+        let sent_as = if is_batch {
+            SentAs::Batch
+        } else {
+            SentAs::Single
+        };
+        let remaining = (self.portal).note_operating_time(tenant, name, sent_as, time, now)?;
+        Some((name, remaining))
+    }
+}
 
 impl PortalDriver {
     /// A request is without a response for longer than expected, and holds its conversations.
@@ -91,18 +116,11 @@ impl PortalDriver {
         sent_as: SentAs,
         answer: &Answer,
     ) {
-        let time = &answer.time;
-        let reset = time.operating_reset_at.zip(time.finish);
-        let resets_in = reset.map(|(reset, finish)| reset - finish);
-        let Some(time) = OperatingTime::of(time.operating, resets_in, time.duration) else {
-            return;
-        };
-        let name = method.name();
-        let remaining = self
+        let is_batch = sent_as == SentAs::Batch;
+        let noted = self
             .lock()
-            .portal
-            .note_operating_time(tenant, name, sent_as, time, now());
-        if let Some(remaining) = remaining {
+            .note_operating_time(tenant, method, is_batch, answer, now());
+        if let Some((name, remaining)) = noted {
             self.context.metrics.operating_reported(name, remaining);
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::dispatch::driver::PortalDriver;
 use crate::dispatch::job::ScheduledJob;
-use bitrix24::SendGuard;
+use bitrix24::{Answer, SendGuard};
 use pacing::{RequestNumber, RequestOutcome, SchedulingInfo};
 
 /// What a request occupies until its end: a permit and one of the parallel requests, the operating
@@ -52,6 +52,18 @@ impl Guard {
     ) {
         self.is_completed = true;
         self.driver.completed(self.request, outcome, took, pause);
+    }
+
+    /// The request has ended, and each of its calls has an answer. Releases what waits behind it.
+    pub(super) fn answered(
+        &mut self,
+        took: Duration,
+        is_batch: bool,
+        calls: &[(ScheduledJob, Answer)],
+    ) {
+        self.is_completed = true;
+        self.is_released = true;
+        self.driver.answered(self.request, took, is_batch, calls);
     }
 
     /// The request is not sent.

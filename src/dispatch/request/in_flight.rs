@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use super::guard::Guard;
 use super::landed::Landed;
-use super::outcome::request_outcome;
 use crate::dispatch::cargo::Cargo;
 use crate::dispatch::driver::PortalDriver;
 use crate::dispatch::job::ScheduledJob;
@@ -71,7 +70,7 @@ impl InFlight {
             opened,
             cargo,
             left_over,
-            mut guard,
+            guard,
             send_guard,
             send_by,
             begun,
@@ -93,12 +92,6 @@ impl InFlight {
         if let Err(CallError::NotSent(NotSent::Unreachable(obstacle))) = &ended {
             driver.note_unreachable(opened.tenant(), *obstacle);
         }
-        let failed = ended.as_ref().err();
-        guard.complete(
-            request_outcome(failed),
-            took,
-            failed.and_then(CallError::pause),
-        );
         let (status, kind) = match &ended {
             Ok(response) => (Some(response.http_status), ""),
             Err(error) => (error.http_status(), error.kind()),
@@ -112,6 +105,7 @@ impl InFlight {
             calls,
             left_over,
             ended,
+            took,
             guard,
         }
     }

@@ -1,13 +1,14 @@
 //! The last stage: a request that has ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join;
 use tokio::time::Instant;
 
 use super::disposition::Disposition;
 use super::guard::Guard;
-use super::outcome::recorded;
+use super::outcome::{recorded, request_outcome};
 use super::recovery::{Judgement, Recovery};
 use super::repair::Repair;
 use crate::dispatch::driver::PortalDriver;
@@ -30,6 +31,8 @@ pub(super) struct Landed {
     pub(super) left_over: Vec<ScheduledJob>,
     /// The results of its calls, or why it failed as a whole.
     pub(super) ended: Result<Response, CallError>,
+    /// How long it took from its departure.
+    pub(super) took: Duration,
     pub(super) guard: Guard,
 }
 
@@ -54,8 +57,30 @@ impl Landed {
             calls,
             left_over,
             ended,
+            took,
             mut guard,
         } = self;
+        let ended = match ended {
+            Ok(response) if left_over.is_empty() && are_all_answered(&response, &calls) => {
+                driver.note_unblocked(opened.tenant());
+                let answers = response.results.into_iter().flatten();
+                let answered: Vec<_> = calls.into_iter().zip(answers).collect();
+                guard.answered(took, is_batch, &answered);
+                let finished = answered.into_iter().map(|((_, job), answer)| {
+                    let delivered = Delivered {
+                        answer,
+                        is_replayed: false,
+                    };
+                    (job, Ok(delivered))
+                });
+                finish(&driver, finished.collect()).await;
+                return;
+            }
+            ended => ended,
+        };
+        let failed = ended.as_ref().err();
+        let pause = failed.and_then(CallError::pause);
+        guard.complete(request_outcome(failed), took, pause);
         let recovery = Recovery::new(&driver, &opened, is_batch, ended.as_ref().err());
         let mut judged = judge(&recovery, calls, ended);
         judged.retries.extend(left_over);
@@ -91,6 +116,11 @@ impl Landed {
         guard.release(retries);
         finish(&driver, failed).await;
     }
+}
+
+/// Whether every call of a request has an answer of its own: the usual case.
+fn are_all_answered(response: &Response, calls: &[ScheduledJob]) -> bool {
+    response.results.len() == calls.len() && response.results.iter().all(Result::is_ok)
 }
 
 fn judge(

@@ -90,7 +90,7 @@ impl Permitted {
         if self.cargo.calls().any(|(_, job)| job.claim.is_some()) {
             CancellationToken::new()
         } else {
-            self.driver.context.stopped.clone()
+            self.driver.stopped.clone()
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::call::Priority;
+use crate::call::{CallContext, Priority};
 use crate::check::{CallParts, Check};
 use crate::dispatch::context::DispatchContext;
 use crate::dispatch::ledger::Ledger;
@@ -118,7 +118,7 @@ impl Bench {
         text: &str,
         time: Duration,
     ) -> Calling {
-        let conversations = vec![Conversation::of(&chat)];
+        let conversations = vec![Conversation::of(&chat)].into();
         let number = self.dispatcher.number(None);
         let announcements = &self.dispatcher.announcements;
         let announced = announcements.announce(number, tenant.id().clone(), conversations, None);
@@ -132,9 +132,7 @@ impl Bench {
         };
         let call = Check::default().pass(Some(parts)).unwrap();
         let delivery = Delivery {
-            deadline: Instant::now() + time,
-            caller: Arc::default(),
-            note_sent: Arc::new(|_| {}),
+            context: CallContext::new("-".into(), Instant::now() + time, None, Arc::default()),
             trail: None,
         };
         let dispatcher = self.dispatcher.clone();

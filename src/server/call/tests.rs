@@ -2,8 +2,11 @@
 
 use std::convert::Infallible;
 
+use http_body_util::Full;
 use serde_json::Value;
+use tonic::Status;
 use tower::service_fn;
+use tower::util::BoxCloneSyncService;
 
 use super::*;
 use crate::auth::Auth;
@@ -28,21 +31,52 @@ fn layer(places: usize) -> CallLayer {
     CallLayer::new(timeouts, &settings, &admission, METHODS, callers, metrics)
 }
 
-fn request() -> Request<Body> {
-    let request = Request::post("/a.B/C").header("content-type", "application/grpc");
-    request.body(Body::empty()).unwrap()
+/// Operations that fail as no service should.
+struct Panics;
+
+impl Unary for Panics {
+    type Method = ();
+
+    fn method(&self, path: &str) -> Option<()> {
+        (path == "/a.B/C").then_some(())
+    }
+
+    async fn answer(
+        &self,
+        (): (),
+        _message: Bytes,
+        _caller: Caller,
+        _context: &CallContext,
+    ) -> Result<Bytes, Status> {
+        panic!("as no service should");
+    }
+}
+
+fn routes<F>(answer: fn(Request<Body>) -> F) -> LibraryRoutes
+where
+    F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+{
+    BoxCloneSyncService::new(service_fn(answer))
+}
+
+fn request(path: &str) -> Request<Full<Bytes>> {
+    let request = Request::post(path).header("content-type", "application/grpc");
+    request
+        .body(Full::new(Bytes::from_static(&[0; 5])))
+        .unwrap()
 }
 
 #[tokio::test]
 async fn a_call_that_panics_fails_alone_and_frees_its_place() {
     let layer = layer(1);
-    let mut service = layer.layer(service_fn(|_request| async {
+    let routes = routes(|_request| async {
         panic!("as no service should");
         #[expect(unreachable_code, reason = "gives the type of the response")]
-        Ok::<Response<Body>, Infallible>(Response::new(Body::empty()))
-    }));
-    for _ in 0..3 {
-        let response = service.call(request()).await.unwrap();
+        Ok(Response::new(Body::empty()))
+    });
+    let service = layer.calls(Panics, routes);
+    for path in ["/a.B/C", "/a.B/D", "/a.B/C"] {
+        let response = service.call(request(path)).await;
         let status = status_in_headers(response.headers()).unwrap();
         assert_eq!(code_name(status.code()), "INTERNAL");
         assert!(!status.details().is_empty());
@@ -54,12 +88,12 @@ async fn a_call_that_panics_fails_alone_and_frees_its_place() {
 
 #[tokio::test]
 async fn a_service_finds_the_caller_with_the_request() {
-    let layer = layer(1);
-    let mut service = layer.layer(service_fn(|request: Request<Body>| async move {
+    let routes = routes(|request| async move {
         let caller = request.extensions().get::<Caller>().unwrap();
         assert_eq!(caller.name(), "anonymous");
-        Ok::<_, Infallible>(Response::new(Body::empty()))
-    }));
-    let response = service.call(request()).await.unwrap();
+        Ok(Response::new(Body::empty()))
+    });
+    let service = layer(1).calls(Panics, routes);
+    let response = service.call(request("/a.B/D")).await;
     assert!(status_in_headers(response.headers()).is_none());
 }

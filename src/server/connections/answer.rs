@@ -1,5 +1,6 @@
 //! The calls of one connection, and their responses as its peer reads them.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,10 +10,10 @@ use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tonic::Status;
-use tonic::body::Body;
 
 use super::link::Link;
 use super::unread::Piece;
+use crate::server::reply::Reply;
 
 /// A call in progress. Dropped before its response has been handed over, it was cancelled.
 #[derive(Debug)]
@@ -83,18 +84,18 @@ impl<F> Answering<F> {
     }
 }
 
-impl<F, E> Future for Answering<F>
+impl<F> Future for Answering<F>
 where
-    F: Future<Output = Result<Response<Body>, E>>,
+    F: Future<Output = Response<Reply>>,
 {
-    type Output = Result<Response<Answer>, E>;
+    type Output = Result<Response<Answer>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if let Some(in_progress) = this.in_progress {
             in_progress.begin();
         }
-        let response = ready!(this.call.poll(context))?;
+        let response = ready!(this.call.poll(context));
         let mut in_progress = this.in_progress.take();
         if let Some(in_progress) = &mut in_progress
             && response.body().is_end_stream()
@@ -108,7 +109,7 @@ where
 /// The body of a response.
 #[derive(Debug)]
 pub(super) struct Answer {
-    body: Body,
+    body: Reply,
     in_progress: Option<InProgress>,
 }
 

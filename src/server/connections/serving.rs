@@ -1,5 +1,6 @@
 //! One HTTP/2 connection, from its preface to its end.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -11,8 +12,6 @@ use hyper::service::Service;
 use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
-use tonic::body::Body;
-use tower::Service as _;
 
 use super::answer::{Answer, Answering, InProgress};
 use super::life::{Life, Step};
@@ -23,52 +22,45 @@ use crate::call::Arrivals;
 use crate::listener::Cause;
 use crate::metrics::ConnectionEnd;
 use crate::server::about::is_about_the_server;
-use crate::server::call::CallService;
+use crate::server::call::{CallFuture, CallService};
+use crate::server::unary::Unary;
 
 /// The calls of a connection.
-pub(super) struct Calls<S> {
-    pub(super) calls: CallService<S>,
+pub(super) struct Calls<O> {
+    pub(super) calls: CallService<O>,
     /// The service whose calls are sensitive to the order in which they arrive.
     pub(super) in_order: &'static str,
     pub(super) arrivals: Arrivals,
     pub(super) link: Arc<Link>,
 }
 
-impl<S> Service<Request<Incoming>> for Calls<S>
-where
-    CallService<S>: tower::Service<Request<Body>, Response = Response<Body>> + Clone,
-{
+impl<O: Unary> Service<Request<Incoming>> for Calls<O> {
     type Response = Response<Answer>;
-    type Error = <CallService<S> as tower::Service<Request<Body>>>::Error;
-    type Future = Answering<<CallService<S> as tower::Service<Request<Body>>>::Future>;
+    type Error = Infallible;
+    type Future = Answering<CallFuture>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let mut request = request.map(|body| Body::new(Received::new(body, &self.link)));
+        let mut request = request.map(|body| Received::new(body, &self.link));
         let path = request.uri().path();
         let in_progress = InProgress::new(Arc::clone(&self.link), !is_about_the_server(path));
         if is_of(path, self.in_order) {
             request.extensions_mut().insert(self.arrivals.next());
         }
-        // At once, in the task of the connection: what is refused holds nothing. The service is
-        // always ready.
-        Answering::new(self.calls.clone().call(request), in_progress)
+        // At once, in the task of the connection: what is refused holds nothing.
+        Answering::new(self.calls.call(request), in_progress)
     }
 }
 
 /// Serves a connection until it ends, and says how.
-pub(super) async fn serve<T, S>(
+pub(super) async fn serve<T, O>(
     http: &http2::Builder<TokioExecutor>,
     stream: T,
-    calls: Calls<S>,
+    calls: Calls<O>,
     mut life: Life,
 ) -> ConnectionEnd
 where
     T: AsyncRead + AsyncWrite + Unpin,
-    CallService<S>: tower::Service<Request<Body>, Response = Response<Body>> + Clone,
-    <CallService<S> as tower::Service<Request<Body>>>::Future: Send + 'static,
-    <CallService<S> as tower::Service<Request<Body>>>::Error:
-        Into<Box<dyn std::error::Error + Send + Sync>>,
-    S: Send + 'static,
+    O: Unary,
 {
     let link = Arc::clone(&calls.link);
     let socket = Socket::new(stream, Arc::clone(&link));

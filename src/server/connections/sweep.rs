@@ -76,6 +76,7 @@ impl Links {
         };
         for link in self.open().links.values() {
             link.allow_cancellations();
+            link.peer.credential().forget_idle();
             if link.peer.is_authenticated() {
                 seen.authenticated += 1;
             } else {

@@ -9,7 +9,7 @@ use super::state::Portal;
 use crate::latency::LatencyEstimate;
 use crate::operating::{BATCH, OperatingBudgets};
 use crate::queue::Fits;
-use crate::{CallNumber, Conversation, SchedulingInfo, TenantKey};
+use crate::{CallNumber, Conversations, SchedulingInfo, TenantKey};
 
 /// The part of the bucket that is kept for batches.
 const KEPT_FOR_BATCHES: f64 = 0.25;
@@ -36,7 +36,7 @@ pub(super) enum Packing {
 pub(super) struct Batch {
     size: usize,
     /// Only calls of these conversations. `None`: of all.
-    only: Option<Vec<Conversation>>,
+    only: Option<Conversations>,
     /// Each call must have time for a batch of this many calls.
     least: usize,
     /// Whether its calls are recorded before they are sent: either all or none.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 
-use crate::{Conversation, RequestNumber, Selection, TenantKey, Waiting};
+use crate::{Conversation, Conversations, RequestNumber, Selection, TenantKey, Waiting};
 
 /// The shortest time after which a request is overdue, if it is known how long requests take.
 const SHORTEST_OVERDUE: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub(super) struct Requests {
 #[derive(Debug)]
 struct Request {
     calls: Vec<(TenantKey, &'static str)>,
-    conversations: Vec<Conversation>,
+    conversations: Conversations,
     /// Whether it was put together as a batch, however many of its calls are left.
     is_batch: bool,
     stage: Stage,
@@ -208,10 +208,10 @@ impl Requests {
     }
 
     /// Forgets a request. Returns its conversations.
-    pub(super) fn release(&mut self, number: RequestNumber) -> Vec<Conversation> {
+    pub(super) fn release(&mut self, number: RequestNumber) -> Conversations {
         self.complete(number);
         let request = self.all.remove(&number);
-        request.map_or_else(Vec::new, |request| request.conversations)
+        request.map_or_else(Conversations::new, |request| request.conversations)
     }
 
     /// How many calls a request in flight has.

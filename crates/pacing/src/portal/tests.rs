@@ -47,7 +47,7 @@ fn call(number: CallNumber, now: Instant) -> SchedulingInfo {
         number,
         tenant: tenant("acme"),
         method: METHOD,
-        conversations: vec![Conversation::of(&number)],
+        conversations: vec![Conversation::of(&number)].into(),
         priority: Priority::Interactive,
         deadline: now + Duration::from_secs(30),
         arrived: now,

@@ -15,7 +15,7 @@ fn call(number: CallNumber, name: &str, conversation: u32) -> SchedulingInfo {
         number,
         tenant: tenant(name),
         method: METHOD,
-        conversations: vec![Conversation::of(&conversation)],
+        conversations: vec![Conversation::of(&conversation)].into(),
         priority: Priority::Interactive,
         deadline: now + Duration::from_secs(30),
         arrived: now,
@@ -92,7 +92,7 @@ fn a_conversation_in_flight_blocks_its_next_call_and_no_other() {
 #[test]
 fn a_call_of_several_conversations_waits_for_all_of_them() {
     let both = SchedulingInfo {
-        conversations: vec![Conversation::of(&1_u32), Conversation::of(&2_u32)],
+        conversations: vec![Conversation::of(&1_u32), Conversation::of(&2_u32)].into(),
         ..call(3, "a", 1)
     };
     let mut queue = queue([call(1, "a", 1), call(2, "a", 2), both, call(4, "a", 2)]);

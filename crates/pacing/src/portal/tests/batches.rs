@@ -121,7 +121,7 @@ fn calls_behind_each_other_travel_in_one_batch_even_with_room() {
     let mut portal = portal(None, now);
     for number in 1..=10 {
         let info = SchedulingInfo {
-            conversations: vec![Conversation::of(&CallNumber::from(1_u8))],
+            conversations: vec![Conversation::of(&CallNumber::from(1_u8))].into(),
             ..call(number, now)
         };
         portal.submit(info, (), now).unwrap();

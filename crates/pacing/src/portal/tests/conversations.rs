@@ -8,7 +8,7 @@ use super::*;
 fn mixed(portal: &mut Portal<()>, conversations: u32, calls: u32, now: Instant) {
     for number in 0..conversations * calls {
         let info = SchedulingInfo {
-            conversations: vec![Conversation::of(&(number % conversations))],
+            conversations: vec![Conversation::of(&(number % conversations))].into(),
             ..call(number.into(), now)
         };
         portal.submit(info, (), now).unwrap();
@@ -81,7 +81,7 @@ fn a_long_conversation_leaves_half_of_a_batch_to_others() {
     for number in 0..40 {
         let conversation = if number < 20 { 0 } else { number };
         let info = SchedulingInfo {
-            conversations: vec![Conversation::of(&conversation)],
+            conversations: vec![Conversation::of(&conversation)].into(),
             ..call(number, now)
         };
         portal.submit(info, (), now).unwrap();

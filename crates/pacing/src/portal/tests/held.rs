@@ -7,7 +7,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A call to the chat of the first call.
 fn to_same_chat(number: CallNumber, seconds: u32, now: Instant) -> SchedulingInfo {
     SchedulingInfo {
-        conversations: vec![Conversation::of(&CallNumber::from(1_u8))],
+        conversations: vec![Conversation::of(&CallNumber::from(1_u8))].into(),
         deadline: now + SECOND * seconds,
         ..call(number, now)
     }

@@ -140,7 +140,7 @@ fn a_selection_that_comes_back_empty_leaves_no_trace() {
     let now = Instant::now();
     let mut portal = portal(Some(STANDARD), now);
     let one_chat = |number| SchedulingInfo {
-        conversations: vec![Conversation::of(&"chat")],
+        conversations: vec![Conversation::of(&"chat")].into(),
         ..recorded(number, now)
     };
     portal.submit(one_chat(1), (), now).unwrap();

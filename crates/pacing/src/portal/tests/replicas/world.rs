@@ -196,7 +196,7 @@ impl World {
             number,
             tenant: "acme".into(),
             method: METHOD,
-            conversations: vec![Conversation::of(&caller)],
+            conversations: vec![Conversation::of(&caller)].into(),
             priority: Priority::Interactive,
             deadline,
             arrived: self.now,

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::{CallNumber, Conversation};
+use crate::{CallNumber, Conversation, Conversations};
 
 /// The portal's own books. Times are microseconds since the start.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ impl Model {
     }
 
     /// The calls of a request are executed in this order, each with its conversations.
-    pub(super) fn begins(&mut self, calls: &[(CallNumber, Vec<Conversation>)]) {
+    pub(super) fn begins(&mut self, calls: &[(CallNumber, Conversations)]) {
         let conversations: HashSet<Conversation> = calls
             .iter()
             .flat_map(|(_, conversations)| conversations.iter().copied())

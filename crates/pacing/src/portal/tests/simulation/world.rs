@@ -192,7 +192,8 @@ impl World {
             number: self.numbers,
             tenant: tenant.into(),
             method: METHOD,
-            conversations: vec![Conversation::of(&(tenant, conversation.to_bits(), is_bulk))],
+            conversations: vec![Conversation::of(&(tenant, conversation.to_bits(), is_bulk))]
+                .into(),
             priority: if is_bulk {
                 Priority::Bulk
             } else {
