@@ -68,7 +68,7 @@ pub(crate) fn measure(peers: &Peers, is_short: bool, page: &mut Page) {
     let scenes = outcomes.chunk_by(|one, next| one.scene == next.scene);
     let mut picture = Picture::new(
         "Messages to one portal that takes 50 requests at once and 2 per second",
-        "time until the last caller was answered, each scene with a scale of its own; orange: messages were lost or doubled",
+        "until the last caller was answered; orange: messages lost or doubled; false error: for a message that was delivered",
     );
     let mut tables = String::new();
     for scene in scenes {
@@ -156,12 +156,12 @@ impl Outcome {
             .seconds
             .map_or("given up".to_owned(), |seconds| format!("{seconds:.1} s"));
         let told = if self.library == OURS_IS_CALLED {
-            "told that nobody knows"
+            "told unknown"
         } else {
-            "delivered but told an error"
+            "false errors"
         };
         for (count, what) in [
-            (self.undelivered, "not delivered"),
+            (self.undelivered, "lost"),
             (self.doubled, "doubled"),
             (self.errors_of_delivered, told),
         ] {

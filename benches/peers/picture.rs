@@ -7,7 +7,7 @@ use super::figures::Spread;
 const WIDTH: f64 = 760.0;
 const MARGIN: f64 = 20.0;
 /// Where bars begin and end.
-const BARS: (f64, f64) = (210.0, 480.0);
+const BARS: (f64, f64) = (210.0, 450.0);
 const BAR: f64 = 16.0;
 const LINE: f64 = 24.0;
 
