@@ -17,7 +17,8 @@ use uuid::Uuid;
 use super::process::Process;
 use super::stub::{HELD, MESSAGE_ID, PORTAL_MESSAGE_ID, RELEASE};
 
-/// Every so-manyth call is traced, because its caller says so: by chance it would be now more, now fewer.
+/// Every so-manyth call is traced, because its caller says so: by chance it would be now more, now
+/// fewer. Those of batches are not.
 const TRACED: usize = 10;
 
 /// The calls of a batch.
@@ -112,7 +113,7 @@ impl Calls {
         let mut callers = JoinSet::new();
         for number in 0..BATCH {
             let mut caller = self.caller(way, number);
-            callers.spawn(async move { caller.call(number % TRACED == 0, TEXT).await });
+            callers.spawn(async move { caller.call(false, TEXT).await });
         }
         idle(server).await;
         let mut portal = tokio::net::TcpStream::connect(self.portal).await.unwrap();
@@ -162,11 +163,11 @@ impl Caller {
     /// Makes a call, and returns how many travelled in its request.
     async fn call(&mut self, is_traced: bool, text: &str) -> usize {
         let tenant_id = "hook".to_owned();
-        let request_id = self
-            .way
-            .has_request_ids
-            .then(|| Uuid::new_v4().to_string())
-            .unwrap_or_default();
+        let request_id = if self.way.has_request_ids {
+            Uuid::new_v4().to_string()
+        } else {
+            String::new()
+        };
         match self.way.kind {
             Kind::Crm | Kind::Batch | Kind::Invalid | Kind::WrongKey => {
                 let is_valid = self.way.kind != Kind::Invalid;
@@ -225,7 +226,7 @@ impl Caller {
     fn connector_messages(&self, request_id: String) -> api::SendConnectorMessagesRequest {
         let message = api::ConnectorMessage {
             user: Some(api::ExternalUser {
-                id: "user-31".to_owned(),
+                id: format!("user-{}", self.chat),
                 first_name: "Anna".to_owned(),
                 last_name: "Petrova".to_owned(),
                 ..Default::default()

@@ -13,6 +13,13 @@ const OPTIONS: [&str; 4] = [
     "--quiet",
 ];
 
+/// Spans are exported when there are so many, and at no other time: each scene makes a multiple of
+/// them. By the clock there would be now more exports among the calls, now fewer.
+const EXPORTS: [&str; 2] = [
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE=64",
+    "OTEL_BSP_SCHEDULE_DELAY=3600000",
+];
+
 /// Commands that run a program under callgrind on one processor, so that runtimes have one thread
 /// for their tasks.
 pub(crate) struct Callgrind {
@@ -42,7 +49,9 @@ impl Callgrind {
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("taskset");
         command
-            .args(["-c", &processor(), "valgrind"])
+            .args(["-c", &processor(), "env"])
+            .args(EXPORTS)
+            .arg("valgrind")
             .args(OPTIONS)
             .arg(format!(
                 "--callgrind-out-file={}",

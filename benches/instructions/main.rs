@@ -122,7 +122,7 @@ async fn count(options: &Options) -> Vec<Counts> {
             let make = async |count| calls.make(scene.way, count, running.process()).await;
             // Connections, caches and the allocator reach their working size, and the service learns
             // how large a batch may be.
-            make(scene.calls / 2).await;
+            make(scene.calls).await;
             let repeats = if options.is_short { 1 } else { REPEATS };
             let mut per_call = Vec::new();
             for repeat in 0..repeats {
