@@ -31,6 +31,7 @@ use crate::readiness::{Need, Readiness};
 use crate::server::{self, EdgeSettings, ServeError, ServerSettings, Services, admin};
 use crate::stop::Stop;
 use crate::tasks::Tasks;
+use crate::telemetry::Sampling;
 use crate::tenant::{
     self, Directory, Judgement, ListedTenants, PortalAccess, WatchedKeyring, WatchedTenants,
 };
@@ -50,6 +51,7 @@ struct Started {
     settings: (ServerSettings, EdgeSettings),
     services: Services<OpenLines>,
     metrics: Metrics,
+    sampling: Sampling,
     readiness: Readiness,
 }
 
@@ -119,8 +121,10 @@ async fn serve(
         settings,
         services,
         metrics,
+        sampling,
         readiness,
     } = started;
+    let telling = (metrics, sampling);
     let orderly = async {
         tokio::select! {
             () = stop.requested() => {}
@@ -132,7 +136,7 @@ async fn serve(
         (listener, workers),
         &settings,
         services,
-        metrics,
+        telling,
         &readiness,
         orderly,
         at_once,
@@ -155,6 +159,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         ledger,
         rules,
         log,
+        traces,
         ..
     } = config;
     descriptors::reserve(edge.connections.maximum)?;
@@ -288,6 +293,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         services: services(open_lines, tenants, callers, server.maximum_request_bytes),
         settings: (server, edge),
         metrics,
+        sampling: Sampling::of(&traces),
         readiness,
     })
 }

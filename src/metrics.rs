@@ -3,7 +3,9 @@
 //! A tenant is never a label: there may be 100,000. Names and attributes follow OpenTelemetry's
 //! conventions for RPC and HTTP where they exist.
 
+mod bound;
 mod callers;
+mod calls;
 mod connections;
 mod dispatch;
 mod strangers;
@@ -14,14 +16,18 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{
-    Counter, Gauge, Histogram, Meter, MeterProvider, ObservableCounter, UpDownCounter,
+    BoundCounter, BoundHistogram, Counter, Gauge, Histogram, Meter, MeterProvider,
+    ObservableCounter,
 };
 use opentelemetry_prometheus::ResourceSelector;
 use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
+use self::bound::Bound;
 use self::callers::CallersInstruments;
+use self::calls::CallInstruments;
+pub(crate) use self::calls::{Durations, End, OTHER, Operation};
 use self::connections::ConnectionInstruments;
 pub(crate) use self::connections::{ConnectionEnd, OpenConnections};
 use self::dispatch::DispatchInstruments;
@@ -107,15 +113,20 @@ pub enum TenantLoad {
 
 /// The instruments. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Metrics {
+pub struct Metrics(Arc<Instruments>);
+
+/// A request to a portal by its method, status and type of error.
+type PortalRequest = (&'static str, Option<u16>, &'static str);
+
+#[derive(Debug)]
+struct Instruments {
     registry: Registry,
-    _provider: Arc<SdkMeterProvider>,
-    call_duration: Histogram<f64>,
-    calls: Counter<u64>,
-    own_duration: Histogram<f64>,
-    calls_in_progress: UpDownCounter<i64>,
+    _provider: SdkMeterProvider,
+    calls: CallInstruments,
     strangers: Counter<u64>,
+    strangers_by_reason: Bound<&'static str, BoundCounter<u64>>,
     request_duration: Histogram<f64>,
+    requests: Bound<PortalRequest, BoundHistogram<f64>>,
     undocumented_codes: Counter<u64>,
     installations: Counter<u64>,
     token_refreshes: Counter<u64>,
@@ -134,24 +145,6 @@ pub struct Metrics {
     callers: CallersInstruments,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub struct EndedCall<'a> {
-    /// The full name of the operation, `package.Service/Method`.
-    pub method: &'a str,
-    /// The status in UPPER_SNAKE_CASE.
-    pub code: &'static str,
-    /// The reason, if it failed.
-    pub reason: Option<&'static str>,
-    /// What is known of its fate, if it failed.
-    pub outcome: Option<&'static str>,
-    /// How long it took.
-    pub duration: Duration,
-    /// How long of that it waited for the portal, if it was sent.
-    pub portal_duration: Option<Duration>,
-    /// How long it waited for its turn.
-    pub waited: Duration,
-}
-
 impl Metrics {
     /// Makes the instruments, all at zero.
     ///
@@ -168,15 +161,12 @@ impl Metrics {
             .build()?;
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
         let meter = provider.meter("bitrix24-openlines");
-        let metrics = Self {
-            call_duration: seconds(&meter, "rpc.server.call.duration", &CALL_SECONDS),
-            calls: meter.u64_counter("openlines.calls").build(),
-            own_duration: seconds(&meter, "openlines.own.duration", &OWN_SECONDS),
-            calls_in_progress: meter
-                .i64_up_down_counter("openlines.calls.in_progress")
-                .build(),
+        let instruments = Instruments {
+            calls: CallInstruments::new(&meter),
             strangers: meter.u64_counter("openlines.refused_strangers").build(),
+            strangers_by_reason: Bound::default(),
             request_duration: seconds(&meter, "http.client.request.duration", &CALL_SECONDS),
+            requests: Bound::default(),
             undocumented_codes: meter.u64_counter("openlines.undocumented_codes").build(),
             installations: meter.u64_counter("openlines.installations").build(),
             token_refreshes: meter.u64_counter("openlines.token_refreshes").build(),
@@ -204,8 +194,9 @@ impl Metrics {
             connections: ConnectionInstruments::new(&meter),
             callers: CallersInstruments::new(&meter),
             registry,
-            _provider: Arc::new(provider),
+            _provider: provider,
         };
+        let metrics = Self(Arc::new(instruments));
         metrics.begin_at_zero();
         Ok(metrics)
     }
@@ -217,46 +208,25 @@ impl Metrics {
                 KeyValue::new("event", "install"),
                 KeyValue::new("result", result),
             ];
-            self.installations.add(0, &attributes);
+            self.0.installations.add(0, &attributes);
         }
         for end in RefreshEnd::ALL {
-            self.token_refreshes
+            self.0
+                .token_refreshes
                 .add(0, &[KeyValue::new("end", end.as_str())]);
         }
         for end in ["followed", "refused", "failed"] {
-            self.portal_moves.add(0, &[KeyValue::new("end", end)]);
+            self.0.portal_moves.add(0, &[KeyValue::new("end", end)]);
         }
         for end in ["loaded", "absent", "failed"] {
-            self.tenant_loads.add(0, &[KeyValue::new("end", end)]);
+            self.0.tenant_loads.add(0, &[KeyValue::new("end", end)]);
         }
         self.begin_strangers_at_zero();
-        self.token_responses_lost.add(0, &[]);
-        self.token_store_failures.add(0, &[]);
-        self.tenants_unlisted.record(0, &[]);
-        self.dispatch.begin_at_zero();
-        self.connections.begin_at_zero();
-    }
-
-    /// Counts a call that has begun.
-    pub fn call_begun(&self) {
-        self.calls_in_progress.add(1, &[]);
-    }
-
-    /// Counts a call that has ended.
-    pub fn call_ended(&self, call: EndedCall<'_>) {
-        self.calls_in_progress.add(-1, &[]);
-        let method = KeyValue::new("rpc.method", call.method.to_owned());
-        let code = KeyValue::new("rpc.response.status_code", call.code);
-        self.call_duration
-            .record(call.duration.as_secs_f64(), &[method.clone(), code.clone()]);
-        if let Some(portal) = call.portal_duration {
-            let own = call.duration.saturating_sub(portal + call.waited);
-            self.own_duration
-                .record(own.as_secs_f64(), std::slice::from_ref(&method));
-        }
-        let reason = KeyValue::new("reason", call.reason.unwrap_or_default());
-        let outcome = KeyValue::new("outcome", call.outcome.unwrap_or_default());
-        self.calls.add(1, &[method, code, reason, outcome]);
+        self.0.token_responses_lost.add(0, &[]);
+        self.0.token_store_failures.add(0, &[]);
+        self.0.tenants_unlisted.record(0, &[]);
+        self.0.dispatch.begin_at_zero();
+        self.0.connections.begin_at_zero();
     }
 
     /// Counts a request to a portal that has ended.
@@ -267,21 +237,24 @@ impl Metrics {
         error_type: &'static str,
         duration: Duration,
     ) {
-        let status = http_status
-            .map(|status| status.to_string())
-            .unwrap_or_default();
-        let attributes = [
-            KeyValue::new("bitrix24.method", method),
-            KeyValue::new("http.response.status_code", status),
-            KeyValue::new("error.type", error_type),
-        ];
-        self.request_duration
-            .record(duration.as_secs_f64(), &attributes);
+        let bind = || {
+            let status = http_status
+                .map(|status| status.to_string())
+                .unwrap_or_default();
+            self.0.request_duration.bind(&[
+                KeyValue::new("bitrix24.method", method),
+                KeyValue::new("http.response.status_code", status),
+                KeyValue::new("error.type", error_type),
+            ])
+        };
+        let key = (method, http_status, error_type);
+        (self.0.requests).measure(key, bind, |bound| bound.record(duration.as_secs_f64()));
     }
 
     /// Counts a refusal with a code that is not documented.
     pub fn undocumented_code(&self, method: &'static str) {
-        self.undocumented_codes
+        self.0
+            .undocumented_codes
             .add(1, &[KeyValue::new("bitrix24.method", method)]);
     }
 
@@ -291,25 +264,27 @@ impl Metrics {
             KeyValue::new("event", event),
             KeyValue::new("result", result),
         ];
-        self.installations.add(1, &attributes);
+        self.0.installations.add(1, &attributes);
     }
 
     /// Counts a refresh of an access token that has ended.
     pub fn token_refresh_ended(&self, end: RefreshEnd, duration: Duration) {
-        self.token_refreshes
+        self.0
+            .token_refreshes
             .add(1, &[KeyValue::new("end", end.as_str())]);
-        self.token_refresh_duration
+        self.0
+            .token_refresh_duration
             .record(duration.as_secs_f64(), &[]);
     }
 
     /// Counts an answer of an authorization server that was lost.
     pub fn token_answer_lost(&self) {
-        self.token_responses_lost.add(1, &[]);
+        self.0.token_responses_lost.add(1, &[]);
     }
 
     /// Counts a failed attempt to store a new pair of tokens.
     pub fn token_not_stored(&self) {
-        self.token_store_failures.add(1, &[]);
+        self.0.token_store_failures.add(1, &[]);
     }
 
     /// Counts a redirect of a portal.
@@ -319,7 +294,7 @@ impl Metrics {
             PortalMoveEnd::Refused => "refused",
             PortalMoveEnd::Failed => "failed",
         };
-        self.portal_moves.add(1, &[KeyValue::new("end", end)]);
+        self.0.portal_moves.add(1, &[KeyValue::new("end", end)]);
     }
 
     /// Counts a tenant that was looked up in the store.
@@ -329,7 +304,7 @@ impl Metrics {
             TenantLoad::Absent => "absent",
             TenantLoad::Failed => "failed",
         };
-        self.tenant_loads.add(1, &[KeyValue::new("end", end)]);
+        self.0.tenant_loads.add(1, &[KeyValue::new("end", end)]);
     }
 
     /// Notes how many tenants there are.
@@ -339,26 +314,29 @@ impl Metrics {
             ("disabled", disabled),
             ("reauthorization_required", reauthorization_required),
         ] {
-            self.tenants.record(count, &[KeyValue::new("state", state)]);
+            self.0
+                .tenants
+                .record(count, &[KeyValue::new("state", state)]);
         }
     }
 
     /// Notes whether a dependency works.
     pub fn dependency(&self, name: &'static str, works: bool) {
         let attributes = [KeyValue::new("dependency", name)];
-        self.dependencies.record(u64::from(works), &attributes);
+        self.0.dependencies.record(u64::from(works), &attributes);
     }
 
     /// Notes how many tenants the tenants file no longer names.
     pub fn tenants_unlisted(&self, count: usize) {
-        self.tenants_unlisted
+        self.0
+            .tenants_unlisted
             .record(u64::try_from(count).unwrap_or(u64::MAX), &[]);
     }
 
     /// Notes that the directory is up to date.
     pub fn directory_followed(&self) {
         let now = jiff::Timestamp::now().as_duration().as_secs_f64();
-        self.directory_followed.record(now, &[]);
+        self.0.directory_followed.record(now, &[]);
     }
 
     /// All of it in Prometheus' text format.
@@ -367,7 +345,7 @@ impl Metrics {
     ///
     /// The registry cannot be written, which is a fault of the program.
     pub fn text(&self) -> Result<String, prometheus::Error> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        TextEncoder::new().encode_to_string(&self.0.registry.gather())
     }
 }
 

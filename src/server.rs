@@ -46,6 +46,7 @@ pub(crate) use self::unary::{Unary, framed};
 use crate::auth::Callers;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
+use crate::telemetry::Sampling;
 use crate::workers::Workers;
 
 /// The server cannot start.
@@ -86,7 +87,7 @@ pub(crate) async fn serve<O: Unary>(
     (listener, workers): (TcpListener, Workers),
     (settings, edge): &(ServerSettings, EdgeSettings),
     services: Services<O>,
-    metrics: Metrics,
+    (metrics, sampling): (Metrics, Sampling),
     readiness: &Readiness,
     stop: impl Future<Output = ()>,
     at_once: impl Future<Output = ()>,
@@ -103,7 +104,7 @@ pub(crate) async fn serve<O: Unary>(
         &edge.admission,
         services.methods,
         services.callers,
-        metrics.clone(),
+        (metrics.clone(), sampling),
     );
     let tls = edge.tls.files().map(Tls::read).transpose()?;
     let encrypted = tls.is_some();

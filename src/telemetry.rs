@@ -1,5 +1,6 @@
 //! Structured logs, and traces for an OpenTelemetry collector.
 
+mod json_line;
 mod lines;
 mod settings;
 mod trace;
@@ -15,16 +16,17 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Registry};
 
+use self::json_line::JsonLine;
 pub(crate) use self::lines::{Lines, lost_lines};
 pub(crate) use self::settings::{LogFormat, LogSettings, TraceSettings};
-pub(crate) use self::trace::{adopt_parent, trace_id};
+pub(crate) use self::trace::{CallTrace, Sampling};
 
 /// The target of audit lines. No log filter silences it.
 pub(crate) const AUDIT: &str = "openlines::audit";
@@ -169,6 +171,7 @@ fn log_lines(settings: &LogSettings, output: Lines) -> Box<dyn Layer<Registry> +
         LogFormat::Json => lines
             .json()
             .flatten_event(true)
+            .map_event_format(|others| JsonLine { others })
             .with_filter(pinned)
             .with_filter(wanted)
             .boxed(),
@@ -202,7 +205,6 @@ fn tracer_provider(
         .with_tonic()
         .with_endpoint(endpoint)
         .build()?;
-    let share = f64::from(sample_percent) / 100.0;
     // Empty, because the library's detectors would read the environment.
     let resource = Resource::builder_empty()
         .with_attributes([
@@ -212,9 +214,7 @@ fn tracer_provider(
         .build();
     Ok(SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
-        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
-            share,
-        ))))
+        .with_sampler(trace::sampler(sample_percent))
         .with_resource(resource)
         .build())
 }

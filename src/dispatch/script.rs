@@ -18,6 +18,8 @@ pub(super) struct ScriptedRequest {
     /// The parameters of its calls as JSON, in order.
     pub(super) calls: Vec<String>,
     pub(super) is_batch: bool,
+    /// The span below which it is sent.
+    pub(super) span: Option<tracing::Id>,
     guard: SendGuard,
     end: oneshot::Sender<Result<Response, CallError>>,
 }
@@ -46,6 +48,7 @@ impl Script {
                 .map(|(_, job)| String::from_utf8_lossy(job.parameters.as_json()).into_owned())
                 .collect(),
             is_batch: cargo.is_batch(),
+            span: tracing::Span::current().id(),
             guard: guard.clone(),
             end,
         };

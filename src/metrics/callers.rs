@@ -30,27 +30,28 @@ impl CallersInstruments {
 impl Metrics {
     /// Notes whether the callers file has a content that cannot be applied.
     pub fn callers_file_rejected(&self, is_rejected: bool) {
-        self.callers.file_rejected.record(is_rejected.into(), &[]);
+        self.0.callers.file_rejected.record(is_rejected.into(), &[]);
     }
 
     /// Counts a set of keys that was loaded.
     pub fn key_set_loaded(&self, issuer: &str) {
         let issuer = KeyValue::new("issuer", issuer.to_owned());
         let now = jiff::Timestamp::now().as_duration().as_secs_f64();
-        self.callers
+        self.0
+            .callers
             .set_loaded
             .record(now, std::slice::from_ref(&issuer));
         let end = KeyValue::new("end", "loaded");
-        self.callers.set_loads.add(1, &[end, issuer.clone()]);
+        self.0.callers.set_loads.add(1, &[end, issuer.clone()]);
         // A series that begins with 1 has no rate.
         let end = KeyValue::new("end", "failed");
-        self.callers.set_loads.add(0, &[end, issuer]);
+        self.0.callers.set_loads.add(0, &[end, issuer]);
     }
 
     /// Counts a set of keys that could not be loaded.
     pub fn key_set_failed(&self, issuer: &str) {
         let issuer = KeyValue::new("issuer", issuer.to_owned());
         let end = KeyValue::new("end", "failed");
-        self.callers.set_loads.add(1, &[end, issuer]);
+        self.0.callers.set_loads.add(1, &[end, issuer]);
     }
 }

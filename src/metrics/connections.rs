@@ -114,12 +114,13 @@ impl ConnectionInstruments {
 impl Metrics {
     /// Records the connections that are open.
     pub fn connections_open(&self, open: OpenConnections) {
-        self.connections.open(open);
+        self.0.connections.open(open);
     }
 
     /// Counts a connection that has ended.
     pub fn connection_ended(&self, end: ConnectionEnd) {
-        self.connections
+        self.0
+            .connections
             .ended
             .add(1, &[KeyValue::new("end", end.as_str())]);
     }
@@ -127,7 +128,7 @@ impl Metrics {
     /// Records when a certificate expires, in seconds since 1970.
     pub fn certificate_expires(&self, certificate: &'static str, at: i64) {
         let at = jiff::Timestamp::from_second(at).unwrap_or(jiff::Timestamp::MAX);
-        self.connections.certificate_expiry.record(
+        self.0.connections.certificate_expiry.record(
             at.as_duration().as_secs_f64(),
             &[KeyValue::new("certificate", certificate)],
         );

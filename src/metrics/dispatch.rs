@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
+use opentelemetry::metrics::{
+    BoundCounter, BoundHistogram, BoundUpDownCounter, Counter, Gauge, Histogram, Meter,
+    UpDownCounter,
+};
 
+use super::bound::Bound;
 use super::{Metrics, seconds};
 use pacing::{Priority, Rejection};
 
@@ -85,7 +89,7 @@ impl RetryCause {
 }
 
 /// The result of looking up an idempotency key in the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LedgerResult {
     /// The key is new: the call is sent.
     First,
@@ -139,21 +143,25 @@ pub struct ConfiguredLimits {
 }
 
 /// The instruments of the dispatcher.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct DispatchInstruments {
     waiting_calls: UpDownCounter<i64>,
-    waiting_bytes: UpDownCounter<i64>,
+    waiting_by_priority: Bound<Priority, BoundUpDownCounter<i64>>,
+    waiting_bytes: BoundUpDownCounter<i64>,
     wait_duration: Histogram<f64>,
+    wait_by_priority: Bound<Priority, BoundHistogram<f64>>,
     refusals: Counter<u64>,
-    bucket_fill: Histogram<f64>,
-    batch_commands: Histogram<u64>,
+    bucket_fill: BoundHistogram<f64>,
+    batch_commands: BoundHistogram<u64>,
     retries: Counter<u64>,
     breaker_openings: Counter<u64>,
     open_breakers: UpDownCounter<i64>,
     silent_requests: Counter<u64>,
     tenant_blocks: Counter<u64>,
     operating_remaining: Histogram<f64>,
+    remaining_by_method: Bound<&'static str, BoundHistogram<f64>>,
     ledger: Counter<u64>,
+    ledger_by_result: Bound<LedgerResult, BoundCounter<u64>>,
     limits: Gauge<u64>,
     living_replicas: Gauge<u64>,
     isolated: Gauge<u64>,
@@ -163,17 +171,24 @@ impl DispatchInstruments {
     pub(super) fn new(meter: &Meter) -> Self {
         Self {
             waiting_calls: meter.i64_up_down_counter("openlines.waiting_calls").build(),
-            waiting_bytes: meter.i64_up_down_counter("openlines.waiting_bytes").build(),
+            waiting_by_priority: Bound::default(),
+            waiting_bytes: meter
+                .i64_up_down_counter("openlines.waiting_bytes")
+                .build()
+                .bind(&[]),
             wait_duration: seconds(meter, "openlines.wait.duration", &WAIT_SECONDS),
+            wait_by_priority: Bound::default(),
             refusals: meter.u64_counter("openlines.refusals").build(),
             bucket_fill: meter
                 .f64_histogram("openlines.bucket_fill_ratio")
                 .with_boundaries(FILL.to_vec())
-                .build(),
+                .build()
+                .bind(&[]),
             batch_commands: meter
                 .u64_histogram("openlines.batch_commands")
                 .with_boundaries(COMMANDS.to_vec())
-                .build(),
+                .build()
+                .bind(&[]),
             retries: meter.u64_counter("openlines.retries").build(),
             breaker_openings: meter.u64_counter("openlines.breaker_openings").build(),
             open_breakers: meter.i64_up_down_counter("openlines.open_breakers").build(),
@@ -184,7 +199,9 @@ impl DispatchInstruments {
                 "openlines.operating_remaining",
                 &REMAINING_SECONDS,
             ),
+            remaining_by_method: Bound::default(),
             ledger: meter.u64_counter("openlines.ledger").build(),
+            ledger_by_result: Bound::default(),
             limits: meter.u64_gauge("openlines.limit").build(),
             living_replicas: meter.u64_gauge("openlines.living_replicas").build(),
             isolated: meter.u64_gauge("openlines.sharing_isolated").build(),
@@ -193,9 +210,8 @@ impl DispatchInstruments {
 
     pub(super) fn begin_at_zero(&self) {
         for priority in [Priority::Interactive, Priority::Bulk] {
-            self.waiting_calls.add(0, &[of_priority(priority)]);
+            self.wait(priority, 0, 0);
         }
-        self.waiting_bytes.add(0, &[]);
         for reason in REJECTIONS {
             self.refusals.add(0, &[KeyValue::new("reason", reason)]);
         }
@@ -208,11 +224,22 @@ impl DispatchInstruments {
         self.silent_requests.add(0, &[]);
         self.tenant_blocks.add(0, &[]);
         for result in LedgerResult::ALL {
-            self.ledger
-                .add(0, &[KeyValue::new("result", result.as_str())]);
+            self.look_up(result, 0);
         }
         self.living_replicas.record(0, &[]);
         self.isolated.record(0, &[]);
+    }
+
+    fn wait(&self, priority: Priority, calls: i64, bytes: i64) {
+        let bind = || self.waiting_calls.bind(&[of_priority(priority)]);
+        (self.waiting_by_priority).measure(priority, bind, |bound| bound.add(calls));
+        self.waiting_bytes.add(bytes);
+    }
+
+    fn look_up(&self, result: LedgerResult, calls: u64) {
+        let attributes = || [KeyValue::new("result", result.as_str())];
+        let bind = || self.ledger.bind(&attributes());
+        (self.ledger_by_result).measure(result, bind, |bound| bound.add(calls));
     }
 }
 
@@ -230,7 +257,8 @@ impl Metrics {
             ("waiting_bytes", waiting_bytes),
         ] {
             let value = u64::try_from(value).unwrap_or(u64::MAX);
-            self.dispatch
+            self.0
+                .dispatch
                 .limits
                 .record(value, &[KeyValue::new("limit", limit)]);
         }
@@ -239,95 +267,95 @@ impl Metrics {
     /// Counts a call that is queued, with the size of its parameters.
     pub fn call_queued(&self, priority: Priority, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.dispatch.waiting_calls.add(1, &[of_priority(priority)]);
-        self.dispatch.waiting_bytes.add(bytes, &[]);
+        self.0.dispatch.wait(priority, 1, bytes);
     }
 
     /// Counts a call that leaves the queue, for whatever reason.
     pub fn call_dequeued(&self, priority: Priority, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.dispatch
-            .waiting_calls
-            .add(-1, &[of_priority(priority)]);
-        self.dispatch.waiting_bytes.add(-bytes, &[]);
+        self.0.dispatch.wait(priority, -1, -bytes);
     }
 
     /// Measures how long a call that is sent now has waited.
     pub fn call_sent(&self, priority: Priority, waited: Duration) {
-        self.dispatch
-            .wait_duration
-            .record(waited.as_secs_f64(), &[of_priority(priority)]);
+        let dispatch = &self.0.dispatch;
+        let bind = || dispatch.wait_duration.bind(&[of_priority(priority)]);
+        (dispatch.wait_by_priority).measure(priority, bind, |bound| {
+            bound.record(waited.as_secs_f64());
+        });
     }
 
     /// Measures a request that is sent now: how many calls it has, and how full the portal's bucket
     /// is, from 0 to 1, if it has one.
     pub fn request_sent(&self, commands: usize, bucket_fill: Option<f64>) {
         let commands = u64::try_from(commands).unwrap_or(u64::MAX);
-        self.dispatch.batch_commands.record(commands, &[]);
+        self.0.dispatch.batch_commands.record(commands);
         if let Some(fill) = bucket_fill {
-            self.dispatch.bucket_fill.record(fill, &[]);
+            self.0.dispatch.bucket_fill.record(fill);
         }
     }
 
     /// Counts a call that is rejected.
     pub fn call_rejected(&self, why: Rejection) {
         let reason = KeyValue::new("reason", reason(why));
-        self.dispatch.refusals.add(1, &[reason]);
+        self.0.dispatch.refusals.add(1, &[reason]);
     }
 
     /// Counts a call that is queued again, to be retried.
     pub fn call_retried(&self, cause: RetryCause) {
-        self.dispatch
+        self.0
+            .dispatch
             .retries
             .add(1, &[KeyValue::new("cause", cause.as_str())]);
     }
 
     /// Counts a circuit breaker that opens.
     pub fn breaker_opened(&self) {
-        self.dispatch.breaker_openings.add(1, &[]);
-        self.dispatch.open_breakers.add(1, &[]);
+        self.0.dispatch.breaker_openings.add(1, &[]);
+        self.0.dispatch.open_breakers.add(1, &[]);
     }
 
     /// Counts a circuit breaker that closes, or whose portal is forgotten.
     pub fn breaker_closed(&self) {
-        self.dispatch.open_breakers.add(-1, &[]);
+        self.0.dispatch.open_breakers.add(-1, &[]);
     }
 
     /// Counts a request that is without a response for much longer than usual.
     pub fn request_silent(&self) {
-        self.dispatch.silent_requests.add(1, &[]);
+        self.0.dispatch.silent_requests.add(1, &[]);
     }
 
     /// Counts a tenant whose calls the portal begins to block.
     pub fn tenant_blocked(&self) {
-        self.dispatch.tenant_blocks.add(1, &[]);
+        self.0.dispatch.tenant_blocks.add(1, &[]);
     }
 
     /// Measures the operating time that a response leaves to a method.
     pub fn operating_reported(&self, method: &'static str, remaining: Duration) {
-        self.dispatch.operating_remaining.record(
-            remaining.as_secs_f64(),
-            &[KeyValue::new("bitrix24.method", method)],
-        );
+        let dispatch = &self.0.dispatch;
+        let attributes = || [KeyValue::new("bitrix24.method", method)];
+        let bind = || dispatch.operating_remaining.bind(&attributes());
+        (dispatch.remaining_by_method).measure(method, bind, |bound| {
+            bound.record(remaining.as_secs_f64());
+        });
     }
 
     /// Counts a call with an idempotency key.
     pub fn key_looked_up(&self, result: LedgerResult) {
-        self.dispatch
-            .ledger
-            .add(1, &[KeyValue::new("result", result.as_str())]);
+        self.0.dispatch.look_up(result, 1);
     }
 
     /// Records how many replicas share the rate limits.
     pub fn replicas_counted(&self, living: usize) {
-        self.dispatch
+        self.0
+            .dispatch
             .living_replicas
             .record(u64::try_from(living).unwrap_or(u64::MAX), &[]);
     }
 
     /// Records whether this replica is isolated, because the database does not respond.
     pub fn sharing_isolated(&self, away: bool) {
-        self.dispatch.isolated.record(u64::from(away), &[]);
+        self.0.dispatch.isolated.record(u64::from(away), &[]);
     }
 }
 

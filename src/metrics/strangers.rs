@@ -29,23 +29,18 @@ const STRANGERS: [&str; 18] = [
 impl Metrics {
     pub(super) fn begin_strangers_at_zero(&self) {
         for reason in STRANGERS {
-            self.strangers.add(0, &[KeyValue::new("reason", reason)]);
+            self.strangers(reason, 0);
         }
     }
 
-    /// Counts a call that was refused because of its headers, before it began.
-    pub fn call_refused(&self, method: &str, code: &'static str, reason: &'static str) {
-        let attributes = [
-            KeyValue::new("rpc.method", method.to_owned()),
-            KeyValue::new("rpc.response.status_code", code),
-            KeyValue::new("reason", reason),
-            KeyValue::new("outcome", "not_executed"),
-        ];
-        self.calls.add(1, &attributes);
+    fn strangers(&self, reason: &'static str, requests: u64) {
+        let attributes = || [KeyValue::new("reason", reason)];
+        let bind = || self.0.strangers.bind(&attributes());
+        (self.0.strangers_by_reason).measure(reason, bind, |bound| bound.add(requests));
     }
 
     /// Counts a request of a peer that has shown no valid credential.
     pub fn stranger_refused(&self, reason: &'static str) {
-        self.strangers.add(1, &[KeyValue::new("reason", reason)]);
+        self.strangers(reason, 1);
     }
 }

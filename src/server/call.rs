@@ -25,7 +25,7 @@ pub(super) use self::backend::LibraryRoutes;
 use super::about::{About, is_about_the_server};
 use super::call_id::{self, CALL_ID};
 use super::deadline::Timeouts;
-use super::ending::{Ending, Methods, operation};
+use super::ending::{Ending, Methods, Operations};
 use super::peer::Peer;
 use super::protocol;
 use super::renewal;
@@ -39,7 +39,7 @@ use crate::auth::{Caller, Callers, Presented, Rejected};
 use crate::call::{Arrival, CallContext, CallIdentity};
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::telemetry;
+use crate::telemetry::{self, Sampling};
 
 #[derive(Clone, Debug)]
 pub(super) struct CallLayer {
@@ -50,13 +50,14 @@ pub(super) struct CallLayer {
 #[derive(Debug)]
 pub(super) struct Gate {
     timeouts: Timeouts,
-    methods: Methods,
+    operations: Operations,
     callers: Callers,
     shares: Arc<Shares>,
     about: About,
     strangers: Strangers,
     maximum_request_bytes: usize,
     metrics: Metrics,
+    sampling: Sampling,
     stopping: AtomicBool,
     terminated: CancellationToken,
 }
@@ -68,11 +69,11 @@ impl CallLayer {
         admission: &AdmissionSettings,
         methods: Methods,
         callers: Callers,
-        metrics: Metrics,
+        (metrics, sampling): (Metrics, Sampling),
     ) -> Self {
         let gate = Gate {
             timeouts,
-            methods,
+            operations: Operations::new(methods),
             callers,
             shares: Shares::new(Maximum {
                 calls: settings.maximum_concurrent_calls,
@@ -84,6 +85,7 @@ impl CallLayer {
             strangers: Strangers::new(admission.refusals_per_second, metrics.clone()),
             maximum_request_bytes: settings.maximum_request_bytes,
             metrics,
+            sampling,
             stopping: AtomicBool::new(false),
             terminated: CancellationToken::new(),
         };
@@ -237,18 +239,11 @@ impl<O: Unary> CallService<O> {
         let call_id = call_id::of(request.headers());
         let context = CallContext::new(call_id, deadline, arrival, queued);
         context.note_caller(&caller);
-        let span = span(operation(path, gate.methods), context.call_id());
-        telemetry::adopt_parent(&span, request.headers());
-        let trace_id = telemetry::trace_id(&span, request.headers());
-        let ending = Ending::new(
-            path,
-            gate.methods,
-            &context,
-            &gate.metrics,
-            span.clone(),
-            trace_id,
-            begun,
-        );
+        let operation = gate.operations.of(path);
+        let span = || span(operation.name(), context.call_id());
+        let trace = gate.sampling.begin(request.headers(), span);
+        let span = trace.span.clone();
+        let ending = Ending::new(path, operation, &context, &gate.metrics, trace, begun);
 
         let refuse =
             |error, context, ending| std::future::ready(refuse(error, context, ending)).boxed();
@@ -301,7 +296,7 @@ impl<O: Unary> CallService<O> {
 
     /// Answers a call without a valid credential.
     fn reject<B>(&self, request: &Request<B>, rejected: Rejected) -> CallFuture {
-        let operation = operation(request.uri().path(), self.gate.methods);
+        let operation = self.gate.operations.of(request.uri().path());
         let identity = CallIdentity {
             call_id: call_id::of(request.headers()),
             ..CallIdentity::default()

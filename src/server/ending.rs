@@ -1,13 +1,14 @@
 //! The end of a call: its log line, its metrics, the end of its span.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::Span;
 
 use crate::auth::Caller;
 use crate::call::CallContext;
-use crate::metrics::{EndedCall, Metrics};
+use crate::metrics::{Durations, End, Metrics, OTHER, Operation};
+use crate::telemetry::CallTrace;
 use bitrix24::TenantId;
 
 /// The longest operation that is logged, in characters: a client may call any path.
@@ -29,25 +30,49 @@ const SERVER_FAILURES: [&str; 6] = [
 /// The services' methods, each with the full name of its service.
 pub(super) type Methods = &'static [(&'static str, &'static str)];
 
-/// The name of an operation, `package.Service/Method`, from the path of a call. An unknown one is
-/// `_OTHER` in metrics and spans, so callers cannot make up new label values.
-pub(super) fn operation(path: &str, methods: Methods) -> &str {
-    let operation = path.trim_start_matches('/');
-    let is_known = operation
-        .split_once('/')
-        .is_some_and(|named| methods.contains(&named));
-    if is_known { operation } else { "_OTHER" }
+/// The operations that there are.
+#[derive(Debug)]
+pub(super) struct Operations {
+    known: Box<[Arc<Operation>]>,
+    /// Every other one, so that callers cannot make up label values.
+    other: Arc<Operation>,
+}
+
+impl Operations {
+    pub(super) fn new(methods: Methods) -> Self {
+        let known = methods
+            .iter()
+            .map(|(service, method)| Arc::new(Operation::new(&format!("{service}/{method}"))));
+        Self {
+            known: known.collect(),
+            other: Arc::new(Operation::new(OTHER)),
+        }
+    }
+
+    /// The operation of a call with this path.
+    pub(super) fn of(&self, path: &str) -> &Arc<Operation> {
+        let name = named(path);
+        let mut known = self.known.iter();
+        known
+            .find(|known| known.name() == name)
+            .unwrap_or(&self.other)
+    }
+}
+
+/// The name of an operation, `package.Service/Method`, in the path of a call.
+fn named(path: &str) -> &str {
+    path.trim_start_matches('/')
 }
 
 /// The end of a running call, to be recorded. Dropped before the call is answered, because its
 /// caller has disconnected, it records CANCELLED.
 pub(super) struct Ending {
-    path: String,
-    methods: Methods,
+    operation: Arc<Operation>,
+    /// What was called, if there is no such operation.
+    unknown: Option<String>,
     context: CallContext,
     metrics: Metrics,
-    span: Span,
-    trace_id: Option<String>,
+    trace: CallTrace,
     begun: Instant,
     is_recorded: bool,
 }
@@ -55,21 +80,20 @@ pub(super) struct Ending {
 impl Ending {
     pub(super) fn new(
         path: &str,
-        methods: Methods,
+        operation: &Arc<Operation>,
         context: &CallContext,
         metrics: &Metrics,
-        span: Span,
-        trace_id: Option<String>,
+        trace: CallTrace,
         begun: Instant,
     ) -> Self {
         metrics.call_begun();
+        let is_unknown = operation.name() == OTHER;
         Self {
-            path: path.to_owned(),
-            methods,
+            operation: Arc::clone(operation),
+            unknown: is_unknown.then(|| named(path).chars().take(OPERATION).collect()),
             context: context.clone(),
             metrics: metrics.clone(),
-            span,
-            trace_id,
+            trace,
             begun,
             is_recorded: false,
         }
@@ -81,34 +105,31 @@ impl Ending {
 
     fn record(&mut self, code: &'static str) {
         self.is_recorded = true;
+        let span = &self.trace.span;
+        span.record("rpc.response.status_code", code);
+        if SERVER_FAILURES.contains(&code) {
+            span.record("otel.status_code", "ERROR");
+            span.record("error.type", code);
+        }
         let notes = self.context.take_notes();
-        let outcome = notes.outcome_of(code);
         let duration = self.begun.elapsed();
-        self.metrics.call_ended(EndedCall {
-            method: operation(&self.path, self.methods),
+        let outcome = notes.outcome_of(code);
+        let end = End {
             code,
             reason: notes.reason,
             outcome,
-            duration,
+        };
+        let durations = Durations {
+            whole: duration,
+            portal: notes.portal_duration,
             waited: notes.waited,
-            portal_duration: notes.portal_duration,
-        });
-        self.span.record("rpc.response.status_code", code);
-        if SERVER_FAILURES.contains(&code) {
-            self.span.record("otel.status_code", "ERROR");
-            self.span.record("error.type", code);
-        }
-        let shown: String = self
-            .path
-            .trim_start_matches('/')
-            .chars()
-            .take(OPERATION)
-            .collect();
+        };
+        self.metrics.call_ended(&self.operation, end, durations);
         tracing::info!(
             target: "openlines::call",
             call_id = self.context.call_id(),
-            trace_id = self.trace_id,
-            operation = shown,
+            trace_id = self.trace.id,
+            operation = self.unknown.as_deref().unwrap_or(self.operation.name()),
             code,
             reason = notes.reason,
             outcome,

@@ -128,8 +128,11 @@ pub(crate) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The span of the request.
+    /// The span of the request, below that of a call that is traced. Otherwise there is none.
     pub(crate) fn span(&self) -> Span {
+        if Span::current().is_disabled() {
+            return Span::none();
+        }
         tracing::info_span!(
             target: SPAN_TARGET,
             "portal",

@@ -71,17 +71,18 @@ impl Permitted {
         for (info, job) in self.cargo.calls() {
             let waited = job.sent_flag.spent().waiting;
             metrics.call_sent(info.priority, waited);
-            if size > 1 || !waited.is_zero() {
+            if !job.span.is_disabled() && (size > 1 || !waited.is_zero()) {
                 let wait_us = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
                 tracing::info!(target: SPANS, parent: &job.span, wait_us, calls = size, "sent");
             }
         }
     }
 
-    /// The span of the request: that of its first call.
+    /// The span of the request: that of its first call that is traced.
     pub(super) fn span(&self) -> tracing::Span {
-        let first = self.cargo.calls().next();
-        first.map_or_else(tracing::Span::none, |(_, job)| job.span.clone())
+        let mut spans = self.cargo.calls().map(|(_, job)| &job.span);
+        let traced = spans.find(|span| !span.is_disabled());
+        traced.map_or_else(tracing::Span::none, tracing::Span::clone)
     }
 
     /// Cancelled when the request is to be terminated because the service stops. By then its

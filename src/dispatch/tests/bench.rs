@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::call::{CallContext, Priority};
 use crate::check::{CallParts, Check};
@@ -136,10 +137,11 @@ impl Bench {
             trail: None,
         };
         let dispatcher = self.dispatcher.clone();
-        tokio::spawn(async move {
+        let calling = async move {
             let (result, spent) = dispatcher.send(call, announced, delivery).await;
             (told(result.map(drop)), spent)
-        })
+        };
+        tokio::spawn(calling.in_current_span())
     }
 
     /// That nothing holds the chat: a call to it is sent and answered.

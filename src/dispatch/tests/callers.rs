@@ -1,6 +1,7 @@
 //! Callers that stop waiting, at each stage of their call's request.
 
 use bitrix24::NotSent;
+use tracing::Span;
 
 use super::bench::{answered, end};
 use super::*;
@@ -104,6 +105,28 @@ async fn a_batch_that_one_caller_leaves_before_there_is_a_connection_is_sent_wit
         answered(call).await;
     }
     bench.is_idle(2).await;
+}
+
+#[tokio::test]
+async fn a_batch_is_sent_below_the_first_of_its_calls_that_is_traced() {
+    let _traces = tracing::subscriber::set_default(tracing_subscriber::registry());
+    let mut bench = Bench::start().await;
+    let mut call = |span: &Span| span.in_scope(|| bench.call("chat", "any", 30 * SECOND));
+    let untraced = Span::none();
+    let [second, third] = ["second", "third"].map(|name| tracing::info_span!("call", name));
+    let calls = [&untraced, &untraced, &second, &third].map(&mut call);
+    let request = bench.request().await;
+    assert!(!request.is_batch);
+    assert_eq!(request.span, None);
+    tokio::time::sleep(SECOND).await;
+    request.go_through();
+    let request = bench.request().await;
+    assert_eq!(request.calls.len(), 3);
+    assert_eq!(request.span, second.id());
+    request.go_through();
+    for call in calls {
+        answered(call).await;
+    }
 }
 
 #[tokio::test]

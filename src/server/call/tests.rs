@@ -1,12 +1,14 @@
 //! The layer around services that fail in ways that ours should not.
 
 use std::convert::Infallible;
+use std::sync::atomic::AtomicUsize;
 
 use http_body_util::Full;
 use serde_json::Value;
 use tonic::Status;
 use tower::service_fn;
 use tower::util::BoxCloneSyncService;
+use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
 use crate::auth::Auth;
@@ -17,6 +19,11 @@ const METHODS: Methods = &[("a.B", "C")];
 
 /// The layer with the default settings, and as many places.
 fn layer(places: usize) -> CallLayer {
+    tracing_layer(places, None)
+}
+
+/// The same, and of so many percent of the calls there are traces.
+fn tracing_layer(places: usize, percent: Option<u8>) -> CallLayer {
     let (document, environment) = (Document::without_file(Value::Null), Environment::default());
     let mut reader = Reader::new(&document, &environment);
     let mut settings = ServerSettings::read(&mut reader).unwrap();
@@ -28,7 +35,8 @@ fn layer(places: usize) -> CallLayer {
     };
     let callers = Callers::new(&Auth::DangerousNone);
     let metrics = Metrics::new().unwrap();
-    CallLayer::new(timeouts, &settings, &admission, METHODS, callers, metrics)
+    let telling = (metrics, Sampling { percent });
+    CallLayer::new(timeouts, &settings, &admission, METHODS, callers, telling)
 }
 
 /// Operations that fail as no service should.
@@ -96,4 +104,52 @@ async fn a_service_finds_the_caller_with_the_request() {
     let service = layer(1).calls(Panics, routes);
     let response = service.call(request("/a.B/D")).await;
     assert!(status_in_headers(response.headers()).is_none());
+}
+
+/// Counts the spans that are built.
+#[derive(Clone, Default)]
+struct Spans(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Spans {
+    fn on_new_span(
+        &self,
+        _: &tracing::span::Attributes<'_>,
+        _: &tracing::Id,
+        _: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn only_a_call_that_is_traced_has_a_span() {
+    let spans = Spans::default();
+    let subscriber = tracing_subscriber::registry().with(spans.clone());
+    let _traces = tracing::subscriber::set_default(subscriber);
+    for (percent, parent, expected) in [
+        (None, None, 0),
+        (None, Some("01"), 0),
+        (Some(0), None, 0),
+        (Some(100), None, 1),
+        (Some(100), Some("00"), 0),
+        (Some(0), Some("01"), 1),
+    ] {
+        let routes = routes(|_request| async {
+            let traced = (!Span::current().is_disabled()).to_string();
+            let response = Response::builder().header("traced", traced);
+            Ok(response.body(Body::empty()).unwrap())
+        });
+        let service = tracing_layer(1, percent).calls(Panics, routes);
+        let mut request = request("/a.B/D");
+        if let Some(flags) = parent {
+            let parent = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
+            let headers = request.headers_mut();
+            headers.insert("traceparent", parent.parse().unwrap());
+        }
+        let before = spans.0.load(Ordering::Relaxed);
+        let response = service.call(request).await;
+        assert_eq!(response.headers()["traced"], (expected == 1).to_string());
+        let built = spans.0.load(Ordering::Relaxed) - before;
+        assert_eq!(built, expected, "{percent:?} {parent:?}");
+    }
 }
