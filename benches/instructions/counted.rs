@@ -1,4 +1,5 @@
-//! A program under callgrind, and how many instructions it executes in user space between two moments.
+//! A program under callgrind, and how many instructions it executes in user space between two
+//! moments.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -5,7 +5,7 @@
 //! each kind, and prints Markdown. Counts hardly depend on the machine or on what else it does. The
 //! kernel's instructions are not in them.
 //!
-//! - `--check` fails if a call costs more than it may by `expected.txt`, `--update` writes that file.
+//! - `--check` fails if a call costs more than `expected.txt` allows, `--update` writes that file.
 //! - `--file FILE` takes another file in its place: to compare two states of the code.
 //! - `--parts` prints where the instructions go.
 //! - `--short` counts some scenes once; `--only TEXT` those with this text in their names.
@@ -120,8 +120,8 @@ async fn count(options: &Options) -> Vec<Counts> {
         let mut counted = callgrind.count(running.process());
         for scene in scenes {
             let make = async |count| calls.make(scene.way, count, running.process()).await;
-            // Connections, caches and the allocator reach their working size, and the service learns
-            // how large a batch may be.
+            // Connections, caches and the allocator reach their working size, and the service
+            // learns how large a batch may be.
             make(scene.calls).await;
             let repeats = if options.is_short { 1 } else { REPEATS };
             let mut per_call = Vec::new();

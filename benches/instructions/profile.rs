@@ -1,4 +1,5 @@
-//! What callgrind has written: the functions, with what they cost themselves and by whom they are called.
+//! What callgrind has written: the functions, with what they cost themselves and by whom they are
+//! called.
 
 use std::collections::HashMap;
 

@@ -29,8 +29,8 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// The calls among which the instructions are divided: with a batch, also the one that keeps its
-    /// portal busy.
+    /// The calls among which the instructions are divided: with a batch, also the one that keeps
+    /// its portal busy.
     pub(crate) fn divisor(&self) -> usize {
         if self.way.kind == Kind::Batch {
             self.calls / BATCH * (BATCH + 1)

@@ -1,5 +1,5 @@
-//! Instruments whose attributes are bound once, at their first use: looking a set of attributes up anew
-//! costs more than the rest of a measurement (docs/adr/0047).
+//! Instruments whose attributes are bound once, at their first use: looking a set of attributes up
+//! anew costs more than the rest of a measurement (docs/adr/0047).
 
 use std::fmt;
 use std::hash::Hash;
@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use foldhash::{HashMap, HashMapExt};
 
-/// What is bound to each value of an attribute, or of several together. They must be few: nothing is
-/// ever forgotten.
+/// What is bound to each value of an attribute, or of several together. They must be few: nothing
+/// is ever forgotten.
 pub(super) struct Bound<Key, Instrument> {
     by_key: ArcSwap<HashMap<Key, Instrument>>,
     /// One at a time adds.
@@ -17,7 +17,7 @@ pub(super) struct Bound<Key, Instrument> {
 }
 
 impl<Key: Copy + Eq + Hash, Instrument: Clone> Bound<Key, Instrument> {
-    /// Measures with the instrument of a key, which `bind` makes if it is needed for the first time.
+    /// Measures with the instrument of a key, which `bind` makes when it is needed first.
     pub(super) fn measure(
         &self,
         key: Key,

@@ -1,5 +1,5 @@
-//! A log line as JSON, in the shape of `tracing-subscriber`, written into one text from the begin to
-//! the end: no serialiser writes into another one.
+//! A log line as JSON, in the shape of `tracing-subscriber`, written into one text from the begin
+//! to the end: no serialiser writes into another one.
 
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Write};
@@ -16,10 +16,11 @@ use tracing_subscriber::registry::LookupSpan;
 /// What most lines need, in bytes.
 const USUAL: usize = 512;
 
-/// The name of events that were records of the crate `log`. What is in them has to be found first.
+/// The name of events that were records of the crate `log`.
 const OF_LOG: &str = "log event";
 
-/// Formats events. Those with spans around them, and those of the crate `log`, are left to `others`.
+/// Formats events. Those with spans around them, and records of the crate `log`, are left to
+/// `others`.
 #[derive(Debug)]
 pub(super) struct JsonLine {
     pub(super) others: Format<Json>,
