@@ -27,6 +27,7 @@ mod database;
 mod ledger;
 mod listed;
 mod load;
+#[expect(dead_code, reason = "another benchmark uses both processors")]
 #[path = "../programs/pinned.rs"]
 mod pinned;
 #[path = "../programs/process.rs"]
@@ -39,7 +40,6 @@ mod tenants;
 mod workers;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

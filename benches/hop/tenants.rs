@@ -12,7 +12,7 @@ use store::{Access, Origin, Store, StoreUrl, StoredCredentials, StoredTenant};
 use super::load::{Load, Round};
 use super::process::Process;
 use super::service::Service;
-use super::{files, start_with};
+use super::{files, start_pinned};
 
 const FEW: usize = 10;
 const MANY: usize = 100_000;
@@ -70,7 +70,7 @@ impl Side {
         let written = files(None, portal, "");
         fill(written.folder(), portal, stored).await;
         let beginning = Instant::now();
-        let service = start_with(&written).await;
+        let service = start_pinned(&written).await;
         let start = beginning.elapsed();
         println!(
             "{stored} tenants entered and served after {:.1} s",

@@ -7,17 +7,22 @@
 //! 1. [`Ledger::enter`] looks whether the call is known. If not, the caller gets a [`Claim`], and
 //!    all other attempts with the same key wait.
 //! 2. [`Ledger::start`] durably writes that the call is about to be sent.
-//! 3. [`Ledger::end`] writes its outcome, before the caller gets the response.
+//! 3. [`Ledger::end`] has its outcome written. The caller gets the response meanwhile.
 //!
-//! A process that dies between 2 and 3 leaves a row that says `started`. Another replica that finds
-//! the row, and considers the process dead, marks the outcome as unknown for good.
+//! A process that dies before 3 is written leaves a row that says `started`. Another replica that
+//! finds the row, and considers the process dead, marks the outcome as unknown for good. So does
+//! this one, if a crash of the database has lost what 3 wrote.
 
 mod claim;
 mod cleaning;
 mod error;
 mod fingerprint;
+mod known;
+mod lanes;
+mod reader;
 mod recorded;
 mod running;
+mod unsent;
 mod writer;
 
 use std::sync::Arc;
@@ -30,22 +35,20 @@ use uuid::Uuid;
 pub use self::claim::Claim;
 pub use self::error::{LedgerError, Unavailable};
 pub use self::fingerprint::Fingerprint;
+use self::known::Known;
+use self::lanes::{Ending, Lanes};
+use self::reader::Read;
 pub use self::recorded::Recorded;
 use self::recorded::Settled;
 use self::running::{Joined, KeyGuard, Running};
-use self::writer::{LastProblem, Unwritten, Write, Writer};
+use self::writer::{LastProblem, Writer};
 use super::replica::Replica;
 use crate::metrics::{LedgerResult, Metrics};
 use crate::tasks::Tasks;
 use bitrix24::Answer;
 use bitrix24::TenantId;
-use store::ledger::{Id, State};
+use store::ledger::{End, Id, Outcome, Row, State};
 use store::{Store, StoreError};
-
-/// How long a caller waits for the store to write the outcome of its call. After that the caller
-/// gets its response, and the write is retried; only a crash before it succeeds makes the outcome
-/// unknown.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The first wait before reading again a call that another replica has in progress; doubled each
 /// time.
@@ -90,9 +93,19 @@ pub struct Ledger {
     store: Store,
     replica: Replica,
     running: Arc<Running>,
-    writes: mpsc::UnboundedSender<Write>,
+    lanes: Lanes,
+    reads: Reads,
     metrics: Metrics,
     problem: Arc<LastProblem>,
+}
+
+/// How calls are looked up in the store.
+#[derive(Clone, Debug)]
+enum Reads {
+    /// One for all that ask meanwhile.
+    Shared(mpsc::UnboundedSender<Read>),
+    /// Seldom: this process knows which keys are new.
+    Seldom(Arc<Known>),
 }
 
 impl Ledger {
@@ -105,26 +118,35 @@ impl Ledger {
         metrics: Metrics,
         tasks: &Tasks,
     ) -> Self {
-        let (writes, received) = mpsc::unbounded_channel();
         let running = Arc::new(Running::default());
         let problem = Arc::<LastProblem>::default();
-        let writer = Writer {
-            store: store.clone(),
-            owner: replica.id(),
-            lifetime,
-            writes: received,
-            unwritten: Unwritten::new(),
-            problem: Arc::clone(&problem),
+        let (lanes, received) = Lanes::of(&store);
+        for writes in received {
+            let (store, problem) = (store.clone(), Arc::clone(&problem));
+            let writer = Writer::new(store, replica.id(), lifetime, writes, problem);
+            let writing = writer.run(Arc::clone(&running), tasks.stopped());
+            tasks.spawn_lasting("writer of the ledger", replica.outlive(writing));
+        }
+        let reads = if store.is_shared() {
+            let (reads, asked) = mpsc::unbounded_channel();
+            let reading = reader::run(store.clone(), asked, tasks.stopped());
+            tasks.spawn_lasting("reader of the ledger", reading);
+            Reads::Shared(reads)
+        } else {
+            let known = Arc::new(Known::new(lifetime));
+            let (filled, store, stopped) = (Arc::clone(&known), store.clone(), tasks.stopped());
+            let filling = async move { filled.fill(&store, stopped).await };
+            tasks.tracker().spawn(filling);
+            Reads::Seldom(known)
         };
-        let writing = writer.run(Arc::clone(&running), tasks.stopped());
-        tasks.spawn_lasting("writer of the ledger", replica.outlive(writing));
         let cleaning = cleaning::clean(store.clone(), tasks.stopped());
         tasks.spawn_lasting("cleaning of the ledger", cleaning);
         Self {
             store,
             replica,
             running,
-            writes,
+            lanes,
+            reads,
             metrics,
             problem,
         }
@@ -186,30 +208,46 @@ impl Ledger {
         deadline: Instant,
         on_wait: impl Fn() + Send,
     ) -> Result<Entered, LedgerError> {
+        if let Reads::Seldom(known) = &self.reads
+            && known.is_new(guard.id())
+        {
+            return Ok(self.first(guard, None));
+        }
         let mut wait = FIRST_WAIT;
         let mut is_running = false;
         loop {
-            let read = tokio::time::timeout_at(deadline, self.store.ledger_row(guard.id())).await;
+            let read = tokio::time::timeout_at(deadline, self.read(guard.id())).await;
             let row = match read {
-                Ok(row) => row.map_err(Unavailable::from)?,
+                Ok(row) => row?,
                 Err(_elapsed) if is_running => return Err(LedgerError::StillRunning),
                 Err(_elapsed) => return Err(Unavailable::Late.into()),
             };
             let Some(row) = row else {
-                return Ok(Entered::First(Claim::new(guard, self.writes.clone())));
+                return Ok(self.first(guard, None));
             };
+            let own = match row.state {
+                State::Started { owner, attempt, .. } if owner == self.replica.id() => {
+                    Some(attempt)
+                }
+                State::Started { .. } | State::Answered(_) | State::Unknown => None,
+            };
+            if let Some(attempt) = own
+                && self.running.unsent.has(attempt)
+            {
+                return Ok(self.first(guard, own));
+            }
             if row.fingerprint != guard.fingerprint().bytes() {
                 return Err(LedgerError::Reused);
+            }
+            if let Some(attempt) = own {
+                return Ok(self.lost(guard, attempt));
             }
             let settled = match row.state {
                 State::Answered(answer) => Some(Settled::Answered(read_answer(&answer)?)),
                 State::Unknown => Some(Settled::Unknown),
-                // A call that this process sent is in progress or has ended, so the row is left
-                // from an attempt that was not sent.
-                State::Started { owner, .. } if owner == self.replica.id() => {
-                    return Ok(Entered::First(Claim::new(guard, self.writes.clone())));
-                }
-                State::Started { owner, silent_for } => {
+                State::Started {
+                    owner, silent_for, ..
+                } => {
                     let abandon = self.abandon(guard.id(), owner, silent_for);
                     let abandoned = tokio::time::timeout_at(deadline, abandon).await;
                     let abandoned = abandoned.map_err(|_elapsed| LedgerError::StillRunning)??;
@@ -235,6 +273,36 @@ impl Ledger {
         }
     }
 
+    async fn read(&self, id: &Id) -> Result<Option<Row>, Unavailable> {
+        if let Reads::Shared(reads) = &self.reads {
+            let (reply, row) = oneshot::channel();
+            let id = id.clone();
+            if reads.send(Read { id, reply }).is_ok()
+                && let Ok(row) = row.await
+            {
+                return row;
+            }
+            // The service stops.
+        }
+        Ok(self.store.ledger_row(id).await?)
+    }
+
+    fn first(&self, guard: KeyGuard, replaces: Option<i64>) -> Entered {
+        Entered::First(Claim::new(guard, replaces, self.lanes.clone()))
+    }
+
+    /// This process has sent the call, and a crash of the database has lost the outcome.
+    fn lost(&self, guard: KeyGuard, attempt: i64) -> Entered {
+        guard.settle(Settled::Unknown);
+        let end = End {
+            id: guard.id().clone(),
+            attempt,
+            outcome: Outcome::Unknown,
+        };
+        self.lanes.end(Ending::guarding(guard, end));
+        Entered::Unknown
+    }
+
     /// Marks a call of a dead replica as unknown; false if the replica may be alive.
     async fn abandon(
         &self,
@@ -257,11 +325,16 @@ impl Ledger {
     ///
     /// The store failed. Then nothing may be sent, and the claims are as they were.
     pub async fn start(&self, claims: &[&Claim]) -> Result<Vec<Started>, Unavailable> {
-        let (reply, started) = oneshot::channel();
-        let starts = claims.iter().map(|claim| claim.start()).collect();
-        let write = Write::Start { starts, reply };
-        self.writes.send(write).map_err(|_| Unavailable::Closed)?;
-        let started = started.await.map_err(|_| Unavailable::Closed)??;
+        let starts = claims.iter().map(|claim| claim.start());
+        let starts: Vec<_> = starts.collect();
+        if let Reads::Seldom(known) = &self.reads {
+            starts.iter().for_each(|start| known.note(&start.id));
+        }
+        let started = self
+            .lanes
+            .start(starts)?
+            .await
+            .map_err(|_| Unavailable::Closed)??;
         let started = claims.iter().map(|claim| {
             if started.contains(&claim.attempt()) {
                 Started::Go
@@ -272,26 +345,13 @@ impl Ledger {
         Ok(started.collect())
     }
 
-    /// Writes the outcomes of calls. When this returns, the store has them, or the write is
-    /// retried.
-    pub async fn end(&self, ended: Vec<(Claim, Recorded)>) {
+    /// Has the outcomes of calls written. The write is retried until it succeeds; its callers need
+    /// not wait for it, because repeats in this process get the outcome from memory until then.
+    /// Returns when it was tried for the first time, if that is awaited.
+    pub fn end(&self, ended: Vec<(Claim, Recorded)>) -> oneshot::Receiver<()> {
         let endings = ended.into_iter();
         let endings = endings.filter_map(|(claim, recorded)| claim.end(recorded));
-        let endings: Vec<_> = endings.collect();
-        if endings.is_empty() {
-            return;
-        }
-        let (done, written) = oneshot::channel();
-        let write = Write::End {
-            endings,
-            done: Some(done),
-        };
-        if self.writes.send(write).is_err() {
-            tracing::warn!("outcome of a call was not written, because the service stops");
-            return;
-        }
-        // Whatever the result, the writer goes on.
-        let _ = tokio::time::timeout(WRITE_TIMEOUT, written).await;
+        self.lanes.end_all(endings.collect())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The ledger of calls with an idempotency key, on SQLite and on PostgreSQL.
 
 mod crashes;
+mod lost;
 mod outage;
 mod refusals;
 mod repeats;

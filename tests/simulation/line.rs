@@ -66,6 +66,10 @@ impl Weather for StoreLine {
         })
     }
 
+    fn forgets(&self) -> bool {
+        self.world.plan.forgets_outcomes && self.world.chance().one_in(3)
+    }
+
     fn now(&self) -> i64 {
         self.world.database_clock()
     }
@@ -82,6 +86,10 @@ impl Weather for OwnLine {
 
     fn after(&self, _purpose: &'static str) -> Passing<'_> {
         Box::pin(std::future::ready(true))
+    }
+
+    fn forgets(&self) -> bool {
+        false
     }
 
     fn now(&self) -> i64 {

@@ -146,6 +146,9 @@ pub(crate) struct Plan {
     /// Whether a refresh token whose answer was lost is accepted once more.
     pub(crate) is_forgiving: bool,
     pub(crate) is_burst: bool,
+    /// Whether the machine of the database crashes now and then, and loses outcomes that it was not
+    /// asked to write to the disk at once.
+    pub(crate) forgets_outcomes: bool,
 }
 
 /// What a run is about.
@@ -220,8 +223,10 @@ impl Plan {
             forgets_token: chance.percent(30).then_some(milliseconds(15_000)),
             is_forgiving: chance.percent(50),
             is_burst,
+            forgets_outcomes: false,
         };
         plan.season(flavour, chance);
+        plan.forgets_outcomes = !is_calm && chance.percent(15);
         plan
     }
 

@@ -6,17 +6,19 @@
 //! The ledger does not use the change counter: it is written with every call, and no replica caches
 //! it.
 
+mod postgresql;
+mod sqlite;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use bitrix24::TenantId;
 
 use crate::error::{StoreError, Unavailable};
 use crate::open::Store;
-use crate::pool::{milliseconds, with_connection, with_ledger_transaction};
+use crate::pool::{Pool, in_time, milliseconds, reach, with_connection};
 
 /// Identifies a call.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +38,8 @@ pub struct Start {
     pub fingerprint: [u8; 32],
     /// The number of this replica's attempt.
     pub attempt: i64,
+    /// The earlier attempt of this replica whose row is replaced: it was certainly not sent.
+    pub replaces: Option<i64>,
 }
 
 /// The end of an attempt.
@@ -76,6 +80,8 @@ pub enum State {
     Started {
         /// The replica that sends it.
         owner: Uuid,
+        /// The number of that replica's attempt.
+        attempt: i64,
         /// Time since that replica's last heartbeat.
         silent_for: Duration,
     },
@@ -85,47 +91,19 @@ pub enum State {
     Unknown,
 }
 
-/// The numbers of rows per statement. Statements are padded with empty rows, so that few are
-/// prepared.
-const WIDTHS: [usize; 5] = [1, 4, 16, 64, WIDEST];
-
-const WIDEST: usize = 256;
-
 /// How often a transaction is retried after a deadlock.
 const RETRIES: u32 = 3;
 
 /// The longest lifetime: ten years. Far above any sensible value, so that sums cannot overflow.
 const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
-const READ: &str = "SELECT fingerprint, state, answer, owner, now_milliseconds - COALESCE(\
+const READ: &str = "SELECT fingerprint, state, answer, owner, attempt, now_milliseconds - COALESCE(\
      (SELECT seen_at FROM replicas WHERE id = ledger.owner AND seen_at > ledger.started_at), started_at) \
      FROM ledger, clock WHERE tenant_id = $1 AND request_id = $2 AND expires_at > now_milliseconds";
 
-/// Writes rows that do not exist, have expired, or are this replica's own from an unfinished
-/// attempt. The `WHERE` skips the padding and other replicas' rows: a conflict would lock such a
-/// row, and two replicas that lock each other's rows are in a deadlock.
-const START: (&str, &str) = (
-    "INSERT INTO ledger (tenant_id, request_id, fingerprint, state, owner, attempt, started_at, expires_at) \
-     SELECT asked.column1, asked.column2, asked.column3, 'started', $1, asked.column4, \
-     now_milliseconds, now_milliseconds + $2 FROM (VALUES ",
-    ") AS asked, clock WHERE asked.column1 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ledger AS others \
-     WHERE others.tenant_id = asked.column1 AND others.request_id = asked.column2 \
-     AND others.owner <> $1 AND others.expires_at > now_milliseconds) \
-     ON CONFLICT (tenant_id, request_id) DO UPDATE SET fingerprint = excluded.fingerprint, state = excluded.state, \
-     answer = NULL, owner = excluded.owner, attempt = excluded.attempt, started_at = excluded.started_at, \
-     expires_at = excluded.expires_at \
-     WHERE ledger.expires_at <= excluded.started_at \
-     OR (ledger.owner = excluded.owner AND ledger.attempt <= excluded.attempt AND ledger.state <> 'answered') \
-     RETURNING attempt",
-);
-
-/// Also writes rows that another replica abandoned meanwhile, because now the outcome is known.
-const END: (&str, &str) = (
-    "UPDATE ledger SET state = ended.column4, answer = ended.column5, \
-     expires_at = COALESCE(ended.column6, ledger.expires_at) FROM (VALUES ",
-    ") AS ended WHERE ledger.tenant_id = ended.column1 AND ledger.request_id = ended.column2 \
-     AND ledger.owner = $1 AND ledger.attempt = ended.column3",
-);
+/// In the order of the primary key.
+const IDS: &str = "SELECT tenant_id, request_id FROM ledger WHERE (tenant_id, request_id) > ($1, $2) \
+     ORDER BY tenant_id, request_id LIMIT $3";
 
 const ABANDON: &str = "UPDATE ledger SET state = 'unknown' \
      WHERE tenant_id = $1 AND request_id = $2 AND owner = $3 AND state = 'started' \
@@ -138,56 +116,13 @@ const CLEAN: &str = "DELETE FROM ledger WHERE (tenant_id, request_id) IN \
      (SELECT tenant_id, request_id FROM ledger WHERE expires_at <= (SELECT now_milliseconds FROM clock) \
      ORDER BY expires_at LIMIT $1) AND expires_at <= (SELECT now_milliseconds FROM clock)";
 
-/// Runs [`START`] for some calls and adds the attempts whose rows were written to `started`.
-macro_rules! start {
-    ($connection:expr, $owner:expr, $lifetime:expr, $starts:expr, $started:expr) => {
-        for some in $starts.chunks(WIDEST) {
-            let width = width(some.len());
-            let statement = AssertSqlSafe(statement(START, 3, width, 4));
-            let mut query = sqlx::query_scalar(statement).bind($owner).bind($lifetime);
-            for start in some
-                .iter()
-                .map(Some)
-                .chain(std::iter::repeat(None))
-                .take(width)
-            {
-                query = query
-                    .bind(start.map(|start| start.id.tenant.as_str()))
-                    .bind(start.map(|start| start.id.request.to_string()))
-                    .bind(start.map(|start| start.fingerprint.as_slice()))
-                    .bind(start.map(|start| start.attempt));
-            }
-            let attempts: Vec<i64> = query.fetch_all(&mut *$connection).await?;
-            $started.extend(attempts);
-        }
-    };
-}
-
-/// Runs [`END`] for some calls.
-macro_rules! end {
-    ($connection:expr, $owner:expr, $ends:expr) => {
-        for some in $ends.chunks(WIDEST) {
-            let width = width(some.len());
-            let statement = AssertSqlSafe(statement(END, 2, width, 6));
-            let mut query = sqlx::query(statement).bind($owner);
-            for end in some
-                .iter()
-                .map(Some)
-                .chain(std::iter::repeat(None))
-                .take(width)
-            {
-                let columns = end.map(|end| end.outcome.columns());
-                query = query
-                    .bind(end.map(|end| end.id.tenant.as_str()))
-                    .bind(end.map(|end| end.id.request.to_string()))
-                    .bind(end.map(|end| end.attempt))
-                    .bind(columns.map(|(state, _, _)| state))
-                    .bind(columns.and_then(|(_, answer, _)| answer))
-                    .bind(columns.and_then(|(_, _, expires_at)| expires_at));
-            }
-            query.execute(&mut *$connection).await?;
-        }
-    };
+/// What one call of [`Store::write_ledger`] writes.
+struct Writes<'a> {
+    owner: &'a str,
+    /// In milliseconds.
+    lifetime: i64,
+    starts: &'a [Start],
+    ends: &'a [&'a End],
 }
 
 impl Store {
@@ -201,9 +136,44 @@ impl Store {
         row.map(Row::read).transpose()
     }
 
-    /// Records calls that `owner` is about to send, for this lifetime, and outcomes of its
-    /// attempts, all or nothing. Returns the attempts that may be sent; other replicas own the
-    /// rest.
+    /// Reads the records of several calls, in PostgreSQL with one statement.
+    pub async fn ledger_rows(&self, ids: &[Id]) -> Result<Vec<Option<Row>>, StoreError> {
+        let (Pool::Postgresql(postgresql), [_, _, ..]) = (&self.pool, ids) else {
+            let mut rows = Vec::with_capacity(ids.len());
+            for id in ids {
+                rows.push(self.ledger_row(id).await?);
+            }
+            return Ok(rows);
+        };
+        let read = in_time(postgresql::read(postgresql, ids));
+        self.pool.watch(read).await
+    }
+
+    /// The next keys behind this one that have rows, at most `most`. They may have expired.
+    pub async fn ledger_ids(&self, after: Option<&Id>, most: u32) -> Result<Vec<Id>, StoreError> {
+        let tenant = after.map_or("", |id| id.tenant.as_str());
+        let request = after.map(|id| id.request.to_string()).unwrap_or_default();
+        let read = with_connection!(&self.pool, reading, connection => {
+            let query = sqlx::query_as(IDS).bind(tenant).bind(&request).bind(i64::from(most));
+            Ok(query.fetch_all(connection).await?)
+        });
+        let rows: Vec<(String, String)> = read.await?;
+        let ids = rows.into_iter().map(|(tenant, request)| {
+            let corrupt = || StoreError::Corrupt("the key of a call".to_owned());
+            Ok(Id {
+                tenant: TenantId::parse(&tenant).map_err(|_| corrupt())?,
+                request: Uuid::parse_str(&request).map_err(|_| corrupt())?,
+            })
+        });
+        ids.collect()
+    }
+
+    /// Records calls that `owner` is about to send, for this lifetime, and then outcomes of its
+    /// attempts. Returns the attempts that may be sent; their rows survive a power cut. The rest
+    /// belongs to other replicas, or to other attempts.
+    ///
+    /// Outcomes without calls to start are not flushed to the disk on SQLite: the end of the
+    /// process loses nothing, and a power cut may. Then their rows are started again.
     ///
     /// # Errors
     ///
@@ -215,10 +185,15 @@ impl Store {
         starts: Vec<Start>,
         ends: &[&End],
     ) -> Result<HashSet<i64>, StoreError> {
-        let starts = in_order(starts);
+        let writes = Writes {
+            owner: &owner.to_string(),
+            lifetime: milliseconds(lifetime, LONGEST),
+            starts: &in_order(starts),
+            ends,
+        };
         let mut retries = 0;
         loop {
-            let written = self.write(owner, lifetime, &starts, ends).await;
+            let written = self.write(&writes).await;
             match written {
                 Err(error) if retries < RETRIES && is_deadlock(&error) => retries += 1,
                 Ok(_) | Err(_) => return written,
@@ -226,34 +201,17 @@ impl Store {
         }
     }
 
-    async fn write(
-        &self,
-        owner: Uuid,
-        lifetime: Duration,
-        starts: &[Start],
-        ends: &[&End],
-    ) -> Result<HashSet<i64>, StoreError> {
-        let owner = &owner.to_string();
-        let lifetime = milliseconds(lifetime, LONGEST);
-        let is_one_statement = (starts.is_empty() && ends.len() <= WIDEST)
-            || (ends.is_empty() && starts.len() <= WIDEST);
-        if is_one_statement {
-            // One statement is a transaction, without the two round trips of BEGIN and COMMIT.
-            let written = with_connection!(&self.pool, writing, connection => {
-                let mut started = HashSet::new();
-                start!(connection, owner, lifetime, starts, started);
-                end!(connection, owner, ends);
-                Ok(started)
-            });
-            return self.pool.watch(written).await;
-        }
-        let written = with_ledger_transaction!(&self.pool, transaction => {
-            let mut started = HashSet::new();
-            start!(transaction, owner, lifetime, starts, started);
-            end!(transaction, owner, ends);
-            transaction.commit().await?;
-            Ok(started)
-        });
+    async fn write(&self, writes: &Writes<'_>) -> Result<HashSet<i64>, StoreError> {
+        let written = in_time(reach(&self.pool, "ledger", async {
+            #[cfg(feature = "simulation")]
+            if writes.starts.is_empty() && crate::pool::forgets(&self.pool) {
+                return Ok(HashSet::new());
+            }
+            match &self.pool {
+                Pool::Sqlite(sqlite) => sqlite::write(sqlite, writes).await,
+                Pool::Postgresql(postgresql) => postgresql::write(postgresql, writes).await,
+            }
+        }));
         self.pool.watch(written).await
     }
 
@@ -283,15 +241,17 @@ impl Store {
 }
 
 /// The columns of [`READ`].
-type Columns = (Vec<u8>, String, Option<String>, String, i64);
+type Columns = (Vec<u8>, String, Option<String>, String, i64, i64);
 
 impl Row {
-    fn read((fingerprint, state, answer, owner, silent_for): Columns) -> Result<Self, StoreError> {
+    fn read(columns: Columns) -> Result<Self, StoreError> {
+        let (fingerprint, state, answer, owner, attempt, silent_for) = columns;
         let corrupt = |what: &str| StoreError::Corrupt(format!("the {what} of a call"));
         let fingerprint = fingerprint.try_into().map_err(|_| corrupt("fingerprint"))?;
         let state = match (state.as_str(), answer) {
             ("started", _) => State::Started {
                 owner: Uuid::parse_str(&owner).map_err(|_| corrupt("owner"))?,
+                attempt,
                 // Negative if the clock was set back.
                 silent_for: Duration::from_millis(silent_for.try_into().unwrap_or(0)),
             },
@@ -331,26 +291,4 @@ fn in_order(mut starts: Vec<Start>) -> Vec<Start> {
     });
     starts.dedup_by(|later, first| later.id == first.id);
     starts
-}
-
-/// The width of the statement for this many rows.
-fn width(rows: usize) -> usize {
-    let widths = WIDTHS.into_iter();
-    widths
-        .filter(|width| *width >= rows)
-        .min()
-        .unwrap_or(WIDEST)
-}
-
-/// A statement with this many rows of parameters, numbered from `first`.
-fn statement((before, behind): (&str, &str), first: usize, rows: usize, columns: usize) -> String {
-    let row = |row: usize| {
-        let start = first + row * columns;
-        let parameters: Vec<String> = (start..start + columns)
-            .map(|parameter| format!("${parameter}"))
-            .collect();
-        format!("({})", parameters.join(", "))
-    };
-    let rows: Vec<String> = (0..rows).map(row).collect();
-    format!("{before}{}{behind}", rows.join(", "))
 }

@@ -45,8 +45,6 @@ pub(crate) struct Postgresql {
     /// One permit. Writing transactions lock the change counter, so a second one would only wait in
     /// the server, which does not keep the order of arrival.
     pub(crate) writing: Arc<Semaphore>,
-    /// One permit for the ledger's transactions, which do not touch the change counter.
-    pub(crate) ledger: Arc<Semaphore>,
     pub(crate) pulse: Pulse,
 }
 
@@ -141,6 +139,18 @@ pub(crate) async fn reach<T>(
     }
 }
 
+/// Whether a write that need not be on the disk yet is lost.
+#[cfg(feature = "simulation")]
+pub(crate) fn forgets(pool: &Pool) -> bool {
+    match pool {
+        Pool::Sqlite(sqlite) => {
+            let line = sqlite.line.as_ref();
+            line.is_some_and(|line| line.weather.forgets())
+        }
+        Pool::Postgresql(_) => false,
+    }
+}
+
 /// `with_connection!(pool, reading, connection => { statements })` runs statements that end in a
 /// `Result<_, StoreError>` on a connection for `reading` or `writing`.
 macro_rules! with_connection {
@@ -172,24 +182,11 @@ macro_rules! with_connection {
 }
 
 /// `with_transaction!(pool, transaction => { statements })` does the same in a writing transaction,
-/// which the statements commit. For transactions that lock the change counter.
+/// which the statements commit. For transactions that lock the change counter: on PostgreSQL they
+/// wait for a permit before they wait for a connection.
 macro_rules! with_transaction {
     ($pool:expr, $transaction:ident => $statements:block) => {
-        $crate::pool::in_transaction!($pool, writing, $transaction => $statements)
-    };
-}
-
-/// The same for the ledger, whose transactions lock nothing that other writers wait for.
-macro_rules! with_ledger_transaction {
-    ($pool:expr, $transaction:ident => $statements:block) => {
-        $crate::pool::in_transaction!($pool, ledger, $transaction => $statements)
-    };
-}
-
-/// On PostgreSQL, waits for a permit of `$queue` before waiting for a connection.
-macro_rules! in_transaction {
-    ($pool:expr, $queue:ident, $transaction:ident => $statements:block) => {
-        $crate::pool::in_time($crate::pool::reach($pool, stringify!($queue), async {
+        $crate::pool::in_time($crate::pool::reach($pool, "writing", async {
             use sqlx::Connection;
             use $crate::pool::{Lent, Pool};
             match $pool {
@@ -207,7 +204,7 @@ macro_rules! in_transaction {
                     done
                 }
                 Pool::Postgresql(postgresql) => {
-                    let _queue = postgresql.$queue.acquire().await;
+                    let _queue = postgresql.writing.acquire().await;
                     let _turn = postgresql.turns.acquire().await;
                     let mut lent = Lent::new(postgresql.pool.acquire().await?);
                     let done = async {
@@ -230,7 +227,5 @@ pub(crate) fn milliseconds(duration: Duration, longest: Duration) -> i64 {
     i64::try_from(duration.min(longest).as_millis()).unwrap_or(i64::MAX)
 }
 
-pub(crate) use in_transaction;
 pub(crate) use with_connection;
-pub(crate) use with_ledger_transaction;
 pub(crate) use with_transaction;

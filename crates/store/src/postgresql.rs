@@ -86,7 +86,6 @@ fn pool(options: PgConnectOptions) -> Postgresql {
         pool,
         turns: Arc::new(Semaphore::new(TURNS)),
         writing: Arc::new(Semaphore::new(1)),
-        ledger: Arc::new(Semaphore::new(1)),
         pulse: Pulse::default(),
     }
 }

@@ -25,6 +25,10 @@ pub trait Weather: fmt::Debug + Send + Sync {
     /// them.
     fn after(&self, purpose: &'static str) -> Passing<'_>;
 
+    /// Whether the machine of the database crashes soon after a write that it answered before it
+    /// was on the disk, so that the write is lost.
+    fn forgets(&self) -> bool;
+
     /// The time by the database's clock, in milliseconds since 1970.
     fn now(&self) -> i64;
 }

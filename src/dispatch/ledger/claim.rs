@@ -2,11 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::mpsc;
-
+use super::lanes::{Ending, Lanes};
 use super::recorded::{Recorded, Settled};
 use super::running::KeyGuard;
-use super::writer::{Ending, Write};
 use store::ledger::{End, Outcome, Start};
 
 /// Proof that this process alone may send the call. Only [`super::Ledger::enter`] makes one.
@@ -23,22 +21,23 @@ pub struct Claim {
     is_written: AtomicBool,
     /// Whether the portal may have the request.
     may_be_sent: AtomicBool,
-    writes: mpsc::UnboundedSender<Write>,
+    lanes: Lanes,
 }
 
 impl Claim {
-    pub(super) fn new(guard: KeyGuard, writes: mpsc::UnboundedSender<Write>) -> Self {
+    pub(super) fn new(guard: KeyGuard, replaces: Option<i64>, lanes: Lanes) -> Self {
         let start = Start {
             id: guard.id().clone(),
             fingerprint: guard.fingerprint().bytes(),
             attempt: guard.attempt(),
+            replaces,
         };
         Self {
             guard: Some(guard),
             start,
             is_written: AtomicBool::new(false),
             may_be_sent: AtomicBool::new(false),
-            writes,
+            lanes,
         }
     }
 
@@ -80,21 +79,24 @@ impl Claim {
                 Outcome::Unknown
             }
             Recorded::NotExecuted => {
-                let is_written = self.is_written.load(Ordering::Relaxed);
-                return is_written.then(|| self.ending(Some(guard), Outcome::NotExecuted));
+                if !self.is_written.load(Ordering::Relaxed) {
+                    return None;
+                }
+                guard.note_unsent();
+                // Without the guard: the caller may correct its request and try again at once.
+                return Some(Ending::of(self.ended(Outcome::NotExecuted)));
             }
         };
-        Some(self.ending(Some(guard), outcome))
+        Some(Ending::guarding(guard, self.ended(outcome)))
     }
 
-    fn ending(&self, guard: Option<KeyGuard>, outcome: Outcome) -> Ending {
+    fn ended(&self, outcome: Outcome) -> End {
         let Start { id, attempt, .. } = &self.start;
-        let end = End {
+        End {
             id: id.clone(),
             attempt: *attempt,
             outcome,
-        };
-        Ending { _guard: guard, end }
+        }
     }
 }
 
@@ -103,19 +105,16 @@ impl Drop for Claim {
         let Some(guard) = self.guard.take() else {
             return;
         };
-        let ending = if self.may_be_sent.load(Ordering::Relaxed) {
-            guard.settle(Settled::Unknown);
-            self.ending(Some(guard), Outcome::Unknown)
-        } else if self.is_written.load(Ordering::Relaxed) {
-            // Without a guard: a later attempt need not wait for this row.
-            self.ending(None, Outcome::NotExecuted)
-        } else {
-            return;
-        };
         // If the writer has stopped, the row stays: started by a dead replica, so unknown.
-        let _ = self.writes.send(Write::End {
-            endings: vec![ending],
-            done: None,
-        });
+        if self.may_be_sent.load(Ordering::Relaxed) {
+            guard.settle(Settled::Unknown);
+            let end = self.ended(Outcome::Unknown);
+            self.lanes.end(Ending::guarding(guard, end));
+        } else if self.is_written.load(Ordering::Relaxed) {
+            guard.note_unsent();
+            // Without the guard: a later attempt need not wait for this row.
+            let end = self.ended(Outcome::NotExecuted);
+            self.lanes.end_behind_starts(Ending::of(end));
+        }
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::fingerprint::Fingerprint;
 use super::recorded::Settled;
+use super::unsent::Unsent;
 use store::ledger::Id;
 
 /// Receives the outcome. If the sender is dropped without one, the call was not sent.
@@ -21,6 +22,7 @@ pub(super) struct Running {
     calls: Mutex<HashMap<Id, Entry>>,
     attempts: AtomicI64,
     guards: TaskTracker,
+    pub(super) unsent: Unsent,
 }
 
 #[derive(Debug)]
@@ -105,6 +107,11 @@ impl KeyGuard {
     /// Its number: a later one in this process has a higher one.
     pub(super) fn attempt(&self) -> i64 {
         self.attempt
+    }
+
+    /// The call was certainly not executed, and this attempt is over.
+    pub(super) fn note_unsent(&self) {
+        self.running.unsent.note(self.attempt);
     }
 
     /// Returns the outcome to the waiting attempts.

@@ -1,6 +1,6 @@
 //! Writes the ledger: writes that arrive during a transaction share the next one.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::error::Unavailable;
-use super::running::{KeyGuard, Running};
+use super::lanes::{Ending, Started, Write};
+use super::running::Running;
 use crate::telemetry::chain;
 use store::ledger::{End, Start};
 use store::{Store, StoreError};
@@ -25,38 +26,14 @@ const RETRIED: usize = 64;
 /// How long to wait after a failed write.
 const PAUSE: Duration = Duration::from_secs(1);
 
-#[derive(Debug)]
-pub(super) enum Write {
-    /// Calls that are about to be sent.
-    Start {
-        starts: Vec<Start>,
-        /// The attempts that may be sent.
-        reply: oneshot::Sender<Result<Arc<HashSet<i64>>, Unavailable>>,
-    },
-    /// Outcomes of calls.
-    End {
-        endings: Vec<Ending>,
-        /// Notified when the write is done or has failed.
-        done: Option<oneshot::Sender<()>>,
-    },
-}
-
-/// The outcome of a call.
-#[derive(Debug)]
-pub(super) struct Ending {
-    /// Guards the key until this is written.
-    pub(super) _guard: Option<KeyGuard>,
-    pub(super) end: End,
-}
-
-/// The only writer of the ledger in its process.
+/// A writer of the ledger; there is one for each lane.
 pub(super) struct Writer {
-    pub(super) store: Store,
-    pub(super) owner: Uuid,
-    pub(super) lifetime: Duration,
-    pub(super) writes: mpsc::UnboundedReceiver<Write>,
-    pub(super) unwritten: Unwritten,
-    pub(super) problem: Arc<LastProblem>,
+    store: Store,
+    owner: Uuid,
+    lifetime: Duration,
+    writes: mpsc::UnboundedReceiver<Write>,
+    unwritten: Unwritten,
+    problem: Arc<LastProblem>,
 }
 
 /// The last failed write, for readiness.
@@ -83,7 +60,7 @@ impl LastProblem {
 
 /// Outcomes whose write failed.
 #[derive(Debug)]
-pub(super) struct Unwritten {
+struct Unwritten {
     endings: VecDeque<Ending>,
     /// How many to retry in a transaction: one after a failure, so that one that always fails does
     /// not block the others.
@@ -96,12 +73,29 @@ pub(super) struct Unwritten {
 #[derive(Default)]
 struct Batch {
     starts: Vec<Start>,
-    replies: Vec<oneshot::Sender<Result<Arc<HashSet<i64>>, Unavailable>>>,
+    replies: Vec<oneshot::Sender<Started>>,
     endings: Vec<Ending>,
     done: Vec<oneshot::Sender<()>>,
 }
 
 impl Writer {
+    pub(super) fn new(
+        store: Store,
+        owner: Uuid,
+        lifetime: Duration,
+        writes: mpsc::UnboundedReceiver<Write>,
+        problem: Arc<LastProblem>,
+    ) -> Self {
+        Self {
+            store,
+            owner,
+            lifetime,
+            writes,
+            unwritten: Unwritten::new(),
+            problem,
+        }
+    }
+
     /// Writes until `stopped`, and then until no call is in progress any more.
     pub(super) async fn run(mut self, running: Arc<Running>, stopped: CancellationToken) {
         let finished = async {
@@ -186,7 +180,7 @@ impl Writer {
 }
 
 impl Unwritten {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             endings: VecDeque::new(),
             at_once: RETRIED,
@@ -265,14 +259,11 @@ mod tests {
     const DAY: Duration = Duration::from_hours(24);
 
     fn ending(request: Uuid, attempt: i64) -> Ending {
-        Ending {
-            _guard: None,
-            end: End {
-                id: id(request),
-                attempt,
-                outcome: Outcome::Answered("{}".to_owned()),
-            },
-        }
+        Ending::of(End {
+            id: id(request),
+            attempt,
+            outcome: Outcome::Answered("{}".to_owned()),
+        })
     }
 
     fn id(request: Uuid) -> Id {
@@ -293,6 +284,7 @@ mod tests {
             id: id(left),
             fingerprint: [0; 32],
             attempt: 1,
+            replaces: None,
         };
         let started = store.write_ledger(owner, DAY, vec![start], &[]);
         assert_eq!(started.await.unwrap().len(), 1);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join;
 use tokio::time::Instant;
 
 use super::disposition::Disposition;
@@ -73,7 +72,7 @@ impl Landed {
                     };
                     (job, Ok(delivered))
                 });
-                finish(&driver, finished.collect()).await;
+                finish(&driver, finished.collect());
                 return;
             }
             ended => ended,
@@ -91,18 +90,17 @@ impl Landed {
             repair,
         } = judged;
         let Some(repair) = repair else {
-            // The calls behind it need not wait for the ledger.
             guard.release(retries);
-            finish(&driver, finished).await;
+            finish(&driver, finished);
             return;
         };
         // Its place is free, and the repair may take long.
         driver.pump();
+        finish(&driver, finished);
         // Those that are to be repaired wait as long as the last of their callers.
         let latest = broken.iter().map(|(info, ..)| info.deadline).max();
         let latest = latest.map_or_else(Instant::now, Instant::from_std);
-        let repairing = repair.run(&driver, &opened, latest);
-        let ((), repaired) = join(finish(&driver, finished), repairing).await;
+        let repaired = repair.run(&driver, &opened, latest).await;
         let mut failed = Vec::new();
         for (info, mut job, error) in broken {
             match repaired.apply_to(&mut job, error) {
@@ -114,7 +112,7 @@ impl Landed {
             }
         }
         guard.release(retries);
-        finish(&driver, failed).await;
+        finish(&driver, failed);
     }
 }
 
@@ -176,14 +174,14 @@ fn again(
     (info, job)
 }
 
-/// Writes outcomes to the ledger, and then returns them to the callers.
-async fn finish(driver: &PortalDriver, finished: Vec<(Box<Job>, Result<Delivered, SendError>)>) {
+/// Has the outcomes written to the ledger, and returns them to the callers.
+fn finish(driver: &PortalDriver, finished: Vec<(Box<Job>, Result<Delivered, SendError>)>) {
     let mut finished = finished;
     let records = finished.iter_mut();
     let records = records.filter_map(|(job, result)| Some((job.claim.take()?, recorded(result))));
     let records: Vec<(_, Recorded)> = records.collect();
     if !records.is_empty() {
-        driver.context.ledger.end(records).await;
+        drop(driver.context.ledger.end(records));
     }
     for (job, result) in finished {
         job.sent(result);

@@ -250,6 +250,8 @@ async fn kill_during(
 enum End {
     AnsweredBeforeTheKill,
     AnsweredButNotTold,
+    /// Its caller was answered while the outcome was on its way to the ledger.
+    ToldButNotRecorded,
     SentByTheRepeat,
     Unknown,
 }
@@ -274,6 +276,11 @@ async fn repeat_all(
                 assert!(!before.is_replayed);
                 assert_eq!(repeat.replayed(), response, "{text}");
                 End::AnsweredBeforeTheKill
+            }
+            (Ok(_), Some("started")) => {
+                let status = repeat.failed();
+                assert_eq!(status.reason(), "OUTCOME_UNKNOWN", "{text}: {status:?}");
+                End::ToldButNotRecorded
             }
             (Ok(_), state) => panic!("{text} was answered and is {state:?} in the ledger"),
             (Err(_), Some("answered")) => {

@@ -44,7 +44,7 @@ async fn what_became_of_calls_is_recorded_as_soon_as_the_database_is_back(mode: 
         (second, Recorded::Unknown),
         (third, Recorded::NotExecuted),
     ];
-    process.ledger.end(ended).await;
+    process.ledger.end(ended).await.unwrap();
     // Their callers were not kept waiting, and whoever repeats them here is told.
     assert!(begun.elapsed() < Duration::from_secs(5), "{begun:?}");
     assert_answered(process.enter(&answered).await, &answer(1));

@@ -36,7 +36,7 @@ async fn an_end_that_the_database_refuses_holds_no_other_up(stores: Stores) {
     let ended = claims
         .into_iter()
         .map(|claim| (claim, Recorded::Answered(answer(1))));
-    process.ledger.end(ended.collect()).await;
+    process.ledger.end(ended.collect()).await.unwrap();
     recorded(&stores, 19).await;
     // Its own callers are told from memory, and other calls are sent as ever.
     assert_answered(process.enter(&keys[7]).await, &answer(1));

@@ -218,7 +218,7 @@ async fn a_batch_of_calls_is_started_and_ended_at_once(stores: Stores) {
     let ended = (0..)
         .zip(claims)
         .map(|(number, claim)| (claim, recorded(number)));
-    process.ledger.end(ended.collect()).await;
+    process.ledger.end(ended.collect()).await.unwrap();
     for (number, key) in (0..).zip(&keys) {
         let entered = process.enter(key).await;
         match recorded(number) {

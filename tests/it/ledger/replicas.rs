@@ -117,7 +117,7 @@ async fn what_a_replica_says_that_was_taken_for_dead_counts_all_the_same() {
         (second, Recorded::Answered(answer(2))),
         (third, Recorded::NotExecuted),
     ];
-    silent.ledger.end(ended).await;
+    silent.ledger.end(ended).await.unwrap();
     assert_answered(hasty.enter(&answered).await, &answer(1));
     assert_answered(hasty.enter_within(&repeated, LONG).await, &answer(2));
     drop(hasty.claim(&not_executed).await);

@@ -100,7 +100,8 @@ impl Process {
     }
 
     pub(super) async fn end(&self, claim: Claim, recorded: Recorded) {
-        self.ledger.end(vec![(claim, recorded)]).await;
+        // It has nothing to write if there is no row.
+        let _ = self.ledger.end(vec![(claim, recorded)]).await;
     }
 
     /// Stops the process as a signal does, and waits for its end.

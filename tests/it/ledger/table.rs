@@ -31,6 +31,7 @@ fn start(id: &Id, attempt: i64) -> Start {
         id: id.clone(),
         fingerprint: [7; 32],
         attempt,
+        replaces: None,
     }
 }
 
@@ -101,20 +102,28 @@ async fn what_comes_late_from_an_earlier_attempt_changes_nothing(stores: Stores)
         store.write_ledger(owner, DAY, starts, ends).await.unwrap()
     };
     let state = async || store.ledger_row(&id).await.unwrap().map(|row| row.state);
+    let replacing = |attempt, replaces| Start {
+        replaces: Some(replaces),
+        ..start(&id, attempt)
+    };
     assert!(write(vec![start(&id, 1)], &[]).await.contains(&1));
-    assert!(write(vec![start(&id, 2)], &[]).await.contains(&2));
+    // The first one may have been sent.
+    assert!(write(vec![start(&id, 2)], &[]).await.is_empty());
+    assert!(write(vec![replacing(2, 0)], &[]).await.is_empty());
+    assert!(write(vec![replacing(2, 1)], &[]).await.contains(&2));
     assert!(write(vec![start(&id, 1)], &[]).await.is_empty());
     write(Vec::new(), &[&end(&id, 1, Outcome::NotExecuted)]).await;
     assert!(matches!(state().await, Some(State::Started { .. })));
     // All in one statement: only the latest counts.
-    let started = write(vec![start(&id, 3), start(&id, 5), start(&id, 4)], &[]).await;
+    let starts = vec![replacing(3, 2), replacing(5, 2), replacing(4, 3)];
+    let started = write(starts, &[]).await;
     assert_eq!(started.into_iter().collect::<Vec<_>>(), [5]);
     let answered = Outcome::Answered("1".to_owned());
     for _ in 0..2 {
         write(Vec::new(), &[&end(&id, 5, answered.clone())]).await;
         assert_eq!(state().await, Some(State::Answered("1".to_owned())));
     }
-    assert!(write(vec![start(&id, 6)], &[]).await.is_empty());
+    assert!(write(vec![replacing(6, 5)], &[]).await.is_empty());
     write(Vec::new(), &[&end(&id, 5, Outcome::NotExecuted)]).await;
     assert_eq!(state().await, None);
 }

@@ -1,0 +1,105 @@
+//! What is to be written to the ledger, and the ways to its writers.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::Unavailable;
+use super::running::KeyGuard;
+use store::Store;
+use store::ledger::{End, Start};
+
+#[derive(Debug)]
+pub(super) enum Write {
+    /// Calls that are about to be sent.
+    Start {
+        starts: Vec<Start>,
+        reply: oneshot::Sender<Started>,
+    },
+    /// Outcomes of calls.
+    End {
+        endings: Vec<Ending>,
+        /// Notified when the write is done or has failed.
+        done: Option<oneshot::Sender<()>>,
+    },
+}
+
+/// The outcome of a call.
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// Guards the key until this is written.
+    _guard: Option<KeyGuard>,
+    pub(super) end: End,
+}
+
+impl Ending {
+    pub(super) fn of(end: End) -> Self {
+        Self { _guard: None, end }
+    }
+
+    pub(super) fn guarding(guard: KeyGuard, end: End) -> Self {
+        let _guard = Some(guard);
+        Self { _guard, end }
+    }
+}
+
+/// The ways to the writers. Cheap to clone.
+///
+/// In an SQLite file one transaction holds both. PostgreSQL executes them side by side: what was
+/// sent does not wait for what is about to be.
+#[derive(Clone, Debug)]
+pub(super) struct Lanes {
+    starts: mpsc::UnboundedSender<Write>,
+    ends: mpsc::UnboundedSender<Write>,
+}
+
+impl Lanes {
+    /// And what their writers receive.
+    pub(super) fn of(store: &Store) -> (Self, Vec<mpsc::UnboundedReceiver<Write>>) {
+        let (starts, received) = mpsc::unbounded_channel();
+        if !store.is_shared() {
+            let ends = starts.clone();
+            return (Self { starts, ends }, vec![received]);
+        }
+        let (ends, received_ends) = mpsc::unbounded_channel();
+        (Self { starts, ends }, vec![received, received_ends])
+    }
+
+    pub(super) fn start(&self, starts: Vec<Start>) -> Result<Reply, Unavailable> {
+        let (reply, started) = oneshot::channel();
+        let sent = self.starts.send(Write::Start { starts, reply });
+        sent.map(|()| started).map_err(|_| Unavailable::Closed)
+    }
+
+    /// Of a call whose row is certainly written.
+    pub(super) fn end(&self, ending: Ending) {
+        drop(self.end_all(vec![ending]));
+    }
+
+    /// Of a call whose row may still be on its way.
+    pub(super) fn end_behind_starts(&self, ending: Ending) {
+        let endings = vec![ending];
+        let _ = self.starts.send(Write::End {
+            endings,
+            done: None,
+        });
+    }
+
+    /// The receiver learns when the first write is done or has failed.
+    pub(super) fn end_all(&self, endings: Vec<Ending>) -> oneshot::Receiver<()> {
+        let (done, written) = oneshot::channel();
+        if endings.is_empty() {
+            return written;
+        }
+        let done = Some(done);
+        if self.ends.send(Write::End { endings, done }).is_err() {
+            tracing::warn!("outcome of a call was not written, because the service stops");
+        }
+        written
+    }
+}
+
+/// The attempts that may be sent.
+pub(super) type Started = Result<Arc<HashSet<i64>>, Unavailable>;
+pub(super) type Reply = oneshot::Receiver<Started>;

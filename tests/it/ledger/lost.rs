@@ -1,0 +1,51 @@
+//! The database crashes, and has lost outcomes that it had confirmed.
+
+use bitrix24_openlines::testing::dispatch::ledger::{Key, Recorded};
+
+use super::support::{Process, answer, assert_answered, assert_unknown, new_key};
+use crate::support::stores::{Stores, keyring, on_both_stores};
+
+on_both_stores!(
+    a_call_whose_outcome_was_lost_is_unknown_to_the_process_that_sent_it,
+    a_call_whose_refusal_was_lost_may_still_be_sent_by_the_process_that_got_it,
+);
+
+/// What the row was before the outcome.
+async fn lose(stores: &Stores, key: &Key) {
+    let lost = format!(
+        "UPDATE ledger SET state = 'started', answer = NULL, expires_at = 9000000000000 \
+         WHERE request_id = '{}'",
+        key.idempotency_key
+    );
+    stores.execute(&lost).await;
+}
+
+async fn a_call_whose_outcome_was_lost_is_unknown_to_the_process_that_sent_it(stores: Stores) {
+    let process = Process::start(&stores.open(&keyring()).await);
+    for recorded in [Recorded::Answered(answer(7)), Recorded::Unknown] {
+        let key = new_key();
+        let claim = process.send(&key).await;
+        process.end(claim, recorded).await;
+        lose(&stores, &key).await;
+        for _ in 0..2 {
+            assert_unknown(process.enter(&key).await);
+        }
+    }
+    process.stop().await;
+    let states = stores.texts("SELECT state FROM ledger").await;
+    assert_eq!(states, ["unknown", "unknown"]);
+}
+
+async fn a_call_whose_refusal_was_lost_may_still_be_sent_by_the_process_that_got_it(
+    stores: Stores,
+) {
+    let process = Process::start(&stores.open(&keyring()).await);
+    let key = new_key();
+    let claim = process.send(&key).await;
+    process.end(claim, Recorded::NotExecuted).await;
+    lose(&stores, &key).await;
+    let claim = process.send(&key).await;
+    process.end(claim, Recorded::Answered(answer(8))).await;
+    assert_answered(process.enter(&key).await, &answer(8));
+    process.stop().await;
+}
