@@ -230,7 +230,7 @@ impl OpenLines {
         if delivered.is_replayed {
             context.note_replayed();
         }
-        let identity = identity::<O>(request, context, tenant_id.take());
+        let identity = identity::<O>(request, context, tenant_id.clone());
         O::reply(
             delivered.answer,
             request,

@@ -26,12 +26,17 @@ on_both_stores!(
 
 /// An office with an admin port and a tenant with a webhook.
 async fn office(stores: Stores) -> (Office, SocketAddr) {
+    office_with(stores, &[]).await
+}
+
+async fn office_with(stores: Stores, settings: &[(&str, &str)]) -> (Office, SocketAddr) {
     let hook = format!(
         "- {{id: {WEBHOOK}, portal: 'http://PORTAL', webhook: {{user_id: {}, secret: {{inline: '{}'}}}}}}\n",
         demo::OWNER,
         demo::WEBHOOK_SECRET
     );
     let opening = Opening {
+        settings,
         more_tenants: &hook,
         ..Opening::default()
     };
@@ -133,7 +138,9 @@ async fn a_token_that_has_expired_at_the_portal_is_refreshed_before_the_move_is_
 async fn the_audit_trail_tells_from_where_to_where() {
     let log = Log::default();
     let _guards = log.start();
-    let (office, _) = office(Stores::sqlite()).await;
+    // The log of the test is that of its own thread.
+    let settings = [("SERVER_WORKERS", "0")];
+    let (office, _) = office_with(Stores::sqlite(), &settings).await;
     let old = office.tenant().await.portal;
     let new = office.rename().await;
     office.call("Hello").await.unwrap();
