@@ -6,6 +6,7 @@
 //! takes a few seconds; `cargo bench --bench hop -- --tenants` compares ten stored tenants with
 //! 100,000; `cargo bench --bench hop -- --ledger` compares calls with and without a `request_id`;
 //! `cargo bench --bench hop -- --listed` starts with a tenants file of 50,000;
+//! `cargo bench --bench hop -- --portals` calls ten portals and 100,000;
 //! `cargo bench --bench hop -- --workers` compares threads with connections of their own with
 //! threads that share all work. Each program that is compared runs on one processor, load and
 //! upstream on another.
@@ -30,6 +31,7 @@ mod load;
 #[expect(dead_code, reason = "another benchmark uses both processors")]
 #[path = "../programs/pinned.rs"]
 mod pinned;
+mod portals;
 #[path = "../programs/process.rs"]
 mod process;
 mod report;
@@ -75,6 +77,7 @@ fn main() {
         Some("--ledger") => ledger::measure(),
         Some("--workers") => workers::measure(),
         Some("--listed") => listed::measure(),
+        Some("--portals") => portals::measure(),
         Some("--tenants") => tenants::measure(),
         Some("--short") => {
             let plan = Plan {
@@ -91,7 +94,9 @@ fn main() {
             measure(&plan, before.as_deref());
         }
         Some(other) => {
-            panic!("{other}: give --short, --ledger, --listed, --tenants, --workers or nothing")
+            panic!(
+                "{other}: give --short, --ledger, --listed, --portals, --tenants, --workers or nothing"
+            )
         }
     }
 }

@@ -57,11 +57,12 @@ pub(crate) fn run() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let portal = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // Each address of loopback is a portal of its own.
+        let portal = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let collector = TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!(
-            "{} {}",
-            portal.local_addr().unwrap(),
+            "127.0.0.1:{} {}",
+            portal.local_addr().unwrap().port(),
             collector.local_addr().unwrap()
         );
         tokio::spawn(

@@ -21,17 +21,22 @@ const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_secs(3);
 
 /// Puts so many tenants with webhooks into the store of a service that has not started yet.
-async fn fill(folder: &Path, portal: SocketAddr, count: usize) {
+pub(crate) async fn fill(
+    folder: &Path,
+    store_url: Option<&str>,
+    count: usize,
+    portal: impl Fn(usize) -> String,
+) {
     let keyring = std::fs::read_to_string(folder.join("keyring")).unwrap();
     let keyring = Keyring::parse(&keyring).unwrap();
-    let url = format!("sqlite:{}", folder.join("openlines.db").display());
-    let url = StoreUrl::parse(&url).unwrap();
+    let sqlite = format!("sqlite:{}", folder.join("openlines.db").display());
+    let url = StoreUrl::parse(store_url.unwrap_or(&sqlite)).unwrap();
     let store = Store::open(&url, keyring, Access::Service).await.unwrap();
     for number in 0..count {
         let tenant = StoredTenant {
             id: TenantId::parse(&id(number)).unwrap(),
             display_name: format!("Tenant {number}"),
-            portal: format!("http://{portal}"),
+            portal: portal(number),
             member_id: None,
             plan: None,
             credentials: StoredCredentials::Webhook {
@@ -51,7 +56,7 @@ async fn fill(folder: &Path, portal: SocketAddr, count: usize) {
     }
 }
 
-fn id(number: usize) -> String {
+pub(crate) fn id(number: usize) -> String {
     format!("tenant-{number}")
 }
 
@@ -68,7 +73,7 @@ impl Side {
     async fn start(portal: SocketAddr, stored: usize) -> Self {
         let begun = Instant::now();
         let written = files(None, portal, "");
-        fill(written.folder(), portal, stored).await;
+        fill(written.folder(), None, stored, |_| format!("http://{portal}")).await;
         let beginning = Instant::now();
         let service = start_pinned(&written).await;
         let start = beginning.elapsed();
@@ -105,7 +110,7 @@ impl Side {
     }
 }
 
-fn per_call(round: &Round) -> f64 {
+pub(crate) fn per_call(round: &Round) -> f64 {
     round.processor.as_secs_f64() * 1e6 / round.calls as f64
 }
 
@@ -155,6 +160,6 @@ impl Side {
     }
 }
 
-fn mib(kib: u64) -> f64 {
+pub(crate) fn mib(kib: u64) -> f64 {
     kib as f64 / 1024.0
 }
