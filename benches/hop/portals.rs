@@ -37,7 +37,10 @@ pub(crate) fn measure() {
 async fn of(store: &str, store_url: Option<&str>, count: usize, upstream: SocketAddr) {
     let written = files(store_url, upstream, "");
     let port = upstream.port();
-    fill(written.folder(), store_url, count, |number| address(number, port)).await;
+    fill(written.folder(), store_url, count, |number| {
+        address(number, port)
+    })
+    .await;
     let service = start_pinned(&written).await;
     let tell = |state: &str, calls: &str| {
         let memory = mib(service.process.resident_kib());
@@ -58,7 +61,10 @@ async fn of(store: &str, store_url: Option<&str>, count: usize, upstream: Socket
         }
         whole.processor = service.process.processor_time() - before;
         let rate = whole.calls as f64 / whole.elapsed.as_secs_f64();
-        tell(state, &format!("{} | {rate:.0} | {:.1}", whole.calls, per_call(&whole)));
+        tell(
+            state,
+            &format!("{} | {rate:.0} | {:.1}", whole.calls, per_call(&whole)),
+        );
     }
     tokio::time::sleep(IDLE).await;
     // The next call forgets those that nobody calls.

@@ -73,7 +73,10 @@ impl Side {
     async fn start(portal: SocketAddr, stored: usize) -> Self {
         let begun = Instant::now();
         let written = files(None, portal, "");
-        fill(written.folder(), None, stored, |_| format!("http://{portal}")).await;
+        fill(written.folder(), None, stored, |_| {
+            format!("http://{portal}")
+        })
+        .await;
         let beginning = Instant::now();
         let service = start_pinned(&written).await;
         let start = beginning.elapsed();
