@@ -1,11 +1,13 @@
 //! The network between a replica, the portal and the authorization server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bitrix24::simulation::{Exchange, Lost, Network, Posted, Received};
 use tokio::sync::oneshot;
 
 use crate::plan::What;
+use crate::replica::LONGEST_ANSWER;
 use crate::world::{Life, World, lock};
 use crate::{authorization, portal};
 
@@ -13,6 +15,9 @@ use crate::{authorization, portal};
 pub(crate) const PORTAL: &str = "acme.bitrix24.com";
 /// The authorization server.
 pub(crate) const AUTHORIZATION: &str = "oauth.bitrix.info";
+
+/// The wait for an answer begins at most so long before the request leaves.
+const CONNECTING: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
 pub(crate) struct ReplicaNetwork {
@@ -73,6 +78,7 @@ async fn carry(
     is_authorization: bool,
     answer: oneshot::Sender<Result<Received, Lost>>,
 ) {
+    let left = world.now();
     world.wait(1, 5).await;
     let number = arrived.number;
     if is_authorization {
@@ -117,6 +123,12 @@ async fn carry(
     }
     world.wait(1, 5).await;
     if answer.send(Ok(received)).is_err() {
-        lock(&world.books).note_unclean(number);
+        let now = world.now();
+        let is_early = now + CONNECTING < left + LONGEST_ANSWER;
+        let mut books = lock(&world.books);
+        books.note_unclean(number);
+        if is_early && !arrived.life.is_dead() {
+            books.fault(now, &format!("request {number} is given up"));
+        }
     }
 }

@@ -34,6 +34,9 @@ pub(crate) const WEBHOOK: &str = "hook";
 /// How long a request to the authorization server may take.
 const AUTHORIZATION_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a request to the portal is waited for, whatever becomes of its callers.
+pub(crate) const LONGEST_ANSWER: Duration = Duration::from_secs(61);
+
 #[derive(Clone)]
 pub(crate) struct Replica {
     pub(crate) life: Life,
@@ -131,7 +134,7 @@ fn options() -> Options {
         maximum_batch: 50,
         operating_key: OperatingKey::Portal,
         operating_limit: Some(Duration::from_secs(480)),
-        longest_answer: Duration::from_secs(61),
+        longest_answer: LONGEST_ANSWER,
     }
 }
 
