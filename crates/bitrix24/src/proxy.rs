@@ -1,7 +1,7 @@
 //! A forward proxy through which all portals are called.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::HeaderValue;
@@ -46,7 +46,7 @@ pub enum InvalidProxy {
     #[error("has no port")]
     Port,
     /// Neither a host name nor an IP address.
-    #[error("has neither a host name in lower case nor an IP address")]
+    #[error("has neither a host name in lower case nor an IP address (IPv6 in brackets)")]
     Host,
 }
 
@@ -75,10 +75,13 @@ impl ForwardProxy {
         if port.is_none() {
             return Err(InvalidProxy::Port);
         }
-        let literal = host
+        let bracketed = host
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'));
-        let is_address = literal.unwrap_or(host).parse::<IpAddr>().is_ok();
+        let is_address = match bracketed {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => host.parse::<Ipv4Addr>().is_ok(),
+        };
         // In a cluster a proxy may have a name of one label.
         let is_name =
             HostName::parse(host).is_ok() || HostName::parse(&format!("{host}.a")).is_ok();
@@ -183,6 +186,8 @@ mod tests {
             ("http://proxy.acme.example:0", InvalidProxy::Port),
             ("http://Proxy:3128", InvalidProxy::Host),
             ("http://pro xy:3128", InvalidProxy::Host),
+            ("http://fd00::7:3128", InvalidProxy::Host),
+            ("http://[10.0.0.7]:3128", InvalidProxy::Host),
         ] {
             let read = ForwardProxy::parse(text).map(|proxy| proxy.to_string());
             assert_eq!(read, Err(expected), "{text}");

@@ -1,7 +1,7 @@
 //! A portal behind TLS and HTTP/2 that ends connections and requests as a test says, frame by
 //! frame: no library ends a connection before a request that it has read.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -26,6 +26,8 @@ pub(crate) const CANCEL: u32 = 8;
 pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 
 const ACK: u8 = 1;
+
+const MAX_CONCURRENT_STREAMS: u16 = 3;
 
 /// `:status: 200`, the eighth field of the static table (RFC 7541, appendix A).
 const STATUS_200: u8 = 0x88;
@@ -61,6 +63,7 @@ pub(crate) struct Http2Portal {
 }
 
 struct Book {
+    maximum_streams: u32,
     document: &'static str,
     script: Mutex<VecDeque<Reaction>>,
     bodies: Mutex<Vec<String>>,
@@ -70,6 +73,16 @@ struct Book {
 impl Http2Portal {
     /// Reacts to each request as the script says, and answers those after it with the document.
     pub(crate) async fn start(document: &'static str, script: &[Reaction]) -> Self {
+        Self::start_for(u32::MAX, document, script).await
+    }
+
+    /// As [`Self::start`], but it takes at most so many requests at once on a connection, and
+    /// refuses those beyond.
+    pub(crate) async fn start_for(
+        maximum_streams: u32,
+        document: &'static str,
+        script: &[Reaction],
+    ) -> Self {
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let certificate_pem = made.cert.pem();
         let key = made.signing_key.serialize_pem();
@@ -84,6 +97,7 @@ impl Http2Portal {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let book = Arc::new(Book {
+            maximum_streams,
             document,
             script: Mutex::new(script.iter().copied().collect()),
             bodies: Mutex::default(),
@@ -135,7 +149,10 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, book: Arc<Book>) {
 
 async fn serve(mut wire: Wire<TlsStream<TcpStream>>, book: &Book) -> Option<()> {
     wire.skip(PREFACE.len()).await?;
-    wire.send(&frame(SETTINGS, 0, 0, &[])).await.ok()?;
+    let maximum = book.maximum_streams.to_be_bytes();
+    let settings = [&MAX_CONCURRENT_STREAMS.to_be_bytes()[..], &maximum].concat();
+    wire.send(&frame(SETTINGS, 0, 0, &settings)).await.ok()?;
+    let mut open = HashSet::new();
     let (mut last, mut kept, mut body) = (0, Vec::new(), Vec::new());
     loop {
         let received = wire.next().await?;
@@ -144,6 +161,14 @@ async fn serve(mut wire: Wire<TlsStream<TcpStream>>, book: &Book) -> Option<()> 
             SETTINGS if received.flags & ACK == 0 => {
                 wire.send(&frame(SETTINGS, ACK, 0, &[])).await.ok()?;
             }
+            HEADERS => {
+                open.insert(stream);
+                if open.len() > usize::try_from(book.maximum_streams).unwrap() {
+                    open.remove(&stream);
+                    wire.send(&reset(stream, REFUSED_STREAM)).await.ok()?;
+                }
+            }
+            DATA if !open.contains(&stream) => continue,
             DATA => body.extend(received.payload),
             _ => {}
         }
@@ -176,6 +201,7 @@ async fn serve(mut wire: Wire<TlsStream<TcpStream>>, book: &Book) -> Option<()> 
             Reaction::Close => (Vec::new(), true),
         };
         wire.send(&bytes).await.ok()?;
+        open.retain(|open| kept.contains(open) || *open > stream);
         if is_last {
             return wire.shut_down().await;
         }

@@ -35,6 +35,10 @@ const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 /// The largest head of a response, in bytes.
 const MAXIMUM_HEAD: u32 = 16 * 1024;
 
+/// How many requests are sent at once before the server has said how many it takes. One that is
+/// refused may have been processed behind a proxy, so none should be.
+const FIRST_STREAMS: usize = 1;
+
 /// Opens connections to any portal.
 pub(super) struct Connector {
     tcp: HttpConnector<GuardedResolver>,
@@ -111,14 +115,20 @@ impl Connector {
         target: &Target,
         is_proxied: bool,
     ) -> Result<Opened, Box<dyn Error + Send + Sync>> {
-        let stream = match self.tunnel.clone().filter(|_| is_proxied) {
-            Some(mut tunnel) => tunnel.call(target.address()).await?,
-            None => self.tcp.clone().call(target.address()).await?,
+        let stream = if is_proxied {
+            // Never past the proxy: the operator's network may depend on it.
+            let tunnel = self.tunnel.clone();
+            let mut tunnel = tunnel.ok_or("the proxy has no usable address")?;
+            tunnel.call(target.address()).await?
+        } else {
+            self.tcp.clone().call(target.address()).await?
         };
         let stream = Lingering::new(TokioIo::<TcpStream>::into_inner(stream));
-        let Some(name) = target.server_name() else {
+        if !target.is_tls() {
             return Ok(Opened::Http1(Http1::over(Box::new(stream)).await?));
-        };
+        }
+        // Never in plain text: requests carry secrets.
+        let name = target.server_name().ok_or("no certificate can be for it")?;
         let stream = self.tls.connect(name, stream).await?;
         if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
             return Ok(Opened::Http1(Http1::over(Box::new(stream)).await?));
@@ -128,7 +138,8 @@ impl Connector {
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(MAXIMUM_HEAD);
+            .max_header_list_size(MAXIMUM_HEAD)
+            .initial_max_send_streams(FIRST_STREAMS);
         let (sender, connection) = settings.handshake(stream).await?;
         Ok(Opened::Http2(sender, Box::new(connection)))
     }

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::Reason;
 use h2::client::SendRequest;
 use http::Request;
 use tokio::time::Instant;
@@ -68,9 +67,14 @@ impl InUse {
         // The head waits to be written. Without its body no portal executes a request.
         let sent = sender.send_request(request, false);
         let (response, mut stream) = sent.map_err(|_| Broken::Lost)?;
+        // The server says how many it takes at once. Beyond that the head waits in the library, and
+        // the request has not been sent.
+        poll_fn(|context| sender.poll_ready(context))
+            .await
+            .map_err(|_| Broken::Lost)?;
         drop(sender);
+        // What is dropped before its end, the library cancels, once it was opened.
         if !guard.send() {
-            stream.send_reset(Reason::CANCEL);
             return Err(Broken::Lost);
         }
         // If the stream has ended meanwhile, its response says why.

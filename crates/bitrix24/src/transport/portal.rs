@@ -171,6 +171,13 @@ impl Portal {
         }
     }
 
+    /// Whether this is the connection that takes requests.
+    fn has(&self, http2: &Arc<Http2>) -> bool {
+        let state = self.state();
+        let current = state.http2.as_ref();
+        current.is_some_and(|current| Arc::ptr_eq(current, http2))
+    }
+
     /// Forgets a connection that nobody has used for so long.
     fn forget_if_idle(&self, http2: &Arc<Http2>, idle: Duration) {
         let mut state = self.state();
@@ -239,6 +246,10 @@ async fn keep(
     idle: Duration,
 ) {
     while let (Some(known), Some(from)) = (http2.upgrade(), portal.upgrade()) {
+        // Nobody else finds it then, and there is nothing to forget.
+        if !from.has(&known) {
+            break;
+        }
         let is_in_use = Arc::strong_count(&known) > 2;
         let since = if is_in_use {
             Instant::now()
@@ -247,14 +258,16 @@ async fn keep(
         };
         drop((known, from));
         let ended = tokio::time::timeout_at(since + idle, &mut connection).await;
-        let (Some(known), Some(from)) = (http2.upgrade(), portal.upgrade()) else {
-            break;
-        };
+        let known = http2.upgrade().zip(portal.upgrade());
         if ended.is_ok() {
-            from.forget(&known);
+            if let Some((known, from)) = known {
+                from.forget(&known);
+            }
             return;
         }
-        from.forget_if_idle(&known, idle);
+        if let Some((known, from)) = known {
+            from.forget_if_idle(&known, idle);
+        }
     }
     // The requests that still have it go on, and the last of them ends it.
     let _ = connection.await;

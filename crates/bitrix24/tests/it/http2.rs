@@ -25,7 +25,13 @@ struct Scene {
 
 impl Scene {
     async fn start(script: &[Reaction]) -> Self {
-        let portal = Http2Portal::start(r#"{"result": [], "time": {}}"#, script).await;
+        Self::start_for(u32::MAX, script).await
+    }
+
+    /// With a portal that takes at most so many requests at once.
+    async fn start_for(maximum_streams: u32, script: &[Reaction]) -> Self {
+        let document = r#"{"result": [], "time": {}}"#;
+        let portal = Http2Portal::start_for(maximum_streams, document, script).await;
         let authorities = Authorities::from_pem(&portal.certificate_pem).unwrap();
         let client = Client::new(TransportOptions {
             authorities,
@@ -44,16 +50,20 @@ impl Scene {
     }
 
     async fn call(&self) -> Result<Answer, CallError> {
+        let guard = SendGuard::unwatched();
+        self.call_within(Duration::from_secs(20), &guard).await
+    }
+
+    async fn call_within(&self, limit: Duration, guard: &SendGuard) -> Result<Answer, CallError> {
         let credential = Credential::Webhook {
             user_id: 1,
             secret: "s3cr3tcanary0webhook".into(),
         };
         let parameters = Parameters::of(&json!({"text": "hello"})).unwrap();
-        let deadlines = Deadlines::until(Instant::now() + Duration::from_secs(20));
-        let guard = SendGuard::unwatched();
+        let deadlines = Deadlines::until(Instant::now() + limit);
         let (method, portal) = (Method::ReadScopes, &self.address);
         self.client
-            .call(portal, &credential, method, &parameters, deadlines, &guard)
+            .call(portal, &credential, method, &parameters, deadlines, guard)
             .await
     }
 }
@@ -169,4 +179,35 @@ async fn the_answer_of_the_last_request_of_a_connection_counts() {
     scene.call().await.unwrap();
     scene.call().await.unwrap();
     assert_eq!(scene.portal.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_request_beyond_those_that_the_server_takes_at_once_is_not_sent() {
+    let scene = Scene::start_for(1, &[Reaction::Answer, Reaction::Keep]).await;
+    // From here on the limit is known.
+    scene.call().await.unwrap();
+    let mut hanging = Box::pin(scene.call());
+    while scene.portal.bodies().len() < 2 {
+        assert!(futures_util::poll!(&mut hanging).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let guard = SendGuard::unwatched();
+    let second = scene.call_within(Duration::from_millis(300), &guard).await;
+    assert_eq!(second, Err(NotSent::DeadlinePassed.into()));
+    assert!(!guard.was_sent());
+    assert_eq!(scene.portal.bodies().len(), 2);
+}
+
+#[tokio::test]
+async fn a_burst_on_a_new_connection_keeps_to_the_limit_of_the_server() {
+    let scene = Arc::new(Scene::start_for(10, &[]).await);
+    let mut calls = JoinSet::new();
+    for _ in 0..50 {
+        let scene = Arc::clone(&scene);
+        calls.spawn(async move { scene.call().await });
+    }
+    for answer in calls.join_all().await {
+        answer.unwrap();
+    }
+    assert_eq!(scene.portal.connections(), 1);
 }
