@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::bound::Port;
 pub(crate) use self::places::{Keeper, Place, Places};
 pub(crate) use self::recall::{Cause, Recall};
-use crate::workers::Workers;
+use crate::workers::{self, Workers};
 
 /// How long accepting pauses when the machine is out of sockets.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -52,7 +52,7 @@ where
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let Some(place) = places.take().await else {
+                    let Some(mut place) = places.take().await else {
                         tracing::debug!(%peer, "a connection was refused: all places are taken");
                         continue;
                     };
@@ -60,8 +60,12 @@ where
                     // Without it the kernel would hold small responses back.
                     let _ = stream.set_nodelay(true);
                     let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES);
-                    if let Err(error) = workers.serve(&open, stream, |stream| serve(stream, place))
-                    {
+                    let worker = workers.choose();
+                    if let Some(worker) = &worker {
+                        place.count_kept(worker.kept());
+                    }
+                    let serve = |stream| serve(stream, place);
+                    if let Err(error) = workers::serve(worker, &open, stream, serve) {
                         tracing::warn!(%error, "could not hand a connection over");
                     }
                 }

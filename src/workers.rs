@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use tokio::net::TcpStream;
@@ -15,17 +15,27 @@ use tokio_util::task::TaskTracker;
 
 use crate::tasks::Tasks;
 
+/// Threads for what would hold up a worker, names that are looked up: of all workers together, as
+/// many as tokio lets one runtime have, and of each at least.
+const BLOCKING_THREADS: usize = 512;
+const LEAST_BLOCKING_THREADS: usize = 8;
+
 /// Threads with a runtime of their own, or none. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Workers {
     workers: Arc<[Arc<Worker>]>,
 }
 
+/// One of the threads.
 #[derive(Debug)]
-struct Worker {
+pub(crate) struct Worker {
     runtime: Handle,
     /// Connections that it serves.
     connections: AtomicUsize,
+    /// Those of them that keep their place, because their peers are callers. Strangers must not
+    /// decide by theirs which worker callers get.
+    kept: Arc<AtomicUsize>,
+    has_ended: AtomicBool,
 }
 
 /// Ends the threads when it is dropped, and what runs on them.
@@ -46,18 +56,26 @@ impl Workers {
     pub(crate) fn start(number: usize, tasks: &Tasks) -> io::Result<(Self, Threads)> {
         let mut ends = Vec::new();
         let mut workers = Vec::new();
+        let blocking = (BLOCKING_THREADS / number.max(1)).max(LEAST_BLOCKING_THREADS);
         for number in 0..number {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
-            workers.push(Arc::new(Worker {
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(blocking)
+                .build()?;
+            let worker = Arc::new(Worker {
                 runtime: runtime.handle().clone(),
                 connections: AtomicUsize::new(0),
-            }));
+                kept: Arc::default(),
+                has_ended: AtomicBool::new(false),
+            });
+            workers.push(Arc::clone(&worker));
             let (end, ended) = oneshot::channel();
             ends.push(end);
             let lasting = tasks.lasting_thread("worker");
             thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || {
+                    let _ended = NotesItsEnd(worker);
                     // An error means that the other end is gone, which is the sign.
                     let _ = runtime.block_on(ended);
                     lasting.release();
@@ -71,45 +89,72 @@ impl Workers {
         Ok((workers, Threads { _ends: ends }))
     }
 
-    /// Serves a connection as one of the tasks of `open`: at the worker that has the fewest, or
-    /// here if there is none.
-    ///
-    /// # Errors
-    ///
-    /// If the socket cannot be watched by another runtime.
-    pub(crate) fn serve<F>(
-        &self,
-        open: &TaskTracker,
-        stream: TcpStream,
-        serve: impl FnOnce(TcpStream) -> F,
-    ) -> io::Result<()>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let load = |worker: &&Arc<Worker>| worker.connections.load(Ordering::Relaxed);
-        let Some(worker) = self.workers.iter().min_by_key(load) else {
-            open.spawn(serve(stream));
-            return Ok(());
+    /// The worker for a new connection: the one with the fewest that keep their place, and of
+    /// several such the one with the fewest. `None` if there is none.
+    pub(crate) fn choose(&self) -> Option<Arc<Worker>> {
+        let living = self.workers.iter();
+        let living = living.filter(|worker| !worker.has_ended.load(Ordering::Relaxed));
+        let load = |worker: &&Arc<Worker>| {
+            let kept = worker.kept.load(Ordering::Relaxed);
+            (kept, worker.connections.load(Ordering::Relaxed))
         };
-        let stream = stream.into_std()?;
-        let served = {
-            let _entered = worker.runtime.enter();
-            serve(TcpStream::from_std(stream)?)
-        };
-        let counted = Counted::at(worker);
-        let served = async move {
-            let _counted = counted;
-            served.await;
-        };
-        open.spawn_on(served, &worker.runtime);
-        Ok(())
+        living.min_by_key(load).cloned()
+    }
+}
+
+impl Worker {
+    /// Counts its connections that keep their place.
+    pub(crate) fn kept(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.kept)
+    }
+}
+
+/// Serves a connection as one of the tasks of `open`: at this worker, or here.
+///
+/// # Errors
+///
+/// If the socket cannot be watched by another runtime.
+pub(crate) fn serve<F>(
+    worker: Option<Arc<Worker>>,
+    open: &TaskTracker,
+    stream: TcpStream,
+    serve: impl FnOnce(TcpStream) -> F,
+) -> io::Result<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let Some(worker) = worker else {
+        open.spawn(serve(stream));
+        return Ok(());
+    };
+    let stream = stream.into_std()?;
+    let served = {
+        let _entered = worker.runtime.enter();
+        serve(TcpStream::from_std(stream)?)
+    };
+    let runtime = worker.runtime.clone();
+    let counted = Counted::at(worker);
+    let served = async move {
+        let _counted = counted;
+        served.await;
+    };
+    open.spawn_on(served, &runtime);
+    Ok(())
+}
+
+/// Sees to it that a worker gets no connection after its end.
+struct NotesItsEnd(Arc<Worker>);
+
+impl Drop for NotesItsEnd {
+    fn drop(&mut self) {
+        self.0.has_ended.store(true, Ordering::Relaxed);
     }
 }
 
 impl Counted {
-    fn at(worker: &Arc<Worker>) -> Self {
+    fn at(worker: Arc<Worker>) -> Self {
         worker.connections.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(worker))
+        Self(worker)
     }
 }
 
@@ -161,7 +206,8 @@ mod tests {
                 said.send(thread).unwrap();
                 let _ = stream.readable().await;
             };
-            self.workers.serve(&self.open, accepted, serve).unwrap();
+            let worker = self.workers.choose();
+            super::serve(worker, &self.open, accepted, serve).unwrap();
             (client, self.heard.recv().await.unwrap())
         }
     }
@@ -196,6 +242,27 @@ mod tests {
         // What is open ends with the threads, and that is no failure.
         served.open.wait().await;
         assert_eq!(tasks.failure(), None);
+    }
+
+    #[tokio::test]
+    async fn connections_of_strangers_do_not_decide_where_those_of_callers_go() {
+        let (workers, _threads) = Workers::start(2, &Tasks::default()).unwrap();
+        let mut served = Served::by(workers.clone()).await;
+        let mut strangers = Vec::new();
+        for _ in 0..6 {
+            strangers.push(served.connect().await);
+        }
+        // All of one worker go, so it has the fewest from now on.
+        strangers.retain(|(_, thread)| thread == "worker-0");
+        let mut callers = Vec::new();
+        for _ in 0..4 {
+            let worker = workers.choose().unwrap();
+            let (client, thread) = served.connect().await;
+            worker.kept().fetch_add(1, Ordering::Relaxed);
+            callers.push((client, thread));
+        }
+        let of_worker_0 = callers.iter().filter(|(_, thread)| thread == "worker-0");
+        assert_eq!(of_worker_0.count(), 2);
     }
 
     #[tokio::test]

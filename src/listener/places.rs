@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ pub(crate) struct Place {
 pub(crate) struct Keeper {
     id: u64,
     shared: Arc<Shared>,
+    /// Counts those that keep theirs.
+    kept: Arc<AtomicUsize>,
 }
 
 /// What a new connection finds.
@@ -109,7 +112,8 @@ impl Places {
             open.next += 1;
             open.evictable.insert(id, (now, Arc::clone(&recall)));
             let shared = Arc::clone(shared);
-            let keeper = Keeper { id, shared };
+            let kept = Arc::default();
+            let keeper = Keeper { id, shared, kept };
             return Found::Place(Place { keeper, recall });
         }
         if open.evicted > 0 {
@@ -155,6 +159,11 @@ impl Open {
 }
 
 impl Place {
+    /// Counts the connection here while it keeps its place. To be called before it has a keeper.
+    pub(crate) fn count_kept(&mut self, kept: Arc<AtomicUsize>) {
+        self.keeper.kept = kept;
+    }
+
     pub(crate) fn recall(&self) -> Arc<Recall> {
         Arc::clone(&self.recall)
     }
@@ -171,6 +180,7 @@ impl Keeper {
         if let Some((_, recall)) = open.evictable.remove(&self.id) {
             open.kept.insert(self.id, recall);
             drop(open);
+            self.kept.fetch_add(1, Ordering::Relaxed);
             // One more may come that gives way.
             self.shared.freed.notify_one();
         }
@@ -179,10 +189,11 @@ impl Keeper {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Keeper { id, shared } = &self.keeper;
+        let Keeper { id, shared, kept } = &self.keeper;
         let mut open = shared.open();
-        let was_there = open.evictable.remove(id).is_some() || open.kept.remove(id).is_some();
-        if !was_there {
+        if open.kept.remove(id).is_some() {
+            kept.fetch_sub(1, Ordering::Relaxed);
+        } else if open.evictable.remove(id).is_none() {
             open.evicted = open.evicted.saturating_sub(1);
         }
         drop(open);
@@ -206,8 +217,6 @@ impl fmt::Debug for Shared {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use futures_util::FutureExt;
 
     use super::*;
