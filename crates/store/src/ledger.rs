@@ -136,12 +136,13 @@ impl Store {
         row.map(Row::read).transpose()
     }
 
-    /// Reads the records of several calls, in PostgreSQL with one statement.
-    pub async fn ledger_rows(&self, ids: &[Id]) -> Result<Vec<Option<Row>>, StoreError> {
+    /// Reads the records of several calls, in PostgreSQL with one statement. One that cannot be
+    /// read says nothing of the others.
+    pub async fn ledger_rows(&self, ids: &[Id]) -> Result<Vec<ReadRow>, StoreError> {
         let (Pool::Postgresql(postgresql), [_, _, ..]) = (&self.pool, ids) else {
             let mut rows = Vec::with_capacity(ids.len());
             for id in ids {
-                rows.push(self.ledger_row(id).await?);
+                rows.push(self.ledger_row(id).await);
             }
             return Ok(rows);
         };
@@ -185,11 +186,14 @@ impl Store {
         starts: Vec<Start>,
         ends: &[&End],
     ) -> Result<HashSet<i64>, StoreError> {
+        // In the order in which all replicas lock rows.
+        let mut ends = ends.to_vec();
+        ends.sort_by(|one, other| one.id.cmp(&other.id));
         let writes = Writes {
             owner: &owner.to_string(),
             lifetime: milliseconds(lifetime, LONGEST),
             starts: &in_order(starts),
-            ends,
+            ends: &ends,
         };
         let mut retries = 0;
         loop {
@@ -239,6 +243,9 @@ impl Store {
         cleaned.await
     }
 }
+
+/// The record of one call of several; `None` if it does not exist or has expired.
+pub type ReadRow = Result<Option<Row>, StoreError>;
 
 /// The columns of [`READ`].
 type Columns = (Vec<u8>, String, Option<String>, String, i64, i64);

@@ -57,7 +57,7 @@ async fn read(store: &Store, asked: Vec<Read>) {
     match store.ledger_rows(&ids).await {
         Ok(rows) => {
             for (reply, row) in replies.into_iter().zip(rows) {
-                let _ = reply.send(Ok(row));
+                let _ = reply.send(row.map_err(Unavailable::from));
             }
         }
         Err(error) => {

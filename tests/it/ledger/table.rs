@@ -217,3 +217,23 @@ async fn a_call_that_starts_anew_during_the_deletion_keeps_its_row() {
     assert_eq!(deleting.await.unwrap(), 0);
     assert!(store.ledger_row(&key).await.unwrap().is_some());
 }
+
+/// What is asked for at the same time shares a statement.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_cannot_be_read_hides_no_other_one() {
+    let Some(stores) = Stores::postgresql().await else {
+        return;
+    };
+    let store = stores.open(&keyring()).await;
+    let (corrupt, sound, missing) = (new_id(), new_id(), new_id());
+    let starts = vec![start(&corrupt, 1), start(&sound, 2)];
+    let started = store.write_ledger(Uuid::new_v4(), DAY, starts, &[]).await;
+    started.unwrap();
+    let request = corrupt.request;
+    let damage = format!("UPDATE ledger SET owner = 'nobody' WHERE request_id = '{request}'");
+    stores.execute(&damage).await;
+    let rows = store.ledger_rows(&[corrupt, sound, missing]).await.unwrap();
+    assert!(rows[0].is_err());
+    assert!(matches!(rows[1], Ok(Some(_))));
+    assert!(matches!(rows[2], Ok(None)));
+}

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{Id, Row, Writes};
+use super::{Id, ReadRow, Row, Writes};
 use crate::error::StoreError;
 use crate::pool::{Lent, Postgresql};
 
@@ -41,10 +41,7 @@ const END: &str = "UPDATE ledger SET state = ended.state, answer = ended.answer,
      WHERE ledger.tenant_id = ended.tenant AND ledger.request_id = ended.request \
      AND ledger.owner = $1 AND ledger.attempt = ended.attempt";
 
-pub(super) async fn read(
-    postgresql: &Postgresql,
-    ids: &[Id],
-) -> Result<Vec<Option<Row>>, StoreError> {
+pub(super) async fn read(postgresql: &Postgresql, ids: &[Id]) -> Result<Vec<ReadRow>, StoreError> {
     let tenants: Vec<&str> = ids.iter().map(|id| id.tenant.as_str()).collect();
     let requests: Vec<String> = ids.iter().map(|id| id.request.to_string()).collect();
     // The semaphore is never closed.
@@ -55,12 +52,12 @@ pub(super) async fn read(
     let found: Result<Vec<Numbered>, _> = found.map_err(StoreError::from);
     lent.give_back_after(&found);
     postgresql.pulse.heard(&found);
-    let mut rows: Vec<Option<Row>> = ids.iter().map(|_| None).collect();
+    let mut rows: Vec<ReadRow> = ids.iter().map(|_| Ok(None)).collect();
     for (number, fingerprint, state, answer, owner, attempt, silent_for) in found? {
         let columns = (fingerprint, state, answer, owner, attempt, silent_for);
         let place = usize::try_from(number - 1).ok();
         if let Some(place) = place.and_then(|place| rows.get_mut(place)) {
-            *place = Some(Row::read(columns)?);
+            *place = Row::read(columns).map(Some);
         }
     }
     Ok(rows)
