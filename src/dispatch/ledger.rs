@@ -13,16 +13,19 @@
 //! finds the row, and considers the process dead, marks the outcome as unknown for good. So does
 //! this one, if a crash of the database has lost what 3 wrote.
 
+mod backlog;
 mod claim;
 mod cleaning;
 mod error;
 mod fingerprint;
 mod known;
 mod lanes;
+mod problem;
 mod reader;
 mod recorded;
 mod running;
 mod unsent;
+mod unwritten;
 mod writer;
 
 use std::sync::Arc;
@@ -37,11 +40,12 @@ pub use self::error::{LedgerError, Unavailable};
 pub use self::fingerprint::Fingerprint;
 use self::known::Known;
 use self::lanes::{Ending, Lanes};
+use self::problem::Problems;
 use self::reader::Read;
 pub use self::recorded::Recorded;
 use self::recorded::Settled;
 use self::running::{Joined, KeyGuard, Running};
-use self::writer::{LastProblem, Writer};
+use self::writer::Writer;
 use super::replica::Replica;
 use crate::metrics::{LedgerResult, Metrics};
 use crate::tasks::Tasks;
@@ -96,7 +100,7 @@ pub struct Ledger {
     lanes: Lanes,
     reads: Reads,
     metrics: Metrics,
-    problem: Arc<LastProblem>,
+    problems: Arc<Problems>,
 }
 
 /// How calls are looked up in the store.
@@ -119,11 +123,11 @@ impl Ledger {
         tasks: &Tasks,
     ) -> Self {
         let running = Arc::new(Running::default());
-        let problem = Arc::<LastProblem>::default();
-        let (lanes, received) = Lanes::of(&store);
+        let problems = Arc::<Problems>::default();
+        let (lanes, received) = Lanes::of(&store, metrics.clone());
         for writes in received {
-            let (store, problem) = (store.clone(), Arc::clone(&problem));
-            let writer = Writer::new(store, replica.id(), lifetime, writes, problem);
+            let (store, problems) = (store.clone(), Arc::clone(&problems));
+            let writer = Writer::new(store, replica.id(), lifetime, writes, problems);
             let writing = writer.run(Arc::clone(&running), tasks.stopped());
             tasks.spawn_lasting("writer of the ledger", replica.outlive(writing));
         }
@@ -148,13 +152,16 @@ impl Ledger {
             lanes,
             reads,
             metrics,
-            problem,
+            problems,
         }
     }
 
     /// Why it could not be written just now; `None` if it could.
     pub(crate) fn problem(&self) -> Option<String> {
-        self.problem.current()
+        let problem = self.problems.current();
+        // Between two attempts that take long, none is the last that failed.
+        let is_full = || self.lanes.backlog.is_full().then_some(Unavailable::Full);
+        problem.or_else(|| is_full().map(|full| full.to_string()))
     }
 
     /// Asks whether a call may be sent. Waits while an earlier attempt is in progress, in this
@@ -299,7 +306,8 @@ impl Ledger {
             attempt,
             outcome: Outcome::Unknown,
         };
-        self.lanes.end(Ending::guarding(guard, end));
+        self.lanes
+            .end(Ending::guarding(guard, end, &self.lanes.backlog));
         Entered::Unknown
     }
 
@@ -323,8 +331,12 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// The store failed. Then nothing may be sent, and the claims are as they were.
+    /// The store failed, or has not taken the outcomes of too many calls. Then nothing may be sent,
+    /// and the claims are as they were.
     pub async fn start(&self, claims: &[&Claim]) -> Result<Vec<Started>, Unavailable> {
+        if self.lanes.backlog.is_full() {
+            return Err(Unavailable::Full);
+        }
         let starts = claims.iter().map(|claim| claim.start());
         let starts: Vec<_> = starts.collect();
         if let Reads::Seldom(known) = &self.reads {

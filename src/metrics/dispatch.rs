@@ -162,6 +162,7 @@ pub(super) struct DispatchInstruments {
     remaining_by_method: Bound<&'static str, BoundHistogram<f64>>,
     ledger: Counter<u64>,
     ledger_by_result: Bound<LedgerResult, BoundCounter<u64>>,
+    unwritten_outcomes: BoundUpDownCounter<i64>,
     limits: Gauge<u64>,
     living_replicas: Gauge<u64>,
     isolated: Gauge<u64>,
@@ -202,6 +203,10 @@ impl DispatchInstruments {
             remaining_by_method: Bound::default(),
             ledger: meter.u64_counter("openlines.ledger").build(),
             ledger_by_result: Bound::default(),
+            unwritten_outcomes: meter
+                .i64_up_down_counter("openlines.ledger_unwritten_outcomes")
+                .build()
+                .bind(&[]),
             limits: meter.u64_gauge("openlines.limit").build(),
             living_replicas: meter.u64_gauge("openlines.living_replicas").build(),
             isolated: meter.u64_gauge("openlines.sharing_isolated").build(),
@@ -226,6 +231,7 @@ impl DispatchInstruments {
         for result in LedgerResult::ALL {
             self.look_up(result, 0);
         }
+        self.unwritten_outcomes.add(0);
         self.living_replicas.record(0, &[]);
         self.isolated.record(0, &[]);
     }
@@ -343,6 +349,11 @@ impl Metrics {
     /// Counts a call with an idempotency key.
     pub fn key_looked_up(&self, result: LedgerResult) {
         self.0.dispatch.look_up(result, 1);
+    }
+
+    /// Counts outcomes that the ledger has to write; negative: those that are written.
+    pub fn outcomes_unwritten(&self, outcomes: i64) {
+        self.0.dispatch.unwritten_outcomes.add(outcomes);
     }
 
     /// Records how many replicas share the rate limits.

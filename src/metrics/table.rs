@@ -249,6 +249,13 @@ pub const METRICS: &[Metric] = &[
                   waited for another attempt.",
     },
     Metric {
+        name: "openlines_ledger_unwritten_outcomes",
+        kind: "gauge",
+        labels: &[],
+        meaning: "Outcomes of calls with a `request_id` that are in memory and not in the store \
+                  yet. At 65,536, or 64 MiB of answers, such calls are rejected.",
+    },
+    Metric {
         name: "openlines_living_replicas",
         kind: "gauge",
         labels: &[],

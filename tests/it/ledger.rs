@@ -1,5 +1,6 @@
 //! The ledger of calls with an idempotency key, on SQLite and on PostgreSQL.
 
+mod backlog;
 mod crashes;
 mod lost;
 mod outage;

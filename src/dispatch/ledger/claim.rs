@@ -84,10 +84,14 @@ impl Claim {
                 }
                 guard.note_unsent();
                 // Without the guard: the caller may correct its request and try again at once.
-                return Some(Ending::of(self.ended(Outcome::NotExecuted)));
+                return Some(Ending::of(
+                    self.ended(Outcome::NotExecuted),
+                    &self.lanes.backlog,
+                ));
             }
         };
-        Some(Ending::guarding(guard, self.ended(outcome)))
+        let end = self.ended(outcome);
+        Some(Ending::guarding(guard, end, &self.lanes.backlog))
     }
 
     fn ended(&self, outcome: Outcome) -> End {
@@ -109,12 +113,14 @@ impl Drop for Claim {
         if self.may_be_sent.load(Ordering::Relaxed) {
             guard.settle(Settled::Unknown);
             let end = self.ended(Outcome::Unknown);
-            self.lanes.end(Ending::guarding(guard, end));
+            self.lanes
+                .end(Ending::guarding(guard, end, &self.lanes.backlog));
         } else if self.is_written.load(Ordering::Relaxed) {
             guard.note_unsent();
             // Without the guard: a later attempt need not wait for this row.
             let end = self.ended(Outcome::NotExecuted);
-            self.lanes.end_behind_starts(Ending::of(end));
+            self.lanes
+                .end_behind_starts(Ending::of(end, &self.lanes.backlog));
         }
     }
 }

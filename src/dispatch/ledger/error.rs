@@ -29,6 +29,9 @@ pub enum Unavailable {
     /// The store did not respond before the call's deadline.
     #[error("the ledger was not read before the deadline")]
     Late,
+    /// Too many outcomes of earlier calls wait in memory until they can be written.
+    #[error("too many outcomes of earlier calls cannot be written to the ledger")]
+    Full,
     /// The service stops.
     #[error("the ledger is closed because the service stops")]
     Closed,

@@ -5,10 +5,16 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::backlog::{Backlog, Counted};
 use super::error::Unavailable;
 use super::running::KeyGuard;
+use crate::metrics::Metrics;
 use store::Store;
-use store::ledger::{End, Start};
+use store::ledger::{End, Outcome, Start};
+
+/// With this size of answers no further outcome joins a transaction: a statement is built in
+/// memory, and must be done in time.
+pub(super) const BYTES: usize = 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) enum Write {
@@ -30,17 +36,34 @@ pub(super) enum Write {
 pub(super) struct Ending {
     /// Guards the key until this is written.
     _guard: Option<KeyGuard>,
+    counted: Counted,
     pub(super) end: End,
 }
 
 impl Ending {
-    pub(super) fn of(end: End) -> Self {
-        Self { _guard: None, end }
+    pub(super) fn of(end: End, backlog: &Arc<Backlog>) -> Self {
+        let counted = backlog.count(&end);
+        Self {
+            _guard: None,
+            counted,
+            end,
+        }
     }
 
-    pub(super) fn guarding(guard: KeyGuard, end: End) -> Self {
-        let _guard = Some(guard);
-        Self { _guard, end }
+    pub(super) fn guarding(guard: KeyGuard, end: End, backlog: &Arc<Backlog>) -> Self {
+        Self {
+            _guard: Some(guard),
+            ..Self::of(end, backlog)
+        }
+    }
+
+    /// Of its answer.
+    pub(super) fn bytes(&self) -> usize {
+        self.counted.bytes()
+    }
+
+    pub(super) fn is_not_executed(&self) -> bool {
+        self.end.outcome == Outcome::NotExecuted
     }
 }
 
@@ -52,18 +75,33 @@ impl Ending {
 pub(super) struct Lanes {
     starts: mpsc::UnboundedSender<Write>,
     ends: mpsc::UnboundedSender<Write>,
+    pub(super) backlog: Arc<Backlog>,
 }
 
 impl Lanes {
     /// And what their writers receive.
-    pub(super) fn of(store: &Store) -> (Self, Vec<mpsc::UnboundedReceiver<Write>>) {
+    pub(super) fn of(
+        store: &Store,
+        metrics: Metrics,
+    ) -> (Self, Vec<mpsc::UnboundedReceiver<Write>>) {
+        let backlog = Arc::new(Backlog::new(metrics));
         let (starts, received) = mpsc::unbounded_channel();
         if !store.is_shared() {
             let ends = starts.clone();
-            return (Self { starts, ends }, vec![received]);
+            let lanes = Self {
+                starts,
+                ends,
+                backlog,
+            };
+            return (lanes, vec![received]);
         }
         let (ends, received_ends) = mpsc::unbounded_channel();
-        (Self { starts, ends }, vec![received, received_ends])
+        let lanes = Self {
+            starts,
+            ends,
+            backlog,
+        };
+        (lanes, vec![received, received_ends])
     }
 
     pub(super) fn start(&self, starts: Vec<Start>) -> Result<Reply, Unavailable> {

@@ -7,7 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 /// How many are remembered: the rest counts as unknown.
-const REMEMBERED: usize = 32 * 1024;
+pub(super) const REMEMBERED: usize = 32 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Unsent(Mutex<Attempts>);

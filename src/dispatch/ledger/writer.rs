@@ -1,30 +1,23 @@
 //! Writes the ledger: writes that arrive during a transaction share the next one.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::error::Unavailable;
-use super::lanes::{Ending, Started, Write};
+use super::lanes::{BYTES, Ending, Started, Write};
+use super::problem::{Kinds, Problems};
 use super::running::Running;
-use crate::telemetry::chain;
+use super::unwritten::Unwritten;
+use store::Store;
 use store::ledger::{End, Start};
-use store::{Store, StoreError};
 
 /// After this many rows no further write joins a transaction: more would save nothing, and each
 /// write waits for all rows.
 const ROWS: usize = 256;
-
-/// The most outcomes that one transaction retries.
-const RETRIED: usize = 64;
-
-/// How long to wait after a failed write.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// A writer of the ledger; there is one for each lane.
 pub(super) struct Writer {
@@ -33,40 +26,7 @@ pub(super) struct Writer {
     lifetime: Duration,
     writes: mpsc::UnboundedReceiver<Write>,
     unwritten: Unwritten,
-    problem: Arc<LastProblem>,
-}
-
-/// The last failed write, for readiness.
-#[derive(Debug, Default)]
-pub(super) struct LastProblem(Mutex<Option<(Instant, String)>>);
-
-impl LastProblem {
-    /// How long a failed write tells of the state of the ledger. Outcomes that are left are retried
-    /// more often.
-    const TELLS: Duration = Duration::from_secs(3);
-
-    fn note(&self, written: Result<(), &StoreError>) {
-        let problem = written.err().map(|error| (Instant::now(), chain(error)));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = problem;
-    }
-
-    pub(super) fn current(&self) -> Option<String> {
-        let problem = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let problem = problem.as_ref();
-        let current = problem.filter(|(at, _)| at.elapsed() < Self::TELLS);
-        current.map(|(_, problem)| problem.clone())
-    }
-}
-
-/// Outcomes whose write failed.
-#[derive(Debug)]
-struct Unwritten {
-    endings: VecDeque<Ending>,
-    /// How many to retry in a transaction: one after a failure, so that one that always fails does
-    /// not block the others.
-    at_once: usize,
-    /// When to retry.
-    next: Instant,
+    problems: Arc<Problems>,
 }
 
 /// The writes of one transaction.
@@ -75,6 +35,8 @@ struct Batch {
     starts: Vec<Start>,
     replies: Vec<oneshot::Sender<Started>>,
     endings: Vec<Ending>,
+    /// Of the answers.
+    bytes: usize,
     done: Vec<oneshot::Sender<()>>,
 }
 
@@ -84,7 +46,7 @@ impl Writer {
         owner: Uuid,
         lifetime: Duration,
         writes: mpsc::UnboundedReceiver<Write>,
-        problem: Arc<LastProblem>,
+        problems: Arc<Problems>,
     ) -> Self {
         Self {
             store,
@@ -92,7 +54,7 @@ impl Writer {
             lifetime,
             writes,
             unwritten: Unwritten::new(),
-            problem,
+            problems,
         }
     }
 
@@ -124,7 +86,7 @@ impl Writer {
     async fn write(&mut self, write: Write) {
         let mut batch = Batch::default();
         batch.add(write);
-        while batch.starts.len() + batch.endings.len() < ROWS {
+        while batch.starts.len() + batch.endings.len() < ROWS && batch.bytes < BYTES {
             match self.writes.try_recv() {
                 Ok(write) => batch.add(write),
                 Err(_) => break,
@@ -135,13 +97,18 @@ impl Writer {
             replies,
             endings,
             done,
+            bytes: _,
         } = batch;
+        let kinds = Kinds {
+            starts: !starts.is_empty(),
+            ends: !endings.is_empty(),
+        };
         let ends: Vec<&End> = endings.iter().map(|ending| &ending.end).collect();
         let written = self
             .store
             .write_ledger(self.owner, self.lifetime, starts, &ends);
         let written = written.await;
-        self.problem.note(written.as_ref().map(drop));
+        self.problems.note(kinds, written.as_ref().map(drop));
         let reply_to_all = match written {
             Ok(started) => {
                 drop(endings);
@@ -171,63 +138,14 @@ impl Writer {
             .store
             .write_ledger(self.owner, self.lifetime, Vec::new(), &ends);
         let written = written.await;
-        self.problem.note(written.as_ref().map(drop));
+        let kinds = Kinds {
+            starts: false,
+            ends: true,
+        };
+        self.problems.note(kinds, written.as_ref().map(drop));
         match written {
             Ok(_) => self.unwritten.are_written(endings.len()),
             Err(error) => self.unwritten.add(endings, &error),
-        }
-    }
-}
-
-impl Unwritten {
-    fn new() -> Self {
-        Self {
-            endings: VecDeque::new(),
-            at_once: RETRIED,
-            next: Instant::now(),
-        }
-    }
-
-    fn is_due(&self) -> bool {
-        !self.endings.is_empty() && self.next <= Instant::now()
-    }
-
-    /// Waits until a retry is due; forever if there is nothing to retry.
-    async fn due(&self) {
-        if self.endings.is_empty() {
-            std::future::pending::<()>().await;
-        }
-        tokio::time::sleep_until(self.next).await;
-    }
-
-    fn take(&mut self) -> Vec<Ending> {
-        let count = self.at_once.min(self.endings.len());
-        self.endings.drain(..count).collect()
-    }
-
-    /// Appends, so that each gets its turn.
-    fn add(&mut self, endings: Vec<Ending>, error: &StoreError) {
-        if endings.is_empty() {
-            return;
-        }
-        if self.endings.is_empty() {
-            let cause = std::error::Error::source(error).map(ToString::to_string);
-            tracing::warn!(
-                %error,
-                cause,
-                "ledger cannot be written; outcomes are kept in memory and retried"
-            );
-        }
-        self.endings.extend(endings);
-        self.at_once = 1;
-        self.next = Instant::now() + PAUSE;
-    }
-
-    fn are_written(&mut self, count: usize) {
-        self.at_once = (self.at_once * 2).min(RETRIED);
-        self.next = Instant::now();
-        if self.endings.is_empty() {
-            tracing::info!(count, "ledger can be written again");
         }
     }
 }
@@ -240,6 +158,7 @@ impl Batch {
                 self.replies.push(reply);
             }
             Write::End { endings, done } => {
+                self.bytes += endings.iter().map(Ending::bytes).sum::<usize>();
                 self.endings.extend(endings);
                 self.done.extend(done);
             }
@@ -249,21 +168,27 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use bitrix24::TenantId;
     use store::ledger::{Id, Outcome, Row, State};
     use store::sealing::Key;
-    use store::{Access, Keyring, StoreUrl};
+    use store::{Access, Keyring, StoreError, StoreUrl};
 
+    use super::super::backlog::Backlog;
     use super::*;
+    use crate::metrics::Metrics;
 
     const DAY: Duration = Duration::from_hours(24);
 
     fn ending(request: Uuid, attempt: i64) -> Ending {
-        Ending::of(End {
+        let end = End {
             id: id(request),
             attempt,
             outcome: Outcome::Answered("{}".to_owned()),
-        })
+        };
+        let backlog = Arc::new(Backlog::new(Metrics::new().unwrap()));
+        Ending::of(end, &backlog)
     }
 
     fn id(request: Uuid) -> Id {
@@ -290,7 +215,8 @@ mod tests {
         assert_eq!(started.await.unwrap().len(), 1);
 
         let mut unwritten = Unwritten::new();
-        unwritten.endings.push_back(ending(left, 1));
+        let error = StoreError::Corrupt("a row".to_owned());
+        unwritten.add(vec![ending(left, 1)], &error);
         let (sender, writes) = mpsc::unbounded_channel();
         let writer = Writer {
             store: store.clone(),
@@ -298,7 +224,7 @@ mod tests {
             lifetime: DAY,
             writes,
             unwritten,
-            problem: Arc::default(),
+            problems: Arc::default(),
         };
         // Each fills a transaction by itself, and there is always a next one.
         let write = || {
