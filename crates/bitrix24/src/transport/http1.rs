@@ -48,9 +48,14 @@ impl Http1 {
         let mut response = pin!(self.sender.send_request(request));
         let response = poll_fn(|context| {
             self.drive(context);
-            response.as_mut().poll(context)
+            match response.as_mut().poll(context) {
+                // Nobody else would wake it.
+                Poll::Pending if self.has_ended => Poll::Ready(Err(Broken::Lost)),
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(head) => Poll::Ready(head.map_err(|_| Broken::Lost)),
+            }
         });
-        let (head, mut body) = response.await.map_err(|_| Broken::Lost)?.into_parts();
+        let (head, mut body) = response.await?.into_parts();
         let mut reception = Reception::of(&head, maximum_bytes);
         while !body.is_end_stream() {
             let frame = poll_fn(|context| {

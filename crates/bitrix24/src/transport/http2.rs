@@ -1,13 +1,15 @@
 //! A request over a connection of HTTP/2, which many share.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::Request;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::reception::{Broken, Received, Reception};
@@ -19,6 +21,10 @@ pub(super) struct Http2 {
     opened: Instant,
     /// When the last request ended, in milliseconds after it was opened.
     used_ms: AtomicU64,
+    /// How many requests it has. The server says how many it takes at once.
+    taken: AtomicUsize,
+    /// Wakes who waits for one of those places.
+    room: Notify,
 }
 
 impl Http2 {
@@ -27,12 +33,50 @@ impl Http2 {
             sender,
             opened: Instant::now(),
             used_ms: AtomicU64::new(0),
+            taken: AtomicUsize::new(0),
+            room: Notify::new(),
         }
     }
 
     /// When it was used last.
     pub(super) fn used(&self) -> Instant {
         self.opened + Duration::from_millis(self.used_ms.load(Ordering::Relaxed))
+    }
+}
+
+impl Http2 {
+    /// Makes all that wait for a place look again.
+    pub(super) fn look_again(&self) {
+        self.room.notify_waiters();
+    }
+
+    /// A place among the requests that the server takes at once, as soon as there is one.
+    async fn place(&self) -> Result<Place<'_>, Broken> {
+        let mut sender = self.sender.clone();
+        loop {
+            let mut woken = pin!(self.room.notified());
+            woken.as_mut().enable();
+            poll_fn(|context| sender.poll_ready(context))
+                .await
+                .map_err(|_| Broken::Lost)?;
+            let maximum = sender.current_max_send_streams();
+            let more = |taken| (taken < maximum).then_some(taken + 1);
+            let (set, fetch) = (Ordering::AcqRel, Ordering::Acquire);
+            if self.taken.fetch_update(set, fetch, more).is_ok() {
+                return Ok(Place(self));
+            }
+            woken.await;
+        }
+    }
+}
+
+/// A place of a request among those of its connection.
+struct Place<'a>(&'a Http2);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+        self.0.room.notify_one();
     }
 }
 
@@ -60,15 +104,12 @@ impl InUse {
         guard: &SendGuard,
         maximum_bytes: usize,
     ) -> Result<Received, Broken> {
+        let _place = self.0.place().await?;
         let mut sender = self.0.sender.clone();
-        poll_fn(|context| sender.poll_ready(context))
-            .await
-            .map_err(|_| Broken::Lost)?;
         // The head waits to be written. Without its body no portal executes a request.
         let sent = sender.send_request(request, false);
         let (response, mut stream) = sent.map_err(|_| Broken::Lost)?;
-        // The server says how many it takes at once. Beyond that the head waits in the library, and
-        // the request has not been sent.
+        // The library counts those too that were cancelled a moment ago.
         poll_fn(|context| sender.poll_ready(context))
             .await
             .map_err(|_| Broken::Lost)?;

@@ -1,5 +1,7 @@
 //! The connections to one portal or authorization server.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -45,7 +47,8 @@ pub(super) enum Acquired {
 
 /// What those that wait for a connection are told.
 enum Told {
-    Connection(Acquired),
+    /// And whether it was opened for this request first of all.
+    Connection(Acquired, bool),
     /// The server speaks HTTP/1.1: each request needs a connection of its own.
     OpenYourOwn,
 }
@@ -81,7 +84,7 @@ impl Portal {
         state.http2.is_some() || !state.kept.is_empty() || now < state.used + remembered
     }
 
-    /// A connection, and whether it was opened for this request or others that wait with it.
+    /// A connection, and whether it was opened for this request, or for it first of those that wait.
     ///
     /// # Errors
     ///
@@ -106,7 +109,10 @@ impl Portal {
                 let (tell, told) = oneshot::channel();
                 state.waiting.push(tell);
                 if state.waiting.len() == 1 {
-                    tokio::spawn(open_for_all(Opening(Arc::clone(self))));
+                    tokio::spawn(open_for_all(Opening {
+                        portal: Arc::clone(self),
+                        is_over: false,
+                    }));
                 }
                 Some(told)
             }
@@ -117,7 +123,7 @@ impl Portal {
         // Its task ends without an answer only with its runtime.
         let abandoned = Err(NotSent::Unreachable(Obstacle::Network));
         match told.await.unwrap_or(abandoned)? {
-            Told::Connection(connection) => Ok((connection, true)),
+            Told::Connection(connection, is_first) => Ok((connection, is_first)),
             Told::OpenYourOwn => Ok((self.open().await?, true)),
         }
     }
@@ -169,6 +175,9 @@ impl Portal {
         if state.http2.as_ref().is_some_and(is_current) {
             state.http2 = None;
         }
+        drop(state);
+        // Who waits for a place finds the end, or another connection.
+        http2.look_again();
     }
 
     /// Whether this is the connection that takes requests.
@@ -191,19 +200,26 @@ impl Portal {
 }
 
 /// A connection that is being opened. Nobody waits for it any more when this is gone.
-struct Opening(Arc<Portal>);
+struct Opening {
+    portal: Arc<Portal>,
+    /// Those that wait now, wait for the next one.
+    is_over: bool,
+}
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        self.0.state().waiting.clear();
+        if !self.is_over {
+            self.portal.state().waiting.clear();
+        }
     }
 }
 
-async fn open_for_all(opening: Opening) {
-    let portal = &opening.0;
+async fn open_for_all(mut opening: Opening) {
+    let portal = Arc::clone(&opening.portal);
     let opened = portal.connector.open(&portal.target).await;
     let mut state = portal.state();
     let waiting = std::mem::take(&mut state.waiting);
+    opening.is_over = true;
     let connection = match opened {
         Ok(opened) => portal.connected(&mut state, opened),
         Err(error) => {
@@ -217,20 +233,20 @@ async fn open_for_all(opening: Opening) {
     drop(state);
     match connection {
         Acquired::Http2(first) => {
-            for tell in waiting {
+            for (number, tell) in waiting.into_iter().enumerate() {
                 let connection = Acquired::Http2(InUse(Arc::clone(&first.0)));
-                let _ = tell.send(Ok(Told::Connection(connection)));
+                let _ = tell.send(Ok(Told::Connection(connection, number == 0)));
             }
         }
         Acquired::Http1(http1) => {
             let mut next = Some(http1);
             for tell in waiting {
                 let told = match next.take() {
-                    Some(http1) => Told::Connection(Acquired::Http1(http1)),
+                    Some(http1) => Told::Connection(Acquired::Http1(http1), true),
                     None => Told::OpenYourOwn,
                 };
                 // Who has gone leaves the connection to the next.
-                if let Err(Ok(Told::Connection(Acquired::Http1(http1)))) = tell.send(Ok(told)) {
+                if let Err(Ok(Told::Connection(Acquired::Http1(http1), _))) = tell.send(Ok(told)) {
                     next = Some(http1);
                 }
             }
@@ -240,11 +256,23 @@ async fn open_for_all(opening: Opening) {
 
 /// Reads and writes for all requests of a connection, until it ends or is idle for too long.
 async fn keep(
-    mut connection: Box<Http2Connection>,
+    connection: Box<Http2Connection>,
     http2: Weak<Http2>,
     portal: Weak<Portal>,
     idle: Duration,
 ) {
+    let mut maximum = connection.max_concurrent_send_streams();
+    let (watched, mut connection) = (http2.clone(), connection);
+    let mut connection = Box::pin(poll_fn(move |context| {
+        let ended = Pin::new(&mut *connection).poll(context);
+        let now = connection.max_concurrent_send_streams();
+        if now != std::mem::replace(&mut maximum, now)
+            && let Some(http2) = watched.upgrade()
+        {
+            http2.look_again();
+        }
+        ended
+    }));
     while let (Some(known), Some(from)) = (http2.upgrade(), portal.upgrade()) {
         // Nobody else finds it then, and there is nothing to forget.
         if !from.has(&known) {

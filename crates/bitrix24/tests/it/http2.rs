@@ -211,3 +211,25 @@ async fn a_burst_on_a_new_connection_keeps_to_the_limit_of_the_server() {
     }
     assert_eq!(scene.portal.connections(), 1);
 }
+
+#[tokio::test]
+async fn of_a_burst_only_those_are_sent_that_the_server_takes_at_once() {
+    let script = [&[Reaction::Answer][..], &[Reaction::Keep; 10]].concat();
+    let scene = Scene::start_for(10, &script).await;
+    scene.call().await.unwrap();
+    let guards: Vec<_> = (0..50).map(|_| SendGuard::unwatched()).collect();
+    let (first, others) = guards.split_at(10);
+    let (long, short) = (Duration::from_secs(20), Duration::from_millis(300));
+    let hanging = first.iter().map(|guard| scene.call_within(long, guard));
+    let waiting = others.iter().map(|guard| scene.call_within(short, guard));
+    tokio::select! {
+        biased;
+        ends = futures_util::future::join_all(hanging) => panic!("{ends:?}"),
+        ends = futures_util::future::join_all(waiting) => {
+            let late = Err(NotSent::DeadlinePassed.into());
+            assert!(ends.iter().all(|end| *end == late), "{ends:?}");
+        }
+    }
+    assert!(first.iter().all(SendGuard::was_sent));
+    assert!(!others.iter().any(SendGuard::was_sent));
+}
