@@ -35,6 +35,7 @@ mod many_messages;
 mod neighbour;
 mod operating;
 #[path = "../programs/process.rs"]
+#[expect(dead_code, reason = "another benchmark reads more of it")]
 mod process;
 mod program;
 #[path = "../../crates/store/tests/it/support/proxy.rs"]
