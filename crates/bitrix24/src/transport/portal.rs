@@ -84,7 +84,8 @@ impl Portal {
         state.http2.is_some() || !state.kept.is_empty() || now < state.used + remembered
     }
 
-    /// A connection, and whether it was opened for this request, or for it first of those that wait.
+    /// A connection, and whether it was opened for this request, or for others that wait and this
+    /// one first.
     ///
     /// # Errors
     ///
