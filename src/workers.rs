@@ -256,8 +256,9 @@ mod tests {
         strangers.retain(|(_, thread)| thread == "worker-0");
         let mut callers = Vec::new();
         for _ in 0..4 {
-            let worker = workers.choose().unwrap();
             let (client, thread) = served.connect().await;
+            let number: usize = thread.trim_start_matches("worker-").parse().unwrap();
+            let worker = workers.workers.get(number).unwrap();
             worker.kept().fetch_add(1, Ordering::Relaxed);
             callers.push((client, thread));
         }
