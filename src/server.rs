@@ -93,7 +93,7 @@ pub(crate) async fn serve<O: Unary>(
     at_once: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
-    let health = Health::new(reporter, services.methods);
+    let mut health = Health::new(reporter, services.methods);
     let timeouts = Timeouts {
         default: settings.default_deadline,
         maximum: settings.maximum_deadline,
@@ -227,17 +227,23 @@ async fn finish(
 struct Health {
     reporter: HealthReporter,
     names: BTreeSet<&'static str>,
+    /// What watchers were last told.
+    told: Option<ServingStatus>,
 }
 
 impl Health {
     fn new(reporter: HealthReporter, methods: &[(&'static str, &'static str)]) -> Self {
         let services = methods.iter().map(|(service, _)| *service);
         let names = services.chain([""]).collect();
-        Self { reporter, names }
+        Self {
+            reporter,
+            names,
+            told: None,
+        }
     }
 
     /// Says without end whether the service is ready.
-    async fn follow(&self, readiness: &Readiness) {
+    async fn follow(&mut self, readiness: &Readiness) {
         let mut ready = readiness.changes();
         loop {
             let is_ready = *ready.borrow_and_update();
@@ -253,7 +259,11 @@ impl Health {
         }
     }
 
-    async fn set(&self, status: ServingStatus) {
+    /// Watchers hear of changes only, which the library leaves to who reports.
+    async fn set(&mut self, status: ServingStatus) {
+        if self.told.replace(status) == Some(status) {
+            return;
+        }
         for name in &self.names {
             self.reporter.set_service_status(*name, status).await;
         }
@@ -280,4 +290,30 @@ fn with_reflection(routes: Routes, descriptors: &'static [u8]) -> Result<Routes,
     let v1 = v1.max_decoding_message_size(about::REQUEST_BYTES);
     let v1alpha = v1alpha.max_decoding_message_size(about::REQUEST_BYTES);
     Ok(routes.add_service(v1).add_service(v1alpha))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt;
+    use tonic::Request;
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_server::Health as _;
+    use tonic_health::server::HealthService;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn watchers_of_health_hear_of_changes_only() {
+        let reporter = HealthReporter::new();
+        let service = HealthService::from_health_reporter(reporter.clone());
+        let mut health = Health::new(reporter, &[]);
+        health.set(ServingStatus::Serving).await;
+        let request = Request::new(HealthCheckRequest::default());
+        let mut watch = service.watch(request).await.unwrap().into_inner();
+        watch.next().await.unwrap().unwrap();
+        health.set(ServingStatus::Serving).await;
+        assert!(watch.next().now_or_never().is_none());
+        health.set(ServingStatus::NotServing).await;
+        assert!(watch.next().now_or_never().is_some());
+    }
 }
