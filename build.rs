@@ -1,8 +1,13 @@
-//! Compiles the protos with protox, so that neither a system `protoc` nor a network is needed.
+//! Compiles the protos with protox, so that neither a system `protoc` nor a network is needed, and
+//! finds out which commit is built.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
+
+/// What the program says of what its build did not know.
+const UNKNOWN: &str = "unknown";
 
 #[expect(
     clippy::disallowed_methods,
@@ -11,6 +16,8 @@ use std::{env, fs};
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=third_party");
+    println!("cargo:rustc-env=OPENLINES_BUILD_REVISION={}", revision());
+    println!("cargo:rustc-env=OPENLINES_BUILD_RUSTC={}", rustc());
 
     let mut compiler = protox::Compiler::new(["proto", "third_party"])?;
     compiler.include_imports(true);
@@ -46,4 +53,52 @@ fn main() -> Result<(), Box<dyn Error>> {
         .extern_path(".buf.validate", "crate::api::validation_rules")
         .compile_fds_with_config(compiler.file_descriptor_set(), prost)?;
     Ok(())
+}
+
+/// The commit that is built: what `OPENLINES_REVISION` says, or else what git says. A folder
+/// without git builds as well.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Cargo tells a build script nothing any other way"
+)]
+fn revision() -> String {
+    println!("cargo:rerun-if-env-changed=OPENLINES_REVISION");
+    let given = env::var("OPENLINES_REVISION").ok();
+    let given = given.filter(|revision| !revision.is_empty());
+    // Builds without optimisation are for development: each commit would compile all of it again.
+    let is_release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    let committed = || is_release.then(commit).flatten();
+    given
+        .or_else(committed)
+        .unwrap_or_else(|| UNKNOWN.to_owned())
+}
+
+/// The commit of the folder, if it is a repository of its own and not part of another one.
+fn commit() -> Option<String> {
+    let root = fs::canonicalize(".").ok()?;
+    if fs::canonicalize(git(&["rev-parse", "--show-toplevel"])?).ok()? != root {
+        return None;
+    }
+    // It grows with each commit and each checkout.
+    let log = git(&["rev-parse", "--git-path", "logs/HEAD"])?;
+    if Path::new(&log).exists() {
+        println!("cargo:rerun-if-changed={log}");
+    }
+    git(&["rev-parse", "HEAD"])
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+/// The version of the compiler, like `1.95.0`.
+fn rustc() -> String {
+    let told = env::var_os("RUSTC").and_then(|rustc| {
+        let output = Command::new(rustc).arg("--version").output().ok()?;
+        String::from_utf8(output.stdout).ok()
+    });
+    let version = told.as_deref().and_then(|told| told.split(' ').nth(1));
+    version.unwrap_or(UNKNOWN).to_owned()
 }

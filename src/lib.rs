@@ -43,4 +43,5 @@ mod telemetry;
 mod tenant;
 #[doc(hidden)]
 pub mod testing;
+mod version;
 mod workers;

@@ -42,6 +42,7 @@ const LAYERS: &[&str] = &[
     "tasks",
     "stop",
     "settings",
+    "version",
     "api",
 ];
 

@@ -1,0 +1,10 @@
+//! Which program this is.
+
+/// The version in Cargo.toml.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that was built, or `unknown`: builds for development do not ask for it.
+pub(crate) const REVISION: &str = env!("OPENLINES_BUILD_REVISION");
+
+/// The version of the compiler, or `unknown`.
+pub(crate) const RUST_VERSION: &str = env!("OPENLINES_BUILD_RUSTC");
