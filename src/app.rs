@@ -168,6 +168,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         calls_in_progress: server.maximum_concurrent_calls,
         waiting_calls: dispatch.maximum_waiting_calls,
         waiting_bytes: dispatch.maximum_waiting_bytes,
+        drain: server.drain,
     });
     let readiness = Readiness::new(metrics.clone());
     if let Some(address) = admin.listen {
@@ -183,6 +184,10 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         tasks.spawn_lasting("admin port", serving);
     }
     let client = Client::new(transport.options(&tenants.policy))?;
+    metrics.watch_connections({
+        let client = client.clone();
+        move || client.connections()
+    });
     let authorization_timeout = tenants.authorization_timeout;
 
     let stopped = tasks.stopped();

@@ -17,6 +17,7 @@ mod interrupted;
 mod page;
 pub(crate) mod reason;
 mod retry;
+mod source;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use tonic::Status;
 pub(crate) use self::administration::Administration;
 pub(crate) use self::failure::Failure;
 pub(crate) use self::interrupted::Interruption;
+pub(crate) use self::source::error_source;
 use crate::api::openlines::v1::ErrorReason as Reason;
 use crate::auth::Rejected;
 use crate::call::CallIdentity;
@@ -277,6 +279,11 @@ pub(crate) fn translate(status: &Status, maximum_request_bytes: usize) -> Option
         return Some(Error::not_decodable());
     }
     (code == Code::Unimplemented).then_some(Error::OperationNotServed)
+}
+
+/// Whether a message of a call failed because nobody knows what became of it.
+pub(crate) fn is_unknown(message: &tonic_types::pb::Status) -> bool {
+    message.code == i32::from(tonic::Code::Unknown)
 }
 
 /// Reads a status that the gRPC library has already put into response headers.

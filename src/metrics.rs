@@ -8,6 +8,9 @@ mod callers;
 mod calls;
 mod connections;
 mod dispatch;
+mod exposition;
+mod process;
+mod service;
 mod strangers;
 mod table;
 
@@ -22,7 +25,7 @@ use opentelemetry::metrics::{
 use opentelemetry_prometheus::ResourceSelector;
 use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use prometheus::{Registry, TextEncoder};
+use prometheus::Registry;
 
 use self::bound::Bound;
 use self::callers::CallersInstruments;
@@ -32,8 +35,13 @@ use self::connections::ConnectionInstruments;
 pub(crate) use self::connections::{ConnectionEnd, OpenConnections};
 use self::dispatch::DispatchInstruments;
 pub(crate) use self::dispatch::{ConfiguredLimits, LedgerResult, RetryCause};
-pub use self::table::METRICS;
-use crate::telemetry::lost_lines;
+pub(crate) use self::service::MessageResults;
+use self::service::ServiceInstruments;
+pub use self::table::all_metrics;
+use crate::telemetry::{lost_lines, lost_spans};
+
+/// The name of all instruments' origin.
+const METER: &str = "bitrix24-openlines";
 
 /// Bounds of whole calls, in seconds: a portal answers in tens of milliseconds to a minute.
 const CALL_SECONDS: [f64; 13] = [
@@ -121,7 +129,7 @@ type PortalRequest = (&'static str, Option<u16>, &'static str);
 #[derive(Debug)]
 struct Instruments {
     registry: Registry,
-    _provider: SdkMeterProvider,
+    provider: SdkMeterProvider,
     calls: CallInstruments,
     strangers: Counter<u64>,
     strangers_by_reason: Bound<&'static str, BoundCounter<u64>>,
@@ -141,7 +149,9 @@ struct Instruments {
     dispatch: DispatchInstruments,
     dependencies: Gauge<u64>,
     _lost_log_lines: ObservableCounter<u64>,
+    _lost_spans: ObservableCounter<u64>,
     connections: ConnectionInstruments,
+    service: ServiceInstruments,
     callers: CallersInstruments,
 }
 
@@ -160,7 +170,8 @@ impl Metrics {
             .with_resource_selector(ResourceSelector::None)
             .build()?;
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
-        let meter = provider.meter("bitrix24-openlines");
+        let meter = provider.meter(METER);
+        process::observe(&meter);
         let instruments = Instruments {
             calls: CallInstruments::new(&meter),
             strangers: meter.u64_counter("openlines.refused_strangers").build(),
@@ -191,10 +202,15 @@ impl Metrics {
                 .u64_observable_counter("openlines.log.lost_lines")
                 .with_callback(|lost| lost.observe(lost_lines(), &[]))
                 .build(),
+            _lost_spans: meter
+                .u64_observable_counter("openlines.traces_lost")
+                .with_callback(|lost| lost.observe(lost_spans(), &[]))
+                .build(),
             connections: ConnectionInstruments::new(&meter),
+            service: ServiceInstruments::new(&meter),
             callers: CallersInstruments::new(&meter),
             registry,
-            _provider: provider,
+            provider,
         };
         let metrics = Self(Arc::new(instruments));
         metrics.begin_at_zero();
@@ -227,6 +243,7 @@ impl Metrics {
         self.0.tenants_unlisted.record(0, &[]);
         self.0.dispatch.begin_at_zero();
         self.0.connections.begin_at_zero();
+        self.0.service.begin_at_zero();
     }
 
     /// Counts a request to a portal that has ended.
@@ -337,15 +354,6 @@ impl Metrics {
     pub fn directory_followed(&self) {
         let now = jiff::Timestamp::now().as_duration().as_secs_f64();
         self.0.directory_followed.record(now, &[]);
-    }
-
-    /// All of it in Prometheus' text format.
-    ///
-    /// # Errors
-    ///
-    /// The registry cannot be written, which is a fault of the program.
-    pub fn text(&self) -> Result<String, prometheus::Error> {
-        TextEncoder::new().encode_to_string(&self.0.registry.gather())
     }
 }
 

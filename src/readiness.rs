@@ -161,5 +161,6 @@ impl Shared {
             *ready = is_ready;
             changes
         });
+        self.metrics.ready(is_ready);
     }
 }

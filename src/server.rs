@@ -123,7 +123,7 @@ pub(crate) async fn serve<O: Unary>(
         settings.maximum_deadline,
         tls,
         workers,
-        metrics,
+        metrics.clone(),
     );
 
     tracing::info!(
@@ -168,6 +168,7 @@ pub(crate) async fn serve<O: Unary>(
     // Ends the streams of health watchers, which would keep the server from stopping.
     health.clear().await;
     let _ = drain.send(());
+    metrics.drain_started();
     finish(serving, settings.drain, at_once, &calls).await;
     calls.tell_strangers();
     Ok(())

@@ -2,6 +2,7 @@
 
 mod json_line;
 mod lines;
+mod lost;
 mod settings;
 mod trace;
 
@@ -25,6 +26,7 @@ use tracing_subscriber::{EnvFilter, Registry};
 
 use self::json_line::JsonLine;
 pub(crate) use self::lines::{Lines, lost_lines};
+pub(crate) use self::lost::lost_spans;
 pub(crate) use self::settings::{LogFormat, LogSettings, TraceSettings};
 pub(crate) use self::trace::{CallTrace, Sampling};
 

@@ -41,7 +41,7 @@ pub mod install {
 }
 
 pub mod metrics {
-    pub use crate::metrics::{METRICS, Metrics};
+    pub use crate::metrics::{Metrics, all_metrics};
 }
 
 pub mod openlines {

@@ -40,6 +40,10 @@ pub(crate) struct Notes {
     pub(crate) progress: Progress,
     /// Whether the response comes from the ledger.
     pub(crate) is_replayed: bool,
+    /// Messages of the call that the portal refused, though it answered.
+    pub(crate) messages_refused: usize,
+    /// Messages of the call for which the answer has no result.
+    pub(crate) messages_unknown: usize,
     /// Why the request was not read to its end, if the memory for requests is why.
     pub(crate) request_cut: Option<Exhausted>,
 }
@@ -151,6 +155,13 @@ impl CallContext {
     /// Notes that the response comes from the ledger. The caller sees it in a header.
     pub(crate) fn note_replayed(&self) {
         self.notes().is_replayed = true;
+    }
+
+    /// Notes how many messages of an answered call were not accepted.
+    pub(crate) fn note_messages(&self, refused: usize, unknown: usize) {
+        let mut notes = self.notes();
+        notes.messages_refused = refused;
+        notes.messages_unknown = unknown;
     }
 
     /// Notes that the request was not read to its end, because there is no memory for it.

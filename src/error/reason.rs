@@ -45,13 +45,6 @@ pub(crate) struct ReasonRow {
     /// The status of a call that fails for it.
     pub(crate) code: Code,
     /// Who must act.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "only docs/errors.md, which a test writes, names the actor"
-        )
-    )]
     pub(crate) actor: Responsible,
     /// Whether a retry is safe.
     pub(crate) retry: Retry,

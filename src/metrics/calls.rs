@@ -90,12 +90,13 @@ impl CallInstruments {
         }
     }
 
-    fn counter(&self, operation: &Operation, end: End) -> BoundCounter<u64> {
+    fn counter(&self, operation: &Operation, end: End, source: &'static str) -> BoundCounter<u64> {
         self.calls.bind(&[
             operation.attribute(),
             end.code(),
             KeyValue::new("reason", end.reason.unwrap_or_default()),
             KeyValue::new("outcome", end.outcome.unwrap_or_default()),
+            KeyValue::new("error_source", source),
         ])
     }
 }
@@ -106,15 +107,21 @@ impl Metrics {
         self.0.calls.in_progress.add(1);
     }
 
-    /// Counts a call that has ended.
-    pub(crate) fn call_ended(&self, operation: &Operation, end: End, durations: Durations) {
+    /// Counts a call that has ended. `source` says whose failure it was.
+    pub(crate) fn call_ended(
+        &self,
+        operation: &Operation,
+        end: End,
+        source: impl FnOnce() -> &'static str,
+        durations: Durations,
+    ) {
         let calls = &self.0.calls;
         calls.in_progress.add(-1);
         let bind = || {
             let attributes = [operation.attribute(), end.code()];
             (
                 calls.duration.bind(&attributes),
-                calls.counter(operation, end),
+                calls.counter(operation, end, source()),
             )
         };
         operation.ended.measure(end, bind, |(duration, counter)| {
@@ -134,13 +141,14 @@ impl Metrics {
         operation: &Operation,
         code: &'static str,
         reason: &'static str,
+        source: impl FnOnce() -> &'static str,
     ) {
         let end = End {
             code,
             reason: Some(reason),
             outcome: Some("not_executed"),
         };
-        let bind = || self.0.calls.counter(operation, end);
+        let bind = || self.0.calls.counter(operation, end, source());
         operation.refused.measure(end, bind, |bound| bound.add(1));
     }
 }

@@ -140,6 +140,8 @@ pub struct ConfiguredLimits {
     pub waiting_calls: usize,
     /// Total size of the parameters of waiting calls, in bytes.
     pub waiting_bytes: usize,
+    /// How long calls in progress may take to end when the service stops.
+    pub drain: Duration,
 }
 
 /// The instruments of the dispatcher.
@@ -256,6 +258,7 @@ impl Metrics {
             calls_in_progress,
             waiting_calls,
             waiting_bytes,
+            drain,
         } = limits;
         for (limit, value) in [
             ("calls_in_progress", calls_in_progress),
@@ -268,6 +271,8 @@ impl Metrics {
                 .limits
                 .record(value, &[KeyValue::new("limit", limit)]);
         }
+        let limit = KeyValue::new("limit", "drain_seconds");
+        self.0.dispatch.limits.record(drain.as_secs(), &[limit]);
     }
 
     /// Counts a call that is queued, with the size of its parameters.

@@ -17,6 +17,7 @@ use crate::call::{Conversation, Conversations};
 use crate::check::Check;
 use crate::check::Path;
 use crate::error::Error;
+use crate::metrics::MessageResults;
 use bitrix24::{Answer, Method, NotAnObject, Parameters};
 
 pub(super) struct SendConnectorMessages;
@@ -73,6 +74,10 @@ impl Operation for SendConnectorMessages {
 
     fn accepted(answer: &Answer, messages: usize) -> usize {
         results::accepted_of(answer, messages)
+    }
+
+    fn results(response: &Self::Response) -> Option<MessageResults> {
+        Some(results::counted(&response.results))
     }
 
     fn prepare(

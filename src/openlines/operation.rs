@@ -11,6 +11,7 @@ use crate::api::openlines::v1::{
 use crate::call::{CallIdentity, Conversations};
 use crate::check::Check;
 use crate::error::Error;
+use crate::metrics::MessageResults;
 use bitrix24::{Answer, Method, NotAnObject, Parameters};
 
 /// One RPC: a request becomes parameters, an answer becomes a response.
@@ -39,6 +40,11 @@ pub(super) trait Operation {
     /// How many of so many messages Bitrix24 has accepted.
     fn accepted(_answer: &Answer, messages: usize) -> usize {
         messages
+    }
+
+    /// How the portal judged the messages of an answered call, if it judges them one by one.
+    fn results(_response: &Self::Response) -> Option<MessageResults> {
+        None
     }
 
     /// Checks the request and makes Bitrix24's parameters, to be sent if the check finds nothing.

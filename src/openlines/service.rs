@@ -21,7 +21,7 @@ use crate::call::{CallContext, CallIdentity, Priority};
 use crate::check::{Call, CallParts, Check, Path};
 use crate::dispatch::{AuditedCall, Delivery, Dispatcher, Trail};
 use crate::error::{Error, NOT_SENT};
-use crate::metrics::Metrics;
+use crate::metrics::{MessageResults, Metrics};
 use crate::server::{Unary, framed};
 use crate::tenant::{Directory, ResolveError, Tenant};
 use bitrix24::{NotAnObject, Parameters, TenantId};
@@ -148,10 +148,22 @@ impl OpenLines {
         context.note_method(O::METHOD);
         let mut tenant_id = None;
         let sent = self.try_to_send::<O>(caller, request, context, &mut tenant_id);
-        sent.await.map_err(|error| {
+        let sent = sent.await;
+        if let Some(results) = sent.as_ref().ok().and_then(O::results) {
+            self.note_results(results, context);
+        }
+        sent.map_err(|error| {
             let identity = identity::<O>(request, context, tenant_id);
             self.failed::<O>(error, context, identity)
         })
+    }
+
+    /// Notes what became of each message. Those of a replayed response were counted before.
+    fn note_results(&self, results: MessageResults, context: &CallContext) {
+        if !context.is_replayed() {
+            self.metrics.messages_judged(results);
+        }
+        context.note_messages(results.refused, results.unknown);
     }
 
     fn failed<O: Operation>(

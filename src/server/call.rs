@@ -37,7 +37,7 @@ use super::strangers::Strangers;
 use super::unary::Unary;
 use crate::auth::{Caller, Callers, Presented, Rejected};
 use crate::call::{Arrival, CallContext, CallIdentity};
-use crate::error::Error;
+use crate::error::{Error, error_source};
 use crate::metrics::Metrics;
 use crate::telemetry::{self, Sampling};
 
@@ -304,7 +304,9 @@ impl<O: Unary> CallService<O> {
         let call_id = HeaderValue::from_str(&identity.call_id).ok();
         let failure = Error::from(rejected).into_failure(&identity);
         let reason = failure.reason().as_str_name();
-        (self.gate.metrics).call_refused(operation, failure.code_name(), reason);
+        let code = failure.code_name();
+        let source = || error_source(code, Some(reason));
+        (self.gate.metrics).call_refused(operation, code, reason, source);
         let latest = identity.call_id.clone();
         self.refused(rejected.as_str(), &latest, move || {
             let mut response = reply::failure(failure.into_status(&identity));

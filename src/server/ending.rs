@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::auth::Caller;
 use crate::call::CallContext;
+use crate::error::error_source;
 use crate::metrics::{Durations, End, Metrics, OTHER, Operation};
 use crate::telemetry::CallTrace;
 use bitrix24::TenantId;
@@ -99,6 +100,11 @@ impl Ending {
         }
     }
 
+    /// The service cannot wait for the call any longer.
+    pub(super) fn note_terminated(&self) {
+        self.metrics.call_terminated();
+    }
+
     pub(super) fn end(mut self, code: &'static str) {
         self.record(code);
     }
@@ -124,7 +130,8 @@ impl Ending {
             portal: notes.portal_duration,
             waited: notes.waited,
         };
-        self.metrics.call_ended(&self.operation, end, durations);
+        let source = || error_source(code, notes.reason);
+        (self.metrics).call_ended(&self.operation, end, source, durations);
         tracing::info!(
             target: "openlines::call",
             call_id = self.context.call_id(),
@@ -137,12 +144,19 @@ impl Ending {
             tenant = notes.tenant.as_ref().map(TenantId::as_str),
             bitrix24_code = notes.bitrix24_code,
             replayed = notes.is_replayed.then_some(true),
+            messages_refused = some_of(notes.messages_refused),
+            messages_unknown = some_of(notes.messages_unknown),
             duration_ms = milliseconds(duration),
             wait_ms = (notes.waited > SHORTEST_WAIT).then(|| milliseconds(notes.waited)),
             portal_ms = notes.portal_duration.map(milliseconds),
             "call"
         );
     }
+}
+
+/// How many, if any.
+fn some_of(messages: usize) -> Option<usize> {
+    (messages > 0).then_some(messages)
 }
 
 /// Milliseconds to three places: a log needs no more.

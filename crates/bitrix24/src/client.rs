@@ -16,7 +16,8 @@ use crate::payload::Payload;
 use crate::portal::PortalAddress;
 use crate::send_guard::{Deadlines, SendGuard};
 use crate::transport::{
-    Content, Failed, HttpResponse, Path, Transport, TransportOptions, TransportUnusable,
+    Connections, Content, Failed, HttpResponse, Path, Transport, TransportOptions,
+    TransportUnusable,
 };
 
 /// The target of the spans of requests, one for each.
@@ -50,6 +51,11 @@ impl Client {
         Self {
             transport: Transport::simulated(network),
         }
+    }
+
+    /// The connections to portals and authorization servers that are open now.
+    pub fn connections(&self) -> Connections {
+        self.transport.connections()
     }
 
     /// Calls `method` once. Never retries.

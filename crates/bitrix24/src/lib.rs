@@ -73,4 +73,4 @@ pub use send_guard::{Deadlines, SendGuard};
 pub use suffix::Suffix;
 pub use tenant_id::{InvalidTenantId, TenantId};
 pub use time::Time;
-pub use transport::{TransportOptions, TransportUnusable};
+pub use transport::{Connections, TransportOptions, TransportUnusable};

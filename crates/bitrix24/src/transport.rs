@@ -17,6 +17,7 @@ mod response;
 mod retry_after;
 #[cfg(feature = "simulation")]
 mod simulated;
+mod tally;
 mod target;
 mod trust;
 mod watched_body;
@@ -36,6 +37,7 @@ use self::pool::Pool;
 use self::reception::Received;
 use self::resolver::GuardedResolver;
 pub(crate) use self::response::{Document, HttpResponse, NoDocument};
+pub use self::tally::Connections;
 pub(crate) use self::target::Path;
 use crate::address_guard::AddressGuard;
 use crate::call_error::{NotSent, Obstacle, Unanswered};
@@ -160,6 +162,15 @@ impl Transport {
         Self {
             wire: Wire::Simulated(network),
             maximum_response_bytes: TransportOptions::default().maximum_response_bytes,
+        }
+    }
+
+    /// The connections that are open now.
+    pub(crate) fn connections(&self) -> Connections {
+        match &self.wire {
+            Wire::Http(pool) => pool.connections(),
+            #[cfg(feature = "simulation")]
+            Wire::Simulated(_) => Connections::default(),
         }
     }
 

@@ -11,7 +11,8 @@ use crate::api::openlines::v1::{
     ProcessedChat, ProcessedMessage, SendConnectorMessagesRequest,
 };
 use crate::call::CallIdentity;
-use crate::error::Error;
+use crate::error::{Error, is_unknown};
+use crate::metrics::MessageResults;
 use crate::openlines::names::NameRule;
 use crate::openlines::{json_struct, timing};
 use bitrix24::{Answer, loose};
@@ -55,6 +56,19 @@ fn changed_names(message: &ConnectorMessage, names: NameRule) -> Vec<String> {
     });
     let changed = given.filter(|(_, name)| names.changes(name));
     changed.map(|(field, _)| field.to_owned()).collect()
+}
+
+/// How many messages have which result. Only a result that is missing has an unknown outcome.
+pub(super) fn counted(results: &[ConnectorMessageResult]) -> MessageResults {
+    let mut counted = MessageResults::default();
+    for result in results {
+        match &result.outcome {
+            Some(Outcome::Accepted(_)) => counted.delivered += 1,
+            Some(Outcome::Error(status)) if !is_unknown(status) => counted.refused += 1,
+            Some(Outcome::Error(_)) | None => counted.unknown += 1,
+        }
+    }
+    counted
 }
 
 /// How many of the first so many results are acceptances.

@@ -54,7 +54,10 @@ impl Admitted {
                     Ok(Err(_panic)) => interrupt(Interruption::Panicked, &context),
                     Err(_elapsed) => interrupt(Interruption::TimedOut, &context),
                 },
-                () = terminated.cancelled() => interrupt(Interruption::Terminated, &context),
+                () = terminated.cancelled() => {
+                    ending.note_terminated();
+                    interrupt(Interruption::Terminated, &context)
+                }
             };
             finish(response, &context, ending)
         }

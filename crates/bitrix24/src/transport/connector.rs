@@ -1,6 +1,7 @@
 //! Opens connections: name, address guard, proxy, TLS, and the protocol that the server chooses.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use super::failure;
 use super::http1::Http1;
 use super::lingering::Lingering;
 use super::resolver::GuardedResolver;
+use super::tally::{Connections, Tallied, Tally};
 use super::target::Target;
 use crate::call_error::{NotSent, Obstacle};
 use crate::proxy::ForwardProxy;
@@ -46,12 +48,13 @@ pub(super) struct Connector {
     proxy: Option<ForwardProxy>,
     tls: TlsConnector,
     timeout: Duration,
+    tally: Arc<Tally>,
 }
 
 /// A connection that has carried no request.
 pub(super) enum Opened {
     Http1(Box<Http1>),
-    Http2(http2::SendRequest<Bytes>, Box<Http2Connection>),
+    Http2(http2::SendRequest<Bytes>, Box<Http2Connection>, Tallied),
 }
 
 /// What reads and writes for all requests of a connection.
@@ -85,9 +88,15 @@ impl Connector {
             tcp,
             tunnel,
             proxy,
-            tls: TlsConnector::from(std::sync::Arc::new(tls)),
+            tls: TlsConnector::from(Arc::new(tls)),
             timeout,
+            tally: Arc::default(),
         }
+    }
+
+    /// The connections that are open now.
+    pub(super) fn connections(&self) -> Connections {
+        self.tally.connections()
     }
 
     /// Whether connections to this target go through the proxy.
@@ -125,13 +134,17 @@ impl Connector {
         };
         let stream = Lingering::new(TokioIo::<TcpStream>::into_inner(stream));
         if !target.is_tls() {
-            return Ok(Opened::Http1(Http1::over(Box::new(stream)).await?));
+            return Ok(Opened::Http1(
+                Http1::over(Box::new(stream), self.tally.open()).await?,
+            ));
         }
         // Never in plain text: requests carry secrets.
         let name = target.server_name().ok_or("no certificate can be for it")?;
         let stream = self.tls.connect(name, stream).await?;
         if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-            return Ok(Opened::Http1(Http1::over(Box::new(stream)).await?));
+            return Ok(Opened::Http1(
+                Http1::over(Box::new(stream), self.tally.open()).await?,
+            ));
         }
         let mut settings = http2::Builder::new();
         settings
@@ -141,6 +154,7 @@ impl Connector {
             .max_header_list_size(MAXIMUM_HEAD)
             .initial_max_send_streams(FIRST_STREAMS);
         let (sender, connection) = settings.handshake(stream).await?;
-        Ok(Opened::Http2(sender, Box::new(connection)))
+        let tallied = self.tally.open();
+        Ok(Opened::Http2(sender, Box::new(connection), tallied))
     }
 }

@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::reception::{Broken, Received, Reception};
+use super::tally::Tallied;
 use super::watched_body::WatchedBody;
 
 /// What HTTP/1.1 is spoken over.
@@ -23,15 +24,20 @@ pub(super) struct Http1 {
     sender: SendRequest<WatchedBody>,
     connection: Connection<TokioIo<Box<dyn Socket>>, WatchedBody>,
     has_ended: bool,
+    tallied: Tallied,
 }
 
 impl Http1 {
-    pub(super) async fn over(socket: Box<dyn Socket>) -> Result<Box<Self>, hyper::Error> {
+    pub(super) async fn over(
+        socket: Box<dyn Socket>,
+        tallied: Tallied,
+    ) -> Result<Box<Self>, hyper::Error> {
         let (sender, connection) = Builder::new().handshake(TokioIo::new(socket)).await?;
         Ok(Box::new(Self {
             sender,
             connection,
             has_ended: false,
+            tallied,
         }))
     }
 
@@ -45,6 +51,7 @@ impl Http1 {
         request: Request<WatchedBody>,
         maximum_bytes: usize,
     ) -> Result<Received, Broken> {
+        self.tallied.set_in_use(true);
         let mut response = pin!(self.sender.send_request(request));
         let response = poll_fn(|context| {
             self.drive(context);
@@ -67,6 +74,7 @@ impl Http1 {
                 reception.add(bytes)?;
             }
         }
+        self.tallied.set_in_use(false);
         reception.complete(&head)
     }
 

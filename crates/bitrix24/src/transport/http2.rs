@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::reception::{Broken, Received, Reception};
+use super::tally::Tallied;
 use crate::send_guard::SendGuard;
 
 /// A connection that can take requests, as far as is known.
@@ -25,16 +26,18 @@ pub(super) struct Http2 {
     taken: AtomicUsize,
     /// Wakes who waits for one of those places.
     room: Notify,
+    tallied: Tallied,
 }
 
 impl Http2 {
-    pub(super) fn new(sender: SendRequest<Bytes>) -> Self {
+    pub(super) fn new(sender: SendRequest<Bytes>, tallied: Tallied) -> Self {
         Self {
             sender,
             opened: Instant::now(),
             used_ms: AtomicU64::new(0),
             taken: AtomicUsize::new(0),
             room: Notify::new(),
+            tallied,
         }
     }
 
@@ -62,7 +65,10 @@ impl Http2 {
             let maximum = sender.current_max_send_streams();
             let more = |taken| (taken < maximum).then_some(taken + 1);
             let (set, fetch) = (Ordering::AcqRel, Ordering::Acquire);
-            if self.taken.fetch_update(set, fetch, more).is_ok() {
+            if let Ok(before) = self.taken.fetch_update(set, fetch, more) {
+                if before == 0 {
+                    self.tallied.shared_in_use(true);
+                }
                 return Ok(Place(self));
             }
             woken.await;
@@ -75,7 +81,9 @@ struct Place<'a>(&'a Http2);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+        if self.0.taken.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.tallied.shared_in_use(false);
+        }
         self.0.room.notify_one();
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::connector::Connector;
 use super::portal::Portal;
+use super::tally::Connections;
 use super::target::Target;
 use crate::origin::Origin;
 
@@ -66,6 +67,11 @@ impl Pool {
         let of_scheme = portals.of_scheme(origin.is_tls);
         of_scheme.insert(origin.authority.into(), known);
         Ok(portal)
+    }
+
+    /// The connections of all runtimes.
+    pub(super) fn connections(&self) -> Connections {
+        self.connector.connections()
     }
 
     fn runtimes(&self) -> MutexGuard<'_, HashMap<runtime::Id, Portals, RandomState>> {

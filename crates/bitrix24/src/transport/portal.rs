@@ -146,8 +146,8 @@ impl Portal {
                 state.is_http1 = true;
                 Acquired::Http1(http1)
             }
-            Opened::Http2(sender, connection) => {
-                let http2 = Arc::new(Http2::new(sender));
+            Opened::Http2(sender, connection, tallied) => {
+                let http2 = Arc::new(Http2::new(sender, tallied));
                 state.is_http1 = false;
                 state.http2 = Some(Arc::clone(&http2));
                 let (portal, kept) = (Arc::downgrade(self), Arc::downgrade(&http2));
