@@ -64,6 +64,15 @@ app.kubernetes.io/component: server
 {{- printf "%s-store" (include "openlines.fullname" .) }}
 {{- end }}
 
+{{/* The Secret with the certificate of the gRPC port; empty without TLS. */}}
+{{- define "openlines.tlsSecretName" -}}
+{{- if .Values.tls.certificate.enabled }}
+{{- printf "%s-tls" (include "openlines.fullname" .) }}
+{{- else }}
+{{- .Values.tls.secretName }}
+{{- end }}
+{{- end }}
+
 {{- define "openlines.isPostgresql" -}}
 {{- if eq .Values.store.kind "postgresql" }}true{{ end }}
 {{- end }}
@@ -88,10 +97,32 @@ app.kubernetes.io/component: server
 {{- add (.Values.preStop.sleep | int) $delay $drain $refresh $refresh 15 }}
 {{- end }}
 
+{{/* An amount of memory, as Kubernetes writes it → bytes; 0 if it is none. */}}
+{{- define "openlines.bytes" -}}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 }}
+{{- if regexMatch "^[0-9]+(\\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$" . }}
+{{- mulf (regexFind "^[0-9.]+" . | float64) (get $units (regexFind "[A-Za-z]*$" .)) | int64 }}
+{{- else }}0{{ end }}
+{{- end }}
+
+{{/* Bytes of memory that the settings allow, by the table in README.md: the process, calls in progress, their requests, tenants. */}}
+{{- define "openlines.neededBytes" -}}
+{{- $settings := .Values.settings | default dict }}
+{{- $calls := dig "server" "maximum_concurrent_calls" 20000 $settings | int64 }}
+{{- $requests := dig "server" "maximum_bytes_in_progress" 268435456 $settings | int64 }}
+{{- $tenants := dig "tenants" "maximum_cached" 100000 $settings | int64 }}
+{{- add 52428800 (mul $calls 14336) (mulf $requests 2.5 | int64) (mul $tenants 1024) }}
+{{- end }}
+
+{{/* An address of a database whose user and password are percent-encoded. */}}
+{{- define "openlines.databaseUrlForm" -}}
+^postgres(ql)?://([A-Za-z0-9._~!$&'()*+,;=%-]*(:[A-Za-z0-9._~!$&'()*+,;=%-]*)?@)?([A-Za-z0-9._%-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?(/[^/?#@]*)?(\?[^#]*)?$
+{{- end }}
+
 {{/* settings.yaml: what the user gave, and what only the chart can know. */}}
 {{- define "openlines.settings" -}}
 {{- $server := dict "listen" (printf "%s:%s" .Values.listenAddress (include "openlines.grpcPort" .)) }}
-{{- if .Values.tls.secretName }}
+{{- if include "openlines.tlsSecretName" . }}
 {{- $folder := include "openlines.tlsFolder" . }}
 {{- $tls := dict "certificate_file" (printf "%s/tls.crt" $folder) "private_key_file" (printf "%s/tls.key" $folder) }}
 {{- if .Values.tls.clientCa.configMap }}

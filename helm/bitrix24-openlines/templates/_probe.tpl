@@ -6,7 +6,7 @@ The kubelet's gRPC probes speak clear text only, so with TLS the admin port is a
 {{- $root := index . 0 }}
 {{- $name := index . 1 -}}
 {{ $name }}Probe:
-{{- if $root.Values.tls.secretName }}
+{{- if (include "openlines.tlsSecretName" $root) }}
   httpGet:
     path: {{ index . 2 }}
     port: admin

@@ -1,6 +1,6 @@
 {{/*
 What no schema can say: rules over several values. Messages name the place and the remedy and never quote a value, because
-any value may be a secret in the wrong place. (For the same reason values.schema.json has no pattern where one could be.)
+any value may be a secret in the wrong place. (For the same reason values.schema.json has no pattern.)
 */}}
 {{- define "openlines.validate" -}}
 {{- include "openlines.validate.store" . }}
@@ -11,17 +11,208 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- include "openlines.validate.callers" . }}
 {{- include "openlines.validate.stop" . }}
 {{- include "openlines.validate.tls" . }}
+{{- include "openlines.validate.names" . }}
+{{- include "openlines.validate.image" . }}
+{{- include "openlines.validate.memory" . }}
+{{- include "openlines.validate.pods" . }}
+{{- include "openlines.validate.scaling" . }}
+{{- include "openlines.validate.ways" . }}
+{{- include "openlines.validate.monitoring" . }}
+{{- end }}
+
+{{/* What Kubernetes accepts as a label: list of labels and of the place. */}}
+{{- define "openlines.validate.labels" -}}
+{{- $place := index . 1 }}
+{{- range $key, $label := index . 0 }}
+{{- if not (regexMatch "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$" $key) }}
+{{- fail (printf "%s: a key is no name of a label" $place) }}
+{{- end }}
+{{- if not (regexMatch "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$" $label) }}
+{{- fail (printf "%s: a value is not allowed in a label: give at most 63 letters, digits, `-`, `_` and `.`, a letter or digit first and last" $place) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "openlines.validate.names" -}}
+{{- if not (regexMatch "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$" .Values.nameOverride) }}
+{{- fail "nameOverride: give letters, digits, `-`, `_` and `.`, a letter or digit first and last" }}
+{{- end }}
+{{- if and .Values.fullnameOverride (not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" .Values.fullnameOverride)) }}
+{{- fail "fullnameOverride: give lower-case letters, digits and `-`, a letter first, and a letter or digit last" }}
+{{- end }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" (include "openlines.fullname" .)) }}
+{{- fail "fullnameOverride: give it, because release and nameOverride make a name that Kubernetes refuses for a Service: it has to begin with a lower-case letter and have only these, digits and `-`" }}
+{{- end }}
+{{- include "openlines.validate.labels" (list .Values.podLabels "podLabels") }}
+{{- range $key, $label := .Values.podLabels }}
+{{- if or (hasPrefix "app.kubernetes.io/" $key) (eq $key "helm.sh/chart") }}
+{{- fail "podLabels: the labels app.kubernetes.io/… and helm.sh/chart are the chart's; Services find the pods by them" }}
+{{- end }}
+{{- end }}
+{{- range $place, $labels := dict "podMonitor.labels" .Values.podMonitor.labels "serviceMonitor.labels" .Values.serviceMonitor.labels "prometheusRule.labels" .Values.prometheusRule.labels "dashboards.labels" .Values.dashboards.labels }}
+{{- include "openlines.validate.labels" (list $labels $place) }}
+{{- range $key, $label := $labels }}
+{{- if or (hasPrefix "app.kubernetes.io/" $key) (eq $key "helm.sh/chart") }}
+{{- fail (printf "%s: the labels app.kubernetes.io/… and helm.sh/chart are the chart's" $place) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $key, $annotation := .Values.podAnnotations }}
+{{- if or (hasPrefix "checksum/" $key) (eq $key "kubectl.kubernetes.io/default-container") }}
+{{- fail "podAnnotations: checksum/… and kubectl.kubernetes.io/default-container are the chart's" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "openlines.validate.image" -}}
+{{- if not .Values.image.repository }}
+{{- fail "image.repository: give the image's name in your registry; no image is published, README.md says how to build it" }}
+{{- end }}
+{{- if not (regexMatch "^[a-z0-9]+([._:/-]+[a-z0-9]+)*$" .Values.image.repository) }}
+{{- fail "image.repository: give the image's name without tag and digest, in lower case, as registry.example/team/bitrix24-openlines" }}
+{{- end }}
+{{- if regexMatch ":[^/]*$" .Values.image.repository }}
+{{- fail "image.repository: give the tag in image.tag" }}
+{{- end }}
+{{- if not (regexMatch "^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$" .Values.image.tag) }}
+{{- fail "image.tag: give letters, digits, `_`, `.` and `-`" }}
+{{- end }}
+{{- if not (regexMatch "^(sha256:[0-9a-f]{64})?$" .Values.image.digest) }}
+{{- fail "image.digest: give sha256: and 64 digits of hexadecimal" }}
+{{- end }}
+{{- end }}
+
+{{- define "openlines.validate.memory" -}}
+{{- $limit := dig "limits" "memory" "" .Values.resources | toString }}
+{{- if $limit }}
+{{- $bytes := include "openlines.bytes" $limit | int64 }}
+{{- if le $bytes 0 }}
+{{- fail "resources.limits.memory: give a number with Ki, Mi, Gi, k, M or G" }}
+{{- end }}
+{{- $needed := include "openlines.neededBytes" . | int64 }}
+{{- if lt $bytes $needed }}
+{{- fail (printf "resources.limits.memory: give at least %dMi, which the settings allow calls to use (see Memory in README.md), or lower settings.server.maximum_concurrent_calls, settings.server.maximum_bytes_in_progress or settings.tenants.maximum_cached; else a burst of calls kills the pod" (div (add $needed 1048575) 1048576)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "openlines.validate.pods" -}}
+{{- range $index, $variable := .Values.extraEnv }}
+{{- if hasPrefix "OPENLINES_" .name }}
+{{- fail (printf "extraEnv[%d].name: variables OPENLINES_… win over the settings file, past all checks of this chart; use `settings`" $index) }}
+{{- end }}
+{{- if and $.Values.store.postgresql.userKey (has .name (list "PGUSER" "PGPASSWORD")) }}
+{{- fail (printf "extraEnv[%d].name: is set by store.postgresql.userKey and passwordKey" $index) }}
+{{- end }}
+{{- end }}
+{{- range $index, $source := .Values.extraEnvFrom }}
+{{- if hasPrefix "OPENLINES" (.prefix | default "") }}
+{{- fail (printf "extraEnvFrom[%d].prefix: variables OPENLINES_… win over the settings file, past all checks of this chart; use `settings`" $index) }}
+{{- end }}
+{{- end }}
+{{- $names := list "openlines" }}
+{{- range $index, $container := .Values.extraContainers }}
+{{- if or (not .name) (has .name $names) }}
+{{- fail (printf "extraContainers[%d].name: give one that no other container of the pod has" $index) }}
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- $volumes := list "config" "keyring" "database" "data" "secrets" "tls" "client-ca" "portals-ca" }}
+{{- range $index, $volume := .Values.extraVolumes }}
+{{- if or (not .name) (has .name $volumes) }}
+{{- fail (printf "extraVolumes[%d].name: give one that no other volume of the pod has" $index) }}
+{{- end }}
+{{- $volumes = append $volumes .name }}
+{{- end }}
+{{- range $place, $value := dict "maxSurge" .Values.maxSurge "podDisruptionBudget.maxUnavailable" .Values.podDisruptionBudget.maxUnavailable }}
+{{- if not (regexMatch "^[1-9][0-9]*%?$" ($value | toString)) }}
+{{- fail (printf "%s: give a number or a percentage, more than 0" $place) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "openlines.validate.scaling" -}}
+{{- $scaling := .Values.autoscaling }}
+{{- if $scaling.enabled }}
+{{- if not (include "openlines.isPostgresql" .) }}
+{{- fail "autoscaling.enabled: needs store.kind: postgresql, because one process at a time can use an SQLite file" }}
+{{- end }}
+{{- if lt ($scaling.maxReplicas | int) ($scaling.minReplicas | int) }}
+{{- fail "autoscaling.maxReplicas: give at least minReplicas" }}
+{{- end }}
+{{- $most := dig "server" "maximum_concurrent_calls" 20000 (.Values.settings | default dict) | int }}
+{{- if ge ($scaling.callsPerPod | int) $most }}
+{{- fail "autoscaling.callsPerPod: give less than settings.server.maximum_concurrent_calls (20000 unless set); pods refuse calls there, and never have more" }}
+{{- end }}
+{{- if and (eq $scaling.kind "keda") (not $scaling.prometheusAddress) }}
+{{- fail "autoscaling.prometheusAddress: give the address of Prometheus, as http://prometheus.monitoring.svc:9090" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Ways in from outside: what they lead through has to be admitted. */}}
+{{- define "openlines.validate.ways" -}}
+{{- $policy := .Values.networkPolicy }}
+{{- $service := .Values.service }}
+{{- if and (eq $service.type "ClusterIP") (or $service.nodePort $service.externalTrafficPolicy) }}
+{{- fail "service: nodePort and externalTrafficPolicy need type NodePort or LoadBalancer" }}
+{{- end }}
+{{- if and (ne $service.type "LoadBalancer") (or $service.loadBalancerClass $service.loadBalancerSourceRanges) }}
+{{- fail "service: loadBalancerClass and loadBalancerSourceRanges need type LoadBalancer" }}
+{{- end }}
+{{- if and $policy.enabled (ne $service.type "ClusterIP") (not $policy.grpcFrom) }}
+{{- fail "networkPolicy.grpcFrom: name who may call from outside, because service.type leads there; everybody: [{ipBlock: {cidr: 0.0.0.0/0}}]" }}
+{{- end }}
+{{- if and .Values.grpcRoute.enabled (not .Values.grpcRoute.parentRefs) }}
+{{- fail "grpcRoute.parentRefs: name the gateway, and of its listeners one for HTTPS" }}
+{{- end }}
+{{- if and $policy.enabled .Values.grpcRoute.enabled (not $policy.grpcFrom) }}
+{{- fail "networkPolicy.grpcFrom: name the gateway's pods, as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: gateway}}}]; grpcRoute leads calls through them" }}
+{{- end }}
+{{- if and $policy.enabled .Values.installation.enabled (not $policy.installationFrom) }}
+{{- fail "networkPolicy.installationFrom: name the ingress's or gateway's pods, as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}]; events come through them" }}
+{{- end }}
+{{- end }}
+
+{{- define "openlines.validate.monitoring" -}}
+{{- if and .Values.podMonitor.enabled .Values.serviceMonitor.enabled }}
+{{- fail "podMonitor, serviceMonitor: enable one of the two; with both every series is there twice" }}
+{{- end }}
+{{- if and .Values.prometheusRule.enabled (not .Values.prometheusRule.runbookUrl) }}
+{{- fail "prometheusRule.runbookUrl: give the address where your people read docs/runbook.md; each alert links to its entry there" }}
+{{- end }}
+{{- if and .Values.prometheusRule.runbookUrl (not (regexMatch "^https?://[^\\s#]+$" .Values.prometheusRule.runbookUrl)) }}
+{{- fail "prometheusRule.runbookUrl: give an address with https:// and without anchor" }}
+{{- end }}
+{{- $alerts := list }}
+{{- range (.Files.Get "alerts/openlines.yaml" | fromYaml).groups }}
+{{- range .rules }}
+{{- $alerts = append $alerts .alert }}
+{{- end }}
+{{- end }}
+{{- range $index, $name := .Values.prometheusRule.disabled }}
+{{- if not (has $name $alerts) }}
+{{- fail (printf "prometheusRule.disabled[%d]: is the name of none of the alerts in alerts/openlines.yaml" $index) }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "openlines.validate.tls" -}}
-{{- if and .Values.tls.secretName .Values.tls.dangerousPlaintext }}
-{{- fail "tls: give one of secretName and dangerousPlaintext" }}
+{{- $ways := 0 }}
+{{- range list (ne .Values.tls.secretName "") .Values.tls.certificate.enabled .Values.tls.dangerousPlaintext }}
+{{- $ways = ternary (add1 $ways) $ways . }}
 {{- end }}
-{{- if and .Values.tls.clientCa.configMap (not .Values.tls.secretName) }}
-{{- fail "tls.clientCa.configMap: clients show certificates over TLS only; give tls.secretName" }}
+{{- if gt ($ways | int) 1 }}
+{{- fail "tls: give one of secretName, certificate.enabled and dangerousPlaintext" }}
 {{- end }}
-{{- if not (or .Values.tls.secretName .Values.tls.dangerousPlaintext) }}
-{{- fail "tls: give secretName, a Secret of type kubernetes.io/tls, or dangerousPlaintext: true where a mesh encrypts; without TLS everybody on the way can read API keys and messages" }}
+{{- if eq ($ways | int) 0 }}
+{{- fail "tls: give secretName, a Secret of type kubernetes.io/tls, or certificate.enabled for one of cert-manager, or dangerousPlaintext: true where a mesh encrypts; without TLS everybody on the way can read API keys and messages" }}
+{{- end }}
+{{- if and .Values.tls.certificate.enabled (not .Values.tls.certificate.issuerRef.name) }}
+{{- fail "tls.certificate.issuerRef.name: give the name of an Issuer or ClusterIssuer" }}
+{{- end }}
+{{- if and .Values.tls.clientCa.configMap (not (include "openlines.tlsSecretName" .)) }}
+{{- fail "tls.clientCa.configMap: clients show certificates over TLS only; give tls.secretName or tls.certificate" }}
 {{- end }}
 {{- end }}
 
@@ -34,8 +225,12 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- fail "store.keyring: give existingSecret, a Secret with a keyring from `openlines keys new-sealing-key`, or value; without a key no secret can be stored" }}
 {{- end }}
 {{- if include "openlines.isPostgresql" . }}
-{{- if and $store.postgresql.existingSecret $store.postgresql.url }}
-{{- fail "store.postgresql: give one of existingSecret and url" }}
+{{- $separate := or $store.postgresql.userKey $store.postgresql.passwordKey }}
+{{- if and $separate (not (and $store.postgresql.userKey $store.postgresql.passwordKey $store.postgresql.existingSecret $store.postgresql.url)) }}
+{{- fail "store.postgresql: userKey and passwordKey go together, with existingSecret that has both, and with url that has neither" }}
+{{- end }}
+{{- if and $store.postgresql.existingSecret $store.postgresql.url (not $separate) }}
+{{- fail "store.postgresql: give one of existingSecret and url, or with both of them userKey and passwordKey" }}
 {{- end }}
 {{- if not (or $store.postgresql.existingSecret $store.postgresql.url) }}
 {{- fail "store.postgresql: give existingSecret, a Secret with the address of the database, or url; or store.kind: sqlite and replicaCount: 1 for a single pod with a volume" }}
@@ -43,11 +238,17 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- if and $store.postgresql.url (not (regexMatch "^postgres(ql)?://" $store.postgresql.url)) }}
 {{- fail "store.postgresql.url: give postgresql://USER:PASSWORD@HOST/DATABASE" }}
 {{- end }}
+{{- if and $store.postgresql.url (not (regexMatch (include "openlines.databaseUrlForm" .) $store.postgresql.url)) }}
+{{- fail "store.postgresql.url: percent-encode user and password (`@` is %40, `#` is %23, `/` is %2F, `:` is %3A, `?` is %3F, `%` is %25), or give them as keys of a Secret: userKey and passwordKey" }}
+{{- end }}
+{{- if and $separate (contains "@" $store.postgresql.url) }}
+{{- fail "store.postgresql.url: give postgresql://HOST/DATABASE without user and password; userKey and passwordKey name them" }}
+{{- end }}
 {{- else }}
-{{- if or $store.postgresql.existingSecret $store.postgresql.url }}
+{{- if or $store.postgresql.existingSecret $store.postgresql.url $store.postgresql.userKey $store.postgresql.passwordKey }}
 {{- fail "store.postgresql: is given with store.kind: sqlite; give what belongs to one kind" }}
 {{- end }}
-{{- if ne (.Values.replicaCount | int) 1 }}
+{{- if and (ne (.Values.replicaCount | int) 1) (not .Values.autoscaling.enabled) }}
 {{- fail "replicaCount: give 1 with store.kind: sqlite, because one process at a time can use the file; several replicas need store.kind: postgresql" }}
 {{- end }}
 {{- $volume := $store.sqlite.persistence }}
@@ -83,6 +284,9 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- $ids := dict }}
 {{- range $index, $tenant := .Values.tenants }}
 {{- $place := printf "tenants[%d]" $index }}
+{{- if not (regexMatch "^[a-z0-9][a-z0-9._-]{0,62}$" .id) }}
+{{- fail (printf "%s.id: give at most 63 lower-case letters, digits, `.`, `_` and `-`, a letter or digit first" $place) }}
+{{- end }}
 {{- if hasKey $ids .id }}
 {{- fail (printf "%s.id: another tenant has it already" $place) }}
 {{- end }}
@@ -110,6 +314,9 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- $clientIds := dict }}
 {{- range $index, $application := .Values.applications }}
 {{- $place := printf "applications[%d]" $index }}
+{{- if not (regexMatch "^[a-z][a-z0-9-]{0,29}$" .name) }}
+{{- fail (printf "%s.name: give at most 30 lower-case letters, digits and `-`, a letter first" $place) }}
+{{- end }}
 {{- if hasKey $names .name }}
 {{- fail (printf "%s.name: another application has it already" $place) }}
 {{- end }}

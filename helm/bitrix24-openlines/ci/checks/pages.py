@@ -1,7 +1,8 @@
-"""Keeps values.schema.json and README.md in step with what they repeat.
+"""Makes values.schema.json, and the table of values in README.md, from one source: values.yaml with its comments.
 
-* The `settings` section of the schema is written from the tables of docs/settings.md.
-* The table of values in README.md is written from the schema's descriptions and the defaults in values.yaml.
+* The text of the comment above a key, up to its first indented line, is the key's description. Types are those of the defaults;
+  `# @schema` above a key, with YAML in its line or below it, says the rest. Objects are closed unless it says otherwise.
+* The section `settings` is made from the tables of docs/settings.md.
 
 Usage: pages.py CHART SETTINGS_PAGE. Fails if a file differs from what it should be; with UPDATE_DOCS=1 writes it.
 """
@@ -32,6 +33,15 @@ SET_BY_THE_CHART = {
     "applications": "the chart sets it; see `applications`",
     "installation.listen": "the chart sets it; see `installation`",
 }
+
+# Descriptions that end so need none for the keys below.
+DESCRIBED_ELSEWHERE = (
+    "As in Kubernetes.",
+    "As in the Gateway API.",
+    "As in the Prometheus operator.",
+    "As in KEDA.",
+)
+TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object", type(None): None}
 
 START, END = "<!-- values -->\n", "<!-- end of values -->\n"
 
@@ -77,10 +87,77 @@ def tree(settings: dict[str, dict]) -> dict:
             place = place.setdefault(section, empty)["properties"]
         place[last] = schema
     return {
-        "description": "The service's settings, under the names of docs/settings.md.",
         "type": "object",
         "additionalProperties": False,
         "properties": root,
+    }
+
+
+def comments_of(text: str) -> dict[tuple[str, ...], list[str]]:
+    """The path of each key of a YAML text → the lines of the comment right above it, without `# `."""
+    comments: dict[tuple[str, ...], list[str]] = {}
+    path: list[tuple[int, str]] = []
+    comment: list[str] = []
+    for line in text.splitlines():
+        stripped = line.strip()
+        if stripped.startswith("#"):
+            comment.append(stripped.removeprefix("#").removeprefix(" "))
+            continue
+        if key := re.match(r"( *)([\w./-]+):( |$)", line):
+            indent = len(key[1])
+            path = [(depth, name) for depth, name in path if depth < indent] + [(indent, key[2])]
+            comments.setdefault(tuple(name for _, name in path), comment)
+        comment = []
+    return comments
+
+
+def split(comment: list[str]) -> tuple[str, dict]:
+    """A comment's description, and what its `@schema` says."""
+    description, rules = [], []
+    for number, line in enumerate(comment):
+        if line.startswith("@schema"):
+            rules = [line.removeprefix("@schema"), *comment[number + 1 :]]
+            break
+        if line.startswith(" ") or not line:
+            break
+        description.append(line)
+    if not rules:
+        at = next((number for number, line in enumerate(comment) if line.startswith("@schema")), None)
+        rules = [] if at is None else [comment[at].removeprefix("@schema"), *comment[at + 1 :]]
+    return " ".join(description), yaml.safe_load("\n".join(rules)) or {}
+
+
+def schema_of(path: tuple[str, ...], value, comments: dict[tuple[str, ...], list[str]], described: bool) -> dict:
+    """The schema of a value with this default."""
+    description, rules = split(comments.get(path, []))
+    if not description and not described:
+        sys.exit(f"values.yaml: {'.'.join(path)} has no description")
+    schema = {"description": description} if description else {}
+    schema |= {"type": TYPES[type(value)]} if value is not None else {}
+    described = described or description.endswith(DESCRIBED_ELSEWHERE)
+    if isinstance(value, dict) and "additionalProperties" not in rules:
+        given = rules.pop("properties", {})
+        inner = {name: schema_of((*path, name), each, comments, described) for name, each in value.items()}
+        schema |= {"additionalProperties": False, "properties": inner | given}
+    return schema | rules
+
+
+def schema_of_values(text: str, settings: dict) -> dict:
+    comments = comments_of(text)
+    properties = {}
+    for name, value in yaml.safe_load(text).items():
+        if name == "settings":
+            properties[name] = {"description": split(comments[(name,)])[0]} | settings
+        else:
+            properties[name] = schema_of((name,), value, comments, described=False)
+    properties["global"] = {"description": "For charts that include this one; not used.", "type": "object"}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Values of the chart bitrix24-openlines",
+        "description": "Made from the comments in values.yaml and from docs/settings.md by `UPDATE_DOCS=1 .ci/chart`.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
     }
 
 
@@ -91,8 +168,7 @@ def table(schema: dict, values: dict) -> str:
     def rows(prefix: str, properties: dict, values: dict) -> None:
         for name, value in properties.items():
             path, default = f"{prefix}{name}", values.get(name)
-            # Explained elsewhere: in docs/settings.md and by Kubernetes.
-            whole = name == "settings" or value.get("description", "").endswith(("As in Kubernetes.", "As in the Gateway API."))
+            whole = name == "settings" or value.get("description", "").endswith(DESCRIBED_ELSEWHERE)
             if "properties" in value and not whole:
                 rows(f"{path}.", value["properties"], default or {})
             elif path != "global":
@@ -114,13 +190,13 @@ def main() -> int:
     if not settings or gone:
         print(f"{page}: no settings, or not those that the chart sets: {', '.join(sorted(gone))}")
         return 1
-    schema = json.loads(schema_file.read_text())
-    schema["properties"]["settings"] = tree(settings)
+    values_text = (chart / "values.yaml").read_text()
+    schema = schema_of_values(values_text, tree(settings))
 
     readme = readme_file.read_text()
     before, rest = readme.split(START)
     _, after = rest.split(END)
-    values = yaml.safe_load((chart / "values.yaml").read_text())
+    values = yaml.safe_load(values_text)
 
     failed = 0
     for file, text in [

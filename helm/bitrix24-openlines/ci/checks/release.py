@@ -26,9 +26,9 @@ class Release:
 
     @property
     def container(self) -> dict:
-        (container,) = self.pod["spec"]["containers"]
-        assert container["name"] == CONTAINER
-        return container
+        first = self.pod["spec"]["containers"][0]
+        assert first["name"] == CONTAINER
+        return first
 
     @property
     def test_pod(self) -> dict:

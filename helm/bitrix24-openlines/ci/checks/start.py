@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -114,7 +115,7 @@ class Container:
             if path.endswith("/settings.yaml"):
                 content = known_settings(content)
             if path == f"{mounted_at(container, 'database')}/url":
-                content = os.environ[DATABASE].encode()
+                content = database_url("PGUSER" not in variables(container)).encode()
             file = self.inside(path)
             file.write_bytes(content)
             os.chown(file, 0, pod["securityContext"]["fsGroup"])
@@ -143,7 +144,10 @@ class Container:
         return ["chroot", str(self.root), *confined, "--", "/openlines", *arguments]
 
     def environment(self) -> dict[str, str]:
-        given = {variable["name"]: variable.get("value", "x") for variable in self.container.get("env", [])}
+        given = {name: value or "x" for name, value in variables(self.container).items()}
+        if "PGUSER" in given:
+            url = urllib.parse.urlsplit(os.environ[DATABASE])
+            given |= {"PGUSER": url.username or "", "PGPASSWORD": urllib.parse.unquote(url.password or "")}
         return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"} | given
 
     def start(self, *arguments: str) -> subprocess.Popen:
@@ -153,6 +157,19 @@ class Container:
         process = self.start(*arguments)
         code = process.wait(timeout=60)
         assert code == 0, f"{' '.join(arguments)}: exit code {code}"
+
+
+def variables(container: dict) -> dict[str, str | None]:
+    """The container's own variables; those that come from elsewhere without a value."""
+    return {variable["name"]: variable.get("value") for variable in container.get("env", [])}
+
+
+def database_url(with_credentials: bool) -> str:
+    """The address of the database of the tests, where the release has that of its own."""
+    if with_credentials:
+        return os.environ[DATABASE]
+    url = urllib.parse.urlsplit(os.environ[DATABASE])
+    return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
 
 
 def mounted_at(container: dict, volume: str) -> str | None:
@@ -191,6 +208,7 @@ def foreign_secrets(binary: Path, release: Release) -> dict[str, dict[str, bytes
         if name is None or release.find("Secret", name):
             continue
         if volume["name"] == "tls":
+            # What an operator or cert-manager makes.
             secrets[name] = certificate(service_names(release))
         else:
             made = b"abcdefgh12345678\n"
