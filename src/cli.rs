@@ -1,5 +1,6 @@
 //! `openlines`: one file for each command.
 
+mod api;
 mod demo;
 mod health;
 pub mod keys;
@@ -59,6 +60,8 @@ enum Command {
     Sandbox(Box<sandbox::Arguments>),
     /// Ask a running service whether it serves.
     Health(health::Arguments),
+    /// Write the API's descriptors, for `grpcurl -protoset` and other tools.
+    Api,
     /// Manage the tenants of a running service.
     Tenants(Box<tenants::Arguments>),
     /// Make API keys for callers, and make and change the keys that seal the store.
@@ -116,6 +119,10 @@ impl Command {
                 signals.release()?;
                 in_runtime(health::run(arguments))
             }
+            Self::Api => {
+                signals.release()?;
+                api::run()
+            }
             Self::Tenants(arguments) => {
                 signals.release()?;
                 in_runtime(tenants::run(*arguments))
@@ -143,6 +150,7 @@ fn write_last(patience: Duration, write: impl FnOnce() -> io::Result<()> + Send 
 
 fn exit_code(error: &Failure) -> ExitCode {
     let is_usage = error.is::<SettingErrors>()
+        || error.is::<api::IsTerminalError>()
         || error.is::<sandbox::NotLoopback>()
         || error.is::<tenants::Usage>()
         || error.is::<keys::Misused>();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::testing::auth::NewKey;
+use prost_reflect::DescriptorPool;
 use sandbox::{Fault, FaultKind, Moment, Portal, Sandbox};
 use tokio::net::TcpListener;
 use tonic::transport::{Channel, Endpoint};
@@ -22,6 +23,29 @@ fn stdout(output: &Output) -> String {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn the_descriptors_have_all_services_and_all_details_of_errors() {
+    let output = run(&["api"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let pool = DescriptorPool::decode(&*output.stdout).unwrap();
+    for service in [
+        "openlines.v1.OpenLinesService",
+        "openlines.tenants.v1.TenantService",
+        "grpc.health.v1.Health",
+    ] {
+        assert!(pool.get_service_by_name(service).is_some(), "{service}");
+    }
+    for detail in [
+        "google.rpc.ErrorInfo",
+        "google.rpc.BadRequest",
+        "google.rpc.RetryInfo",
+        "google.rpc.QuotaFailure",
+        "openlines.v1.Bitrix24Error",
+    ] {
+        assert!(pool.get_message_by_name(detail).is_some(), "{detail}");
+    }
 }
 
 #[test]
