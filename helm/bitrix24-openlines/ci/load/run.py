@@ -1,0 +1,168 @@
+"""The dashboards and the alerts against a real service under load, scraped by a real Prometheus.
+
+    run.py CHART BINARY [--seconds 45] [--pictures FOLDER]
+
+The scenario has a portal at its rate limit, one that falls silent, tokens that expire all at once, an authorization server that fails, a
+tenant that is blocked, a log that nobody reads, a collector that is away, and a stop that cuts calls off. Then
+
+* each query of each dashboard must have data in the recording, and
+* each alert that a single process can be brought to must have fired. (They fire at once here: how long they wait, and when they do not
+  fire, is what ci/checks/alerts_test.yaml tests.)
+
+With --pictures some panels are drawn as SVG.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from pictures import draw
+from prometheus import Prometheus, rules_of
+from stage import Portal, Service
+from traffic import Traffic
+
+# What one process with an SQLite file cannot be brought to from outside.
+NOT_PROVOKED = {
+    "OpenlinesBudgetsNotShared": "needs PostgreSQL that fails",
+    "OpenlinesDirectoryNotFollowed": "needs a database that fails",
+    "OpenlinesInstallationsLost": "needs ten minutes without an authorization server, or a thousand events",
+    "OpenlinesNewTokensNotStored": "needs a database that fails in the middle of a refresh",
+}
+PICTURES = {
+    "calls": ["Calls by method", "Failed calls by reason", "Failed calls by who has to act", "Latency of calls"],
+    "portals": ["Queued calls", "Fill of the buckets", "Circuit breakers and silence", "Refreshes of access tokens"],
+    "process": ["Memory", "Connections of callers", "Processor time", "Lost log lines and spans"],
+}
+
+
+def scenario(portals: dict[str, Portal], service: Service, traffic: Traffic, seconds: float) -> list[tuple[float, str]]:
+    """What happens, at parts of the time. The marks say when."""
+    fast, slow, dead, storm = (portals[name] for name in ("fast", "slow", "dead", "storm"))
+
+    def not_understood() -> None:
+        # A success without the message's id.
+        body = json.dumps({"result": True})
+        fast.fault("scripted", status=200, content_type="application/json", body=body, executed=True, every=3)
+
+    def limit() -> None:
+        slow.control("limits", {"intensity": {"burst": 10, "drain_per_second": 2}, "command_latency_ms": 50})
+        traffic.rates.update(slow=25.0, bulk=12.0)
+
+    def cut() -> None:
+        dead.well()
+        dead.fault("close_after", always=True)
+
+    def refresh_failures() -> None:
+        storm.fault("oauth_error", code="invalid_grant", method="oauth.token", next=1)
+        storm.fault("html_before", status=502, method="oauth.token", next=30)
+        storm.expire_tokens()
+
+    steps = [
+        (0.10, "", not_understood),
+        (0.15, "a portal at its limit", limit),
+        (0.25, "", lambda: service.write_tenants(unlisted=True)),
+        (0.30, "a portal falls silent", lambda: dead.fault("silence_after", always=True)),
+        (0.35, "tokens expire", storm.expire_tokens),
+        (0.40, "", lambda: fast.fault("refuse", code="QUERY_LIMIT_EXCEEDED", every=5)),
+        (0.45, "", cut),
+        (0.50, "refreshes fail", refresh_failures),
+        (0.55, "nobody reads the log", service.reads_log.clear),
+        (0.60, "", lambda: storm.fault("refuse", code="OVERLOAD_LIMIT", next=3)),
+        (0.65, "", service.break_tenants),
+        (0.70, "the portals are well again", lambda: [portal.well() for portal in portals.values()]),
+        (0.72, "", lambda: traffic.rates.update(slow=1.0, bulk=0.0)),
+        (0.90, "", service.reads_log.set),
+        # Calls for the stop to cut off.
+        (0.95, "", lambda: [portals["fast"].fault("silence_after", always=True), [traffic.call("fast", 30) for _ in range(20)]]),
+        (0.97, "stop", service.stop),
+    ]
+    begun, marks = time.time(), []
+    for part, name, step in steps:
+        time.sleep(max(0.0, begun + part * seconds - time.time()))
+        if name:
+            marks.append((time.time(), name))
+        step()
+    # The drain, what is seen of its end, and that nothing is there any more.
+    service.process.wait(timeout=60)
+    time.sleep(8)
+    return marks
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("chart", type=Path)
+    parser.add_argument("binary", type=Path)
+    parser.add_argument("--seconds", type=float, default=45)
+    parser.add_argument("--pictures", type=Path)
+    arguments = parser.parse_args()
+    chart, binary = arguments.chart.resolve(), arguments.binary.resolve()
+
+    with tempfile.TemporaryDirectory(prefix="chart-load-") as name:
+        folder, processes = Path(name), []
+        try:
+            portals = {name: Portal(binary, folder, name, "none") for name in ("fast", "slow", "dead", "storm")}
+            processes += [portal.process for portal in portals.values()]
+            service = Service(binary, folder, portals)
+            processes.append(service)
+            prometheus = Prometheus(folder, service.admin, rules_of(chart, chart / "ci/restricted-values.yaml"))
+            processes.append(prometheus)
+            begun = time.time()
+            traffic = Traffic(service)
+            marks = scenario(portals, service, traffic, arguments.seconds)
+            traffic.end()
+            ended = time.time()
+            print("callers were told:", dict(traffic.told))
+            failed = alerts(chart, prometheus, begun, ended)
+            failed |= dashboards(chart, prometheus, begun, ended, marks, arguments.pictures)
+            if failed:
+                for series in prometheus.ask("query", query="sort_desc(max_over_time(openlines_calls_total[1h]))"):
+                    print(series["value"][1], {name: text for name, text in series["metric"].items() if name in ("reason", "error_source")})
+                print((folder / "log").read_text()[-2000:])
+        finally:
+            for process in reversed(processes):
+                process.kill()
+    return failed
+
+
+def alerts(chart: Path, prometheus: Prometheus, begun: float, ended: float) -> int:
+    rules = rules_of(chart, chart / "ci/restricted-values.yaml")
+    known = {rule["alert"] for group in rules for rule in group["rules"]}
+    fired = prometheus.fired(begun, ended)
+    missing = known - fired - NOT_PROVOKED.keys()
+    print(f"{len(fired)} of {len(known)} alerts have fired")
+    for name, reason in sorted(NOT_PROVOKED.items()):
+        print(f"NOT TRIED: {name} {reason}")
+    for name in sorted(missing):
+        print(f"{name} has not fired")
+    return bool(missing) or not NOT_PROVOKED.keys() <= known
+
+
+def dashboards(chart: Path, prometheus: Prometheus, begun: float, ended: float, marks: list, pictures: Path | None) -> int:
+    # As Grafana chooses both: by the width of a panel, and at least four scrapes.
+    step = max(1.0, round((ended - begun) / 200))
+    rate = f"{max(8, int(4 * step))}s"
+    queries = failed = 0
+    for file in sorted((chart / "dashboards").glob("*.json")):
+        dashboard = json.loads(file.read_text())
+        drawn = {}
+        for panel in dashboard["panels"]:
+            for target in panel["targets"]:
+                queries += 1
+                series = prometheus.panel(target["expr"], begun, ended, step, rate)
+                drawn.setdefault(panel["title"], []).append((target["legendFormat"], series))
+                if not series:
+                    print(f"{file.name}, {panel['title']}: no data for {target['expr']}")
+                    failed = 1
+        if pictures:
+            chosen = [(panel, drawn[panel["title"]]) for panel in dashboard["panels"] if panel["title"] in PICTURES[file.stem]]
+            text = draw(dashboard["title"], chosen, begun, ended, marks)
+            (pictures / f"dashboard-{file.stem}.svg").write_text(text)
+    print(f"{queries} queries of the dashboards")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
