@@ -14,6 +14,7 @@ const PAGES: &[&str] = &[
     "docs/callers.md",
     "docs/clients/README.md",
     "docs/configuration.md",
+    "docs/dashboards.md",
     "docs/getting-started.md",
     "docs/grpcurl.md",
     "docs/installation.md",
