@@ -9,16 +9,18 @@ tenant that is blocked, a log that nobody reads, a collector that is away, and a
 * each alert that a single process can be brought to must have fired. (They fire at once here: how long they wait, and when they do not
   fire, is what ci/checks/alerts_test.yaml tests.)
 
-With --pictures some panels are drawn as SVG.
+With --pictures some panels are drawn as SVG. Beside .ci/postgres, alerts that a failing database raises are tried too.
 """
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import database
 from pictures import draw
 from prometheus import Prometheus, rules_of
 from stage import Portal, Service
@@ -26,11 +28,10 @@ from traffic import Traffic
 
 # What one process with an SQLite file cannot be brought to from outside.
 NOT_PROVOKED = {
-    "OpenlinesBudgetsNotShared": "needs PostgreSQL that fails",
-    "OpenlinesDirectoryNotFollowed": "needs a database that fails",
     "OpenlinesInstallationsLost": "needs ten minutes without an authorization server, or a thousand events",
-    "OpenlinesNewTokensNotStored": "needs a database that fails in the middle of a refresh",
-}
+} | dict.fromkeys(database.ALERTS, "needs PostgreSQL that fails: .ci/chart load tries it")
+# Set by .ci/postgres.
+DATABASE = "OPENLINES_TEST_POSTGRES_URL"
 PICTURES = {
     "calls": ["Calls by method", "Failed calls by reason", "Failed calls by who has to act", "Latency of calls"],
     "portals": ["Queued calls", "Fill of the buckets", "Circuit breakers and silence", "Refreshes of access tokens"],
@@ -124,6 +125,11 @@ def main() -> int:
         finally:
             for process in reversed(processes):
                 process.kill()
+    if DATABASE in os.environ:
+        with tempfile.TemporaryDirectory(prefix="chart-load-") as name:
+            fired = database.run(chart, binary, Path(name), os.environ[DATABASE])
+        print(f"with a database that fails: {', '.join(sorted(fired))}")
+        failed |= fired != database.ALERTS
     return failed
 
 

@@ -53,6 +53,11 @@ class Portal:
     def well(self) -> None:
         self.control("faults", method="DELETE")
 
+    def granted(self) -> int:
+        """How often the authorization server has granted tokens, whether or not anybody knows yet."""
+        with urllib.request.urlopen(f"{self.url}/sandbox/record", timeout=10) as answer:
+            return sum(entry["method"] == "oauth.token" and entry["executed"] for entry in json.load(answer)["entries"])
+
     def expire_tokens(self) -> None:
         """An hour passes: every token that was granted is over."""
         self.control("clock", {"advance_seconds": 3700})
@@ -61,8 +66,10 @@ class Portal:
 class Service:
     """`openlines serve`, with small limits, a certificate of one day and a collector that is away."""
 
-    def __init__(self, binary: Path, folder: Path, portals: dict[str, Portal]) -> None:
+    def __init__(self, binary: Path, folder: Path, portals: dict[str, Portal], store: str | None = None) -> None:
         self.binary, self.folder, self.portals = binary, folder, portals
+        # Only limits are shared through a database.
+        self.plan = "enterprise" if store else "unlimited"
         self.reads_log = threading.Event()
         self.reads_log.set()
         self.key, entry = key(binary)
@@ -82,7 +89,7 @@ class Service:
             "admin": {"listen": "127.0.0.1:0"},
             "auth": {"callers": [{"name": "load", "tenants": ["*"], "keys": [entry]}]},
             "authorization": {"timeout_seconds": 2},
-            "store": {"url": f"sqlite:{folder}/openlines.db", "keyring_file": str(folder / "keyring")},
+            "store": {"url": store or f"sqlite:{folder}/openlines.db", "keyring_file": str(folder / "keyring")},
             "tenants": {"file": str(folder / "tenants.yaml")},
             "portals": {"dangerous_allow_insecure": True},
             "dispatch": {"maximum_waiting_calls": 80, "maximum_waiting_calls_per_portal": 80, "maximum_batch": 5, "longest_answer_seconds": 5},
@@ -128,14 +135,14 @@ class Service:
     def write_tenants(self, unlisted: bool) -> None:
         """The tenants file; `unlisted` leaves one out that was in it."""
         tenants = [
-            {"id": name, "portal": portal.url, "plan": {"burst": 10, "per_second": 2} if name == "slow" else "unlimited",
+            {"id": name, "portal": portal.url, "plan": {"burst": 10, "per_second": 2} if name == "slow" else self.plan,
              "webhook": {"user_id": 1, "secret": {"inline": "sandboxwebhook01"}}}
             for name, portal in self.portals.items()
         ]  # fmt: skip
         for name in STORM:
             application = {"authorization_server": self.portals["storm"].url, "client_id": APPLICATION, "client_secret": {"inline": SECRET},
                            "access_token": {"inline": f"access-{name}"}, "refresh_token": {"inline": f"refresh-{name}"}}  # fmt: skip
-            tenants.append({"id": name, "portal": self.portals["storm"].url, "plan": "unlimited", "application": application})
+            tenants.append({"id": name, "portal": self.portals["storm"].url, "plan": self.plan, "application": application})
         if not unlisted:
             tenants.append(tenants[0] | {"id": "former"})
         self._replace("tenants.yaml", yaml.safe_dump({"tenants": tenants}))
