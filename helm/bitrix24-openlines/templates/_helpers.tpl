@@ -73,6 +73,17 @@ app.kubernetes.io/component: server
 {{- end }}
 {{- end }}
 
+{{/* Whether the chart names the pod to the collector: there is one, and the user has not named anything. */}}
+{{- define "openlines.namesItself" -}}
+{{- $named := dig "telemetry" "resource_attributes" "" (.Values.settings | default dict) }}
+{{- range .Values.extraEnv }}
+{{- if has .name (list "OTEL_RESOURCE_ATTRIBUTES" "POD_NAME") }}
+{{- $named = "yes" }}
+{{- end }}
+{{- end }}
+{{- if and (include "openlines.collectors" . | fromJsonArray) (not $named) }}true{{ end }}
+{{- end }}
+
 {{- define "openlines.isPostgresql" -}}
 {{- if eq .Values.store.kind "postgresql" }}true{{ end }}
 {{- end }}

@@ -18,6 +18,7 @@ settings.yaml, and `health` for the command of the test pod.
 import contextlib
 import fcntl
 import os
+import re
 import signal
 import socket
 import struct
@@ -145,6 +146,9 @@ class Container:
 
     def environment(self) -> dict[str, str]:
         given = {name: value or "x" for name, value in variables(self.container).items()}
+        for name, value in given.items():
+            # As Kubernetes does, from variables of the same container.
+            given[name] = re.sub(r"\$\((\w+)\)", lambda found: given[found[1]], value)
         if "PGUSER" in given:
             url = urllib.parse.urlsplit(os.environ[DATABASE])
             given |= {"PGUSER": url.username or "", "PGPASSWORD": urllib.parse.unquote(url.password or "")}

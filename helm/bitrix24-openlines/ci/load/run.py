@@ -52,9 +52,9 @@ def scenario(portals: dict[str, Portal], service: Service, traffic: Traffic, sec
         slow.control("limits", {"intensity": {"burst": 10, "drain_per_second": 2}, "command_latency_ms": 50})
         traffic.rates.update(slow=25.0, bulk=12.0)
 
-    def cut() -> None:
+    def silence() -> None:
         dead.well()
-        dead.fault("close_after", always=True)
+        dead.fault("silence_after", always=True)
 
     def refresh_failures() -> None:
         storm.fault("oauth_error", code="invalid_grant", method="oauth.token", next=1)
@@ -65,10 +65,10 @@ def scenario(portals: dict[str, Portal], service: Service, traffic: Traffic, sec
         (0.10, "", not_understood),
         (0.15, "a portal at its limit", limit),
         (0.25, "", lambda: service.write_tenants(unlisted=True)),
-        (0.30, "a portal falls silent", lambda: dead.fault("silence_after", always=True)),
+        (0.30, "a portal cuts connections", lambda: dead.fault("close_after", always=True)),
         (0.35, "tokens expire", storm.expire_tokens),
         (0.40, "", lambda: fast.fault("refuse", code="QUERY_LIMIT_EXCEEDED", every=5)),
-        (0.45, "", cut),
+        (0.45, "", silence),
         (0.50, "refreshes fail", refresh_failures),
         (0.55, "nobody reads the log", service.reads_log.clear),
         (0.60, "", lambda: storm.fault("refuse", code="OVERLOAD_LIMIT", next=3)),

@@ -24,7 +24,7 @@ class Traffic:
         self.headers = (("authorization", f"Bearer {service.key}"),)
         self.told: Counter[str] = Counter()
         # Calls in a second; the scenario changes them.
-        self.rates = {"fast": 15.0, "connector": 4.0, "key": 3.0, "slow": 1.5, "dead": 5.0, "storm": 8.0, "stranger": 0.5, "bulk": 0.0}
+        self.rates = {"fast": 15.0, "connector": 4.0, "key": 3.0, "slow": 1.5, "dead": 8.0, "storm": 8.0, "stranger": 0.5, "bulk": 0.0}
         self.number = 0
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
