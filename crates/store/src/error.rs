@@ -39,6 +39,11 @@ pub enum Unavailable {
     /// The connection was refused or broke.
     #[error("the connection to the database failed: {0}")]
     Connection(std::io::ErrorKind),
+    /// The name of its host does not resolve.
+    #[error(
+        "the name of the database's host cannot be resolved; check the host in the URL of the store"
+    )]
+    Name,
     /// The TLS handshake failed.
     #[error("the TLS handshake with the database failed: {0}")]
     Tls(String),
@@ -122,6 +127,12 @@ pub enum OpenError {
          openlines has at most 11 connections"
     )]
     Pooler,
+    /// A copy into the database has not come to its end.
+    #[error(
+        "the store is a copy that was broken off; run `openlines store copy` again with the same arguments, or give an \
+         empty database"
+    )]
+    HalfCopied,
     /// The keyring lacks keys that seal secrets in the store.
     #[error(
         "the keyring lacks {}, which seals secrets in the store; add the old key after the first one",
@@ -219,6 +230,7 @@ impl From<sqlx::Error> for StoreError {
             Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
                 Unavailable::Tls(error.to_string())
             }
+            Error::Io(error) if is_lookup(&error) => Unavailable::Name,
             Error::Io(error) => Unavailable::Connection(error.kind()),
             Error::Tls(error) => Unavailable::Tls(error.to_string()),
             Error::Database(error) => Unavailable::Refused {
@@ -232,6 +244,9 @@ impl From<sqlx::Error> for StoreError {
             Error::ColumnNotFound(_) | Error::TypeNotFound { .. } | Error::Decode(_) => {
                 return Self::Corrupt("a column has another type".to_owned());
             }
+            Error::Configuration(_) => Unavailable::Other(
+                "the URL of the store names a file for TLS that cannot be read, or has another invalid option",
+            ),
             Error::Protocol(_) => Unavailable::Other("a message violates the protocol"),
             Error::PoolClosed => Unavailable::Other("the connections were closed"),
             Error::WorkerCrashed => Unavailable::Other("a worker ended"),
@@ -239,6 +254,13 @@ impl From<sqlx::Error> for StoreError {
         };
         Self::Unavailable(unavailable)
     }
+}
+
+/// Whether a name could not be looked up: the standard library has no kind for it.
+fn is_lookup(error: &std::io::Error) -> bool {
+    error
+        .to_string()
+        .starts_with("failed to lookup address information")
 }
 
 impl From<DoesNotSeal> for StoreError {

@@ -6,8 +6,11 @@
 mod budgets;
 mod changes;
 mod comparison;
+mod copy;
 mod entries;
 mod error;
+mod fed;
+mod inspection;
 pub mod key_text;
 mod leases;
 pub mod ledger;
@@ -33,10 +36,12 @@ mod weather;
 
 pub use budgets::{Asked, Budgets, KnownAccount, StoredBudget};
 pub use changes::Changes;
+pub use copy::{CopiedTable, CopyError, CopyStep, StoreCopy};
 pub use entries::{Applied, ENTRIES_IN_GROUP};
 pub use error::{
     CreateError, DeleteError, ModifyError, OpenError, StoreError, Unavailable, UnreadableTenant,
 };
+pub use inspection::{Found, Inspection};
 pub use leases::{Previous, RefreshLease};
 pub use open::{Access, Store};
 pub use replicas::Serving;

@@ -109,10 +109,28 @@ pub(crate) async fn check<C: Migrate>(connection: &mut C) -> Result<(), OpenErro
     }
 }
 
+/// The version of the tables; `None` if there are none.
+///
+/// # Errors
+///
+/// They are of a newer version.
+pub(crate) async fn version<C: Migrate>(connection: &mut C) -> Result<Option<i64>, OpenError> {
+    // It fails if the table is missing, and says nothing that could be told apart.
+    let applied = connection.list_applied_migrations(TABLE).await;
+    match applied
+        .ok()
+        .and_then(|applied| applied.last().map(|last| last.version))
+    {
+        Some(found) if found > known() => Err(newer(found)),
+        found => Ok(found),
+    }
+}
+
 /// The table in which sqlx records applied versions.
 const TABLE: &str = "_sqlx_migrations";
 
-fn known() -> i64 {
+/// The newest version.
+pub(crate) fn known() -> i64 {
     VERSIONS
         .iter()
         .map(|(number, ..)| *number)

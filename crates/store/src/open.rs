@@ -64,6 +64,7 @@ impl Store {
             _lock: lock,
         };
         if access == Access::Service {
+            store.is_whole().await?;
             store.check_keys().await?;
             store.reseal_first_form().await?;
         }

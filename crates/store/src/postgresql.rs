@@ -62,6 +62,14 @@ pub(crate) async fn maintain(url: &PostgresqlUrl) -> Result<Postgresql, OpenErro
     Ok(pool(options))
 }
 
+/// A connection for a look at a database whose tables may have any version.
+pub(crate) async fn look(url: &PostgresqlUrl) -> Result<PgConnection, OpenError> {
+    let options = options(url);
+    let mut connection = connect(&options).await?;
+    check_session(&mut connection, &options).await?;
+    Ok(connection)
+}
+
 async fn in_time(opening: impl Future<Output = Result<(), OpenError>>) -> Result<(), OpenError> {
     tokio::time::timeout(MIGRATING, opening)
         .await

@@ -62,6 +62,18 @@ impl Store {
     ///
     /// The database failed. Tenants that were re-sealed before stay so.
     pub async fn reseal(&self) -> Result<Resealed, StoreError> {
+        self.reseal_with(|_| ()).await
+    }
+
+    /// The same, and tells how far it is.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`reseal`](Self::reseal).
+    pub async fn reseal_with(
+        &self,
+        mut told: impl FnMut(&Resealed),
+    ) -> Result<Resealed, StoreError> {
         let keyring = self.keyring.snapshot();
         let first = keyring.first();
         let mut done = Resealed::default();
@@ -73,6 +85,7 @@ impl Store {
             };
             after.clone_from(&last.id);
             self.reseal_page(&rows, &keyring, &mut done).await?;
+            told(&done);
         }
     }
 

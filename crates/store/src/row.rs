@@ -3,6 +3,7 @@
 mod open;
 mod seal;
 
+use sha2::Sha256;
 use sqlx::query::Query;
 use sqlx::{ColumnIndex, Database, Decode, Encode, FromRow, Type};
 
@@ -10,6 +11,7 @@ use bitrix24::TenantId;
 
 use crate::changes::tenant_id;
 use crate::error::StoreError;
+use crate::fed::Fed as _;
 use crate::sealing::Destination;
 use crate::stored::Origin;
 
@@ -51,6 +53,14 @@ macro_rules! row {
                 let query = query.bind(self.$first);
                 $(let query = query.bind(self.$column);)+
                 query
+            }
+        }
+
+        impl Row {
+            /// Tells all columns to a digest.
+            pub(crate) fn feed_columns(&self, digest: &mut Sha256) {
+                self.$first.feed(digest);
+                $(self.$column.feed(digest);)+
             }
         }
 

@@ -166,7 +166,8 @@ impl Keyring {
         self.keys().first().id().clone()
     }
 
-    pub(crate) fn holds(&self, id: &KeyId) -> bool {
+    /// Whether it has the key with this id.
+    pub fn holds(&self, id: &KeyId) -> bool {
         self.keys().by_id(id).is_some()
     }
 }

@@ -108,7 +108,7 @@ fn create(path: &Path) -> io::Result<()> {
 }
 
 /// The operating system releases the lock when the process ends, even after a crash.
-fn lock(path: &Path) -> Result<File, OpenError> {
+pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let lock = PathBuf::from(name);

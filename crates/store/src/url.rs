@@ -49,6 +49,13 @@ pub enum InvalidStoreUrl {
         "is not a valid PostgreSQL URL; give postgresql://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full"
     )]
     Postgresql,
+    /// A character that separates parts of a URL stands where it cannot: a password has it as it
+    /// is, and what follows it would be taken for the host or the database.
+    #[error(
+        "has a character that must be percent-encoded: in user name, password and database name write # as %23, \
+         / as %2F, : as %3A, ? as %3F, @ as %40 and % as %25"
+    )]
+    Separator,
     /// A parameter after the `?` is unknown.
     #[error("has an unknown parameter; known parameters: {}", PARAMETERS.join(", "))]
     Parameter,
@@ -84,6 +91,9 @@ impl StoreUrl {
 
 impl PostgresqlUrl {
     fn parse(text: &str) -> Result<Self, InvalidStoreUrl> {
+        if !are_separators_in_place(text) {
+            return Err(InvalidStoreUrl::Separator);
+        }
         // sqlx would only log an unknown parameter, with its value.
         let parameters = text
             .split_once('?')
@@ -100,6 +110,30 @@ impl PostgresqlUrl {
     pub(crate) fn options(&self) -> &PgConnectOptions {
         &self.0
     }
+}
+
+/// Whether the URL reads the same for everybody: `scheme://USER:PASSWORD@HOST:PORT/DATABASE?…`.
+fn are_separators_in_place(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else {
+        return true;
+    };
+    let (rest, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (user, _) = authority.rsplit_once('@').unwrap_or(("", authority));
+    // A separator in a password ends the authority before its `@`.
+    let is_cut = !authority.contains('@') && parameters.contains('@') && !authority.is_empty();
+    let is_encoded = |text: &str| {
+        text.split('%').skip(1).all(|after| {
+            after.len() >= 2 && after.bytes().take(2).all(|byte| byte.is_ascii_hexdigit())
+        })
+    };
+    !text.contains('#')
+        && !is_cut
+        && !path.contains(['@', '/', ':'])
+        && !user.contains('@')
+        && user.matches(':').count() <= 1
+        && is_encoded(user)
+        && is_encoded(path)
 }
 
 impl fmt::Display for StoreUrl {
@@ -170,10 +204,39 @@ mod tests {
                 Invalid::Postgresql,
             ),
             ("postgres://me@db/x?passwd=s3cr3tcanary", Invalid::Parameter),
+            ("postgres://me:p@ss#s3cr3tcanary@db/x", Invalid::Separator),
+            ("postgres://me:s3cr3tcanary#@db/x", Invalid::Separator),
+            ("postgres://me:1/s3cr3tcanary@db/x", Invalid::Separator),
+            ("postgres://me:1?s3cr3tcanary@db/x", Invalid::Separator),
+            ("postgres://me:1?user=s3cr3tcanary@db/x", Invalid::Separator),
+            ("postgres://me:a@s3cr3tcanary@db/x", Invalid::Separator),
+            ("postgres://me:a:s3cr3tcanary@db/x", Invalid::Separator),
+            ("postgres://me:5%s3cr3tcanary@db/x", Invalid::Separator),
         ] {
             let refused = StoreUrl::parse(text).unwrap_err();
             assert_eq!(refused, expected, "{text}");
             assert!(!format!("{refused} {refused:?}").contains("s3cr3tcanary"));
         }
+    }
+    #[test]
+    fn a_password_is_refused_or_read_whole() {
+        let hard = [
+            "#", "/", "?", "@", ":", "%", "%4", "&", "=", "+", "[", "]", " ", "\\", "\"", "'", ";",
+            "é",
+        ];
+        for first in hard {
+            for second in hard {
+                let password = format!("one1{first}two2{second}three3");
+                let url = format!("postgres://me:{password}@db.example/lines");
+                let Ok(url) = StoreUrl::parse(&url) else {
+                    continue;
+                };
+                let shown = url.to_string();
+                assert_eq!(shown, "postgresql://db.example:5432/lines", "{password}");
+            }
+        }
+        let encoded = "p%40ss%23w%2Fo%3Frd%25%3A";
+        let url = StoreUrl::parse(&format!("postgres://me:{encoded}@db.example/lines")).unwrap();
+        assert_eq!(url.to_string(), "postgresql://db.example:5432/lines");
     }
 }

@@ -9,9 +9,11 @@
 
 mod budgets;
 mod changes;
+mod copy;
 mod destinations;
 mod entries;
 mod events;
+mod inspection;
 mod leases;
 mod opening;
 mod outage;
