@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-pub(crate) use self::config::API_KEY_VARIABLE;
 pub use self::config::Config;
 pub(crate) use self::config::StoreSettings;
+pub(crate) use self::config::{
+    ADDRESS_VARIABLE, API_KEY_VARIABLE, CA_FILE_VARIABLE, OperatorsFile,
+};
 use self::dependencies::Dependencies;
 pub use self::error::AppError;
 use self::services::services;

@@ -58,7 +58,7 @@ use crate::tasks::Tasks;
 pub use rejected::Rejected;
 pub use settings::Auth;
 pub(crate) use settings::AuthSettings;
-pub(crate) use settings::{CallersFile, ConfiguredCaller};
+pub(crate) use settings::{CallersFile, ConfiguredCaller, callers_schema};
 
 /// Most calls that wait at once for a newer set of keys. Whoever waits has shown nothing yet;
 /// beyond this, such calls are refused at once.

@@ -4,10 +4,16 @@ mod api;
 mod demo;
 mod health;
 pub mod keys;
+mod manual;
+mod progress;
 mod sandbox;
 mod serve;
+mod service;
+mod settings;
 mod signals;
+mod store;
 mod tenants;
+mod usage;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -23,6 +29,7 @@ use self::signals::StopSignals;
 use crate::app::AppError;
 use crate::settings::SettingErrors;
 use crate::telemetry::chain;
+use crate::version;
 
 /// The exit code for faults of settings and of the command line (`EX_USAGE` of sysexits).
 const EXIT_USAGE: u8 = 64;
@@ -44,7 +51,7 @@ const LAST_LOOKUPS: Duration = Duration::from_millis(50);
 
 /// Sends messages into Bitrix24 open channels, for many portals at once, over gRPC.
 #[derive(Debug, Parser)]
-#[command(name = "openlines", version)]
+#[command(name = "openlines", version = version::LINE)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -67,6 +74,16 @@ enum Command {
     /// Make API keys for callers, and make and change the keys that seal the store.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Move a store into another database.
+    #[command(subcommand)]
+    Store(store::Command),
+    /// Tell editors about the files that operators write.
+    #[command(subcommand)]
+    Settings(settings::Command),
+    /// Print the completions of a shell.
+    Completions(manual::CompletionsArguments),
+    /// Write the manual pages.
+    Man(manual::ManArguments),
 }
 
 impl Cli {
@@ -131,6 +148,22 @@ impl Command {
                 signals.release()?;
                 in_runtime(keys::run(command))
             }
+            Self::Store(command) => {
+                signals.release()?;
+                in_runtime(store::run(command))
+            }
+            Self::Settings(command) => {
+                signals.release()?;
+                settings::run(&command)
+            }
+            Self::Completions(arguments) => {
+                signals.release()?;
+                manual::completions(&arguments)
+            }
+            Self::Man(arguments) => {
+                signals.release()?;
+                manual::man(&arguments)
+            }
         }
     }
 }
@@ -152,7 +185,7 @@ fn exit_code(error: &Failure) -> ExitCode {
     let is_usage = error.is::<SettingErrors>()
         || error.is::<api::IsTerminalError>()
         || error.is::<sandbox::NotLoopback>()
-        || error.is::<tenants::Usage>()
+        || error.is::<usage::Usage>()
         || error.is::<keys::Misused>();
     let has_task_failed = matches!(error.downcast_ref(), Some(AppError::Task(_)));
     if is_usage {

@@ -14,6 +14,7 @@ mod node;
 #[cfg(test)]
 mod page;
 mod reader;
+pub(crate) mod schema;
 mod setting;
 mod stamp;
 mod table;

@@ -134,13 +134,17 @@ fn literal(payload: &dyn Any) -> Option<&'static str> {
     payload.downcast_ref().copied()
 }
 
-/// An error with its causes, in one line.
+/// An error with its causes, in one line. Some libraries say the cause in the error, too; then it
+/// is not said twice.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
+        let cause = error.to_string();
+        if !line.ends_with(&cause) {
+            line.push_str(": ");
+            line.push_str(&cause);
+        }
         source = error.source();
     }
     line
@@ -224,6 +228,18 @@ fn tracer_provider(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_that_the_error_says_itself_is_not_said_twice() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Said(&'static str, #[source] Option<Box<Said>>);
+        let cause = Box::new(Said("invalid certificate: UnknownIssuer", None));
+        let wrapped = Box::new(Said("invalid certificate: UnknownIssuer", Some(cause)));
+        let error = Said("cannot connect", Some(wrapped));
+        let expected = "cannot connect: invalid certificate: UnknownIssuer";
+        assert_eq!(chain(&error), expected);
+    }
 
     #[test]
     fn a_panic_that_quotes_what_the_program_works_on_is_not_told() {

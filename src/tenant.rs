@@ -22,9 +22,11 @@ pub(crate) use access::{OUR_CAUSES, UNINSTALLED};
 pub use applications::{Application, ApplicationName, Applications};
 pub use directory::{Directory, follow};
 pub(crate) use directory::{ResolveError, Tenant};
+pub(crate) use file::schema as file_schema;
 pub use reconcile::reconcile;
 pub use record::Judgement;
 pub(crate) use record::Unusable;
+pub(crate) use secret_source::{Alphabet, read as read_secret};
 pub(crate) use settings::{ListedTenants, TenantSettings};
 pub(crate) use watch::{WatchedKeyring, WatchedTenants, watch};
 

@@ -8,3 +8,13 @@ pub(crate) const REVISION: &str = env!("OPENLINES_BUILD_REVISION");
 
 /// The version of the compiler, or `unknown`.
 pub(crate) const RUST_VERSION: &str = env!("OPENLINES_BUILD_RUSTC");
+
+/// All of it in one line, for people.
+pub(crate) const LINE: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("OPENLINES_BUILD_REVISION"),
+    ", rustc ",
+    env!("OPENLINES_BUILD_RUSTC"),
+    ")"
+);

@@ -1,6 +1,7 @@
 //! All settings of the service: the tables of its parts, and the rules between them.
 
 mod exposure;
+mod schema;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+pub(crate) use self::schema::OperatorsFile;
 pub(crate) use self::store::{StoreReadiness, StoreSettings};
 pub(crate) use self::transport::TransportSettings;
 use crate::auth::{Auth, AuthSettings};
@@ -29,6 +31,12 @@ const FILE_VARIABLE: &str = "OPENLINES_CONFIG";
 
 /// Holds the API key of the commands that call a running service. The service ignores it.
 pub(crate) const API_KEY_VARIABLE: &str = "OPENLINES_API_KEY";
+
+/// Holds the address of the service for these commands, as their option `--address` does.
+pub(crate) const ADDRESS_VARIABLE: &str = "OPENLINES_ADDRESS";
+
+/// Holds the path of a file with certificates for these commands, as their option `--ca-file` does.
+pub(crate) const CA_FILE_VARIABLE: &str = "OPENLINES_CA_FILE";
 
 /// The settings of one process; all of them are valid.
 #[derive(Debug)]
@@ -111,8 +119,13 @@ impl Config {
         environment: &Environment,
     ) -> (Option<Self>, Vec<Setting>, SettingErrors) {
         let mut reader = Reader::new(document, environment);
-        let others = [FILE_VARIABLE, API_KEY_VARIABLE].map(str::to_owned);
-        reader.other_variables.extend(others);
+        let others = [
+            FILE_VARIABLE,
+            API_KEY_VARIABLE,
+            ADDRESS_VARIABLE,
+            CA_FILE_VARIABLE,
+        ];
+        reader.other_variables.extend(others.map(str::to_owned));
 
         let files = exposure::Files::read(&mut reader);
         let is_exposure_allowed = files.is_some_and(|files| files.dangerous_world_readable);

@@ -33,7 +33,12 @@ impl Methods {
 
     /// All names, to follow "give".
     pub(super) fn allowed() -> String {
-        known().collect::<Vec<_>>().join(", ")
+        Self::names().collect::<Vec<_>>().join(", ")
+    }
+
+    /// All names.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        known()
     }
 
     pub(super) fn include(&self, method: &str) -> bool {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::callers::{CallersFile, ConfiguredCaller};
+pub(crate) use self::callers::{CallersFile, ConfiguredCaller, schema as callers_schema};
 pub(super) use self::issuers::{ConfiguredIssuer, KeySource, MAXIMUM_SET_BYTES, UrlSource};
 use crate::settings::form::{file, seconds, whole, words};
 use crate::settings::{Reader, table};
@@ -148,6 +148,7 @@ impl Auth {
             "The callers, described above. At least one with `callers`, none with \
              `dangerous_none`.",
             "a list of callers",
+            callers::schema(),
         );
         let names: Vec<Arc<str>> = issuers
             .iter()

@@ -1,5 +1,7 @@
 //! `openlines serve`.
 
+mod store;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +25,9 @@ pub(super) struct Arguments {
     /// Check the settings and the tenants file, and end.
     #[arg(long)]
     check: bool,
+    /// With --check: look at the store, too, without changing anything.
+    #[arg(long, requires = "check")]
+    store: bool,
 }
 
 /// How long the last log lines may take after a second signal.
@@ -39,7 +44,11 @@ pub(super) async fn run(arguments: Arguments, stop: Stop) -> Result<(), Failure>
         () = stop.requested() => return Ok(()),
     };
     if arguments.check {
-        return check(&config);
+        check(&config)?;
+        if arguments.store {
+            store::check(&config.store).await?;
+        }
+        return Ok(());
     }
     let telemetry = Telemetry::start(&config.log, &config.traces)?;
     let lines = telemetry.lines();

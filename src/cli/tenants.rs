@@ -2,18 +2,21 @@
 
 mod connection;
 mod entry;
+mod import;
 mod output;
 mod plan;
 mod refusal;
 mod secret;
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
-use thiserror::Error;
 
 use self::connection::{Client, Connection};
 use self::entry::{Cleared, Entry};
 use self::output::Output;
 use super::Failure;
+use super::usage::Usage;
 use crate::api::openlines::tenants::v1::tenant::State;
 use crate::api::openlines::tenants::v1::verify_tenant_response::Verdict;
 use crate::api::openlines::tenants::v1::{
@@ -50,6 +53,13 @@ enum Command {
         id: String,
         #[command(flatten)]
         entry: Entry,
+    },
+    /// Enter the tenants of a file that is written like the tenants file. Those that exist stay as
+    /// they are. Unlike the tenants file it is read once, by this command and not by the service.
+    Import {
+        /// The file. Its secrets may come from the environment and from files of this command.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
     /// Show a tenant, without its secrets.
     Get {
@@ -113,11 +123,6 @@ enum ShownState {
     ReauthorizationRequired,
 }
 
-/// The command line is sound and asks for what cannot be done.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub(super) struct Usage(String);
-
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments {
         connection,
@@ -137,6 +142,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 /// A command whose files have been read.
 enum Prepared {
     Create(CreateTenantRequest),
+    Import(Vec<CreateTenantRequest>),
     Get(GetTenantRequest),
     List(ListTenantsRequest),
     Update(UpdateTenantRequest),
@@ -147,7 +153,7 @@ enum Prepared {
 }
 
 impl Prepared {
-    fn of(command: Command) -> Result<Self, Usage> {
+    fn of(command: Command) -> Result<Self, Failure> {
         Ok(match command {
             Command::Create { id, entry } => {
                 let (tenant, _) = entry.read(&[])?;
@@ -157,6 +163,7 @@ impl Prepared {
                     tenant: Some(tenant),
                 })
             }
+            Command::Import { file } => Self::Import(import::read(&file)?),
             Command::Get { id } => Self::Get(GetTenantRequest { name: name(&id) }),
             Command::List { state, portal } => Self::List(ListTenantsRequest {
                 page_size: PAGE,
@@ -174,7 +181,7 @@ impl Prepared {
                 if mask.paths.is_empty() {
                     let problem =
                         "nothing to change: give at least one option of the tenant, or --clear";
-                    return Err(Usage(problem.to_owned()));
+                    return Err(Usage(problem.to_owned()).into());
                 }
                 Self::Update(UpdateTenantRequest {
                     tenant: Some(Tenant {
@@ -207,6 +214,7 @@ impl Prepared {
                 let created = client.create_tenant(request).await?.into_inner();
                 output.tenant(created.tenant.unwrap_or_default())
             }
+            Self::Import(requests) => import::run(requests, client, output).await,
             Self::Get(request) => {
                 let found = client.get_tenant(request).await?.into_inner();
                 output.tenant(found.tenant.unwrap_or_default())

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::node::kind;
 
@@ -15,6 +15,8 @@ use super::node::kind;
 pub(crate) struct Form<T> {
     /// The allowed values, to follow "give".
     pub(super) allowed: String,
+    /// The same for editors, as far as JSON Schema can say it.
+    pub(super) schema: Value,
     pub(super) list: bool,
     pub(super) secret: bool,
     parse: Parse<T>,
@@ -40,10 +42,12 @@ pub(super) enum Invalid {
 impl<T: 'static> Form<T> {
     fn new(
         allowed: impl Into<String>,
+        schema: Value,
         parse: impl Fn(Given<'_>) -> Result<T, Invalid> + 'static,
     ) -> Self {
         Self {
             allowed: allowed.into(),
+            schema,
             list: false,
             secret: false,
             parse: Box::new(parse),
@@ -58,6 +62,7 @@ impl<T: 'static> Form<T> {
     pub(crate) fn map<U: 'static>(self, convert: impl Fn(T) -> U + 'static) -> Form<U> {
         Form {
             allowed: self.allowed,
+            schema: self.schema,
             list: self.list,
             secret: self.secret,
             parse: Box::new(move |given| (self.parse)(given).map(&convert)),
@@ -67,7 +72,8 @@ impl<T: 'static> Form<T> {
 
 /// `true` or `false`.
 pub(crate) fn flag() -> Form<bool> {
-    Form::new("`true` or `false`", |given| match given {
+    let schema = json!({"type": "boolean"});
+    Form::new("`true` or `false`", schema, |given| match given {
         Given::Text(text) => text.parse().map_err(|_| "is neither true nor false".into()),
         Given::Tree(value) => value.as_bool().ok_or_else(|| wrong_kind(value)),
     })
@@ -79,7 +85,8 @@ pub(crate) fn whole<Number: TryFrom<u64> + 'static>(
     unit: &str,
 ) -> Form<Number> {
     let allowed = format!("{} to {} {unit}", range.start(), range.end());
-    Form::new(allowed, move |given| {
+    let schema = json!({"type": "integer", "minimum": range.start(), "maximum": range.end()});
+    Form::new(allowed, schema, move |given| {
         let number = match given {
             Given::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 text.parse().map_err(|_| Invalid::from("is too large"))?
@@ -110,7 +117,8 @@ pub(crate) fn hours(range: RangeInclusive<u64>) -> Form<Duration> {
 /// One of these words, each with its value.
 pub(crate) fn words<T: Copy + 'static>(words: &'static [(&'static str, T)]) -> Form<T> {
     let quoted: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
-    Form::new(quoted.join(" or "), |given| {
+    let schema = json!({"enum": words.iter().map(|(word, _)| word).collect::<Vec<_>>()});
+    Form::new(quoted.join(" or "), schema, |given| {
         let given = as_text(given)?;
         let known = words.iter().find(|(word, _)| *word == given);
         known
@@ -122,7 +130,9 @@ pub(crate) fn words<T: Copy + 'static>(words: &'static [(&'static str, T)]) -> F
 /// An IP address and a port.
 pub(crate) fn socket_address() -> Form<SocketAddr> {
     let allowed = "an IP address and a port, like `127.0.0.1:50051` or `[::1]:50051`";
-    Form::new(allowed, |given| {
+    let schema =
+        json!({"type": "string", "pattern": r"^(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\]):\d+$"});
+    Form::new(allowed, schema, |given| {
         let parsed = as_text(given)?.parse();
         parsed.map_err(|_| "is not an IP address with a port".into())
     })
@@ -130,7 +140,9 @@ pub(crate) fn socket_address() -> Form<SocketAddr> {
 
 /// `http://` or `https://`, a host, and maybe a port.
 pub(crate) fn http_address() -> Form<String> {
-    Form::new("an address like `http://collector:4317`", |given| {
+    let schema = json!({"type": "string", "pattern": "^https?://[^/]"});
+    let allowed = "an address like `http://collector:4317`";
+    Form::new(allowed, schema, |given| {
         let address = as_text(given)?;
         let uri: http::Uri = address
             .parse()
@@ -146,7 +158,7 @@ const FILE: &str = "the path of a readable file";
 
 /// The path of a file that exists.
 pub(crate) fn file() -> Form<PathBuf> {
-    Form::new(FILE, readable_file)
+    Form::new(FILE, some_text(), readable_file)
 }
 
 /// A text that `parse` understands. Its error is the problem.
@@ -154,7 +166,7 @@ pub(crate) fn text<T: 'static, Problem: fmt::Display>(
     allowed: &str,
     parse: impl Fn(&str) -> Result<T, Problem> + 'static,
 ) -> Form<T> {
-    Form::new(allowed, move |given| {
+    Form::new(allowed, some_text(), move |given| {
         parse(as_text(given)?).map_err(|problem| Invalid::Value(problem.to_string()))
     })
 }
@@ -166,7 +178,8 @@ pub(crate) fn list<T: 'static, Problem: fmt::Display>(
 ) -> Form<Vec<T>> {
     let allowed =
         format!("{entries_allowed}; separated by commas in the environment, a list in the file");
-    let form = Form::new(allowed, move |given| {
+    let schema = json!({"type": "array", "items": some_text()});
+    let form = Form::new(allowed, schema, move |given| {
         let mut problems = Vec::new();
         let mut list = Vec::new();
         for (index, entry) in (1_usize..).zip(entries(given)?) {
@@ -199,7 +212,7 @@ pub(crate) fn secret<T: 'static, Problem: fmt::Display>(
 pub(crate) fn text_file<T: 'static, Problem: fmt::Display>(
     parse: impl Fn(&str) -> Result<T, Problem> + 'static,
 ) -> Form<(PathBuf, T)> {
-    Form::new(FILE, move |given| {
+    Form::new(FILE, some_text(), move |given| {
         let path = readable_file(given)?;
         let parsed = match std::fs::read_to_string(&path).map(SecretString::from) {
             Ok(text) => parse(text.expose_secret().trim()).map_err(|problem| problem.to_string()),
@@ -240,6 +253,11 @@ impl fmt::Display for Given<'_> {
             Self::Tree(value) => value.fmt(f),
         }
     }
+}
+
+/// The schema of a text that is not empty.
+fn some_text() -> Value {
+    json!({"type": "string", "minLength": 1})
 }
 
 fn as_text(given: Given<'_>) -> Result<&str, Invalid> {

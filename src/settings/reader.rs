@@ -112,12 +112,14 @@ impl<'a> Reader<'a> {
         path: &'static str,
         meaning: &'static str,
         allowed: &str,
+        schema: Value,
     ) -> Option<Node<'a>> {
         self.known.push(Setting {
             path,
             variable: None,
             default: None,
             allowed: allowed.to_owned(),
+            schema,
             list: false,
             meaning,
         });
@@ -146,6 +148,7 @@ impl<'a> Reader<'a> {
             variable: Some(variable(path)),
             default,
             allowed: form.allowed.clone(),
+            schema: form.schema.clone(),
             list: form.list,
             meaning,
         };

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use super::VARIABLE_PREFIX;
 
 /// A setting, as error messages and docs/settings.md describe it.
@@ -15,6 +17,8 @@ pub struct Setting {
     pub default: Option<&'static str>,
     /// Which values are allowed, to follow "give".
     pub allowed: String,
+    /// The same for editors, as far as JSON Schema can say it.
+    pub schema: Value,
     /// Whether the default is a list.
     pub list: bool,
     /// The effect of the setting, in Markdown.

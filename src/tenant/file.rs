@@ -3,8 +3,10 @@
 mod entry;
 mod fingerprint;
 mod plan;
+mod schema;
 
 pub(super) use self::fingerprint::same_tokens;
+pub(crate) use self::schema::schema;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

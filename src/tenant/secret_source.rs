@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 
+use crate::settings::schema::{exactly_one, fields, text};
 use crate::settings::{Environment, Exposure, Node, SettingErrors};
 
 /// Longest secret, in bytes; real ones have less than a hundred.
@@ -19,6 +21,15 @@ pub(crate) enum Alphabet {
     Visible,
 }
 
+const SOURCES: [&str; 3] = ["environment", "file", "inline"];
+
+/// The JSON Schema of a secret.
+pub(crate) fn schema() -> Value {
+    let given = text("^[\\s\\S]");
+    let sources = SOURCES.map(|source| (source, given.clone()));
+    exactly_one(fields(&sources, &[]), &SOURCES)
+}
+
 /// Reads a secret from its one source. Collects the names of environment variables.
 pub(crate) fn read(
     node: &Node<'_>,
@@ -27,10 +38,9 @@ pub(crate) fn read(
     variables: &mut BTreeSet<String>,
     errors: &mut SettingErrors,
 ) -> Option<SecretString> {
-    let sources = ["environment", "file", "inline"];
     let (source, place) = node
-        .fields(&sources, errors)?
-        .exactly_one(&sources, errors)?;
+        .fields(&SOURCES, errors)?
+        .exactly_one(&SOURCES, errors)?;
     let text = place.text(errors)?;
     let secret = match source {
         "environment" => {

@@ -15,6 +15,9 @@ use crate::support::process::{Files, Process, openlines, run};
 use crate::support::requests::crm_message;
 use crate::support::{caller, tenants, until, with_key};
 
+mod store;
+mod tools;
+
 const EX_USAGE: i32 = 64;
 
 fn stdout(output: &Output) -> String {
@@ -354,10 +357,11 @@ async fn each_call_has_one_line_in_the_log() {
 #[test]
 fn the_version_and_the_commands_are_told() {
     let version = run(&["--version"]);
-    assert_eq!(
-        stdout(&version),
-        format!("openlines {}\n", env!("CARGO_PKG_VERSION"))
-    );
+    let version = stdout(&version);
+    let expected = format!("openlines {} (commit ", env!("CARGO_PKG_VERSION"));
+    assert!(version.starts_with(&expected), "{version}");
+    assert!(version.contains(", rustc 1."), "{version}");
+    assert_eq!(version.lines().count(), 1);
     let help = stdout(&run(&["--help"]));
     for command in ["serve", "demo", "sandbox", "keys"] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");

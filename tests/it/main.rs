@@ -10,6 +10,7 @@
 )]
 
 mod audit;
+mod backup;
 mod borders;
 mod callers;
 mod cli;
@@ -37,6 +38,7 @@ mod sandbox_command;
 mod secrets;
 mod self_hosted;
 mod server;
+mod store_copy;
 mod support;
 mod tenants;
 mod tenants_file;

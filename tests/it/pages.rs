@@ -22,8 +22,10 @@ const PAGES: &[&str] = &[
     "docs/performance.md",
     "docs/postgresql.md",
     "docs/runbook.md",
+    "docs/release.md",
     "docs/sandbox.md",
     "docs/sending.md",
+    "docs/store.md",
     "docs/tenants.md",
     "helm/bitrix24-openlines/README.md",
 ];

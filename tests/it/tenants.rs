@@ -2,6 +2,7 @@
 
 mod command_line;
 mod creation;
+mod import;
 mod listing;
 mod masks;
 mod office;

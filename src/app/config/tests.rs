@@ -20,6 +20,7 @@ mod exposure;
 mod names;
 mod page;
 mod rules;
+mod schema;
 mod store;
 mod transport;
 

@@ -1,9 +1,12 @@
 //! The list of callers, in the settings or in a file of its own.
 
+mod schema;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use self::schema::schema;
 use super::certificate_uri;
 use crate::auth::{CallerName, GrantedTo, Grants, KeyEntry, KeyId, Methods, Moment};
 use crate::settings::{Document, Fields, Node, Origin, Reader, SettingErrors, Stamp};

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jsonwebtoken::Algorithm;
+use serde_json::{Value, json};
 
 use super::super::key_set::KeySet;
+use crate::settings::schema::{exactly_one, fields, some, text};
 use crate::settings::{Fields, Node, Origin, Reader, SettingErrors};
 
 /// The algorithms that may be accepted: signatures with public keys only. Neither `none` nor HMAC,
@@ -69,6 +71,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Vec<ConfiguredIssuer>> {
         "The issuers of the JWTs that callers may send, described in docs/callers.md. None by \
          default: then no JWT is accepted.",
         "a list of issuers",
+        schema(),
     );
     let mut reading = Reading::default();
     let items = node
@@ -85,6 +88,32 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Vec<ConfiguredIssuer>> {
     let is_valid = reading.errors.is_empty();
     reader.errors.extend(reading.errors);
     is_valid.then_some(issuers)
+}
+
+/// The JSON Schema of the list.
+fn schema() -> Value {
+    let given = || text("^[\\s\\S]");
+    let algorithms: Vec<&str> = ALGORITHMS.iter().map(|(name, _)| *name).collect();
+    let issuer = fields(
+        &[
+            ("issuer", given()),
+            ("audience", given()),
+            ("audiences", some(given())),
+            ("algorithms", some(json!({"enum": algorithms}))),
+            ("claim", given()),
+            ("keys_file", given()),
+            ("keys_url", text("^https?://[^/]")),
+            ("ca_file", given()),
+            ("bearer_token_file", given()),
+        ],
+        &["issuer"],
+    );
+    let source = exactly_one(json!({}), &["keys_file", "keys_url"]);
+    let mut issuer = exactly_one(issuer, &["audience", "audiences"]);
+    if let Some(issuer) = issuer.as_object_mut() {
+        issuer.insert("allOf".to_owned(), json!([source]));
+    }
+    json!({"type": "array", "items": issuer})
 }
 
 #[derive(Default)]

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::ResealArguments;
 use crate::cli::Failure;
+use crate::cli::progress::Progress;
 use crate::telemetry::chain;
 use store::sealing::KeyId;
 use store::{Serving, Store};
@@ -49,7 +50,11 @@ pub(super) async fn reseal(
     let first = keyring.first();
     all_have(&store, &first, Duration::from_secs(arguments.wait)).await?;
     for _ in 0..ROUNDS {
-        let done = store.reseal().await?;
+        let all = left(&store, &first).await?;
+        let mut progress = Progress::of("secrets re-sealed");
+        let done = store.reseal_with(|done| progress.tell(done.values, all));
+        let done = done.await?;
+        drop(progress);
         if done.tenants > 0 {
             writeln!(
                 output,

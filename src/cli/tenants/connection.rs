@@ -7,13 +7,15 @@ use clap::Args;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-use super::{Usage, secret};
+use super::secret;
 use crate::api::openlines::tenants::v1::tenant_service_client::TenantServiceClient;
 use crate::app::API_KEY_VARIABLE;
 use crate::cli::Failure;
+use crate::cli::service::Service;
+use crate::cli::usage::Usage;
 use crate::settings::Environment;
 
 /// How long reaching the service may take.
@@ -26,21 +28,12 @@ const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// Where the service is, and who calls.
 #[derive(Debug, Args)]
 pub(super) struct Connection {
-    /// The address of the service: http:// or https://, host and port.
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:50051"
-    )]
-    address: String,
+    #[command(flatten)]
+    service: Service,
     /// A file with your API key, or `-` for standard input. Default: the environment variable
     /// OPENLINES_API_KEY.
     #[arg(long, global = true, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
-    /// Certificates in PEM that the service's own is checked with, in place of the system's.
-    #[arg(long, global = true, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
 }
 
 /// A client of the tenant service.
@@ -63,12 +56,12 @@ impl Connection {
     /// Reaches the service.
     pub(super) async fn open(self) -> Result<Client, Failure> {
         let Self {
-            address,
+            service,
             api_key_file,
-            ca_file,
         } = self;
         let key = key(api_key_file)?;
-        let endpoint = endpoint(&address, ca_file)?;
+        let (address, endpoint) = service.endpoint()?;
+        let endpoint = endpoint.connect_timeout(CONNECT).timeout(ANSWER);
         let channel = endpoint
             .connect()
             .await
@@ -76,37 +69,6 @@ impl Connection {
         let client = TenantServiceClient::with_interceptor(channel, key);
         Ok(client.max_decoding_message_size(ANSWER_BYTES))
     }
-}
-
-fn endpoint(address: &str, ca_file: Option<PathBuf>) -> Result<Endpoint, Failure> {
-    let secure = address.starts_with("https://");
-    if !secure && !address.starts_with("http://") {
-        let problem = "--address is no address; give it as http://HOST:PORT or https://HOST:PORT";
-        return Err(Usage(problem.to_owned()).into());
-    }
-    let endpoint = Endpoint::from_shared(address.to_owned())
-        .map_err(|_| Usage("--address is no address; give http://HOST:PORT".to_owned()))?
-        .connect_timeout(CONNECT)
-        .timeout(ANSWER);
-    let tls = match ca_file {
-        None if !secure => return Ok(endpoint),
-        Some(_) if !secure => {
-            let problem = "--ca-file is for https://, and --address is http://";
-            return Err(Usage(problem.to_owned()).into());
-        }
-        None => ClientTlsConfig::new().with_native_roots(),
-        Some(file) => {
-            let pem = std::fs::read(&file).map_err(|error| {
-                Usage(format!(
-                    "--ca-file {}: cannot be read ({})",
-                    file.display(),
-                    error.kind()
-                ))
-            })?;
-            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
-        }
-    };
-    Ok(endpoint.tls_config(tls)?)
 }
 
 fn key(file: Option<PathBuf>) -> Result<Key, Usage> {

@@ -6,11 +6,12 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use prost_types::FieldMask;
 
-use super::{Usage, plan, secret};
+use super::{plan, secret};
 use crate::api::openlines::tenants::v1::tenant::Credentials;
 use crate::api::openlines::tenants::v1::{
     ApplicationCredentials, Plan, Tenant, WebhookCredentials,
 };
+use crate::cli::usage::Usage;
 
 /// The fields of a tenant. Secrets are read from files; `-` is standard input.
 #[derive(Debug, Args)]

@@ -17,6 +17,7 @@ use crate::api::openlines::tenants::v1::{
     ApplicationCredentials, DeleteTenantResponse, ListTenantsResponse, Tenant, VerifyTenantResponse,
 };
 use crate::cli::Failure;
+use crate::cli::progress::grouped;
 
 /// The form of what is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -56,6 +57,25 @@ impl Output {
         match self {
             Self::Json => write_json(answer),
             Self::Text => write(&format!("{} is deleted.\n", id(name))),
+        }
+    }
+
+    pub(super) fn imported(self, created: u64, present: u64, refused: u64) -> Result<(), Failure> {
+        match self {
+            Self::Json => {
+                let counts = serde_json::json!({
+                    "created": created,
+                    "present": present,
+                    "refused": refused,
+                });
+                write(&format!("{counts}\n"))
+            }
+            Self::Text => {
+                let [created, present, refused] = [created, present, refused].map(grouped);
+                write(&format!(
+                    "{created} tenants were created, {present} were there already, {refused} were refused.\n"
+                ))
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Usage;
+use crate::cli::usage::Usage;
 
 /// Largest file that is read, in bytes: a secret has at most 4096.
 const LARGEST: u64 = 64 * 1024;

@@ -249,7 +249,7 @@ fn a_plan_that_is_none_is_a_fault_that_says_what_to_give() {
         ),
         (
             "{burst: 1.5, per_second: fast}",
-            &["is a number", "is a text"],
+            &["is a number that is not whole", "is a text"],
         ),
         (
             "{burst: 50, per_second: 2, rate: 1}",

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use bitrix24::ClientId;
+use serde_json::{Value, json};
 
+use crate::settings::schema::{fields, text};
 use crate::settings::{Environment, Node, Origin, Reader, SettingErrors};
 use crate::tenant::applications::{Application, ApplicationName, Applications};
 use crate::tenant::secret_source::{self, Alphabet};
@@ -16,6 +18,7 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: &Environment) -> Applic
          refreshes the access tokens of the tenants with its client id. `installation.listen` \
          accepts its installations.",
         "a list of applications",
+        schema(),
     );
     let origin = list.as_ref().map_or(Origin::Default, |_| Origin::File);
     let mut reading = Reading {
@@ -35,6 +38,19 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: &Environment) -> Applic
     let names: Vec<&str> = known.iter().map(|known| known.name.as_str()).collect();
     reader.record("applications", names.join(","), origin);
     Applications::new(known)
+}
+
+/// The JSON Schema of the list.
+fn schema() -> Value {
+    let application = fields(
+        &[
+            ("name", text("^[a-z][a-z0-9-]{0,29}$")),
+            ("client_id", text("^\\S+$")),
+            ("client_secret", secret_source::schema()),
+        ],
+        &["name", "client_id", "client_secret"],
+    );
+    json!({"type": "array", "items": application})
 }
 
 /// One pass over the list.

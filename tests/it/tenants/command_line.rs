@@ -288,11 +288,18 @@ async fn what_the_command_line_lacks_is_told_before_anybody_is_called() {
             "display_name is given, too",
         ),
         (
-            &["get", "a", "--address", "127.0.0.1:1"],
+            &["get", "a", "--address", "ftp://127.0.0.1:1"],
             "http://HOST:PORT",
         ),
         (
-            &["get", "a", "--ca-file", &secret],
+            &[
+                "get",
+                "a",
+                "--address",
+                "http://127.0.0.1:1",
+                "--ca-file",
+                &secret,
+            ],
             "--ca-file is for https://",
         ),
         (

@@ -18,7 +18,7 @@ fn page() -> (std::path::PathBuf, String) {
 }
 
 /// The YAML example whose first line is `# name`.
-fn example(name: &str) -> String {
+pub(super) fn example(name: &str) -> String {
     let (_, page) = page();
     let start = format!("```yaml\n# {name}\n");
     let (_, rest) = page.split_once(&start).unwrap();
