@@ -1,4 +1,5 @@
-# The compiler that rust-toolchain.toml names; .ci/chart compares the two. The image has gcc, which some dependencies need.
+# The compiler that rust-toolchain.toml names; .ci/chart compares the two. The image has gcc, which some dependencies need, and
+# Debian's libraries, which the final image takes from it. The release recipe (docs/release.md) adds the digest.
 FROM rust:1.95.0-slim-bookworm AS builder
 WORKDIR /build
 
@@ -19,12 +20,26 @@ COPY third_party third_party
 COPY crates crates
 COPY proto proto
 COPY src src
-# Files keep their times from the checkout, which may be older than the empty crates'.
+# Files keep their times from the checkout, which may be older than the empty crates'. Git is not here, so the commit comes
+# from outside.
+ARG REVISION=unknown
 RUN touch build.rs src/lib.rs src/main.rs crates/*/src/lib.rs \
-    && cargo build --locked --profile dist --bin openlines
+    && OPENLINES_REVISION="$REVISION" cargo build --locked --profile dist --bin openlines
 
 
-FROM debian:bookworm-slim
+# What the image holds, without a base image: see packaging/image/rootfs.
+FROM builder AS root
+ARG SOURCE_DATE_EPOCH=0
+COPY packaging/image/rootfs packaging/image/rootfs
+RUN packaging/image/rootfs target/dist/openlines /image
+
+
+# The symbols, for `docker build --target symbols --output …`.
+FROM scratch AS symbols
+COPY --from=root /image.debug /
+
+
+FROM scratch
 
 ARG VERSION=unknown
 ARG REVISION=unknown
@@ -34,12 +49,9 @@ LABEL org.opencontainers.image.title="bitrix24-openlines" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
-# Portals are called over HTTPS.
-COPY --from=builder /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=builder /build/target/dist/openlines /usr/local/bin/openlines
+COPY --from=root /image /
 
 # Where the default store, `sqlite:openlines.db`, lands: mount a volume here. With PostgreSQL nothing is written.
-RUN mkdir /var/lib/openlines && chown 65532:65532 /var/lib/openlines
 WORKDIR /var/lib/openlines
 
 # A number, so that Kubernetes can tell that it is not root.
