@@ -84,7 +84,7 @@ class Service:
         )  # fmt: skip
         self.write_tenants(unlisted=False)
         settings = {
-            "server": {"listen": "127.0.0.1:0", "drain_seconds": 6, "shares": {"maximum_percent": 100},
+            "server": {"listen": "127.0.0.1:0", "drain_seconds": 8, "shares": {"maximum_percent": 100},
                        "tls": {"certificate_file": str(folder / "tls.crt"), "private_key_file": str(folder / "tls.key")}},
             "admin": {"listen": "127.0.0.1:0"},
             "auth": {"callers": [{"name": "load", "tenants": ["*"], "keys": [entry]}]},
