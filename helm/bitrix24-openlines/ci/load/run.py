@@ -1,6 +1,6 @@
 """The dashboards and the alerts against a real service under load, scraped by a real Prometheus.
 
-    run.py CHART BINARY [--seconds 45] [--pictures FOLDER]
+    run.py CHART BINARY [--seconds 30] [--pictures FOLDER]
 
 The scenario has a portal at its rate limit, one that falls silent, tokens that expire all at once, an authorization server that fails, a
 tenant that is blocked, a log that nobody reads, a collector that is away, and a stop that cuts calls off. Then
@@ -119,7 +119,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("chart", type=Path)
     parser.add_argument("binary", type=Path)
-    parser.add_argument("--seconds", type=float, default=45)
+    parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--pictures", type=Path)
     arguments = parser.parse_args()
     chart, binary = arguments.chart.resolve(), arguments.binary.resolve()
