@@ -165,6 +165,7 @@ pub(super) async fn run(arguments: Arguments, stop: Stop) -> Result<(), Failure>
         out,
         "A simulated Bitrix24 portal listens on {origin}; its controls are at {origin}/sandbox/, see docs/sandbox.md"
     )?;
+    writeln!(out, "Look at it in a browser: {origin}/sandbox/")?;
     if is_demo {
         write!(
             out,

@@ -60,6 +60,7 @@ pub(crate) async fn handle(
         status: None,
         error: None,
     });
+    simulator.exchanges.begin(sequence, http, &request);
     let mut reply = match (&fault, moved_to) {
         (_, Some(address)) => {
             let location = format!("{}://{address}{}", http.scheme(), http.target());
@@ -102,6 +103,7 @@ pub(crate) async fn handle(
         fault,
         "request handled"
     );
+    simulator.exchanges.end(sequence, &reply);
     simulator.recorder.amend(sequence, |entry| {
         entry.status = status;
         entry.error = error;

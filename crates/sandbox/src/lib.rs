@@ -8,6 +8,8 @@
 //! ```text
 //! server     accepts a connection, reads the whole request, writes or cuts the reply
 //!   control  /sandbox/… steers the simulator: neither recorded nor hit by faults
+//!     page   /sandbox/ is what people look at
+//!     view   what it shows of a portal, as JSON
 //!   handler  everything else: rate limit, entry in the record, fault; completes the entry
 //!     oauth  /oauth/token/ grants tokens
 //!     rest   /rest/… executes one method or the commands of a batch
@@ -16,8 +18,8 @@
 //! ```
 //!
 //! Below these are `event` (what portals send), `simulator` (the running portals), `state` (their
-//! memory), `fault`, `request`, `response`, `record`, `error`, `portal` (definitions) and
-//! `switches`. Modules import only from modules below them.
+//! memory), `fault`, `exchange`, `request`, `response`, `record`, `error`, `portal` (definitions)
+//! and `switches`. Modules import only from modules below them.
 //!
 //! A handler runs in a task of its own: as on a real portal, a client that disconnects undoes
 //! nothing. Every request has one [`Entry`] in the [`Record`]; `executed` is the truth about its
@@ -31,10 +33,12 @@
 mod control;
 mod error;
 mod event;
+mod exchange;
 mod fault;
 mod handler;
 mod nat64;
 mod oauth;
+mod page;
 mod php;
 mod portal;
 mod record;
@@ -47,6 +51,7 @@ mod simulator;
 mod state;
 mod switches;
 mod sync;
+mod view;
 
 pub use error::{OAuthError, SystemError};
 pub use event::{Event, EventKind};
@@ -58,7 +63,7 @@ pub use portal::{
     AccessToken, Application, BrowserSession, Connector, CrmChat, CrmItem, Grant, Intensity,
     Limits, Line, NetworkLine, Portal, TokenState, User, Webhook, demo,
 };
-pub use record::{AuthKind, CommandEntry, Delivery, Entry, Record};
+pub use record::{AuthKind, CommandEntry, DeliveredFile, Delivery, Entry, Record};
 pub use request::decode as decode_form;
 pub use sandbox::Sandbox;
 pub use server::{Identity, OwnAuthority};

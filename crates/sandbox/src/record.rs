@@ -1,13 +1,14 @@
 //! The record of every request that reached a portal. Tests compare responses with it.
 
+mod recorder;
+
+pub(crate) use recorder::{Recorder, Seen};
+
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-
-use crate::sync::lock;
 
 /// The kind of credential that a request presents, valid or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -39,12 +40,14 @@ pub enum Delivery {
         user_id: String,
         /// `message.id`, the id in the external system, if one was given.
         message_id: Option<String>,
+        /// `user.name` and `user.last_name`; empty if neither was given.
+        user_name: String,
         /// `chat.id`, the id in the external system.
         chat_id: String,
         /// `message.text`; empty for a message of files alone.
         text: String,
-        /// Number of `message.files`.
-        files: usize,
+        /// `message.files`.
+        files: Vec<DeliveredFile>,
         /// The portal's chat that received the message.
         portal_chat_id: i64,
     },
@@ -78,6 +81,15 @@ pub enum Delivery {
         /// Whether links have a preview; `false` only for `URL_PREVIEW` = `N`.
         url_preview: bool,
     },
+}
+
+/// A file of a connector message. The portal does not fetch it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeliveredFile {
+    /// `name`; empty if missing.
+    pub name: String,
+    /// `url`; empty if missing.
+    pub url: String,
 }
 
 impl Delivery {
@@ -207,48 +219,4 @@ fn count<'a>(keys: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
         *counts.entry(key).or_default() += 1;
         counts
     })
-}
-
-/// Writes the record while requests are in progress.
-#[derive(Debug, Default)]
-pub(crate) struct Recorder {
-    written: Mutex<Written>,
-}
-
-#[derive(Debug, Default)]
-struct Written {
-    entries: Vec<Entry>,
-    last: u64,
-}
-
-impl Recorder {
-    /// Adds an entry and returns its sequence number, with which it can be amended.
-    pub(crate) fn open(&self, mut entry: Entry) -> u64 {
-        let mut written = lock(&self.written);
-        written.last += 1;
-        entry.sequence = written.last;
-        written.entries.push(entry);
-        written.last
-    }
-
-    /// Changes an entry, unless the record was cleared since.
-    pub(crate) fn amend(&self, sequence: u64, change: impl FnOnce(&mut Entry)) {
-        let mut written = lock(&self.written);
-        // The newest entries are the ones that change.
-        let mut newest_first = written.entries.iter_mut().rev();
-        if let Some(entry) = newest_first.find(|entry| entry.sequence == sequence) {
-            change(entry);
-        }
-    }
-
-    pub(crate) fn read(&self) -> Record {
-        Record {
-            entries: lock(&self.written).entries.clone(),
-        }
-    }
-
-    /// Forgets every entry. Sequence numbers continue.
-    pub(crate) fn clear(&self) {
-        lock(&self.written).entries.clear();
-    }
 }

@@ -124,6 +124,7 @@ impl Sandbox {
     /// Clears the record. The portals keep their memory.
     pub fn clear_record(&self) {
         self.simulator.recorder.clear();
+        self.simulator.exchanges.clear();
     }
 
     /// Adds a fault after those that are waiting.

@@ -6,6 +6,7 @@ mod connection;
 mod goaway;
 mod listener;
 mod tls;
+mod watch;
 
 pub use authority::OwnAuthority;
 pub(crate) use listener::Listener;

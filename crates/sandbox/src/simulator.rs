@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::clock::Clock;
+use crate::exchange::Exchanges;
 use crate::fault::{Faults, MessageRule};
 use crate::portal::{Application, Portal, TokenState};
 use crate::record::Recorder;
@@ -20,11 +22,17 @@ use crate::request::Origin;
 use crate::switches::Switches;
 use crate::sync::lock;
 
-#[derive(Debug, Default)]
+/// How many viewers may watch at once.
+pub(crate) const MOST_VIEWERS: usize = 16;
+
+#[derive(Debug)]
 pub(crate) struct Simulator {
     portals: Vec<Arc<RunningPortal>>,
     by_host: HashMap<String, Arc<RunningPortal>>,
     pub(crate) recorder: Recorder,
+    pub(crate) exchanges: Exchanges,
+    /// One permit for each page that may watch.
+    pub(crate) viewers: Arc<Semaphore>,
     pub(crate) faults: Faults,
     pub(crate) clock: Clock,
     switches: Mutex<Switches>,
@@ -33,7 +41,17 @@ pub(crate) struct Simulator {
 
 impl Simulator {
     pub(crate) fn new(definitions: Vec<Portal>) -> Self {
-        let mut simulator = Self::default();
+        let mut simulator = Self {
+            portals: Vec::new(),
+            by_host: HashMap::new(),
+            recorder: Recorder::default(),
+            exchanges: Exchanges::default(),
+            viewers: Arc::new(Semaphore::new(MOST_VIEWERS)),
+            faults: Faults::default(),
+            clock: Clock::default(),
+            switches: Mutex::default(),
+            rules: Mutex::default(),
+        };
         for definition in definitions {
             let portal = Arc::new(RunningPortal::new(definition, simulator.clock.now()));
             // Of two portals with one host the first is found.

@@ -129,6 +129,11 @@ impl PortalState {
         self.network_messages.get(&user).copied()
     }
 
+    /// When users last had a network message.
+    pub(crate) fn network_messages(&self) -> impl Iterator<Item = (i64, Timestamp)> {
+        self.network_messages.iter().map(|(user, at)| (*user, *at))
+    }
+
     pub(crate) fn remember_network_message(&mut self, user: i64, at: Timestamp) {
         self.network_messages.insert(user, at);
     }

@@ -28,7 +28,8 @@ impl Display {
         write!(
             self.output,
             "A simulated Bitrix24 portal listens on http://{portal}, the service on {service} (gRPC).\n\
-             Every call goes through a real gRPC socket and over real HTTP.\n"
+             Every call goes through a real gRPC socket and over real HTTP.\n\
+             Look at the portal in a browser, while the demo runs: http://{portal}/sandbox/\n"
         )
     }
 

@@ -15,6 +15,9 @@ pub(crate) enum ControlError {
     Field(FieldError),
     NotFound,
     MethodNotAllowed,
+    /// A page of another site sent it.
+    OtherSite,
+    TooManyViewers,
 }
 
 impl From<FieldError> for ControlError {
@@ -61,6 +64,15 @@ impl Fields {
     /// Reads the body, which must be a JSON object.
     pub(crate) fn read(http: &HttpRequest) -> Result<Self, FieldError> {
         Self::of(&http.body)
+    }
+
+    /// Reads the body if there is one.
+    pub(crate) fn given(http: &HttpRequest) -> Result<Self, FieldError> {
+        if http.body.is_empty() {
+            Ok(Self::default())
+        } else {
+            Self::read(http)
+        }
     }
 
     /// Reads a JSON object.

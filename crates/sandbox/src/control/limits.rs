@@ -12,8 +12,7 @@ use crate::simulator::Simulator;
 pub(crate) fn respond(simulator: &Simulator, http: &HttpRequest) -> Result<Value, ControlError> {
     let mut fields = match http.method {
         Method::GET => Fields::default(),
-        Method::POST | Method::DELETE if http.body.is_empty() => Fields::default(),
-        Method::POST | Method::DELETE => Fields::read(http)?,
+        Method::POST | Method::DELETE => Fields::given(http)?,
         _ => return Err(ControlError::MethodNotAllowed),
     };
     let portals = match fields.named_portal(simulator)? {

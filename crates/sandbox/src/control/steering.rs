@@ -19,6 +19,7 @@ pub(crate) fn record(simulator: &Simulator, http: &HttpRequest) -> Result<Value,
         Method::GET => Ok(document(&simulator.recorder.read())),
         Method::DELETE => {
             simulator.recorder.clear();
+            simulator.exchanges.clear();
             Ok(json!({}))
         }
         _ => Err(ControlError::MethodNotAllowed),
@@ -29,7 +30,16 @@ pub(crate) fn faults(simulator: &Simulator, http: &HttpRequest) -> Result<Value,
     match http.method {
         Method::GET => {}
         Method::POST => simulator.faults.inject(fault::read(&http.body)?),
-        Method::DELETE => simulator.faults.clear(),
+        Method::DELETE => {
+            let mut fields = Fields::given(http)?;
+            let id = fields.take("id")?;
+            fields.finish()?;
+            match id {
+                None => simulator.faults.clear(),
+                Some(id) if simulator.faults.remove(id) => {}
+                Some(_) => return Err(FieldError::unknown("id").into()),
+            }
+        }
         _ => return Err(ControlError::MethodNotAllowed),
     }
     Ok(json!({"faults": document(&simulator.faults.list())}))

@@ -1,6 +1,7 @@
 //! The injected faults, waiting for matching requests.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
@@ -13,10 +14,12 @@ use crate::sync::lock;
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     waiting: Mutex<Vec<Waiting>>,
+    injected: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Waiting {
+    id: u64,
     fault: Fault,
     /// How many matching requests this fault has seen.
     seen: u32,
@@ -25,6 +28,7 @@ struct Waiting {
 /// A waiting fault as the control interface lists it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Listed {
+    id: u64,
     fault: &'static str,
     executes: bool,
     schedule: Schedule,
@@ -53,7 +57,16 @@ pub(crate) struct Drawn {
 
 impl Faults {
     pub(crate) fn inject(&self, fault: Fault) {
-        lock(&self.waiting).push(Waiting { fault, seen: 0 });
+        let id = self.injected.fetch_add(1, Ordering::Relaxed) + 1;
+        lock(&self.waiting).push(Waiting { id, fault, seen: 0 });
+    }
+
+    /// Removes one. Returns whether it was there.
+    pub(crate) fn remove(&self, id: u64) -> bool {
+        let mut waiting = lock(&self.waiting);
+        let before = waiting.len();
+        waiting.retain(|waiting| waiting.id != id);
+        waiting.len() < before
     }
 
     pub(crate) fn clear(&self) {
@@ -63,6 +76,7 @@ impl Faults {
     pub(crate) fn list(&self) -> Vec<Listed> {
         let waiting = lock(&self.waiting);
         let listed = waiting.iter().map(|waiting| Listed {
+            id: waiting.id,
             fault: waiting.fault.kind.name(),
             executes: waiting.fault.kind.executes(),
             schedule: waiting.fault.schedule,

@@ -23,10 +23,12 @@ use super::body::{Body, Cut, write};
 use super::connection::{self, ConnectionLimits, Requests};
 use super::goaway;
 use super::tls::Identity;
+use super::watch;
+use crate::control::{self, Controlled};
+use crate::handler;
 use crate::request::HttpRequest;
 use crate::response::{HttpResponse, Reply};
 use crate::simulator::{RunningPortal, Simulator};
-use crate::{control, handler};
 
 /// How long accepting pauses when the machine has no more sockets.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -221,12 +223,15 @@ impl Listener {
             peer: peer.address,
             secure,
         };
-        if http.uri.path().starts_with(control::PREFIX) {
-            let (response, renamed) = control::respond(&self.simulator, &http).await;
-            if let Some(renamed) = renamed {
-                self.rename(&renamed.portal, renamed.listener, renamed.address);
-            }
-            return Ok(write(response));
+        if control::is_address(http.uri.path()) {
+            return Ok(match control::respond(&self.simulator, &http).await {
+                Controlled::Response(response) => write(response),
+                Controlled::Renamed(response, renamed) => {
+                    self.rename(&renamed.portal, renamed.listener, renamed.address);
+                    write(response)
+                }
+                Controlled::Watch(viewer) => watch::stream(viewer),
+            });
         }
         let Some(portal) = self.portal(&http) else {
             return Ok(write(HttpResponse::page(404)));

@@ -46,6 +46,16 @@ impl Baskets {
         }
     }
 
+    /// What callers have used of methods, of at most so many.
+    pub(crate) fn all(&mut self, now: Timestamp, most: usize) -> Vec<(u64, String, OperatingTime)> {
+        let owners: Vec<Owner> = self.baskets.keys().take(most).cloned().collect();
+        let used = owners.into_iter().map(|(caller, method)| {
+            let used = self.used(caller, &method, now);
+            (caller, method, used)
+        });
+        used.filter(|(_, _, used)| used.seconds > 0.0).collect()
+    }
+
     /// Adds the time of one call.
     pub(crate) fn charge(
         &mut self,

@@ -42,6 +42,12 @@ struct Level {
 }
 
 impl Buckets {
+    /// Each level as it was after its last request.
+    pub(crate) fn levels(&self) -> impl Iterator<Item = (BucketKey, f64, Timestamp)> {
+        let levels = self.levels.iter();
+        levels.map(|(key, level)| (*key, level.requests, level.at))
+    }
+
     /// Counts a request if the bucket has room for it.
     pub(crate) fn admit(
         &mut self,

@@ -1,6 +1,6 @@
 //! `imconnector.send.messages`.
 
-use sandbox::{Delivery, ErrorDialect, MessageRule, Portal, demo};
+use sandbox::{DeliveredFile, Delivery, ErrorDialect, MessageRule, Portal, demo};
 use serde_json::{Value, json};
 
 use crate::desk::*;
@@ -45,9 +45,13 @@ async fn the_documented_example_gets_the_documented_answer() {
             line: 107,
             user_id: "ext-user-42".to_owned(),
             message_id: Some("ext-msg-1001".to_owned()),
+            user_name: "Ivan".to_owned(),
             chat_id: "channel-123".to_owned(),
             text: "Good afternoon".to_owned(),
-            files: 1,
+            files: vec![DeliveredFile {
+                name: "spec.pdf".to_owned(),
+                url: "https://example.com/files/spec.pdf".to_owned(),
+            }],
             portal_chat_id: session["CHAT_ID"].as_str().unwrap().parse().unwrap(),
         }]
     );

@@ -70,8 +70,8 @@ async fn faults_can_be_added_listed_and_cleared_and_do_not_hit_control_requests(
     assert_eq!(
         desk.get("/sandbox/faults").await["faults"],
         json!([
-            {"fault": "html_after", "executes": true, "schedule": {"next": 1}, "method": null, "portal": null, "client_id": null, "seen": 0},
-            {"fault": "refuse", "executes": false, "schedule": "always", "method": CRM, "portal": null, "client_id": null, "seen": 0},
+            {"id": 1, "fault": "html_after", "executes": true, "schedule": {"next": 1}, "method": null, "portal": null, "client_id": null, "seen": 0},
+            {"id": 2, "fault": "refuse", "executes": false, "schedule": "always", "method": CRM, "portal": null, "client_id": null, "seen": 0},
         ])
     );
     assert_eq!(desk.as_webhook(CRM, crm_call()).await.status, 502);

@@ -24,5 +24,7 @@ mod https;
 mod limits;
 mod network;
 mod oauth;
+mod page;
 mod renames;
 mod unknowns;
+mod watch;

@@ -128,12 +128,10 @@ fn deliver<'a>(
         line,
         user_id,
         message_id,
+        user_name: message.user_name(),
         chat_id,
         text: php::cut(text, switches.text_limit),
-        files: message
-            .message("files")
-            .and_then(php::elements)
-            .map_or(0, |files| files.len()),
+        files: message.files(),
         portal_chat_id: dialogue.chat_id,
     };
     MessageResult {

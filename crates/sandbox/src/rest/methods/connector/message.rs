@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::error::Refusal;
 use crate::php;
+use crate::record::DeliveredFile;
 
 /// One element of MESSAGES with its three blocks, valid or not.
 #[derive(Debug)]
@@ -49,6 +50,22 @@ impl<'a> Message<'a> {
 
     pub(crate) fn text(&self) -> String {
         php::text(self.message("text")).unwrap_or_default()
+    }
+
+    pub(crate) fn user_name(&self) -> String {
+        let names = ["name", "last_name"].map(|field| php::text(self.user(field)));
+        let names = names.into_iter().flatten().filter(|name| !name.is_empty());
+        names.collect::<Vec<_>>().join(" ")
+    }
+
+    pub(crate) fn files(&self) -> Vec<DeliveredFile> {
+        let files = self.message("files").and_then(php::elements);
+        let text = |file: &Value, name| php::text(file.get(name)).unwrap_or_default();
+        let files = files.into_iter().flatten().map(|file| DeliveredFile {
+            name: text(file, "name"),
+            url: text(file, "url"),
+        });
+        files.collect()
     }
 
     /// Whether `name` and `last_name` have no digits and at most 25 characters, as documented.
