@@ -7,6 +7,7 @@ mod services;
 
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -27,13 +28,13 @@ use crate::dispatch::sharing::{self, Sharing};
 use crate::dispatch::{Dispatcher, Means};
 use crate::install::{self, InstallationEndpoint, Limits, Retries};
 use crate::listener::{Port, descriptors};
-use crate::metrics::{ConfiguredLimits, Metrics};
+use crate::metrics::{self, ConfiguredLimits, Metrics};
 use crate::openlines::OpenLines;
 use crate::readiness::{Need, Readiness};
 use crate::server::{self, EdgeSettings, ServeError, ServerSettings, Services, admin};
 use crate::stop::Stop;
 use crate::tasks::Tasks;
-use crate::telemetry::Sampling;
+use crate::telemetry::{MetricsExport, Sampling};
 use crate::tenant::{
     self, Directory, Judgement, ListedTenants, PortalAccess, WatchedKeyring, WatchedTenants,
 };
@@ -161,7 +162,8 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         ledger,
         rules,
         log,
-        traces,
+        telemetry,
+        otel,
         ..
     } = config;
     descriptors::reserve(edge.connections.maximum)?;
@@ -172,17 +174,22 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         waiting_bytes: dispatch.maximum_waiting_bytes,
         drain: server.drain,
     });
+    if let Some(export) = MetricsExport::of(&telemetry, &otel)? {
+        let stopped = tasks.stopped().cancelled_owned();
+        let pushing = metrics::push(metrics.clone(), export, stopped);
+        tasks.spawn_lasting("metrics for the collector", pushing);
+    }
     let readiness = Readiness::new(metrics.clone());
+    let shown = Arc::<OnceLock<Dispatcher>>::default();
     if let Some(address) = admin.listen {
         let listener = listen("admin.listen", address).await?;
         let stopped = tasks.stopped().cancelled_owned();
-        let serving = admin::serve(
-            listener,
-            admin.connection,
-            metrics.clone(),
-            readiness.clone(),
-            stopped,
-        );
+        let told = admin::Told {
+            metrics: metrics.clone(),
+            readiness: readiness.clone(),
+            dispatcher: Arc::clone(&shown),
+        };
+        let serving = admin::serve(listener, admin, told, stopped);
         tasks.spawn_lasting("admin port", serving);
     }
     let client = Client::new(transport.options(&tenants.policy))?;
@@ -269,6 +276,8 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
     };
     let (share, tracker) = (edge.admission.share, tasks.tracker());
     let dispatcher = Dispatcher::new(means, dispatch, share, tracker, stopped.clone());
+    // Nobody else sets it.
+    let _ = shown.set(dispatcher.clone());
     let on_change = {
         let (directory, dispatcher) = (directory.clone(), dispatcher.clone());
         move |tenant: TenantId| note_plan(directory.clone(), dispatcher.clone(), tenant)
@@ -300,7 +309,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         services: services(open_lines, tenants, callers, server.maximum_request_bytes),
         settings: (server, edge),
         metrics,
-        sampling: Sampling::of(&traces),
+        sampling: Sampling::of(&telemetry),
         readiness,
     })
 }

@@ -28,7 +28,7 @@ use tokio::runtime::Runtime;
 use self::signals::StopSignals;
 use crate::app::AppError;
 use crate::settings::SettingErrors;
-use crate::telemetry::chain;
+use crate::telemetry::{chain, last_line};
 use crate::version;
 
 /// The exit code for faults of settings and of the command line (`EX_USAGE` of sysexits).
@@ -106,6 +106,7 @@ impl Cli {
 
     /// Runs the command and tells its failure on standard error.
     fn run(self, signals: io::Result<StopSignals>) -> ExitCode {
+        let is_logged = self.command.is_logged();
         match signals
             .map_err(Failure::from)
             .and_then(|signals| self.command.run(signals))
@@ -113,7 +114,12 @@ impl Cli {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 let code = exit_code(&error);
-                let line = format!("openlines: {}\n", chain(error.as_ref()));
+                let failure = chain(error.as_ref());
+                let line = if is_logged {
+                    last_line(&failure)
+                } else {
+                    format!("openlines: {failure}\n")
+                };
                 let patience = if error.is::<serve::StoppedAtOnce>() {
                     LAST_LINE_AT_ONCE
                 } else {
@@ -127,6 +133,11 @@ impl Cli {
 }
 
 impl Command {
+    /// Whether what it says belongs to a log.
+    fn is_logged(&self) -> bool {
+        matches!(self, Self::Serve(arguments) if !arguments.check)
+    }
+
     fn run(self, signals: StopSignals) -> Result<(), Failure> {
         match self {
             Self::Serve(arguments) => in_runtime(serve::run(arguments, signals.watch()?)),

@@ -19,6 +19,7 @@ mod job;
 pub(crate) mod ledger;
 mod means;
 mod not_admitted;
+mod overview;
 mod prepared;
 pub(crate) mod replica;
 mod request;

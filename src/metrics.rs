@@ -9,9 +9,12 @@ mod calls;
 mod connections;
 mod dispatch;
 mod exposition;
+mod failures;
 mod process;
+mod push;
 mod service;
 mod strangers;
+mod summary;
 mod table;
 
 use std::sync::Arc;
@@ -35,6 +38,9 @@ use self::connections::ConnectionInstruments;
 pub(crate) use self::connections::{ConnectionEnd, OpenConnections};
 use self::dispatch::DispatchInstruments;
 pub(crate) use self::dispatch::{ConfiguredLimits, LedgerResult, RetryCause};
+pub(crate) use self::failures::FailedCall;
+use self::failures::LastFailures;
+pub(crate) use self::push::push;
 pub(crate) use self::service::MessageResults;
 use self::service::ServiceInstruments;
 pub use self::table::all_metrics;
@@ -152,6 +158,7 @@ struct Instruments {
     _lost_spans: ObservableCounter<u64>,
     connections: ConnectionInstruments,
     service: ServiceInstruments,
+    last_failures: LastFailures,
     callers: CallersInstruments,
 }
 
@@ -208,6 +215,7 @@ impl Metrics {
                 .build(),
             connections: ConnectionInstruments::new(&meter),
             service: ServiceInstruments::new(&meter),
+            last_failures: LastFailures::default(),
             callers: CallersInstruments::new(&meter),
             registry,
             provider,

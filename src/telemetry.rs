@@ -1,33 +1,44 @@
 //! Structured logs, and traces for an OpenTelemetry collector.
 
+mod collector;
+mod filter;
+mod given;
 mod json_line;
 mod lines;
-mod lost;
+mod metrics_export;
+mod resource;
 mod settings;
+mod spans;
 mod trace;
 
 use std::any::Any;
 use std::error::Error;
 use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanLimits};
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{EnvFilter, Registry};
 
+use self::collector::Collector;
+pub(crate) use self::collector::CollectorError;
+pub(crate) use self::filter::LogFilter;
+use self::filter::Switched;
 use self::json_line::JsonLine;
 pub(crate) use self::lines::{Lines, lost_lines};
-pub(crate) use self::lost::lost_spans;
-pub(crate) use self::settings::{LogFormat, LogSettings, TraceSettings};
+pub(crate) use self::metrics_export::MetricsExport;
+use self::resource::Attributes;
+pub(crate) use self::resource::OtelVariables;
+pub(crate) use self::settings::{CollectorSettings, LogFormat, LogSettings};
+use self::spans::Batches;
+pub(crate) use self::spans::lost_spans;
 pub(crate) use self::trace::{CallTrace, Sampling};
 
 /// The target of audit lines. No log filter silences it.
@@ -65,9 +76,9 @@ pub(crate) enum TelemetryError {
     /// The thread that writes the log cannot be started.
     #[error("cannot write to standard error")]
     Log(#[from] io::Error),
-    /// The exporter of traces cannot be set up.
-    #[error("traces cannot be sent to telemetry.otlp_endpoint")]
-    Exporter(#[from] ExporterBuildError),
+    /// The way to the collector cannot be set up.
+    #[error(transparent)]
+    Collector(#[from] CollectorError),
     /// There is a logger already.
     #[error("logging was started twice")]
     Twice(#[from] TryInitError),
@@ -87,19 +98,30 @@ impl Telemetry {
     /// # Errors
     ///
     /// [`TelemetryError`].
-    pub(crate) fn start(log: &LogSettings, traces: &TraceSettings) -> Result<Self, TelemetryError> {
-        let tracer = traces
-            .otlp_endpoint
-            .as_ref()
-            .map(|endpoint| tracer_provider(endpoint, traces.sample_percent))
-            .transpose()?;
+    pub(crate) fn start(
+        log: &LogSettings,
+        settings: &CollectorSettings,
+        variables: &OtelVariables,
+    ) -> Result<Self, TelemetryError> {
+        let collector = Collector::of(settings)?;
+        let tracer = collector.map(|collector| tracer_provider(collector, settings, variables));
         let lines = Lines::to_stderr(log.buffer_bytes)?;
+        let filter = LogFilter::of(log);
         tracing_subscriber::registry()
-            .with(log_lines(log, lines.clone()))
+            .with(log_lines(log, filter.filter(), lines.clone()))
             .with(tracer.as_ref().map(spans))
             .try_init()?;
+        filter.publish();
         // The usual hook waits for standard error.
-        panic::set_hook(Box::new(log_panic));
+        let last = lines.clone();
+        panic::set_hook(Box::new(move |panic| {
+            log_panic(panic);
+            // The process ends with its first thread, whether the line was written or not.
+            if thread::current().name() == Some("main") {
+                last.flush(LAST_LINES);
+            }
+        }));
+        variables.tell();
         Ok(Self { tracer, lines })
     }
 
@@ -117,6 +139,32 @@ impl Telemetry {
         }
         self.lines.flush(LAST_LINES);
     }
+}
+
+/// The format of the log, as soon as the settings have been read so far.
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+/// Remembers the format for the last line of a start that fails. The first one counts.
+pub(crate) fn remember_format(format: LogFormat) {
+    let _ = FORMAT.set(format);
+}
+
+/// The last line of a process that fails, in the format of its log.
+pub(crate) fn last_line(failure: &str) -> String {
+    match FORMAT.get() {
+        // Without readable settings it is the usual format.
+        None | Some(LogFormat::Json) => json_line::of_error(failure, "openlines"),
+        Some(LogFormat::Text) => format!("openlines: {failure}\n"),
+    }
+}
+
+/// Checks what otherwise only a start does: the way to the collector.
+///
+/// # Errors
+///
+/// [`CollectorError`], as a start would give it.
+pub(crate) fn check(settings: &CollectorSettings) -> Result<(), CollectorError> {
+    Collector::of(settings).map(|_| ())
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
@@ -150,20 +198,11 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     line
 }
 
-fn log_lines(settings: &LogSettings, output: Lines) -> Box<dyn Layer<Registry> + Send + Sync> {
-    let wanted = EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let targets = [(AUDIT, settings.audit), (AUDIT_SENDS, settings.audit_sends)];
-    let wanted = targets.into_iter().fold(wanted, |wanted, (target, is_on)| {
-        let level = if is_on {
-            LevelFilter::INFO
-        } else {
-            LevelFilter::OFF
-        };
-        match format!("{target}={level}").parse() {
-            Ok(directive) => wanted.add_directive(directive),
-            Err(_) => wanted,
-        }
-    });
+fn log_lines(
+    settings: &LogSettings,
+    wanted: Switched,
+    output: Lines,
+) -> Box<dyn Layer<Registry> + Send + Sync> {
     let pinned = Targets::new()
         .with_default(LevelFilter::TRACE)
         .with_targets(QUIET.map(|target| (target, LevelFilter::WARN)))
@@ -204,25 +243,17 @@ where
 }
 
 fn tracer_provider(
-    endpoint: &str,
-    sample_percent: u8,
-) -> Result<SdkTracerProvider, ExporterBuildError> {
-    let exporter = SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint)
-        .build()?;
-    // Empty, because the library's detectors would read the environment.
-    let resource = Resource::builder_empty()
-        .with_attributes([
-            KeyValue::new("service.name", env!("CARGO_PKG_NAME")),
-            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-        ])
-        .build();
-    Ok(SdkTracerProvider::builder()
-        .with_batch_exporter(exporter)
-        .with_sampler(trace::sampler(sample_percent))
-        .with_resource(resource)
-        .build())
+    collector: Collector,
+    settings: &CollectorSettings,
+    variables: &OtelVariables,
+) -> SdkTracerProvider {
+    SdkTracerProvider::builder()
+        .with_span_processor(Batches::to(Arc::new(collector)))
+        .with_sampler(trace::sampler(settings.sample_percent))
+        // The library would read the environment.
+        .with_span_limits(SpanLimits::default())
+        .with_resource(Attributes::of(settings, variables).of_sdk())
+        .build()
 }
 
 #[cfg(test)]

@@ -99,7 +99,8 @@ class Service:
     The one for the webhook tenant may also show a JWT with the subject `narrow`.
     """
 
-    def __init__(self, portal: Sandbox, folder: Path) -> None:
+    def __init__(self, portal: Sandbox, folder: Path, more: dict[str, Any] | None = None) -> None:
+        """`more` are settings beside the usual ones."""
         self.key = Key.new()
         self.narrow_key = Key.new()
         self.manager_key = Key.new()
@@ -111,7 +112,7 @@ class Service:
         keyring.write_text(run("keys", "new-sealing-key"))
         store = {"url": f"sqlite:{folder / 'openlines.db'}", "keyring_file": str(keyring)}
         settings = folder / "settings.yaml"
-        settings.write_text(json.dumps({**self._settings(tenants), "store": store}))
+        settings.write_text(json.dumps({**self._settings(tenants), "store": store, **(more or {})}))
         self._process = Process("serve", "--config", str(settings))
         self.address = self._process.wait_for(r'"serving","address":"([^"]+)"')
         self.channel = grpc.insecure_channel(self.address)
@@ -147,6 +148,11 @@ class Service:
         request = health_pb2.HealthCheckRequest(service=SERVICE)
         answer = health.Check(request, timeout=START_SECONDS, wait_for_ready=True)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+    @property
+    def output(self) -> list[str]:
+        """The lines of its log so far."""
+        return self._process.output
 
     def terminate(self) -> None:
         """Sends SIGTERM and does not wait."""

@@ -23,7 +23,7 @@ use crate::server::{AdminSettings, EdgeSettings, ServerSettings};
 use crate::settings::{
     Document, Effective, Environment, NotUnicode, Reader, Setting, SettingError, SettingErrors,
 };
-use crate::telemetry::{LogSettings, TraceSettings};
+use crate::telemetry::{self, CollectorSettings, LogSettings, OtelVariables};
 use crate::tenant::TenantSettings;
 
 /// Names the settings file, if the command line does not.
@@ -64,7 +64,10 @@ pub struct Config {
     /// Limits of requests.
     pub rules: Rules,
     pub log: LogSettings,
-    pub traces: TraceSettings,
+    /// What an OpenTelemetry collector gets.
+    pub telemetry: CollectorSettings,
+    /// What the environment says of traces and metrics.
+    pub otel: OtelVariables,
     effective: Vec<Effective>,
 }
 
@@ -142,7 +145,11 @@ impl Config {
         let ledger = LedgerSettings::read(&mut reader);
         let rules = Rules::read(&mut reader);
         let log = LogSettings::read(&mut reader);
-        let traces = TraceSettings::read(&mut reader);
+        if let Some(log) = &log {
+            telemetry::remember_format(log.format);
+        }
+        let telemetry = CollectorSettings::read(&mut reader);
+        let otel = OtelVariables::read(environment);
 
         if let (Some(transport), Some(tenants)) = (&transport, &tenants) {
             transport::pins_are_of_self_hosted_portals(&mut reader, transport, &tenants.policy);
@@ -173,7 +180,8 @@ impl Config {
                 ledger: ledger?,
                 rules: rules?,
                 log: log?,
-                traces: traces?,
+                telemetry: telemetry?,
+                otel,
                 effective,
             })
         };

@@ -8,6 +8,7 @@ use opentelemetry_sdk::error::OTelSdkError;
 use crate::listener::descriptors::TooFewDescriptors;
 use crate::server::ServeError;
 use crate::tasks::TaskFailed;
+use crate::telemetry::CollectorError;
 use bitrix24::TransportUnusable;
 use store::{OpenError, StoreError};
 
@@ -20,6 +21,9 @@ pub enum AppError {
     /// The metrics cannot be set up.
     #[error("metrics cannot be set up")]
     Metrics(#[from] OTelSdkError),
+    /// Metrics cannot be sent to the collector.
+    #[error(transparent)]
+    Collector(#[from] CollectorError),
     /// The store cannot be opened.
     #[error("the store cannot be opened (store.url)")]
     OpenStore(#[from] OpenError),

@@ -42,7 +42,7 @@ pub(super) async fn run(arguments: Arguments, stop: Stop) -> Result<(), Failure>
     let key = NewKey::generate()?;
     let files = settings::Files::write(sandbox.address(), &key)?;
     let config = files.load()?;
-    let telemetry = Telemetry::start(&config.log, &config.traces)?;
+    let telemetry = Telemetry::start(&config.log, &config.telemetry, &config.otel)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let service = app::run(config, listener, Tasks::default(), stop.clone());

@@ -14,7 +14,7 @@ use crate::listener::Port;
 use crate::settings::{Effective, Environment, Origin, SettingErrors};
 use crate::stop::Stop;
 use crate::tasks::Tasks;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{self, Telemetry};
 use crate::{app, server};
 
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(super) struct Arguments {
     config: Option<PathBuf>,
     /// Check the settings and the tenants file, and end.
     #[arg(long)]
-    check: bool,
+    pub(super) check: bool,
     /// With --check: look at the store, too, without changing anything.
     #[arg(long, requires = "check")]
     store: bool,
@@ -50,7 +50,7 @@ pub(super) async fn run(arguments: Arguments, stop: Stop) -> Result<(), Failure>
         }
         return Ok(());
     }
-    let telemetry = Telemetry::start(&config.log, &config.traces)?;
+    let telemetry = Telemetry::start(&config.log, &config.telemetry, &config.otel)?;
     let lines = telemetry.lines();
     let served = serve(config, &stop).await;
     // Waits for the exporter, which needs the runtime's other threads.
@@ -78,6 +78,7 @@ async fn load(
 
 fn check(config: &Config) -> Result<(), Failure> {
     server::check(&config.edge)?;
+    telemetry::check(&config.telemetry)?;
     match &config.tenants.file {
         Some(file) => {
             let tenants = file.tenants.len();

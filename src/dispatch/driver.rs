@@ -20,7 +20,7 @@ use super::not_admitted::NotAdmitted;
 use super::prepared::Prepared;
 use bitrix24::{Answer, Obstacle, PortalAddress};
 use pacing::{
-    CallNumber, OpenShared, Permit, Portal, RateLimit, RequestNumber, RequestOutcome,
+    CallNumber, OpenShared, Permit, Portal, PortalView, RateLimit, RequestNumber, RequestOutcome,
     SchedulingInfo, Selection, TenantKey, Waiting,
 };
 
@@ -307,6 +307,16 @@ impl PortalDriver {
         drop(state);
         drop(cancelled);
         self.act(actions, None);
+    }
+
+    /// The name of its host, with a port if it has an unusual one.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is about now.
+    pub(super) fn view(&self) -> PortalView {
+        self.lock().portal.view(now())
     }
 
     /// Whether nothing useful would be lost by forgetting the portal.

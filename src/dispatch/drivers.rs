@@ -63,6 +63,12 @@ impl Drivers {
         }
     }
 
+    /// All of them, part by part. The lock of a part is held while its list is copied.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Vec<Arc<PortalDriver>>> {
+        let parts = self.known.all();
+        parts.map(|known| known.values().map(Arc::clone).collect())
+    }
+
     /// The portals where the plan of a tenant counts, by name.
     pub(super) fn with_plan_of(&self, tenant: &TenantKey) -> Vec<(Box<str>, Arc<PortalDriver>)> {
         let mut found = Vec::new();

@@ -3,6 +3,7 @@
 mod bench;
 mod callers;
 mod operating;
+mod overview;
 mod preparation;
 mod retries;
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::auth::Caller;
 use crate::call::CallContext;
 use crate::error::error_source;
-use crate::metrics::{Durations, End, Metrics, OTHER, Operation};
+use crate::metrics::{Durations, End, FailedCall, Metrics, OTHER, Operation};
 use crate::telemetry::CallTrace;
 use bitrix24::TenantId;
 
@@ -132,6 +132,15 @@ impl Ending {
         };
         let source = || error_source(code, notes.reason);
         (self.metrics).call_ended(&self.operation, end, source, durations);
+        if code != "OK" {
+            self.metrics.call_failed(|| FailedCall {
+                at: jiff::Timestamp::now(),
+                operation: Arc::clone(&self.operation),
+                tenant: notes.tenant.clone(),
+                code,
+                reason: notes.reason,
+            });
+        }
         tracing::info!(
             target: "openlines::call",
             call_id = self.context.call_id(),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub(crate) use self::admission::AdmissionSettings;
-use crate::settings::form::{flag, seconds, socket_address, whole};
+use crate::settings::form::{flag, list, seconds, socket_address, whole};
 use crate::settings::{Reader, table};
 
 table! {
@@ -76,14 +76,28 @@ table! {
 table! {
     /// The admin port.
     pub struct AdminSettings {
-        /// The address of `/metrics`, `/live` and `/ready`, over HTTP, apart from the gRPC server.
-        /// Without it they are not served.
+        /// The address of `/metrics`, `/live`, `/ready`, `/version`, `/log-level` and the status
+        /// page, over HTTP, apart from the gRPC server. Without it they are not served. Anybody
+        /// who reaches it may change which events the log has; see docs/admin.md.
         listen: Option<SocketAddr> = "admin.listen" => socket_address();
 
         /// Longest time for a connection to the admin port, its last response included. There are
         /// at most 256; beyond that the oldest gives way.
         connection: Duration = "admin.connection_seconds" => seconds(1..=600), default "30";
+
+        /// Host names under which browsers may open the status page, `/status` and `/log-level`,
+        /// beside IP addresses and `localhost`.
+        allowed_hosts: Vec<String> = "admin.allowed_hosts" =>
+            list("host names without a port", allowed_host), default "";
     }
+}
+
+fn allowed_host(name: &str) -> Result<String, &'static str> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    if name.is_empty() || !name.bytes().all(is_name) {
+        return Err("is not a host name: give it without scheme and port");
+    }
+    Ok(name.to_owned())
 }
 
 fn deadlines_in_order(reader: &mut Reader<'_>, default: &Duration, maximum: &Duration) {

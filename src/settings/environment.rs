@@ -53,7 +53,7 @@ impl Environment {
     }
 
     /// The names of all variables that start with `prefix`, in alphabetical order.
-    pub(super) fn names_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn names_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
         self.variables
             .keys()
             .map(String::as_str)

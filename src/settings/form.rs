@@ -147,6 +147,11 @@ pub(crate) fn http_address() -> Form<String> {
         let uri: http::Uri = address
             .parse()
             .map_err(|_| Invalid::from("is not an address"))?;
+        let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+        if authority.contains('@') {
+            // The log at start has every address.
+            return Err("has a user or a password".into());
+        }
         match (uri.scheme_str(), uri.host()) {
             (Some("http" | "https"), Some(_)) => Ok(address.to_owned()),
             _ => Err("lacks http:// or https://, or a host".into()),

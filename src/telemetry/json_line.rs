@@ -55,6 +55,19 @@ where
     }
 }
 
+/// The line of an error without fields, for the end of a process whose log has ended.
+pub(super) fn of_error(message: &str, target: &str) -> String {
+    let mut line = String::with_capacity(USUAL);
+    line.push_str(r#"{"timestamp":""#);
+    push_now(&mut line);
+    line.push_str(r#"","level":"ERROR","message":""#);
+    push_escaped(&mut line, message);
+    line.push_str(r#"","target":""#);
+    push_escaped(&mut line, target);
+    line.push_str("\"}\n");
+    line
+}
+
 /// A line up to some field.
 struct Line(String);
 

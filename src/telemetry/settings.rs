@@ -1,8 +1,12 @@
 //! `log.*` and `telemetry.*`.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::form::{flag, http_address, text, whole, words};
+use super::given::{Attribute, Authorities, Protocol};
+use crate::settings::form::{flag, http_address, list, seconds, text, text_file, whole, words};
 use crate::settings::table;
 
 /// The format of log lines.
@@ -46,10 +50,41 @@ table! {
 }
 
 table! {
-    /// Traces.
-    pub struct TraceSettings {
-        /// The OpenTelemetry collector for traces, over OTLP/gRPC. Without it there are no traces.
+    /// What an OpenTelemetry collector gets.
+    pub struct CollectorSettings {
+        /// The OpenTelemetry collector for traces, and for metrics if `telemetry.otlp_metrics` is
+        /// on: `http://` or `https://`, host and port. Without it there are no traces.
         otlp_endpoint: Option<String> = "telemetry.otlp_endpoint" => http_address();
+
+        /// How the collector is spoken to. `grpc`: usually port 4317. `http`: protobuf over HTTP,
+        /// usually port 4318; `/v1/traces` and `/v1/metrics` are added to the address.
+        otlp_protocol: Protocol = "telemetry.otlp_protocol" =>
+            words(&[("grpc", Protocol::Grpc), ("http", Protocol::Http)]), default "grpc";
+
+        /// Certificates of the authorities that the collector's certificate is checked with (PEM),
+        /// in place of those of the system. Read at start.
+        otlp_ca_file: Option<(PathBuf, Authorities)> =
+            "telemetry.otlp_ca_file" => text_file(Authorities::from_pem);
+
+        /// Whether the metrics are sent to the collector, too: the same as at `/metrics`, under the
+        /// same names. They cost a call nothing.
+        otlp_metrics: bool = "telemetry.otlp_metrics" => flag(), default "false";
+
+        /// Time between two transmissions of the metrics.
+        otlp_metrics_interval: Duration =
+            "telemetry.otlp_metrics_interval_seconds" => seconds(1..=3600), default "60";
+
+        /// `service.name` of traces and metrics. Without it the variable `OTEL_SERVICE_NAME`
+        /// counts, and then `bitrix24-openlines`.
+        service_name: Option<String> =
+            "telemetry.service_name" => text("a text that is not empty", not_empty);
+
+        /// Attributes of the resource that traces and metrics come from, beside those in the
+        /// variable `OTEL_RESOURCE_ATTRIBUTES`, which give way to these. Without
+        /// `service.instance.id` each start makes one up.
+        resource_attributes: Vec<Attribute> = "telemetry.resource_attributes" =>
+            list("names and values like `k8s.namespace.name=messages`", Attribute::parse),
+            default "";
 
         /// The share of calls that are traced, among those without a sampling decision in
         /// `traceparent`.
@@ -58,10 +93,29 @@ table! {
     }
 }
 
+fn not_empty(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() {
+        return Err("is empty");
+    }
+    Ok(text.to_owned())
+}
+
 /// A filter that is known to parse.
 fn filter(text: &str) -> Result<String, &'static str> {
     match text.parse::<EnvFilter>() {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("is not a filter of log events"),
     }
+}
+
+/// The settings of a collector by their environment variables, without the prefix `OPENLINES_`.
+#[cfg(test)]
+pub(super) fn collector(settings: &[(&str, &str)]) -> CollectorSettings {
+    use crate::settings::{Document, Environment, Reader};
+    let settings = settings.iter();
+    let environment: Environment = settings
+        .map(|(name, value)| (format!("OPENLINES_{name}"), (*value).to_owned()))
+        .collect();
+    let document = Document::without_file(serde_json::Value::Null);
+    CollectorSettings::read(&mut Reader::new(&document, &environment)).unwrap()
 }

@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{Sampler, SamplingResult, ShouldSample};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::TraceSettings;
+use super::CollectorSettings;
 
 /// The header that carries the caller's trace.
 const TRACEPARENT: &str = "traceparent";
@@ -36,7 +36,7 @@ pub(crate) struct CallTrace {
 
 impl Sampling {
     /// As the settings say.
-    pub(crate) fn of(settings: &TraceSettings) -> Self {
+    pub(crate) fn of(settings: &CollectorSettings) -> Self {
         let has_collector = settings.otlp_endpoint.is_some();
         Self {
             percent: has_collector.then_some(settings.sample_percent),

@@ -2,6 +2,7 @@
 
 mod checked;
 mod results;
+mod status;
 
 use std::fmt::Write;
 use std::path::Path;

@@ -1,4 +1,7 @@
-//! Traces as a collector receives them: OTLP over gRPC, from the real program.
+//! Traces and metrics as a collector receives them, from the real program.
+
+mod away;
+mod metrics;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -17,10 +20,11 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use sandbox::{Portal, Sandbox, demo};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Endpoint, Server};
+use tonic::transport::{Endpoint, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
-use crate::support::process::{Files, Process, openlines};
+use crate::support::certificate::Pair;
+use crate::support::process::{Files, Process, openlines, run};
 use crate::support::requests::crm_message;
 use crate::support::until;
 
@@ -50,10 +54,22 @@ impl TraceService for Collector {
 
 impl Collector {
     async fn start() -> (Self, SocketAddr) {
+        Self::serve(Server::builder()).await
+    }
+
+    /// With a certificate for `localhost`.
+    async fn start_with(certificate: &Pair) -> (Self, SocketAddr) {
+        let key = std::fs::read(certificate.private_key()).unwrap();
+        let identity = Identity::from_pem(&certificate.pem, key);
+        let tls = ServerTlsConfig::new().identity(identity);
+        Self::serve(Server::builder().tls_config(tls).unwrap()).await
+    }
+
+    async fn serve(mut server: Server) -> (Self, SocketAddr) {
         let collector = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = Server::builder()
+        let server = server
             .add_service(TraceServiceServer::new(collector.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
         tokio::spawn(server);
@@ -91,6 +107,21 @@ async fn a_call_is_one_span_below_the_callers_with_one_span_for_its_portal_reque
 }
 
 #[tokio::test]
+async fn a_collector_with_tls_gets_the_same() {
+    let certificate = Pair::make();
+    let (collector, address) = Collector::start_with(&certificate).await;
+    let settings = format!(
+        "otlp_endpoint: 'https://localhost:{}', otlp_ca_file: '{}'",
+        address.port(),
+        certificate.certificate().display()
+    );
+    let (_, spans) = traced_to(collector, &settings, true, "Hello").await;
+    let kinds: Vec<SpanKind> = spans.iter().map(Span::kind).collect();
+    assert_eq!(kinds, [SpanKind::Server, SpanKind::Client]);
+    assert_eq!(hex(&spans[0].trace_id), CALLERS_TRACE);
+}
+
+#[tokio::test]
 async fn a_refusal_of_the_portal_marks_the_spans() {
     let (_, spans) = traced(true, "refused").await;
     let (call, portal) = (&spans[0], &spans[1]);
@@ -117,17 +148,33 @@ async fn a_caller_that_does_not_sample_is_not_traced() {
     assert!(spans.is_empty(), "{spans:?}");
 }
 
+/// As [`traced_to`] a collector without TLS.
+async fn traced(sampled: bool, text: &str) -> (Collector, Vec<Span>) {
+    let (collector, address) = Collector::start().await;
+    traced_to(
+        collector,
+        &format!("otlp_endpoint: 'http://{address}'"),
+        sampled,
+        text,
+    )
+    .await
+}
+
 /// Makes one call with a caller's trace, and returns what the collector has when the program has
 /// ended: the call's span and those below it.
-async fn traced(sampled: bool, text: &str) -> (Collector, Vec<Span>) {
+async fn traced_to(
+    collector: Collector,
+    settings: &str,
+    sampled: bool,
+    text: &str,
+) -> (Collector, Vec<Span>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
-    let (collector, address) = Collector::start().await;
     let files = Files::write(
         &format!(
             "server: {{listen: '127.0.0.1:0', drain_seconds: 1}}\n\
              auth: {{mode: dangerous_none}}\n\
-             telemetry: {{otlp_endpoint: 'http://{address}', sample_percent: 100}}\n"
+             telemetry: {{{settings}, sample_percent: 100}}\n"
         ),
         &format!(
             "tenants:\n- {{id: hook, portal: 'http://{}', webhook: {{user_id: {}, secret: {{inline: '{}'}}}}}}\n",
@@ -136,11 +183,11 @@ async fn traced(sampled: bool, text: &str) -> (Collector, Vec<Span>) {
             demo::WEBHOOK_SECRET
         ),
     );
-    let service = Process::start(openlines(&[
-        "serve",
-        "--config",
-        files.settings().to_str().unwrap(),
-    ]));
+    let settings = files.settings();
+    let settings = settings.to_str().unwrap();
+    let check = run(&["serve", "--check", "--config", settings]);
+    assert!(check.status.success(), "{check:?}");
+    let service = Process::start(openlines(&["serve", "--config", settings]));
     let endpoint = format!("http://{}", service.address().await);
     let channel = Endpoint::from_shared(endpoint)
         .unwrap()

@@ -13,11 +13,13 @@ mod requests;
 mod scout;
 mod selections;
 mod state;
+mod view;
 mod wait;
 
 pub use self::next::Next;
 pub use self::requests::LateRequest;
 pub use self::state::{Portal, RequestOutcome};
+pub use self::view::PortalView;
 
 #[cfg(test)]
 mod tests;

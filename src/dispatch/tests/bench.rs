@@ -16,6 +16,7 @@ use crate::call::{CallContext, Priority};
 use crate::check::{CallParts, Check};
 use crate::dispatch::context::DispatchContext;
 use crate::dispatch::ledger::Ledger;
+use crate::dispatch::overview::Overview;
 use crate::dispatch::replica::{HeartbeatConfig, Replica};
 use crate::dispatch::script::{Script, ScriptedRequest};
 use crate::dispatch::sender::Sender;
@@ -25,7 +26,9 @@ use crate::tasks::Tasks;
 use crate::tenant::Tenant;
 use crate::tenant::sample;
 use crate::tenant::scripted::{self, Refreshes};
-use bitrix24::{Client, Method, Outcome, Parameters, TransportOptions};
+use bitrix24::{
+    Client, Method, Outcome, Parameters, Policy, PortalAddress, Suffix, TransportOptions,
+};
 use pacing::{Conversation, QueueCapacity};
 use store::sealing::{Key, Keyring};
 use store::{Access, Store, StoreUrl};
@@ -142,6 +145,23 @@ impl Bench {
             (told(result.map(drop)), spent)
         };
         tokio::spawn(calling.in_current_span())
+    }
+
+    /// Makes so many more portals known, as calls to them would.
+    pub(super) fn know_portals(&self, portals: usize) {
+        let policy = Policy {
+            allowed_suffixes: vec![Suffix::parse("bitrix24.com").unwrap()],
+            ..Policy::default()
+        };
+        for number in 0..portals {
+            let host = format!("p{number}.bitrix24.com");
+            let portal = PortalAddress::parse(&host, &policy).unwrap();
+            self.dispatcher.drivers.of(&portal, None);
+        }
+    }
+
+    pub(super) fn overview(&self, most: usize) -> Overview {
+        self.dispatcher.overview(most)
     }
 
     /// That nothing holds the chat: a call to it is sent and answered.

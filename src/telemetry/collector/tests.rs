@@ -1,0 +1,130 @@
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use opentelemetry::trace::{Tracer, TracerProvider};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Response, Status};
+
+use super::*;
+use crate::telemetry::settings::collector;
+use crate::telemetry::spans::{Batches, lost_spans};
+
+/// A collector that refuses so many spans of each transmission.
+struct Refusing(i64);
+
+#[tonic::async_trait]
+impl TraceService for Refusing {
+    async fn export(
+        &self,
+        _request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let partial_success = ExportTracePartialSuccess {
+            rejected_spans: self.0,
+            error_message: String::new(),
+        };
+        Ok(Response::new(ExportTraceServiceResponse {
+            partial_success: Some(partial_success),
+        }))
+    }
+}
+
+fn serve(listener: TcpListener, collector: Refusing) {
+    let server = tonic::transport::Server::builder()
+        .add_service(TraceServiceServer::new(collector))
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    tokio::spawn(server);
+}
+
+fn at(address: SocketAddr) -> Collector {
+    let endpoint = format!("http://{address}");
+    let settings = collector(&[("TELEMETRY_OTLP_ENDPOINT", &endpoint)]);
+    Collector::of(&settings).unwrap().unwrap()
+}
+
+async fn send(collector: &Collector) -> bool {
+    let request = ExportTraceServiceRequest::default();
+    let sent: Result<ExportTraceServiceResponse, _> = collector.send(Signal::Traces, request).await;
+    sent.is_ok()
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_collector_that_goes_is_told_once_and_its_return_too() {
+    let log = Log::default();
+    let _logging = tracing::subscriber::set_default({
+        let log = log.clone();
+        tracing_subscriber::fmt()
+            .with_writer(move || log.clone())
+            .with_ansi(false)
+            .finish()
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let collector = at(address);
+    // Without waiting for retries.
+    collector.hurry();
+    assert!(!send(&collector).await);
+    assert!(!send(&collector).await);
+    serve(TcpListener::bind(address).await.unwrap(), Refusing(0));
+    // The connection is made anew when it is needed.
+    while !send(&collector).await {}
+    assert!(send(&collector).await);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("signal=\"traces\""))
+        .collect();
+    let [away, again] = &*lines else {
+        panic!("{text}");
+    };
+    assert!(
+        away.contains("WARN") && away.contains("does not take"),
+        "{away}"
+    );
+    assert!(again.contains("INFO") && again.contains("again"), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn spans_that_the_collector_does_not_get_are_counted() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let away = nobody.local_addr().unwrap();
+    drop(nobody);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let refusing = listener.local_addr().unwrap();
+    serve(listener, Refusing(2));
+    for (collector, lost) in [(away, 3), (refusing, 2)] {
+        let before = lost_spans();
+        let batches = Batches::to(Arc::new(at(collector)));
+        let provider = SdkTracerProvider::builder()
+            .with_span_processor(batches)
+            .build();
+        for _ in 0..3 {
+            provider.tracer("test").start("span");
+        }
+        let stopping = tokio::task::spawn_blocking(move || provider.shutdown());
+        let _ = stopping.await.unwrap();
+        assert!(lost_spans() >= before + lost, "{before} {}", lost_spans());
+    }
+}

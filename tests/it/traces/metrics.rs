@@ -1,0 +1,134 @@
+//! Metrics as a collector receives them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
+use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
+
+use crate::support::admin::{free_address, metrics};
+use crate::support::requests::crm_message;
+use crate::support::{World, until};
+
+/// A collector that keeps what it got last.
+#[derive(Clone, Default)]
+struct Collector {
+    latest: Arc<Mutex<Option<ResourceMetrics>>>,
+}
+
+#[tonic::async_trait]
+impl MetricsService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let mut resources = request.into_inner().resource_metrics;
+        *self.latest.lock().unwrap() = resources.pop();
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
+impl Collector {
+    async fn start() -> (Self, String) {
+        let collector = Self::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let server = Server::builder()
+            .add_service(MetricsServiceServer::new(collector.clone()))
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        tokio::spawn(server);
+        (collector, address)
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        let latest = self.latest.lock().unwrap();
+        let scopes = latest.iter().flat_map(|latest| &latest.scope_metrics);
+        scopes.flat_map(|scope| scope.metrics.clone()).collect()
+    }
+
+    fn resource(&self) -> BTreeMap<String, String> {
+        let latest = self.latest.lock().unwrap();
+        let resource = latest.as_ref().unwrap().resource.clone().unwrap();
+        let attributes = resource.attributes.into_iter();
+        attributes
+            .map(|attribute| match attribute.value.unwrap().value {
+                Some(Value::StringValue(text)) => (attribute.key, text),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+}
+
+/// The sum of a counter's points.
+fn sum(metrics: &[Metric], name: &str) -> f64 {
+    let metric = metrics.iter().find(|metric| metric.name == name);
+    match metric.and_then(|metric| metric.data.as_ref()) {
+        Some(Data::Sum(sum)) => sum
+            .data_points
+            .iter()
+            .map(|point| match point.value {
+                Some(Number::AsDouble(value)) => value,
+                other => panic!("{other:?}"),
+            })
+            .sum(),
+        _ => 0.0,
+    }
+}
+
+#[tokio::test]
+async fn the_collector_gets_the_metrics_of_the_page() {
+    let (collector, address) = Collector::start().await;
+    let admin = free_address().await;
+    let mut world = World::with_settings(&[
+        ("ADMIN_LISTEN", &*admin.to_string()),
+        ("TELEMETRY_OTLP_ENDPOINT", &address),
+        ("TELEMETRY_OTLP_METRICS", "true"),
+        ("TELEMETRY_OTLP_METRICS_INTERVAL_SECONDS", "1"),
+        ("TELEMETRY_RESOURCE_ATTRIBUTES", "k8s.pod.name=openlines-1"),
+    ])
+    .await;
+    let mut client = world.client().await;
+    let sent = client.send_crm_message(world.request(crm_message("Hello")));
+    sent.await.unwrap();
+    until("the collector has the call", || {
+        sum(&collector.metrics(), "openlines_calls_total") > 0.0
+    })
+    .await;
+
+    let page = metrics(admin).await;
+    let served = page.lines().filter_map(|line| line.strip_prefix("# HELP "));
+    let served: BTreeMap<&str, &str> = served.filter_map(|line| line.split_once(' ')).collect();
+    let collected = collector.metrics();
+    let collected: BTreeMap<&str, &str> = collected
+        .iter()
+        .map(|metric| (&*metric.name, &*metric.description))
+        .collect();
+    assert_eq!(collected, served);
+    let resource = collector.resource();
+    assert_eq!(resource["service.name"], "bitrix24-openlines");
+    assert_eq!(resource["k8s.pod.name"], "openlines-1");
+    assert_eq!(resource["service.version"], env!("CARGO_PKG_VERSION"));
+
+    // What was counted after the last transmission comes at the end.
+    let sent = client.send_crm_message(world.request(crm_message("Hello again")));
+    sent.await.unwrap();
+    drop(client);
+    world.service.stop();
+    world.service.stopped().await.unwrap();
+    assert_eq!(
+        sum(&collector.metrics(), "openlines_calls_total").to_bits(),
+        2f64.to_bits()
+    );
+}
