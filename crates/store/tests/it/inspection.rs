@@ -1,5 +1,7 @@
 //! A look at a store that changes nothing.
 
+use std::time::{Duration, Instant};
+
 use store::{Found, Inspection, OpenError, StoreUrl};
 use uuid::Uuid;
 
@@ -10,6 +12,8 @@ on_both_stores!(
     an_older_and_a_newer_store_are_told_apart,
     a_look_at_nothing_creates_nothing,
 );
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn look(stores: &Stores) -> Result<Inspection, OpenError> {
     Inspection::of(&StoreUrl::parse(stores.url()).unwrap()).await
@@ -39,6 +43,19 @@ fn files(stores: &Stores) -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// Waits until the last connection to an SQLite file is closed: that takes a moment after the store
+/// is gone, and removes the files beside it.
+async fn is_closed(stores: &Stores) {
+    let Some(file) = stores.file() else {
+        return;
+    };
+    let (log, begun) = (file.with_extension("db-wal"), Instant::now());
+    while log.exists() {
+        assert!(begun.elapsed() < PATIENCE, "the file stays open");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 async fn a_look_tells_what_is_there_and_changes_nothing(stores: Stores) {
     let keyring = keyring();
     let store = stores.open(&keyring).await;
@@ -56,6 +73,7 @@ async fn a_look_tells_what_is_there_and_changes_nothing(stores: Stores) {
     assert!(!beside.is_read_only);
 
     drop(store);
+    is_closed(&stores).await;
     let before = files(&stores);
     assert_eq!(found(&stores).await.tenants, beside.tenants);
     assert_eq!(files(&stores), before);
