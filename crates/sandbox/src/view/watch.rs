@@ -1,7 +1,8 @@
 //! What a viewer is told while it watches.
 //!
 //! There is no queue: a viewer is asked for when the connection has room, and then gets what is new
-//! as of that moment. One that reads slowly loses requests and is told how many; it costs no memory.
+//! as of that moment. One that reads slowly loses requests and is told how many; it costs no
+//! memory.
 
 use std::sync::Arc;
 use std::time::Duration;
