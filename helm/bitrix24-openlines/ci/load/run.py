@@ -28,7 +28,6 @@ from traffic import Traffic
 
 # What one process with an SQLite file cannot be brought to from outside.
 NOT_PROVOKED = {
-    "OpenlinesTracesLost": "needs a build that counts spans which no collector took",
     "OpenlinesInstallationsLost": "needs ten minutes without an authorization server, or a thousand events",
 } | dict.fromkeys(database.ALERTS, "needs PostgreSQL that fails: .ci/chart load tries it")
 # Set by .ci/postgres.
@@ -45,7 +44,7 @@ WHILE_ILL = {
     "OpenlinesCallsRefused", "OpenlinesCertificateExpires", "OpenlinesDependencyFails", "OpenlinesErrorBudgetBurn",
     "OpenlinesOutcomesUnknown", "OpenlinesPortalsLimited", "OpenlinesPortalsNotAnswering", "OpenlinesPortalsRefuseRequests",
     "OpenlinesQueueNearLimit", "OpenlinesQueueWaitLong", "OpenlinesTenantsBlocked", "OpenlinesTenantsNeedReauthorization",
-    "OpenlinesTenantsUnlisted", "OpenlinesTokenRefreshesFailing",
+    "OpenlinesTenantsUnlisted", "OpenlinesTokenRefreshesFailing", "OpenlinesTracesLost",
 }  # fmt: skip
 WHILE_UNREAD = {"OpenlinesLogLinesLost"}
 AFTER_THE_STOP = {"OpenlinesNoReadyReplica"}
