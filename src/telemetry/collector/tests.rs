@@ -72,6 +72,9 @@ impl Write for Log {
 #[tokio::test]
 async fn a_collector_that_goes_is_told_once_and_its_return_too() {
     let log = Log::default();
+    // With a single subscriber in the process, a line that another thread comes to first would be
+    // switched off by that thread, which has none.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _logging = tracing::subscriber::set_default({
         let log = log.clone();
         tracing_subscriber::fmt()
