@@ -7,6 +7,7 @@ mod connector;
 mod failure;
 mod http1;
 mod http2;
+mod keep;
 mod lingering;
 mod pool;
 mod portal;
@@ -19,6 +20,8 @@ mod retry_after;
 mod simulated;
 mod tally;
 mod target;
+#[cfg(test)]
+mod testing;
 mod trust;
 mod watched_body;
 
@@ -95,6 +98,9 @@ pub enum TransportUnusable {
          give portals.ca_file"
     )]
     NoAuthorities,
+    /// The proxy's address is not one that can be dialled.
+    #[error("portals.proxy cannot be used: its address is not a URL")]
+    Proxy,
     /// TLS cannot be set up.
     #[error("could not set up TLS for portals")]
     Tls(#[source] rustls::Error),
@@ -148,7 +154,7 @@ impl Transport {
             proxy.as_ref().map(|proxy| proxy.host().to_owned()),
         );
         let tls = trust::tls(&options.authorities, options.pins)?;
-        let connector = Connector::new(resolver, tls, proxy, options.connect_timeout);
+        let connector = Connector::new(resolver, tls, proxy, options.connect_timeout)?;
         let pool = Pool::new(Arc::new(connector), options.idle_connection);
         Ok(Self {
             wire: Wire::Http(Arc::new(pool)),

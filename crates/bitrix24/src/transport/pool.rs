@@ -104,20 +104,13 @@ impl Portals {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
+    use super::super::testing;
     use super::*;
-    use crate::address_guard::AddressGuard;
-    use crate::certificates::Authorities;
-    use crate::transport::resolver::GuardedResolver;
-    use crate::transport::trust;
 
     #[tokio::test]
     async fn portals_that_are_not_in_use_are_forgotten_where_there_are_many() {
-        let resolver = GuardedResolver::new(AddressGuard::default(), HashSet::new(), None);
-        let tls = trust::tls(&Authorities::default(), Vec::new()).unwrap();
         let second = Duration::from_secs(1);
-        let connector = Connector::new(resolver, tls, None, second);
+        let connector = testing::connector(None, second);
         let pool = Pool::new(Arc::new(connector), second);
         let portal = |number: usize| {
             let authority = format!("p{number}.bitrix24.com");

@@ -1,16 +1,15 @@
 //! The connections to one portal or authorization server.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::connector::{Connector, Http2Connection, Opened};
+use super::connector::{Connector, Opened};
 use super::http1::Http1;
 use super::http2::{Http2, InUse};
+use super::keep::{driven, keep};
 use super::target::Target;
 use crate::call_error::{NotSent, Obstacle};
 
@@ -151,6 +150,7 @@ impl Portal {
                 state.is_http1 = false;
                 state.http2 = Some(Arc::clone(&http2));
                 let (portal, kept) = (Arc::downgrade(self), Arc::downgrade(&http2));
+                let connection = driven(connection, Weak::clone(&kept));
                 tokio::spawn(keep(connection, kept, portal, self.idle));
                 Acquired::Http2(InUse(http2))
             }
@@ -181,15 +181,20 @@ impl Portal {
         http2.look_again();
     }
 
+    #[cfg(test)]
+    pub(super) fn remember(&self, http2: &Arc<Http2>) {
+        self.state().http2 = Some(Arc::clone(http2));
+    }
+
     /// Whether this is the connection that takes requests.
-    fn has(&self, http2: &Arc<Http2>) -> bool {
+    pub(super) fn has(&self, http2: &Arc<Http2>) -> bool {
         let state = self.state();
         let current = state.http2.as_ref();
         current.is_some_and(|current| Arc::ptr_eq(current, http2))
     }
 
     /// Forgets a connection that nobody has used for so long.
-    fn forget_if_idle(&self, http2: &Arc<Http2>, idle: Duration) {
+    pub(super) fn forget_if_idle(&self, http2: &Arc<Http2>, idle: Duration) {
         let mut state = self.state();
         // One is the state's, and one is that of who asks.
         let is_unused = Arc::strong_count(http2) <= 2 && http2.used() + idle <= Instant::now();
@@ -253,53 +258,6 @@ async fn open_for_all(mut opening: Opening) {
             }
         }
     }
-}
-
-/// Reads and writes for all requests of a connection, until it ends or is idle for too long.
-async fn keep(
-    connection: Box<Http2Connection>,
-    http2: Weak<Http2>,
-    portal: Weak<Portal>,
-    idle: Duration,
-) {
-    let mut maximum = connection.max_concurrent_send_streams();
-    let (watched, mut connection) = (http2.clone(), connection);
-    let mut connection = Box::pin(poll_fn(move |context| {
-        let ended = Pin::new(&mut *connection).poll(context);
-        let now = connection.max_concurrent_send_streams();
-        if now != std::mem::replace(&mut maximum, now)
-            && let Some(http2) = watched.upgrade()
-        {
-            http2.look_again();
-        }
-        ended
-    }));
-    while let (Some(known), Some(from)) = (http2.upgrade(), portal.upgrade()) {
-        // Nobody else finds it then, and there is nothing to forget.
-        if !from.has(&known) {
-            break;
-        }
-        let is_in_use = Arc::strong_count(&known) > 2;
-        let since = if is_in_use {
-            Instant::now()
-        } else {
-            known.used()
-        };
-        drop((known, from));
-        let ended = tokio::time::timeout_at(since + idle, &mut connection).await;
-        let known = http2.upgrade().zip(portal.upgrade());
-        if ended.is_ok() {
-            if let Some((known, from)) = known {
-                from.forget(&known);
-            }
-            return;
-        }
-        if let Some((known, from)) = known {
-            from.forget_if_idle(&known, idle);
-        }
-    }
-    // The requests that still have it go on, and the last of them ends it.
-    let _ = connection.await;
 }
 
 /// Ends connections that were kept for too long, until none are left.
