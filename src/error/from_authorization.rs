@@ -9,11 +9,17 @@ use bitrix24::{Consequence, OAuthError, OAuthRefusal, Outcome};
 /// The failure of a request for `method`, which may be a path.
 pub(super) fn failure(error: &OAuthError, method: &str) -> Failure {
     match error {
-        OAuthError::NotSent(_) | OAuthError::Unanswered(_) => from_call::of_bitrix24(
-            Reason::AuthorizationServerUnavailable,
-            Outcome::NotExecuted,
-            format!("{error}; nothing was sent to the portal"),
-        ),
+        OAuthError::NotSent(_)
+        | OAuthError::Unanswered(_)
+        | OAuthError::Limited { .. }
+        | OAuthError::RefusedInFront(_) => Failure {
+            retry_delay: error.pause(),
+            ..from_call::of_bitrix24(
+                Reason::AuthorizationServerUnavailable,
+                Outcome::NotExecuted,
+                format!("{error}; nothing was sent to the portal"),
+            )
+        },
         OAuthError::Refused(refusal) => refused(refusal, method),
     }
 }
@@ -34,6 +40,9 @@ fn refused(refusal: &OAuthRefusal, method: &str) -> Failure {
         .documented
         .and_then(|code| code::in_scope(Scope::System, code));
     Failure {
+        retry_delay: refusal
+            .retry_after
+            .filter(|_| reason == Reason::AuthorizationServerUnavailable),
         bitrix24: Some(Bitrix24Error {
             method: method.to_owned(),
             http_status: refusal.http_status.into(),

@@ -29,8 +29,12 @@ pub(super) fn not_opened(error: AccessError) -> Failure {
             "the tenant's access token has expired, and there is no refresh token or application to \
              refresh it with; nothing was sent",
         ),
-        AccessError::AuthorizationServerUnavailable { failure } => Failure {
+        AccessError::AuthorizationServerUnavailable {
+            failure,
+            retry_after,
+        } => Failure {
             source: Source::Bitrix24,
+            retry_delay: retry_after,
             ..Failure::of_facade(
                 Reason::AuthorizationServerUnavailable,
                 format!(

@@ -250,7 +250,10 @@ impl Proven<'_> {
 /// The consequence of a failed request to an authorization server.
 fn retry(error: &OAuthError) -> Retry {
     let is_refusal = match error {
-        OAuthError::NotSent(_) | OAuthError::Unanswered(_) => false,
+        OAuthError::NotSent(_)
+        | OAuthError::Unanswered(_)
+        | OAuthError::Limited { .. }
+        | OAuthError::RefusedInFront(_) => false,
         OAuthError::Refused(refusal) => refusal.consequence() != Consequence::RetryLater,
     };
     if is_refusal {

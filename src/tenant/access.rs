@@ -9,6 +9,7 @@
 mod causes;
 mod error;
 mod lease;
+mod pauses;
 mod portal_move;
 mod refresh;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::causes::{OUR_CAUSES, UNINSTALLED};
 use self::causes::{is_withdrawn, stands};
 pub(crate) use self::error::{AccessError, MoveRefused};
+use self::pauses::Pauses;
 use self::portal_move::PortalMove;
 use self::refresh::Refresh;
 use self::singleflight::Singleflight;
@@ -65,6 +67,8 @@ struct Parts {
     client: Client,
     /// Timeout of a request to an authorization server.
     timeout: Duration,
+    /// Of the authorization servers.
+    pauses: Pauses,
     metrics: Metrics,
 }
 
@@ -120,6 +124,7 @@ impl PortalAccess {
             store,
             client,
             timeout,
+            pauses: Pauses::default(),
             metrics,
         };
         let running = Running {
@@ -177,6 +182,7 @@ impl PortalAccess {
         }
         Err(AccessError::AuthorizationServerUnavailable {
             failure: "it issues tokens that expire at once".to_owned(),
+            retry_after: None,
         })
     }
 

@@ -1,5 +1,7 @@
 //! Why a tenant has no usable credential.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 use super::singleflight::NoOutcome;
@@ -27,6 +29,8 @@ pub enum AccessError {
     AuthorizationServerUnavailable {
         /// The failure.
         failure: String,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
     },
     #[error("the store is unavailable")]
     StoreUnavailable,

@@ -68,6 +68,7 @@ pub(super) async fn acquire(
                 return Err(AccessError::AuthorizationServerUnavailable {
                     failure: "another replica has been refreshing the token for a minute"
                         .to_owned(),
+                    retry_after: None,
                 });
             }
             Err(StoreError::Sealed { .. }) => {

@@ -88,6 +88,7 @@ impl PortalMove {
             .map_err(refuse)?;
         let token = self.token.as_ref();
         let (server, token) = token.ok_or_else(|| refuse(MoveRefused::Webhook))?;
+        self.parts.pauses.are_over(server)?;
         let deadline = Instant::now() + self.parts.timeout;
         let info = self
             .parts
@@ -103,12 +104,14 @@ impl PortalMove {
             {
                 refuse(MoveRefused::TokenExpired)
             }
-            OAuthError::Refused(refusal) if refusal.consequence() == Consequence::RetryLater => {
-                unavailable(&refusal.code)
+            OAuthError::Refused(refusal) if refusal.consequence() != Consequence::RetryLater => {
+                refuse(MoveRefused::Unconfirmed(refusal.code))
             }
-            OAuthError::Refused(refusal) => refuse(MoveRefused::Unconfirmed(refusal.code)),
-            OAuthError::NotSent(not_sent) => unavailable(&not_sent.to_string()),
-            OAuthError::Unanswered(lost) => unavailable(&lost.to_string()),
+            passing @ (OAuthError::NotSent(_)
+            | OAuthError::Unanswered(_)
+            | OAuthError::Refused(_)
+            | OAuthError::Limited { .. }
+            | OAuthError::RefusedInFront(_)) => self.parts.pauses.after(server, &passing),
         })?;
         self.confirm(&new, &info).map_err(refuse)?;
         self.store(&new, info.member_id).await
@@ -172,11 +175,5 @@ fn address(portal: &PortalAddress) -> String {
         portal.base_url()
     } else {
         portal.authority().to_owned()
-    }
-}
-
-fn unavailable(failure: &str) -> AccessError {
-    AccessError::AuthorizationServerUnavailable {
-        failure: failure.to_owned(),
     }
 }

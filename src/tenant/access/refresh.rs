@@ -151,21 +151,35 @@ impl Refresh {
             return Err(AccessError::ReauthorizationRequired { cause });
         }
         let needed = self.needed(tenant)?;
+        let pauses = &self.parts.pauses;
+        let passing = |error: &OAuthError| Err(pauses.after(&needed.server, error));
+        pauses.are_over(&needed.server)?;
         match self.exchange(&needed).await {
             Ok(tokens) => self.keep(tenant, &tokens, RefreshEnd::Refreshed).await,
-            Err(OAuthError::Refused(refusal)) => self.refused(&refusal, &after(false)).await,
-            Err(OAuthError::NotSent(not_sent)) => Err(unavailable(&not_sent.to_string())),
+            Err(OAuthError::Refused(refusal)) => {
+                self.refused(&needed.server, refusal, &after(false)).await
+            }
+            Err(
+                error @ (OAuthError::NotSent(_)
+                | OAuthError::Limited { .. }
+                | OAuthError::RefusedInFront(_)),
+            ) => passing(&error),
             // The server may have issued a pair. Only a retry shows if the refresh token still
             // works.
-            Err(OAuthError::Unanswered(error)) => {
+            Err(error @ OAuthError::Unanswered(_)) => {
                 lost.store(true, Ordering::Relaxed);
                 self.parts.metrics.token_answer_lost();
+                let failure = passing(&error);
                 tracing::warn!(tenant = %self.id, %error, "lost a response of the authorization server");
+                if error.pause().is_some() {
+                    return failure;
+                }
                 match self.exchange(&needed).await {
                     Ok(tokens) => self.keep(tenant, &tokens, RefreshEnd::Recovered).await,
-                    Err(OAuthError::Refused(refusal)) => self.refused(&refusal, &after(true)).await,
-                    Err(OAuthError::NotSent(not_sent)) => Err(unavailable(&not_sent.to_string())),
-                    Err(OAuthError::Unanswered(error)) => Err(unavailable(&error.to_string())),
+                    Err(OAuthError::Refused(refusal)) => {
+                        self.refused(&needed.server, refusal, &after(true)).await
+                    }
+                    Err(error) => passing(&error),
                 }
             }
         }
@@ -269,7 +283,8 @@ impl Refresh {
 
     async fn refused(
         &self,
-        refusal: &OAuthRefusal,
+        server: &AuthorizationServer,
+        refusal: OAuthRefusal,
         circumstances: &Circumstances<'_>,
     ) -> Refreshed {
         let Circumstances {
@@ -297,7 +312,10 @@ impl Refresh {
         }
         let cause: String = refusal.code.chars().take(CAUSE).collect();
         match refusal.consequence() {
-            Consequence::RetryLater => Err(unavailable(&refusal.code)),
+            Consequence::RetryLater => {
+                let error = OAuthError::Refused(refusal);
+                Err(self.parts.pauses.after(server, &error))
+            }
             Consequence::GrantInvalid if was_lost || previous == Previous::Lost => {
                 self.require_reauthorization(ANSWER_LOST, None).await
             }
@@ -343,7 +361,10 @@ impl Refresh {
             Err(ModifyError::Refused(Superseded)) => {
                 return match self.adopt_stored().await {
                     Err(AccessError::NotRefreshable) => {
-                        Err(unavailable("the tenant was changed meanwhile"))
+                        Err(AccessError::AuthorizationServerUnavailable {
+                            failure: "the tenant was changed meanwhile".to_owned(),
+                            retry_after: None,
+                        })
                     }
                     decided => decided,
                 };
@@ -387,11 +408,5 @@ fn current(tenant: &mut StoredTenant, stale: i64) -> Result<&mut StoredApplicati
             Ok(application)
         }
         StoredCredentials::Application(_) | StoredCredentials::Webhook { .. } => Err(Superseded),
-    }
-}
-
-fn unavailable(failure: &str) -> AccessError {
-    AccessError::AuthorizationServerUnavailable {
-        failure: failure.to_owned(),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use http::header::{HeaderValue, RETRY_AFTER};
 use sandbox::{Fault, FaultKind, Moment, OAuthError, demo};
-use tonic::Code;
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::{Office, application};
@@ -18,6 +19,7 @@ on_both_stores!(
     a_refusal_is_forgotten_where_another_replica_has_won,
     a_server_that_hangs_is_unavailable_and_the_tenant_works_afterwards,
     a_server_that_answers_pages_is_unavailable_and_the_tenant_works_afterwards,
+    a_server_that_asks_to_wait_is_asked_by_nobody_until_then,
     a_server_that_cannot_be_reached_is_unavailable,
     a_valid_token_is_used_while_the_server_is_away,
     a_call_with_a_valid_token_and_little_time_does_not_wait_for_a_server_that_hangs,
@@ -59,7 +61,7 @@ async fn a_lost_answer_of_a_server_that_takes_a_token_once_needs_a_person(stores
     office.sandbox.inject(Fault::once(lost).for_oauth());
     office.expire();
     assert_needs_a_person(&office.call("Hello").await.unwrap_err());
-    assert_eq!(office.token_requests(), 2);
+    assert_eq!(token_requests(&office), 2);
     assert_eq!(office.mark().await.as_deref(), Some("answer_lost"));
     assert_eq!(office.ended("reauthorization_required").await, 1);
     assert_eq!(
@@ -101,7 +103,7 @@ async fn a_dead_grant_needs_a_person_and_is_not_asked_for_again(stores: Stores) 
             Some("invalid_grant")
         );
     }
-    assert_eq!(office.token_requests(), 1);
+    assert_eq!(token_requests(&office), 1);
     assert_eq!(office.ended("reauthorization_required").await, 1);
     assert_eq!(office.mark().await.as_deref(), Some("invalid_grant"));
 }
@@ -179,6 +181,43 @@ async fn a_server_that_answers_pages_is_unavailable_and_the_tenant_works_afterwa
     }
     office.call("Hello").await.unwrap();
     assert_eq!(office.ended("server_unavailable").await, 3);
+}
+
+/// How often the authorization server was asked for tokens.
+fn token_requests(office: &Office) -> usize {
+    let record = office.sandbox.record();
+    let asked = record.entries.iter();
+    asked.filter(|entry| entry.method == "oauth.token").count()
+}
+
+/// Nobody's refresh token is used up by it: the server refused before it looked at one.
+async fn a_server_that_asks_to_wait_is_asked_by_nobody_until_then(stores: Stores) {
+    let office = Office::open(stores).await;
+    office.expire();
+    for status in [429, 503] {
+        let page = FaultKind::Html(Moment::Before, status);
+        let page = Fault::always(page).for_oauth();
+        let page = page.with_header(RETRY_AFTER, HeaderValue::from(2));
+        office.sandbox.inject(page);
+        let asked = token_requests(&office);
+        let refused = office.call("Hello").await.unwrap_err();
+        assert_unavailable(&refused);
+        let retry_in = |status: &Status| {
+            let details = status.get_error_details();
+            details.retry_info().and_then(|info| info.retry_delay)
+        };
+        assert_eq!(retry_in(&refused), Some(Duration::from_secs(2)), "{status}");
+        office.sandbox.clear_faults();
+        // Until the server may be asked again, and not only for this caller.
+        while let Err(refused) = office.call("Hello").await {
+            assert_unavailable(&refused);
+            assert!(retry_in(&refused) <= Some(Duration::from_secs(2)));
+            tokio::time::sleep(retry_in(&refused).unwrap()).await;
+        }
+        assert_eq!(token_requests(&office), asked + 2, "{status}");
+        office.expire();
+    }
+    assert_eq!(office.mark().await, None);
 }
 
 async fn a_server_that_cannot_be_reached_is_unavailable(stores: Stores) {

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::error::{OAuthError, OAuthRefusal};
 use crate::call_error::Unanswered;
 use crate::error_code::ErrorCode;
+use crate::front::{self, Instead};
 use crate::loose;
 use crate::transport::{Document, HttpResponse};
 
@@ -12,18 +13,19 @@ use crate::transport::{Document, HttpResponse};
 const MAXIMUM_CODE_CHARACTERS: usize = 100;
 /// Longest description kept, in characters.
 const MAXIMUM_DESCRIPTION_CHARACTERS: usize = 500;
+
 /// Reads the document of a response with a 2xx status and without an `error`.
 ///
-/// Only JSON with an `error` is a refusal, with any status below 500: an unknown client gets 200. A
-/// page is not a refusal, even with 404: a web server in front may have written it.
+/// Only JSON with an `error` is a refusal, with any status below 500: an unknown client gets 200.
+/// What a server in front wrote says by its status what it means, as in front of a portal.
 pub(super) fn read(response: &HttpResponse<'_>) -> Result<Document, OAuthError> {
     let http_status = response.http_status;
     if (300..400).contains(&http_status) {
         return Err(Unanswered::NoResult { http_status }.into());
     }
-    let document = response
-        .document()
-        .map_err(|missing| missing.unanswered(http_status))?;
+    let in_front = |instead| OAuthError::of_front(front::judge(response, instead), http_status);
+    let document = response.document();
+    let document = document.map_err(|nothing| in_front(Instead::Nothing(nothing)))?;
     if http_status >= 500 {
         return Err(Unanswered::ServerFailed { http_status }.into());
     }
@@ -39,12 +41,13 @@ pub(super) fn read(response: &HttpResponse<'_>) -> Result<Document, OAuthError> 
                 MAXIMUM_DESCRIPTION_CHARACTERS,
             ),
             http_status,
+            retry_after: response.retry_after(),
         }));
     }
     if (200..300).contains(&http_status) {
         Ok(document)
     } else {
-        Err(Unanswered::NoResult { http_status }.into())
+        Err(in_front(Instead::Json))
     }
 }
 

@@ -1,7 +1,10 @@
 //! Why a request to an authorization server failed, and what that means for a grant.
 
-use crate::call_error::{NotSent, Unanswered};
+use std::time::Duration;
+
+use crate::call_error::{CallError, NotSent, Unanswered};
 use crate::error_code::ErrorCode;
+use crate::front_refusal::FrontRefusal;
 
 /// A request to an authorization server that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +18,21 @@ pub enum OAuthError {
     /// The server refused with a code.
     #[error("the authorization server refused with code {:?} and HTTP {}", .0.code, .0.http_status)]
     Refused(OAuthRefusal),
+    /// It, or a server in front of it, refused without a code for the number of requests: the
+    /// refresh token is still valid.
+    #[error("the authorization server gets too many requests, HTTP {http_status}")]
+    Limited {
+        /// The HTTP status, 429.
+        http_status: u16,
+        /// How long the server asks to wait, at most five minutes.
+        retry_after: Option<Duration>,
+    },
+    /// A server in front of it refused: the refresh token is still valid.
+    #[error(
+        "a server in front of the authorization server refused the request, HTTP {}",
+        .0.http_status()
+    )]
+    RefusedInFront(FrontRefusal),
 }
 
 /// A refusal of an authorization server, with the secrets that the server echoes taken out.
@@ -28,6 +46,8 @@ pub struct OAuthRefusal {
     pub description: String,
     /// The HTTP status. An unknown client gets 200.
     pub http_status: u16,
+    /// How long the server asks to wait, at most five minutes.
+    pub retry_after: Option<Duration>,
 }
 
 /// What a refusal means for a grant.
@@ -51,6 +71,40 @@ impl OAuthError {
             Self::NotSent(_) => "not_sent",
             Self::Unanswered(_) => "unanswered",
             Self::Refused(_) => "refused",
+            Self::Limited { .. } => "limited",
+            Self::RefusedInFront(_) => "refused_in_front",
+        }
+    }
+
+    /// How long the server, or one in front of it, asks all its clients to wait.
+    pub fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Limited { retry_after, .. } => *retry_after,
+            Self::Unanswered(Unanswered::Busy { retry_after, .. }) => Some(*retry_after),
+            Self::Refused(refusal) => refusal.retry_after,
+            Self::NotSent(_) | Self::Unanswered(_) | Self::RefusedInFront(_) => None,
+        }
+    }
+
+    /// What a server in front of it says of a response that is not the authorization server's.
+    pub(super) fn of_front(judged: CallError, http_status: u16) -> Self {
+        match judged {
+            CallError::Limited {
+                http_status,
+                retry_after,
+            } => Self::Limited {
+                http_status,
+                retry_after,
+            },
+            CallError::NoPortal { http_status } => {
+                Self::RefusedInFront(FrontRefusal::new(http_status))
+            }
+            CallError::RefusedInFront(refusal) => Self::RefusedInFront(refusal),
+            CallError::Unanswered(unanswered) => unanswered.into(),
+            CallError::NotSent(not_sent) => not_sent.into(),
+            CallError::Moved { .. } | CallError::Refused(_) => {
+                Unanswered::NoResult { http_status }.into()
+            }
         }
     }
 }
@@ -93,6 +147,7 @@ mod tests {
             documented: ErrorCode::parse(code),
             description: String::new(),
             http_status,
+            retry_after: None,
         }
         .consequence()
     }

@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bitrix24::{
-    ApplicationInfo, AuthorizationServer, Client, ClientId, Consequence, ErrorCode, NotSent,
-    OAuthError, Obstacle, Policy, Tokens, TransportOptions, Unanswered,
+    ApplicationInfo, AuthorizationServer, Client, ClientId, Consequence, ErrorCode, FrontRefusal,
+    NotSent, OAuthError, Obstacle, Policy, Tokens, TransportOptions, Unanswered,
 };
+use http::header::{HeaderValue, RETRY_AFTER};
 use sandbox::{Fault, FaultKind, Moment, OAuthError as Refusal, Portal, Sandbox, demo};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::{TcpListener, TcpSocket};
@@ -251,7 +252,6 @@ async fn faults_of_the_server_leave_the_outcome_unknown_and_name_their_kind() {
             (FaultKind::Reset(moment), lost),
             (FaultKind::Close(moment), lost),
             (FaultKind::Html(moment, 200), page(200)),
-            (FaultKind::Html(moment, 404), page(404)),
             (FaultKind::Html(moment, 502), page(502)),
             (FaultKind::PlainText(moment), page(500)),
             (
@@ -275,6 +275,48 @@ async fn faults_of_the_server_leave_the_outcome_unknown_and_name_their_kind() {
             "{name}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_server_in_front_is_judged_by_its_status_and_says_how_long_to_wait() {
+    let refused = |http_status| OAuthError::RefusedInFront(FrontRefusal::new(http_status));
+    let wait = Duration::from_secs(30);
+    let limited = |retry_after| OAuthError::Limited {
+        http_status: 429,
+        retry_after,
+    };
+    let busy = OAuthError::Unanswered(Unanswered::Busy {
+        http_status: 503,
+        retry_after: wait,
+    });
+    let page = |status| Fault::once(FaultKind::Html(Moment::Before, status)).for_oauth();
+    let asking = |status| page(status).with_header(RETRY_AFTER, HeaderValue::from(30));
+    for (fault, expected, pause) in [
+        (page(401), refused(401), None),
+        (page(403), refused(403), None),
+        (page(404), refused(404), None),
+        (page(413), refused(413), None),
+        (page(429), limited(None), None),
+        (asking(429), limited(Some(wait)), Some(wait)),
+        (asking(503), busy, Some(wait)),
+    ] {
+        let sandbox = sandbox().await;
+        sandbox.inject(fault);
+        let told = refresh_demo(&sandbox, demo::REFRESH_TOKEN, PATIENCE).await;
+        let told = told.unwrap_err();
+        assert_eq!((told.pause(), &told), (pause, &expected));
+        assert_eq!(sandbox.record().refreshes(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_code_with_a_wait_keeps_its_meaning() {
+    let body = r#"{"error":"OPERATION_TIME_LIMIT"}"#;
+    let portal = ScriptedPortal::with_status(429, "retry-after: 7\r\n", body).await;
+    let told = refresh_canary(portal.address, PATIENCE).await.unwrap_err();
+    assert_eq!(told.pause(), Some(Duration::from_secs(7)));
+    assert!(matches!(told, OAuthError::Refused(refusal)
+        if refusal.consequence() == Consequence::RetryLater));
 }
 
 #[tokio::test]
