@@ -22,6 +22,7 @@ impl<J> Portal<J> {
         match self.admit(&info, now) {
             Ok(()) => {
                 self.gathering.since.get_or_insert(now);
+                self.gathering.arrivals.note(now);
                 self.note_waiting(&info.conversations, now);
                 self.queue.push(info, job);
                 Ok(())

@@ -26,6 +26,15 @@ const WAITS: u32 = 5;
 /// Requests are not scarce while less of the bucket than this is used.
 const PLENTY: f64 = 0.25;
 
+/// Calls are too many to go one by one if they would use up the bucket within this time.
+const USED_UP_WITHIN: Duration = Duration::from_secs(1);
+
+/// For how many such calls one lingers.
+const JOINING: u32 = 8;
+
+/// For how long nobody is expected to join after a call has lingered alone.
+const ALONE: Duration = Duration::from_secs(1);
+
 /// How long after a batch more calls of the same burst are expected.
 const BURST: Duration = Duration::from_millis(200);
 
@@ -34,16 +43,19 @@ const SCARCE_IN_BURST: f64 = 0.5;
 
 impl<J> Portal<J> {
     pub(super) fn linger(&mut self, now: Instant) -> Linger {
+        let Some(scarcity) = self.scarcity(now) else {
+            return Linger::Complete;
+        };
         let least = self
             .latency
             .single()
             .map_or(LONGEST, |single| (single / SHARE).clamp(SHORTEST, LONGEST));
+        let least = least.max(self.until_others_join(now));
         let is_recent = |sent: Instant| now.saturating_duration_since(sent) < least;
-        let is_quiet = self.requests.in_flight() == 0 && !self.last_sent.is_some_and(is_recent);
+        let is_quiet = self.requests.in_flight() == 0
+            && !self.gathering.is_lingering
+            && !self.last_sent.is_some_and(is_recent);
         let size = self.batch_size(true);
-        let Some(scarcity) = self.scarcity(now) else {
-            return Linger::Complete;
-        };
         if is_quiet || self.queue.side_by_side() >= size {
             return Linger::Complete;
         }
@@ -58,16 +70,42 @@ impl<J> Portal<J> {
         }
         let gap = least + self.more_when_scarce(least, scarcity);
         let complete = newest + gap;
+        if complete <= now {
+            self.note_company(now);
+        }
         let last = self.gathering.since.unwrap_or(newest) + gap * WAITS;
         let linger = if complete <= now {
             Linger::Complete
         } else if last <= now {
             Linger::Streaming
         } else {
+            self.gathering.is_lingering = true;
             return Linger::Until(complete.min(last));
         };
         self.gathering.released = Some((newest, linger));
         linger
+    }
+
+    /// How long a call lingers because others follow each other so fast that, one by one, they
+    /// would soon use up the bucket: for the next few of them. A portal that answers fast gives no
+    /// other sign of them. Not at all where the last call that lingered was alone: one caller makes
+    /// one call after the other.
+    fn until_others_join(&mut self, now: Instant) -> Duration {
+        let arrivals = self.gathering.arrivals;
+        let (gap, left) = (arrivals.gap(), self.budget.peek(now));
+        let are_too_many = gap.mul_f64(left.max(0.0)) < USED_UP_WITHIN && gap * 2 <= LONGEST;
+        let is_alone = arrivals.alone_until.is_some_and(|until| now < until);
+        if are_too_many && !is_alone {
+            (gap * JOINING).min(LONGEST)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// Notes whether a call that has lingered was joined by others.
+    fn note_company(&mut self, now: Instant) {
+        let arrivals = &mut self.gathering.arrivals;
+        arrivals.alone_until = (self.queue.len() <= 1).then(|| now + ALONE);
     }
 
     /// Whether a batch was sent a moment ago because many calls arrived at once.

@@ -170,6 +170,7 @@ impl<J> Portal<J> {
             self.gathering.last_burst = Some(now);
         }
         self.gathering.since = None;
+        self.gathering.is_lingering = false;
         Next::Prepare(self.selected(calls))
     }
 

@@ -123,6 +123,15 @@ impl Requests {
         request.is_batch
     }
 
+    /// When the first of those in flight was sent.
+    pub(super) fn first_sent(&self) -> Option<Instant> {
+        let sent = self.all.values().filter_map(|request| match request.stage {
+            Stage::Departed { at, .. } => Some(at),
+            Stage::Permitted | Stage::Completed => None,
+        });
+        sent.min()
+    }
+
     /// A request was sent. `expected` is how long it should take, if that is known.
     pub(super) fn sent(&mut self, number: RequestNumber, expected: Option<Duration>, now: Instant) {
         let Some(request) = self.all.get_mut(&number) else {

@@ -10,12 +10,16 @@ use super::gathering::Linger;
 use super::state::Portal;
 use crate::{CallNumber, SchedulingInfo};
 
-/// How long the calls behind a scout wait for its response. A portal that takes longer gets small
-/// batches.
+/// How long the calls behind a scout wait for its response, from when it was sent: before, it may
+/// wait for a connection. A portal that takes longer gets small batches.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The largest batch before anything was measured.
 const UNMEASURED_BATCH: usize = 5;
+
+/// How many requests are in flight at most, beside overdue ones, before anything was measured:
+/// many small batches would use up the requests that a few full ones need.
+const UNMEASURED_REQUESTS: usize = 10;
 
 /// What is known of the calls of a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +42,14 @@ impl<J> Portal<J> {
         }
         match self.operating.first_sent(key, info.method) {
             None => Scouting::Needed,
-            Some(sent) if now < sent + PATIENCE => Scouting::Until(sent + PATIENCE),
-            Some(_) => Scouting::Late,
+            Some(_) => {
+                let until = self.requests.first_sent().unwrap_or(now) + PATIENCE;
+                if now < until {
+                    Scouting::Until(until)
+                } else {
+                    Scouting::Late
+                }
+            }
         }
     }
 
@@ -47,8 +57,11 @@ impl<J> Portal<J> {
     /// others, because there are many.
     pub(super) fn behind_a_scout(&mut self, first: CallNumber, now: Instant) -> Option<Instant> {
         let info = self.queue.info(first)?;
-        let Scouting::Until(moment) = self.scouting(info, now) else {
-            return None;
+        let waited_for = self.requests.in_flight() - self.requests.overdue();
+        let moment = match self.scouting(info, now) {
+            Scouting::Until(moment) => moment,
+            Scouting::Late if waited_for >= UNMEASURED_REQUESTS => now + PATIENCE,
+            Scouting::Late | Scouting::Needed | Scouting::Known => return None,
         };
         if !self.may_be_batched(info, now) {
             return None;

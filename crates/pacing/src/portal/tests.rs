@@ -1,5 +1,6 @@
 //! What is sent when, without a portal.
 
+mod arrivals;
 mod batches;
 mod conversations;
 mod held;
