@@ -10,6 +10,7 @@ mod connections;
 mod dispatch;
 mod exposition;
 mod failures;
+mod http_status;
 mod process;
 mod push;
 mod service;
@@ -41,6 +42,7 @@ pub(crate) use self::dispatch::{ConfiguredLimits, LedgerResult, RetryCause};
 pub(crate) use self::failures::FailedCall;
 use self::failures::LastFailures;
 pub(crate) use self::push::push;
+use self::http_status::StatusLabel;
 pub(crate) use self::service::MessageResults;
 use self::service::ServiceInstruments;
 pub use self::table::all_metrics;
@@ -130,7 +132,7 @@ pub enum TenantLoad {
 pub struct Metrics(Arc<Instruments>);
 
 /// A request to a portal by its method, status and type of error.
-type PortalRequest = (&'static str, Option<u16>, &'static str);
+type PortalRequest = (&'static str, StatusLabel, &'static str);
 
 #[derive(Debug)]
 struct Instruments {
@@ -262,17 +264,15 @@ impl Metrics {
         error_type: &'static str,
         duration: Duration,
     ) {
+        let status = StatusLabel::of(http_status);
         let bind = || {
-            let status = http_status
-                .map(|status| status.to_string())
-                .unwrap_or_default();
             self.0.request_duration.bind(&[
                 KeyValue::new("bitrix24.method", method),
-                KeyValue::new("http.response.status_code", status),
+                KeyValue::new("http.response.status_code", status.to_text()),
                 KeyValue::new("error.type", error_type),
             ])
         };
-        let key = (method, http_status, error_type);
+        let key = (method, status, error_type);
         (self.0.requests).measure(key, bind, |bound| bound.record(duration.as_secs_f64()));
     }
 

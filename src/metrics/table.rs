@@ -83,7 +83,7 @@ const OF_CALLS: &[Metric] = &[
         "http_client_request_duration_seconds",
         &["bitrix24_method", "error_type", "http_response_status_code"],
         "Duration of requests to portals. `http_response_status_code` is empty without \
-                  a response.",
+                  a response, and a class (`4xx`) for a status that is seldom seen.",
     ),
     of(
         "counter",
