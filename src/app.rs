@@ -58,6 +58,9 @@ struct Started {
     readiness: Readiness,
 }
 
+/// How long the threads that serve callers may take to end, after everything else.
+const LAST_THREADS: Duration = Duration::from_secs(1);
+
 /// Runs the service on `port`, with new `tasks`, until a shutdown is requested or a task fails,
 /// and every call has ended. A request during the start ends it.
 ///
@@ -71,8 +74,24 @@ pub async fn run(
     stop: Stop,
 ) -> Result<(), AppError> {
     let number = config.server.workers.unwrap_or_else(processors);
-    let (workers, _threads) = Workers::start(number, &tasks).map_err(AppError::Workers)?;
-    let (port, address) = (port.into(), config.server.listen);
+    let (workers, threads) = Workers::start(number, &tasks).map_err(AppError::Workers)?;
+    let ended = run_with(workers, config, port.into(), tasks, stop).await;
+    let left = threads.end(LAST_THREADS).await;
+    if left > 0 {
+        tracing::warn!(left, "threads that serve callers have not ended");
+    }
+    ended
+}
+
+/// The same, after the threads for callers have started.
+async fn run_with(
+    workers: Workers,
+    config: Config,
+    port: Port,
+    tasks: Tasks,
+    stop: Stop,
+) -> Result<(), AppError> {
+    let address = config.server.listen;
     let last = config.tenants.authorization_timeout * 2 + LAST_TASKS;
     let started = tokio::select! {
         biased;
@@ -166,7 +185,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         otel,
         ..
     } = config;
-    descriptors::reserve(edge.connections.maximum)?;
+    let files = descriptors::reserve(edge.connections.maximum)?;
     let metrics = Metrics::new()?;
     metrics.limited(ConfiguredLimits {
         calls_in_progress: server.maximum_concurrent_calls,
@@ -192,7 +211,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         let serving = admin::serve(listener, admin, told, stopped);
         tasks.spawn_lasting("admin port", serving);
     }
-    let client = Client::new(transport.options(&tenants.policy))?;
+    let client = Client::new(transport.options(&tenants.policy, files))?;
     metrics.watch_connections({
         let client = client.clone();
         move || client.connections()

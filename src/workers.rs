@@ -6,11 +6,13 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::tasks::Tasks;
@@ -19,6 +21,9 @@ use crate::tasks::Tasks;
 /// many as tokio lets one runtime have, and of each at least.
 const BLOCKING_THREADS: usize = 512;
 const LEAST_BLOCKING_THREADS: usize = 8;
+
+/// How long a thread waits at its end for names that are being looked up.
+const LOOK_UPS: Duration = Duration::from_millis(250);
 
 /// Threads with a runtime of their own, or none. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -38,10 +43,16 @@ pub(crate) struct Worker {
     has_ended: AtomicBool,
 }
 
-/// Ends the threads when it is dropped, and what runs on them.
+/// Ends the threads, and what runs on them, when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Threads {
-    _ends: Vec<oneshot::Sender<()>>,
+pub(crate) struct Threads(Vec<Thread>);
+
+#[derive(Debug)]
+struct Thread {
+    end: oneshot::Sender<()>,
+    /// Completes with its last step.
+    ended: oneshot::Receiver<()>,
+    handle: JoinHandle<()>,
 }
 
 /// A connection among those of its worker.
@@ -54,7 +65,7 @@ impl Workers {
     ///
     /// If the kernel gives no thread, or not what a runtime needs.
     pub(crate) fn start(number: usize, tasks: &Tasks) -> io::Result<(Self, Threads)> {
-        let mut ends = Vec::new();
+        let mut threads = Vec::new();
         let mut workers = Vec::new();
         let blocking = (BLOCKING_THREADS / number.max(1)).max(LEAST_BLOCKING_THREADS);
         for number in 0..number {
@@ -69,24 +80,27 @@ impl Workers {
                 has_ended: AtomicBool::new(false),
             });
             workers.push(Arc::clone(&worker));
-            let (end, ended) = oneshot::channel();
-            ends.push(end);
+            let (end, told_to_end) = oneshot::channel();
+            let (last, ended) = oneshot::channel();
             let lasting = tasks.lasting_thread("worker");
-            thread::Builder::new()
+            let handle = thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || {
+                    let _last: oneshot::Sender<()> = last;
                     let _ended = NotesItsEnd(worker);
                     // An error means that the other end is gone, which is the sign.
-                    let _ = runtime.block_on(ended);
+                    let _ = runtime.block_on(told_to_end);
                     lasting.release();
-                    // What cannot be cancelled, a name that is looked up, must not be waited for.
-                    runtime.shutdown_background();
+                    // What cannot be cancelled, a name that is looked up, must not be waited for
+                    // long.
+                    runtime.shutdown_timeout(LOOK_UPS);
                 })?;
+            threads.push(Thread { end, ended, handle });
         }
         let workers = Self {
             workers: workers.into(),
         };
-        Ok((workers, Threads { _ends: ends }))
+        Ok((workers, Threads(threads)))
     }
 
     /// The worker for a new connection: the one with the fewest that keep their place, and of
@@ -99,6 +113,28 @@ impl Workers {
             (kept, worker.connections.load(Ordering::Relaxed))
         };
         living.min_by_key(load).cloned()
+    }
+}
+
+impl Threads {
+    /// Ends them and what runs on them. Returns how many have not ended in time: something holds
+    /// them that gives no way, and they end with the process.
+    pub(crate) async fn end(self, limit: Duration) -> usize {
+        let until = Instant::now() + limit;
+        let running = self.0.into_iter().map(|thread| {
+            drop(thread.end);
+            (thread.ended, thread.handle)
+        });
+        let mut left = 0;
+        for (ended, handle) in running.collect::<Vec<_>>() {
+            if tokio::time::timeout_at(until, ended).await.is_ok() {
+                // A panic of it has been told.
+                let _ = handle.join();
+            } else {
+                left += 1;
+            }
+        }
+        left
     }
 }
 
@@ -166,7 +202,7 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use tokio::net::TcpListener;
     use tokio::sync::mpsc;
@@ -264,6 +300,60 @@ mod tests {
         }
         let of_worker_0 = callers.iter().filter(|(_, thread)| thread == "worker-0");
         assert_eq!(of_worker_0.count(), 2);
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// The ids of the kernel of all threads of this process.
+    fn thread_ids() -> BTreeSet<String> {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let names = tasks.map(|task| task.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect()
+    }
+
+    /// The id of the thread that this task runs on.
+    async fn thread_id(worker: &Worker) -> String {
+        let link = async { std::fs::read_link("/proc/thread-self").unwrap() };
+        let path = worker.runtime.spawn(link).await.unwrap();
+        path.file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn the_end_leaves_no_thread_behind_and_nothing_that_ran_on_one() {
+        let tasks = Tasks::default();
+        let (workers, threads) = Workers::start(3, &tasks).unwrap();
+        let mut ids = BTreeSet::new();
+        let held = Arc::new(());
+        for worker in workers.workers.iter() {
+            ids.insert(thread_id(worker).await);
+            let held = Arc::clone(&held);
+            worker.runtime.spawn(async move {
+                std::future::pending::<()>().await;
+                drop(held);
+            });
+        }
+        assert!(ids.is_subset(&thread_ids()));
+        assert_eq!(threads.end(LONG).await, 0);
+        assert_eq!(Arc::strong_count(&held), 1);
+        assert!(ids.is_disjoint(&thread_ids()));
+        assert!(workers.choose().is_none());
+        assert_eq!(tasks.failure(), None);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_does_not_end_is_told_of_and_not_waited_for() {
+        let (workers, threads) = Workers::start(2, &Tasks::default()).unwrap();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (tell, has_begun) = oneshot::channel();
+        let worker = workers.workers.first().unwrap();
+        worker.runtime.spawn(async move {
+            tell.send(()).unwrap();
+            // Blocks its thread.
+            let _ = released.recv();
+        });
+        has_begun.await.unwrap();
+        assert_eq!(threads.end(Duration::from_millis(50)).await, 1);
+        drop(release);
     }
 
     #[tokio::test]

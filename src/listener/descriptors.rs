@@ -2,9 +2,12 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What is not a connection of a caller: the admin port and the one for installations (256 each),
-/// portals and authorization servers, the store, files and logs.
+/// What is not a connection of a caller: [`OTHERS`], and at least 384 connections to portals and
+/// authorization servers.
 const RESERVE: u64 = 1024;
+
+/// The admin port and the one for installations (256 each), the store, files and logs.
+const OTHERS: u64 = 640;
 
 /// The process may not open enough descriptors for its settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,12 +24,12 @@ pub struct TooFewDescriptors {
 
 /// Raises the soft limit to the hard one, and checks that it is enough for so many connections of
 /// callers beside everything else: a process that runs out of descriptors cannot even say so at its
-/// admin port.
+/// admin port. Returns how many are left for connections to portals, if there is a limit.
 ///
 /// # Errors
 ///
 /// [`TooFewDescriptors`].
-pub(crate) fn reserve(connections: usize) -> Result<(), TooFewDescriptors> {
+pub(crate) fn reserve(connections: usize) -> Result<Option<u64>, TooFewDescriptors> {
     let given = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: given.maximum,
@@ -36,21 +39,26 @@ pub(crate) fn reserve(connections: usize) -> Result<(), TooFewDescriptors> {
         Ok(()) => raised.current,
         Err(_) => given.current,
     };
-    check(limit, connections)
+    let for_portals = for_portals(limit, connections)?;
+    tracing::info!(limit, for_portals, "files that the process may open");
+    Ok(for_portals)
 }
 
-/// `None` is no limit.
-fn check(limit: Option<u64>, connections: usize) -> Result<(), TooFewDescriptors> {
-    let wanted = u64::try_from(connections).unwrap_or(u64::MAX);
-    let needed = wanted.saturating_add(RESERVE);
-    match limit {
-        Some(limit) if limit < needed => Err(TooFewDescriptors {
+/// How many are left for connections to portals. `None` is no limit.
+fn for_portals(limit: Option<u64>, connections: usize) -> Result<Option<u64>, TooFewDescriptors> {
+    let Some(limit) = limit else {
+        return Ok(None);
+    };
+    let callers = u64::try_from(connections).unwrap_or(u64::MAX);
+    let needed = callers.saturating_add(RESERVE);
+    if limit < needed {
+        return Err(TooFewDescriptors {
             limit,
             needed,
             connections,
-        }),
-        Some(_) | None => Ok(()),
+        });
     }
+    Ok(Some(limit - callers - OTHERS))
 }
 
 #[cfg(test)]
@@ -59,9 +67,10 @@ mod tests {
 
     #[test]
     fn the_reserve_is_not_given_to_connections() {
-        assert_eq!(check(None, usize::MAX), Ok(()));
-        assert_eq!(check(Some(RESERVE + 10), 10), Ok(()));
-        let refused = check(Some(RESERVE + 10), 11).unwrap_err().to_string();
+        assert_eq!(for_portals(None, usize::MAX), Ok(None));
+        assert_eq!(for_portals(Some(RESERVE + 10), 10), Ok(Some(384)));
+        assert_eq!(for_portals(Some(65_536), 1_024), Ok(Some(63_872)));
+        let refused = for_portals(Some(RESERVE + 10), 11).unwrap_err().to_string();
         for part in [
             "1034 files",
             "needs 1035",

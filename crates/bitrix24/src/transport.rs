@@ -59,6 +59,8 @@ pub struct TransportOptions {
     /// How long an idle connection is kept. Shorter than a portal's own limit: the outcome of a
     /// request on a connection that is being closed is unknown.
     pub idle_connection: Duration,
+    /// While more connections than these are open, none is kept without a request.
+    pub kept_connections: usize,
     /// The largest response that is read, in bytes, after decompression.
     pub maximum_response_bytes: usize,
     /// Hosts that may resolve to private addresses, because the operator listed each of them.
@@ -79,6 +81,7 @@ impl Default for TransportOptions {
         Self {
             connect_timeout: Duration::from_secs(5),
             idle_connection: Duration::from_secs(4),
+            kept_connections: usize::MAX,
             maximum_response_bytes: 8 * 1024 * 1024,
             self_hosted: HashSet::new(),
             nat64_prefixes: Vec::new(),
@@ -155,6 +158,7 @@ impl Transport {
         );
         let tls = trust::tls(&options.authorities, options.pins)?;
         let connector = Connector::new(resolver, tls, proxy, options.connect_timeout)?;
+        let connector = connector.keeping(options.kept_connections);
         let pool = Pool::new(Arc::new(connector), options.idle_connection);
         Ok(Self {
             wire: Wire::Http(Arc::new(pool)),

@@ -76,12 +76,17 @@ table! {
 }
 
 impl TransportSettings {
-    /// As the client takes them, with the hosts that this policy lists.
-    pub(crate) fn options(&self, policy: &Policy) -> TransportOptions {
+    /// As the client takes them, with the hosts that this policy lists, where so many files may be
+    /// open for portals.
+    pub(crate) fn options(&self, policy: &Policy, files: Option<u64>) -> TransportOptions {
         let self_hosted = policy.self_hosted.iter();
         TransportOptions {
             connect_timeout: self.connect_timeout,
             idle_connection: self.idle_connection,
+            // The other half is for requests in flight.
+            kept_connections: files
+                .and_then(|files| usize::try_from(files / 2).ok())
+                .unwrap_or(usize::MAX),
             maximum_response_bytes: self.maximum_response_bytes,
             self_hosted: self_hosted
                 .map(|portal| portal.host().to_string())

@@ -50,6 +50,8 @@ pub(super) struct Connector {
     tls: TlsConnector,
     timeout: Duration,
     tally: Arc<Tally>,
+    /// While more are open, none is kept without a request.
+    kept: usize,
 }
 
 /// A connection that has carried no request.
@@ -99,12 +101,24 @@ impl Connector {
             tls: TlsConnector::from(Arc::new(tls)),
             timeout,
             tally: Arc::default(),
+            kept: usize::MAX,
         })
     }
 
     /// The connections that are open now.
     pub(super) fn connections(&self) -> Connections {
         self.tally.connections()
+    }
+
+    /// The same, whose connections are kept while no more than so many are open.
+    pub(super) fn keeping(self, kept: usize) -> Self {
+        Self { kept, ..self }
+    }
+
+    /// Whether so many connections are open that none should be kept without a request.
+    pub(super) fn is_crowded(&self) -> bool {
+        let Connections { in_use, idle } = self.tally.connections();
+        in_use + idle > self.kept
     }
 
     /// Whether connections to this target go through the proxy.

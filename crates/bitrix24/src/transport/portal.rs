@@ -77,6 +77,11 @@ impl Portal {
         self.connector.is_proxied(&self.target)
     }
 
+    /// Whether a connection whose request has its response should end.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.connector.is_crowded()
+    }
+
     /// Whether it has a connection, or had one lately.
     pub(super) fn is_of_use(&self, now: Instant, remembered: Duration) -> bool {
         let state = self.state();
@@ -193,7 +198,7 @@ impl Portal {
         current.is_some_and(|current| Arc::ptr_eq(current, http2))
     }
 
-    /// Forgets a connection that nobody has used for so long.
+    /// Forgets a connection that nobody but who asks has, and nobody has used for so long.
     pub(super) fn forget_if_idle(&self, http2: &Arc<Http2>, idle: Duration) {
         let mut state = self.state();
         // One is the state's, and one is that of who asks.

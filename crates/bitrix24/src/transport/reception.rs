@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
-use http::header::{CONTENT_ENCODING, LOCATION};
+use http::header::{CONTENT_ENCODING, HeaderValue, LOCATION};
 use http::response::Parts;
 
 use super::retry_after;
@@ -58,8 +58,13 @@ struct Bounded {
 
 impl Reception {
     pub(super) fn of(head: &Parts, maximum_bytes: usize) -> Self {
-        let encoding = head.headers.get(CONTENT_ENCODING);
-        let body = if encoding.is_some_and(|encoding| encoding == "gzip") {
+        let encoding = head
+            .headers
+            .get(CONTENT_ENCODING)
+            .map(HeaderValue::as_bytes);
+        let is = |name: &[u8]| encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case(name));
+        // RFC 9110, 8.4.1.
+        let body = if is(b"gzip") || is(b"x-gzip") {
             Body::Zipped(Box::new(MultiGzDecoder::new(Bounded {
                 bytes: Vec::new(),
                 maximum_bytes,

@@ -1,6 +1,7 @@
 //! One request: a connection, the response, and what a failure says.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Content;
 use super::failure::Failed;
@@ -28,7 +29,7 @@ pub(super) async fn send(
                 match http1.exchange(request, maximum_bytes).await {
                     Ok(received) => {
                         // Over TLS a connection carries one request.
-                        if portal.target.is_tls() {
+                        if portal.target.is_tls() || portal.is_crowded() {
                             http1.close().await;
                         } else {
                             portal.give_back(http1);
@@ -43,7 +44,12 @@ pub(super) async fn send(
                 let request = request.map_err(|_| unsendable())?;
                 let body = content.body.clone();
                 match in_use.exchange(request, body, guard, maximum_bytes).await {
-                    Ok(received) => return Ok(received),
+                    Ok(received) => {
+                        if portal.is_crowded() {
+                            portal.forget_if_idle(&in_use.0, Duration::ZERO);
+                        }
+                        return Ok(received);
+                    }
                     Err(broken) => {
                         // It takes no more requests, unless this one alone failed.
                         if guard.is_waiting() || broken == Broken::Unprocessed {

@@ -8,6 +8,7 @@ use super::connector::Connector;
 use super::http2::Http2;
 use super::portal::Portal;
 use super::resolver::GuardedResolver;
+use super::tally::Tally;
 use super::target::Target;
 use super::trust;
 use crate::address_guard::AddressGuard;
@@ -36,5 +37,5 @@ pub(super) fn portal(idle: Duration) -> Arc<Portal> {
 pub(super) async fn http2() -> Arc<Http2> {
     let (near, _far) = tokio::io::duplex(1_024);
     let (sender, _connection) = h2::client::handshake(near).await.unwrap();
-    Arc::new(Http2::new(sender))
+    Arc::new(Http2::new(sender, Arc::<Tally>::default().open()))
 }

@@ -30,11 +30,17 @@ impl Scene {
 
     /// With a portal that takes at most so many requests at once.
     async fn start_for(maximum_streams: u32, script: &[Reaction]) -> Self {
+        Self::keeping(usize::MAX, maximum_streams, script).await
+    }
+
+    /// With a client that keeps no connection while more than so many are open.
+    async fn keeping(kept: usize, maximum_streams: u32, script: &[Reaction]) -> Self {
         let document = r#"{"result": [], "time": {}}"#;
         let portal = Http2Portal::start_for(maximum_streams, document, script).await;
         let authorities = Authorities::from_pem(&portal.certificate_pem).unwrap();
         let client = Client::new(TransportOptions {
             authorities,
+            kept_connections: kept,
             ..TransportOptions::default()
         });
         let policy = Policy {
@@ -114,17 +120,22 @@ async fn a_connection_that_ends_after_a_request_answers_it_and_fails_the_next_on
     assert_eq!(scene.portal.connections(), 1);
 }
 
-#[tokio::test]
-async fn a_burst_waits_for_one_connection_and_shares_it() {
-    let scene = Arc::new(Scene::start(&[]).await);
+/// Fifty calls at once, in a task each.
+async fn burst(scene: &Arc<Scene>) {
     let mut calls = JoinSet::new();
     for _ in 0..50 {
-        let scene = Arc::clone(&scene);
+        let scene = Arc::clone(scene);
         calls.spawn(async move { scene.call().await });
     }
     for answer in calls.join_all().await {
         answer.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_burst_waits_for_one_connection_and_shares_it() {
+    let scene = Arc::new(Scene::start(&[]).await);
+    burst(&scene).await;
     assert_eq!(scene.portal.connections(), 1);
 }
 
@@ -132,14 +143,7 @@ async fn a_burst_waits_for_one_connection_and_shares_it() {
 async fn calls_that_meet_the_end_of_a_connection_share_the_next_one() {
     let scene = Arc::new(Scene::start(&[Reaction::AnswerAsTheLast]).await);
     scene.call().await.unwrap();
-    let mut calls = JoinSet::new();
-    for _ in 0..50 {
-        let scene = Arc::clone(&scene);
-        calls.spawn(async move { scene.call().await });
-    }
-    for answer in calls.join_all().await {
-        answer.unwrap();
-    }
+    burst(&scene).await;
     assert_eq!(scene.portal.connections(), 2);
 }
 
@@ -154,6 +158,17 @@ async fn a_call_that_waits_for_the_connection_of_another_outlives_it() {
     drop(first);
     second.await.unwrap();
     assert_eq!(scene.portal.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_only_while_few_are_open() {
+    for (kept, connections) in [(1, 1), (0, 3)] {
+        let scene = Scene::keeping(kept, u32::MAX, &[]).await;
+        for _ in 0..3 {
+            scene.call().await.unwrap();
+        }
+        assert_eq!(scene.portal.connections(), connections);
+    }
 }
 
 #[tokio::test]
@@ -201,14 +216,7 @@ async fn a_request_beyond_those_that_the_server_takes_at_once_is_not_sent() {
 #[tokio::test]
 async fn a_burst_on_a_new_connection_keeps_to_the_limit_of_the_server() {
     let scene = Arc::new(Scene::start_for(10, &[]).await);
-    let mut calls = JoinSet::new();
-    for _ in 0..50 {
-        let scene = Arc::clone(&scene);
-        calls.spawn(async move { scene.call().await });
-    }
-    for answer in calls.join_all().await {
-        answer.unwrap();
-    }
+    burst(&scene).await;
     assert_eq!(scene.portal.connections(), 1);
 }
 

@@ -133,6 +133,21 @@ async fn a_connection_without_requests_is_ended() {
 }
 
 #[tokio::test]
+async fn while_too_many_are_open_none_is_kept() {
+    let mut scene = Scene::start(TransportOptions {
+        kept_connections: 0,
+        ..TransportOptions::default()
+    })
+    .await;
+    for _ in 0..2 {
+        scene.call().await;
+        scene
+            .sees(&[Seen::Opened, Seen::Request, Seen::Ended])
+            .await;
+    }
+}
+
+#[tokio::test]
 async fn connections_end_with_their_client() {
     let mut scene = Scene::start(TransportOptions::default()).await;
     scene.call().await;

@@ -24,7 +24,13 @@ fn packed(text: &str) -> Vec<u8> {
 
 /// What a call brings whose response has this body, with the header that says it is packed.
 async fn answer(body: &[u8]) -> Result<Answer, CallError> {
-    let portal = ScriptedPortal::with_status(200, "content-encoding: gzip\r\n", body).await;
+    answer_as("gzip", body).await
+}
+
+/// The same, with another name for how it is packed.
+async fn answer_as(encoding: &str, body: &[u8]) -> Result<Answer, CallError> {
+    let encoding = format!("content-encoding: {encoding}\r\n");
+    let portal = ScriptedPortal::with_status(200, &encoding, body).await;
     let policy = Policy {
         dangerous_allow_insecure: true,
         ..Policy::default()
@@ -62,6 +68,14 @@ async fn a_packed_answer_is_unpacked() {
     let text = format!(r#"{{"result": "{}"}}"#, "a".repeat(LIMIT_BYTES - 20));
     let unpacked = answer(&packed(&text)).await.unwrap();
     assert_eq!(unpacked.result.as_str().unwrap().len(), LIMIT_BYTES - 20);
+}
+
+#[tokio::test]
+async fn the_other_names_of_gzip_are_known() {
+    for encoding in ["GZIP", "x-gzip"] {
+        let unpacked = answer_as(encoding, &packed(r#"{"result": 1}"#)).await;
+        assert_eq!(unpacked.unwrap().result, json!(1), "{encoding}");
+    }
 }
 
 #[tokio::test]
