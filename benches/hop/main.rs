@@ -37,6 +37,8 @@ mod process;
 mod report;
 #[path = "../programs/service.rs"]
 mod service;
+#[path = "../programs/stored.rs"]
+mod stored;
 mod stub;
 mod tenants;
 mod workers;

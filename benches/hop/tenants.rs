@@ -4,15 +4,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bitrix24::TenantId;
-use jiff::Timestamp;
-use store::sealing::Keyring;
-use store::{Access, Origin, Store, StoreUrl, StoredCredentials, StoredTenant};
+use store::StoredCredentials;
 
 use super::load::{Load, Round};
 use super::process::Process;
 use super::service::Service;
-use super::{files, start_pinned};
+use super::{files, start_pinned, stored};
 
 const FEW: usize = 10;
 const MANY: usize = 100_000;
@@ -27,32 +24,13 @@ pub(crate) async fn fill(
     count: usize,
     portal: impl Fn(usize) -> String,
 ) {
-    let keyring = std::fs::read_to_string(folder.join("keyring")).unwrap();
-    let keyring = Keyring::parse(&keyring).unwrap();
-    let sqlite = format!("sqlite:{}", folder.join("openlines.db").display());
-    let url = StoreUrl::parse(store_url.unwrap_or(&sqlite)).unwrap();
-    let store = Store::open(&url, keyring, Access::Service).await.unwrap();
+    let store = stored::open(folder, store_url).await;
     for number in 0..count {
-        let tenant = StoredTenant {
-            id: TenantId::parse(&id(number)).unwrap(),
-            display_name: format!("Tenant {number}"),
-            portal: portal(number),
-            member_id: None,
-            plan: None,
-            credentials: StoredCredentials::Webhook {
-                user_id: 1,
-                secret: "secret".into(),
-            },
-            disabled: false,
-            reauthorization: None,
-            origin: Origin::Api,
-            file_fingerprint: None,
-            last_event: None,
-            revision: 0,
-            created_at: Timestamp::UNIX_EPOCH,
-            updated_at: Timestamp::UNIX_EPOCH,
+        let credentials = StoredCredentials::Webhook {
+            user_id: 1,
+            secret: "secret".into(),
         };
-        store.create(&tenant).await.unwrap();
+        stored::add(&store, &id(number), portal(number), credentials).await;
     }
 }
 

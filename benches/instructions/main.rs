@@ -35,6 +35,8 @@ mod scenes;
 #[expect(dead_code, reason = "another benchmark starts it without callgrind")]
 #[path = "../programs/service.rs"]
 mod service;
+#[path = "../programs/stored.rs"]
+mod stored;
 #[path = "../hop/stub.rs"]
 mod stub;
 mod tenants;
