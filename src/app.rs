@@ -76,10 +76,7 @@ pub async fn run(
     let number = config.server.workers.unwrap_or_else(processors);
     let (workers, threads) = Workers::start(number, &tasks).map_err(AppError::Workers)?;
     let ended = run_with(workers, config, port.into(), tasks, stop).await;
-    let left = threads.end(LAST_THREADS).await;
-    if left > 0 {
-        tracing::warn!(left, "threads that serve callers have not ended");
-    }
+    threads.end(LAST_THREADS).await;
     ended
 }
 

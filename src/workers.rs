@@ -117,8 +117,8 @@ impl Workers {
 }
 
 impl Threads {
-    /// Ends them and what runs on them. Returns how many have not ended in time: something holds
-    /// them that gives no way, and they end with the process.
+    /// Ends them and what runs on them. Returns, and says in the log, how many have not ended in
+    /// time: something holds them that gives no way, and they end with the process.
     pub(crate) async fn end(self, limit: Duration) -> usize {
         let until = Instant::now() + limit;
         let running = self.0.into_iter().map(|thread| {
@@ -133,6 +133,9 @@ impl Threads {
             } else {
                 left += 1;
             }
+        }
+        if left > 0 {
+            tracing::warn!(left, "threads that serve callers have not ended");
         }
         left
     }
