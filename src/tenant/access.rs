@@ -9,6 +9,7 @@
 mod causes;
 mod error;
 mod lease;
+mod needed;
 mod pauses;
 mod portal_move;
 mod refresh;

@@ -7,7 +7,6 @@ mod connector;
 mod failure;
 mod http1;
 mod http2;
-mod keep;
 mod lingering;
 mod pool;
 mod portal;

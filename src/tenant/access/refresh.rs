@@ -5,20 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::causes::{ANSWER_LOST, INTERRUPTED, OTHER_PORTAL, UNINSTALLED, stands};
 use super::error::AccessError;
 use super::lease::{self, Acquired};
+use super::needed::Needed;
 use super::{Insistence, Parts};
 use crate::audit::{self, Action, Actor};
 use crate::metrics::RefreshEnd;
 use crate::telemetry::chain;
-use crate::tenant::record::{Record, Unusable, client_secret};
+use crate::tenant::record::{Record, Unusable};
 use bitrix24::TenantId;
-use bitrix24::{AuthorizationServer, ClientId, Consequence, OAuthError, OAuthRefusal, Tokens};
+use bitrix24::{AuthorizationServer, Consequence, OAuthError, OAuthRefusal, Tokens};
 use store::{ModifyError, Previous, StoreError};
 use store::{Reauthorization, StoredApplication, StoredCredentials, StoredTenant};
 
@@ -39,14 +39,6 @@ pub(super) struct Refresh {
     /// The owner of the lease. Random per refresh, so a late earlier refresh cannot affect this
     /// one.
     owner: Uuid,
-}
-
-/// The parts of the tenant that a refresh sends.
-struct Needed {
-    server: AuthorizationServer,
-    client_id: ClientId,
-    client_secret: SecretString,
-    refresh_token: SecretString,
 }
 
 /// The circumstances of a refused refresh.
@@ -150,11 +142,11 @@ impl Refresh {
             let cause = needed.cause.clone();
             return Err(AccessError::ReauthorizationRequired { cause });
         }
-        let needed = self.needed(tenant)?;
+        let needed = Needed::of(&self.parts, tenant)?;
         let pauses = &self.parts.pauses;
         let passing = |error: &OAuthError| Err(pauses.after(&needed.server, error));
         pauses.are_over(&needed.server)?;
-        match self.exchange(&needed).await {
+        match needed.exchange(&self.parts).await {
             Ok(tokens) => self.keep(tenant, &tokens, RefreshEnd::Refreshed).await,
             Err(OAuthError::Refused(refusal)) => {
                 self.refused(&needed.server, refusal, &after(false)).await
@@ -174,7 +166,7 @@ impl Refresh {
                 if error.pause().is_some() {
                     return failure;
                 }
-                match self.exchange(&needed).await {
+                match needed.exchange(&self.parts).await {
                     Ok(tokens) => self.keep(tenant, &tokens, RefreshEnd::Recovered).await,
                     Err(OAuthError::Refused(refusal)) => {
                         self.refused(&needed.server, refusal, &after(true)).await
@@ -183,44 +175,6 @@ impl Refresh {
                 }
             }
         }
-    }
-
-    fn needed(&self, tenant: &StoredTenant) -> Result<Needed, AccessError> {
-        let judgement = self.parts.directory.judgement();
-        let application = tenant.application().ok_or(AccessError::NotRefreshable)?;
-        let secret = client_secret(application, &judgement.applications);
-        let server = match &application.authorization_server {
-            Some(address) => {
-                AuthorizationServer::parse(address, &judgement.policy).map_err(Unusable::from)?
-            }
-            None => judgement.default_server.clone(),
-        };
-        Ok(Needed {
-            server,
-            client_id: application
-                .client_id
-                .clone()
-                .ok_or(AccessError::NotRefreshable)?,
-            client_secret: secret.ok_or(AccessError::NotRefreshable)?.clone(),
-            refresh_token: application
-                .refresh_token
-                .clone()
-                .ok_or(AccessError::NotRefreshable)?,
-        })
-    }
-
-    async fn exchange(&self, needed: &Needed) -> Result<Tokens, OAuthError> {
-        let Needed {
-            server,
-            client_id,
-            client_secret,
-            refresh_token,
-        } = needed;
-        let deadline = Instant::now() + self.parts.timeout;
-        let client = &self.parts.client;
-        client
-            .refresh(server, client_id, client_secret, refresh_token, deadline)
-            .await
     }
 
     /// Stores the new pair before anyone uses it. Retries until it is stored or the process ends,

@@ -5,7 +5,6 @@ use std::time::Duration;
 use sandbox::{Fault, FaultKind, Gate, Moment};
 use tokio::net::TcpStream;
 use tokio_stream::StreamExt;
-use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -15,7 +14,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
 use super::told;
 use crate::support::requests::crm_message;
-use crate::support::{Service, Told, World, conversations, until};
+use crate::support::{Service, World, conversations, until};
 
 /// Far longer than the drain of 2 seconds that the tests set.
 const PATIENCE: Duration = Duration::from_secs(20);

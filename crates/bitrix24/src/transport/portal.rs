@@ -1,15 +1,17 @@
 //! The connections to one portal or authorization server.
 
+mod keep;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use self::keep::{driven, keep};
 use super::connector::{Connector, Opened};
 use super::http1::Http1;
 use super::http2::{Http2, InUse};
-use super::keep::{driven, keep};
 use super::target::Target;
 use crate::call_error::{NotSent, Obstacle};
 

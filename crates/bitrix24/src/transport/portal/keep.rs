@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connector::Http2Connection;
-use super::http2::Http2;
-use super::portal::Portal;
+use super::Portal;
+use crate::transport::connector::Http2Connection;
+use crate::transport::http2::Http2;
 
 /// Reads and writes until the connection ends. Whoever waits for a place looks again when the
 /// server changes how many requests it takes at once.
@@ -71,9 +71,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Poll;
 
-    use super::super::http2::InUse;
-    use super::super::testing;
     use super::*;
+    use crate::transport::http2::InUse;
+    use crate::transport::testing;
 
     const IDLE: Duration = Duration::from_millis(1);
 
