@@ -6,7 +6,6 @@ mod error;
 mod services;
 
 use std::net::SocketAddr;
-use std::num::NonZero;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -38,7 +37,7 @@ use crate::telemetry::{MetricsExport, Sampling};
 use crate::tenant::{
     self, Directory, Judgement, ListedTenants, PortalAccess, WatchedKeyring, WatchedTenants,
 };
-use crate::workers::Workers;
+use crate::workers::{self, Workers};
 use bitrix24::{Client, TenantId};
 use store::{Store, StoreError};
 
@@ -58,9 +57,6 @@ struct Started {
     readiness: Readiness,
 }
 
-/// How long the threads that serve callers may take to end, after everything else.
-const LAST_THREADS: Duration = Duration::from_secs(1);
-
 /// Runs the service on `port`, with new `tasks`, until a shutdown is requested or a task fails,
 /// and every call has ended. A request during the start ends it.
 ///
@@ -73,14 +69,13 @@ pub async fn run(
     tasks: Tasks,
     stop: Stop,
 ) -> Result<(), AppError> {
-    let number = config.server.workers.unwrap_or_else(processors);
+    let number = config.server.workers.unwrap_or_else(workers::processors);
     let (workers, threads) = Workers::start(number, &tasks).map_err(AppError::Workers)?;
     let ended = run_with(workers, config, port.into(), tasks, stop).await;
-    threads.end(LAST_THREADS).await;
+    threads.end(workers::LAST).await;
     ended
 }
 
-/// The same, after the threads for callers have started.
 async fn run_with(
     workers: Workers,
     config: Config,
@@ -122,11 +117,6 @@ async fn run_with(
     }
     served?;
     tasks.failure().map_or(Ok(()), |failed| Err(failed.into()))
-}
-
-/// How many processors the process may use: its affinity and its control group count.
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 async fn serve(

@@ -4,6 +4,7 @@
 //! and no other takes work from it (docs/adr/0055).
 
 use std::io;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -24,6 +25,14 @@ const LEAST_BLOCKING_THREADS: usize = 8;
 
 /// How long a thread waits at its end for names that are being looked up.
 const LOOK_UPS: Duration = Duration::from_millis(250);
+
+/// How long the threads may take to end, after everything else.
+pub(crate) const LAST: Duration = Duration::from_secs(1);
+
+/// How many processors the process may use: its affinity and its control group count.
+pub(crate) fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
 
 /// Threads with a runtime of their own, or none. Cheap to clone.
 #[derive(Clone, Debug, Default)]
