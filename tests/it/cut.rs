@@ -171,21 +171,8 @@ async fn fresh(service: &Service, lane: &Lane, cut: fn(usize) -> Cut) -> Found {
             assert_eq!(fate, Fate::Ok, "{text}");
             found.told.push((text, fate));
         }
-        for attempt in 0..8 {
-            lane.cutter.hang_up().await;
-            let cut = cut(position);
-            lane.cutter.arm(cut, Manner::Close);
-            let text = format!("cut at {cut:?} {attempt}");
-            let fate = lane.send(service, &text).await;
-            let has_cut = lane.cutter.disarm().is_some();
-            let is_answered = fate == Fate::Ok;
-            found.told.push((text, fate));
-            // On a busy machine the service may not have noticed the end of the last connection.
-            if has_cut || is_answered {
-                return has_cut;
-            }
-        }
-        panic!("no connection is a new one");
+        lane.cutter.hang_up().await;
+        single(service, lane, cut(position), Manner::Close, found).await
     };
     lane.positions(step).await
 }

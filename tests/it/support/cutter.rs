@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,6 +30,8 @@ pub(crate) struct Cutter {
     pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
     hang_up: watch::Sender<()>,
+    /// Connections that both sides have not closed yet.
+    open: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -109,19 +110,26 @@ impl Cutter {
         let address = listener.local_addr().unwrap();
         let state = Arc::<Mutex<State>>::default();
         let (hang_up, hung_up) = watch::channel(());
-        let shared = Arc::clone(&state);
+        let open = watch::Sender::new(0);
+        let (shared, counted) = (Arc::clone(&state), open.clone());
         tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
                 let mut hung_up = hung_up.clone();
                 hung_up.mark_unchanged();
-                tokio::spawn(pass_on(client, to, Arc::clone(&shared), hung_up));
+                counted.send_modify(|open| *open += 1);
+                let (shared, counted) = (Arc::clone(&shared), counted.clone());
+                tokio::spawn(async move {
+                    pass_on(client, to, shared, hung_up).await;
+                    counted.send_modify(|open| *open -= 1);
+                });
             }
         });
         Self {
             address,
             state,
             hang_up,
+            open,
         }
     }
 
@@ -146,8 +154,9 @@ impl Cutter {
     /// Closes every connection, so that the next request has to open a new one.
     pub(crate) async fn hang_up(&self) {
         self.hang_up.send_replace(());
-        // Until the client has noticed.
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        // Until the client has noticed: a request on a connection that ends is cut, too.
+        let mut open = self.open.subscribe();
+        open.wait_for(|open| *open == 0).await.unwrap();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -179,7 +188,11 @@ async fn pass_on(
                 written = client.write_all(&answer[..passage.through]).await;
                 then = passage.then;
             }
-            _ = hung_up.changed() => return,
+            _ = hung_up.changed() => {
+                let _ = client.shutdown().await;
+                while matches!(client.read(&mut request).await, Ok(1..)) {}
+                return;
+            }
         }
         if then == Some(Manner::Reset) {
             client.set_zero_linger().unwrap();
