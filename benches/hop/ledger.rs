@@ -8,13 +8,13 @@ use super::load::{Load, Round};
 use super::pinned;
 use super::process::Process;
 use super::service::Service;
-use super::start;
+use super::{start, start_program};
 
 const IN_FLIGHT: [usize; 3] = [1, 16, 64];
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
 
-pub(crate) fn measure() {
+pub(crate) fn measure(before: Option<&str>) {
     pinned::move_to_the_other();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -31,9 +31,19 @@ pub(crate) fn measure() {
         let service = start(None, portal, "").await;
         compare("SQLite", &bare, &service).await;
         drop(service);
+        if let Some(program) = before {
+            let service = start_program(program, None, portal).await;
+            compare("SQLite, before", &bare, &service).await;
+        }
         if let Some(database) = database::create().await {
             let service = start(Some(&database), portal, "").await;
             compare("PostgreSQL", &bare, &service).await;
+        }
+        if let Some(program) = before
+            && let Some(database) = database::create().await
+        {
+            let service = start_program(program, Some(&database), portal).await;
+            compare("PostgreSQL, before", &bare, &service).await;
         }
         println!(
             "\nMedians of {ROUNDS} alternating rounds of {} s each. The first three figures are processor time of \

@@ -11,7 +11,7 @@
 //! threads that share all work. Each program that is compared runs on one processor, load and
 //! upstream on another.
 //! With `--before PROGRAM`, a binary of an earlier commit, the first two measure that program too,
-//! in the same rounds.
+//! in the same rounds, and `--ledger` after this one.
 
 #![expect(
     clippy::unwrap_used,
@@ -76,7 +76,7 @@ fn main() {
     }
     match mode.as_deref() {
         Some("stub") => stub::run(),
-        Some("--ledger") => ledger::measure(),
+        Some("--ledger") => ledger::measure(before.as_deref()),
         Some("--workers") => workers::measure(),
         Some("--listed") => listed::measure(),
         Some("--portals") => portals::measure(),
@@ -195,6 +195,13 @@ async fn start_pinned(files: &Arc<Files>) -> Service {
 
 async fn start(store_url: Option<&str>, portal: SocketAddr, more: &str) -> Service {
     start_pinned(&files(store_url, portal, more)).await
+}
+
+/// An earlier program.
+async fn start_program(program: &str, store_url: Option<&str>, portal: SocketAddr) -> Service {
+    let command = pinned::command(program);
+    let files = files(store_url, portal, "");
+    files.start_by(command, free_address()).await
 }
 
 /// An earlier program with everything on, and its load.

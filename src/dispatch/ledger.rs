@@ -18,7 +18,6 @@ mod claim;
 mod cleaning;
 mod error;
 mod fingerprint;
-mod known;
 mod lanes;
 mod problem;
 mod reader;
@@ -38,7 +37,6 @@ use uuid::Uuid;
 pub use self::claim::Claim;
 pub use self::error::{LedgerError, Unavailable};
 pub use self::fingerprint::Fingerprint;
-use self::known::Known;
 use self::lanes::{Ending, Lanes};
 use self::problem::Problems;
 use self::reader::Read;
@@ -108,8 +106,8 @@ pub struct Ledger {
 enum Reads {
     /// One for all that ask meanwhile.
     Shared(mpsc::UnboundedSender<Read>),
-    /// Seldom: this process knows which keys are new.
-    Seldom(Arc<Known>),
+    /// Seldom: the store knows nearly all new keys without being asked.
+    Seldom,
 }
 
 impl Ledger {
@@ -137,11 +135,7 @@ impl Ledger {
             tasks.spawn_lasting("reader of the ledger", reading);
             Reads::Shared(reads)
         } else {
-            let known = Arc::new(Known::new(lifetime));
-            let (filled, store, stopped) = (Arc::clone(&known), store.clone(), tasks.stopped());
-            let filling = async move { filled.fill(&store, stopped).await };
-            tasks.tracker().spawn(filling);
-            Reads::Seldom(known)
+            Reads::Seldom
         };
         let cleaning = cleaning::clean(store.clone(), tasks.stopped());
         tasks.spawn_lasting("cleaning of the ledger", cleaning);
@@ -215,9 +209,7 @@ impl Ledger {
         deadline: Instant,
         on_wait: impl Fn() + Send,
     ) -> Result<Entered, LedgerError> {
-        if let Reads::Seldom(known) = &self.reads
-            && known.is_new(guard.id())
-        {
+        if self.store.is_new_in_ledger(guard.id()) {
             return Ok(self.first(guard, None));
         }
         let mut wait = FIRST_WAIT;
@@ -339,9 +331,6 @@ impl Ledger {
         }
         let starts = claims.iter().map(|claim| claim.start());
         let starts: Vec<_> = starts.collect();
-        if let Reads::Seldom(known) = &self.reads {
-            starts.iter().for_each(|start| known.note(&start.id));
-        }
         let started = self
             .lanes
             .start(starts)?

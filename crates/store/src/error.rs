@@ -263,6 +263,18 @@ fn is_lookup(error: &std::io::Error) -> bool {
         .starts_with("failed to lookup address information")
 }
 
+/// As from sqlx, whose codes are the extended ones too.
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let rusqlite::Error::SqliteFailure(code, message) = error else {
+            return Self::Corrupt("a column has another type".to_owned());
+        };
+        let message = message.unwrap_or_else(|| code.to_string());
+        let code = code.extended_code.to_string();
+        Self::Unavailable(Unavailable::Refused { code, message })
+    }
+}
+
 impl From<DoesNotSeal> for StoreError {
     fn from(error: DoesNotSeal) -> Self {
         Self::Unavailable(error.into())

@@ -6,90 +6,20 @@
 //! The ledger does not use the change counter: it is written with every call, and no replica caches
 //! it.
 
+mod file;
 mod postgresql;
-mod sqlite;
+#[cfg(feature = "simulation")]
+mod simulated;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use bitrix24::TenantId;
-
 use crate::error::{StoreError, Unavailable};
 use crate::open::Store;
-use crate::pool::{Pool, in_time, milliseconds, reach, with_connection};
-
-/// Identifies a call.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id {
-    /// The tenant.
-    pub tenant: TenantId,
-    /// The idempotency key.
-    pub request: Uuid,
-}
-
-/// A call that is about to be sent.
-#[derive(Clone, Debug)]
-pub struct Start {
-    /// The call.
-    pub id: Id,
-    /// SHA-256 of the request.
-    pub fingerprint: [u8; 32],
-    /// The number of this replica's attempt.
-    pub attempt: i64,
-    /// The earlier attempt of this replica whose row is replaced: it was certainly not sent.
-    pub replaces: Option<i64>,
-}
-
-/// The end of an attempt.
-#[derive(Clone, Debug)]
-pub struct End {
-    /// The call.
-    pub id: Id,
-    /// The number of this replica's attempt.
-    pub attempt: i64,
-    /// The outcome of the attempt.
-    pub outcome: Outcome,
-}
-
-/// The outcome of an attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The portal's response, in JSON.
-    Answered(String),
-    /// It was sent, and its outcome is unknown.
-    Unknown,
-    /// It was not executed. The row expires at once.
-    NotExecuted,
-}
-
-/// The ledger's record of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// SHA-256 of the request.
-    pub fingerprint: [u8; 32],
-    /// The state of the call.
-    pub state: State,
-}
-
-/// The state of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It may be in flight.
-    Started {
-        /// The replica that sends it.
-        owner: Uuid,
-        /// The number of that replica's attempt.
-        attempt: i64,
-        /// Time since that replica's last heartbeat.
-        silent_for: Duration,
-    },
-    /// The portal's response, in JSON.
-    Answered(String),
-    /// It was sent, and its outcome is unknown.
-    Unknown,
-}
+use crate::pool::{Pool, Sqlite, in_time, milliseconds, reach, with_connection};
+pub use crate::record::{End, Id, Outcome, Row, Start, State};
 
 /// How often a transaction is retried after a deadlock.
 const RETRIES: u32 = 3;
@@ -100,10 +30,6 @@ const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 const READ: &str = "SELECT fingerprint, state, answer, owner, attempt, now_milliseconds - COALESCE(\
      (SELECT seen_at FROM replicas WHERE id = ledger.owner AND seen_at > ledger.started_at), started_at) \
      FROM ledger, clock WHERE tenant_id = $1 AND request_id = $2 AND expires_at > now_milliseconds";
-
-/// In the order of the primary key.
-const IDS: &str = "SELECT tenant_id, request_id FROM ledger WHERE (tenant_id, request_id) > ($1, $2) \
-     ORDER BY tenant_id, request_id LIMIT $3";
 
 const ABANDON: &str = "UPDATE ledger SET state = 'unknown' \
      WHERE tenant_id = $1 AND request_id = $2 AND owner = $3 AND state = 'started' \
@@ -118,7 +44,7 @@ const CLEAN: &str = "DELETE FROM ledger WHERE (tenant_id, request_id) IN \
 
 /// What one call of [`Store::write_ledger`] writes.
 struct Writes<'a> {
-    owner: &'a str,
+    owner: Uuid,
     /// In milliseconds.
     lifetime: i64,
     starts: &'a [Start],
@@ -128,6 +54,9 @@ struct Writes<'a> {
 impl Store {
     /// Reads the record of a call; `None` if it does not exist or has expired.
     pub async fn ledger_row(&self, id: &Id) -> Result<Option<Row>, StoreError> {
+        if let Some(sqlite) = self.file() {
+            return in_time(file::row(sqlite, id)).await;
+        }
         let read = with_connection!(&self.pool, reading, connection => {
             let query = sqlx::query_as(READ).bind(id.tenant.as_str()).bind(id.request.to_string());
             Ok(query.fetch_optional(connection).await?)
@@ -150,23 +79,10 @@ impl Store {
         self.pool.watch(read).await
     }
 
-    /// The next keys behind this one that have rows, at most `most`. They may have expired.
-    pub async fn ledger_ids(&self, after: Option<&Id>, most: u32) -> Result<Vec<Id>, StoreError> {
-        let tenant = after.map_or("", |id| id.tenant.as_str());
-        let request = after.map(|id| id.request.to_string()).unwrap_or_default();
-        let read = with_connection!(&self.pool, reading, connection => {
-            let query = sqlx::query_as(IDS).bind(tenant).bind(&request).bind(i64::from(most));
-            Ok(query.fetch_all(connection).await?)
-        });
-        let rows: Vec<(String, String)> = read.await?;
-        let ids = rows.into_iter().map(|(tenant, request)| {
-            let corrupt = || StoreError::Corrupt("the key of a call".to_owned());
-            Ok(Id {
-                tenant: TenantId::parse(&tenant).map_err(|_| corrupt())?,
-                request: Uuid::parse_str(&request).map_err(|_| corrupt())?,
-            })
-        });
-        ids.collect()
+    /// Whether the store certainly has no record of a call. Never, if it would have to be asked.
+    pub fn is_new_in_ledger(&self, id: &Id) -> bool {
+        let ledger = self.file().and_then(|sqlite| sqlite.ledger.as_ref());
+        ledger.is_some_and(|ledger| ledger.is_new(id))
     }
 
     /// Records calls that `owner` is about to send, for this lifetime, and then outcomes of its
@@ -190,7 +106,7 @@ impl Store {
         let mut ends = ends.to_vec();
         ends.sort_by(|one, other| one.id.cmp(&other.id));
         let writes = Writes {
-            owner: &owner.to_string(),
+            owner,
             lifetime: milliseconds(lifetime, LONGEST),
             starts: &in_order(starts),
             ends: &ends,
@@ -212,11 +128,37 @@ impl Store {
                 return Ok(HashSet::new());
             }
             match &self.pool {
-                Pool::Sqlite(sqlite) => sqlite::write(sqlite, writes).await,
+                #[cfg(feature = "simulation")]
+                Pool::Sqlite(sqlite) if sqlite.line.is_some() => {
+                    simulated::write(sqlite, writes).await
+                }
+                Pool::Sqlite(sqlite) => {
+                    let Writes {
+                        owner,
+                        lifetime,
+                        starts,
+                        ends,
+                    } = writes;
+                    let ends = ends.iter().copied().cloned().collect();
+                    sqlite
+                        .ledger()?
+                        .write(*owner, *lifetime, starts.to_vec(), ends)
+                        .await
+                }
                 Pool::Postgresql(postgresql) => postgresql::write(postgresql, writes).await,
             }
         }));
         self.pool.watch(written).await
+    }
+
+    /// The SQLite file, which this process alone writes; `None` if the store is shared.
+    fn file(&self) -> Option<&Sqlite> {
+        match &self.pool {
+            #[cfg(feature = "simulation")]
+            Pool::Sqlite(sqlite) if sqlite.line.is_some() => None,
+            Pool::Sqlite(sqlite) => Some(sqlite),
+            Pool::Postgresql(_) => None,
+        }
     }
 
     /// Sets a call to unknown if its owner had no heartbeat for this long. Returns false if the row
@@ -227,6 +169,9 @@ impl Store {
         owner: Uuid,
         silence: Duration,
     ) -> Result<bool, StoreError> {
+        if let Some(sqlite) = self.file() {
+            return in_time(sqlite.ledger()?.abandon(id, owner)).await;
+        }
         let abandoned = with_connection!(&self.pool, writing, connection => {
             let query = sqlx::query(ABANDON).bind(id.tenant.as_str()).bind(id.request.to_string());
             let query = query.bind(owner.to_string()).bind(milliseconds(silence, LONGEST));
@@ -237,6 +182,9 @@ impl Store {
 
     /// Deletes at most this many expired rows and returns their number.
     pub async fn clean_ledger(&self, most: u32) -> Result<u64, StoreError> {
+        if let Some(sqlite) = self.file() {
+            return in_time(sqlite.ledger()?.clean(most)).await;
+        }
         let cleaned = with_connection!(&self.pool, writing, connection => {
             Ok(sqlx::query(CLEAN).bind(i64::from(most)).execute(connection).await?.rows_affected())
         });

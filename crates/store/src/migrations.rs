@@ -7,7 +7,7 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use crate::error::{OpenError, StoreError};
 
 /// The number and name of each version, with its statements for SQLite and for PostgreSQL.
-const VERSIONS: [(i64, &str, &str, &str); 6] = [
+const VERSIONS: [(i64, &str, &str, &str); 7] = [
     (
         1,
         "tenants",
@@ -43,6 +43,12 @@ const VERSIONS: [(i64, &str, &str, &str); 6] = [
         "accounts",
         include_str!("../migrations/sqlite/0006_accounts.sql"),
         include_str!("../migrations/postgresql/0006_accounts.sql"),
+    ),
+    (
+        7,
+        "ledger log",
+        include_str!("../migrations/sqlite/0007_ledger_log.sql"),
+        include_str!("../migrations/postgresql/0007_ledger_log.sql"),
     ),
 ];
 

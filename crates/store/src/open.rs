@@ -46,7 +46,7 @@ impl Store {
         let (pool, lock) = match (url, access) {
             (StoreUrl::Sqlite(path), Access::Service) => {
                 let (sqlite, lock) = sqlite::serve(path).await?;
-                (Pool::Sqlite(sqlite), Some(Arc::new(lock)))
+                (Pool::Sqlite(sqlite), Some(lock))
             }
             (StoreUrl::Sqlite(path), Access::Maintenance) => {
                 (Pool::Sqlite(sqlite::maintain(path).await?), None)

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, PgPool, SqlitePool};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
-use crate::error::StoreError;
+use crate::error::{StoreError, Unavailable};
+use crate::log::Ledger;
 use crate::opened_file::OpenedFile;
 use crate::pulse::Pulse;
 
@@ -28,13 +29,29 @@ pub(crate) enum Pool {
 /// An SQLite file has one writer at a time. Writers queue here in order, not at the file's lock.
 #[derive(Clone, Debug)]
 pub(crate) struct Sqlite {
-    pub(crate) writing: SqlitePool,
+    pub(crate) writing: Writing,
     pub(crate) reading: SqlitePool,
+    /// `None` beside a running service, which has it.
+    pub(crate) ledger: Option<Ledger>,
     /// Every method looks at it last: what it wrote is in the store only if it is there.
     pub(crate) file: Arc<OpenedFile>,
     /// What a simulation puts between a replica and the database.
     #[cfg(feature = "simulation")]
     pub(crate) line: Option<crate::weather::Line>,
+}
+
+/// The connection for all writes but those of the ledger, whose thread has one of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Writing {
+    pub(crate) pool: SqlitePool,
+    /// Who has it may write.
+    pub(crate) turn: Arc<Mutex<()>>,
+}
+
+/// The connection for writing, and the turn to use it. The connection goes first.
+pub(crate) struct Writer {
+    connection: PoolConnection<sqlx::Sqlite>,
+    turn: OwnedMutexGuard<()>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,11 +78,43 @@ impl Pool {
     }
 }
 
+impl Sqlite {
+    /// The writer of the ledger.
+    pub(crate) fn ledger(&self) -> Result<&Ledger, StoreError> {
+        let other = "the service that has the file writes its ledger";
+        let ledger = self.ledger.as_ref();
+        ledger.ok_or(StoreError::Unavailable(Unavailable::Other(other)))
+    }
+}
+
+impl Writing {
+    pub(crate) async fn acquire(&self) -> Result<Writer, StoreError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let connection = self.pool.acquire().await?;
+        Ok(Writer { connection, turn })
+    }
+}
+
+impl<DB: Database> From<PoolConnection<DB>> for Lent<DB> {
+    fn from(connection: PoolConnection<DB>) -> Self {
+        Self::new(connection)
+    }
+}
+
+impl From<Writer> for Lent<sqlx::Sqlite> {
+    fn from(Writer { connection, turn }: Writer) -> Self {
+        let mut lent = Self::new(connection);
+        lent._turn = Some(turn);
+        lent
+    }
+}
+
 /// A connection that returns to the pool when its statements are done. If they are cancelled, it is
 /// closed instead: the server may be silent, and the pool would wait for it without limit.
 pub(crate) struct Lent<DB: Database> {
     connection: PoolConnection<DB>,
     ended: bool,
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl<DB: Database> Lent<DB> {
@@ -73,6 +122,7 @@ impl<DB: Database> Lent<DB> {
         Self {
             connection,
             ended: false,
+            _turn: None,
         }
     }
 
@@ -159,7 +209,7 @@ macro_rules! with_connection {
             use $crate::pool::{Lent, Pool};
             match $pool {
                 Pool::Sqlite(sqlite) => {
-                    let mut lent = Lent::new(sqlite.$purpose.acquire().await?);
+                    let mut lent = Lent::from(sqlite.$purpose.acquire().await?);
                     let $connection = lent.connection();
                     let done = async { $statements }.await;
                     lent.give_back();
@@ -191,7 +241,7 @@ macro_rules! with_transaction {
             use $crate::pool::{Lent, Pool};
             match $pool {
                 Pool::Sqlite(sqlite) => {
-                    let mut lent = Lent::new(sqlite.writing.acquire().await?);
+                    let mut lent = Lent::from(sqlite.writing.acquire().await?);
                     let done = async {
                         // Locks for writing at once: a later upgrade would fail without waiting.
                         let connection = lent.connection();

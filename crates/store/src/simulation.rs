@@ -15,10 +15,14 @@ use crate::error::{OpenError, StoreError};
 use crate::migrations;
 use crate::open::Store;
 use crate::opened_file::OpenedFile;
-use crate::pool::{Pool, Sqlite};
+use crate::pool::{Pool, Sqlite, Writing};
 use crate::sealing::Keyring;
 use crate::weather::{Budgets, Line, at_once};
 pub use crate::weather::{Passing, Weather};
+
+const LEDGER: &str = "CREATE TABLE ledger (tenant_id TEXT NOT NULL, request_id TEXT NOT NULL, \
+     fingerprint BLOB NOT NULL, state TEXT NOT NULL, answer TEXT, owner TEXT NOT NULL, attempt INTEGER NOT NULL, \
+     started_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, PRIMARY KEY (tenant_id, request_id)) STRICT";
 
 /// The database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -50,6 +54,9 @@ impl Database {
             "DROP VIEW clock",
             "CREATE TABLE clock (now_milliseconds INTEGER NOT NULL) STRICT",
             "INSERT INTO clock (now_milliseconds) VALUES (0)",
+            // The table that several replicas can share, as PostgreSQL has it.
+            "DROP VIEW ledger",
+            LEDGER,
         ] {
             let executed = sqlx::query(statement).execute(&mut *connection).await;
             executed.map_err(StoreError::from)?;
@@ -78,8 +85,12 @@ impl Database {
             weather,
         };
         let pool = Pool::Sqlite(Sqlite {
-            writing: self.pool.clone(),
+            writing: Writing {
+                pool: self.pool.clone(),
+                turn: Arc::default(),
+            },
             reading: self.pool.clone(),
+            ledger: None,
             file: Arc::new(file),
             line: Some(line),
         });

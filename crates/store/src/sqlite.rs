@@ -11,12 +11,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection};
 
 use crate::error::{OpenError, StoreError};
+use crate::log::{BUSY, Ledger};
 use crate::migrations;
 use crate::opened_file::OpenedFile;
-use crate::pool::Sqlite;
-
-/// How long a statement waits for another process, such as `openlines keys` or a backup.
-const BUSY: Duration = Duration::from_secs(5);
+use crate::pool::{Sqlite, Writing};
 
 /// How long a method waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(10);
@@ -32,7 +30,7 @@ const END_OF_KILLED: &str = "UPDATE refresh_leases SET owner = CASE owner WHEN '
 
 /// Locks the file for this service, creates the file and its tables, and ends the leases and the
 /// heartbeats of the previous process.
-pub(crate) async fn serve(path: &Path) -> Result<(Sqlite, File), OpenError> {
+pub(crate) async fn serve(path: &Path) -> Result<(Sqlite, Arc<File>), OpenError> {
     let lock = lock(path)?;
     let refused = |source| OpenError::File {
         path: path.to_owned(),
@@ -52,7 +50,10 @@ pub(crate) async fn serve(path: &Path) -> Result<(Sqlite, File), OpenError> {
     }
     transaction.commit().await.map_err(StoreError::from)?;
     connection.close().await.map_err(StoreError::from)?;
-    Ok((pools(path, file), lock))
+    let (mut sqlite, lock) = (pools(path, file), Arc::new(lock));
+    let (file, turn) = (Arc::clone(&sqlite.file), Arc::clone(&sqlite.writing.turn));
+    sqlite.ledger = Some(Ledger::start(path, file, turn, Arc::clone(&lock))?);
+    Ok((sqlite, lock))
 }
 
 /// Opens a file beside a running service.
@@ -81,8 +82,12 @@ fn pools(path: &Path, file: OpenedFile) -> Sqlite {
             .max_lifetime(None)
     };
     Sqlite {
-        writing: pool(1).connect_lazy_with(options(path)),
+        writing: Writing {
+            pool: pool(1).connect_lazy_with(options(path)),
+            turn: Arc::default(),
+        },
         reading: pool(READERS).connect_lazy_with(options(path).pragma("query_only", "ON")),
+        ledger: None,
         file: Arc::new(file),
         #[cfg(feature = "simulation")]
         line: None,

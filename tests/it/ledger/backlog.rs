@@ -28,7 +28,7 @@ async fn outcomes_that_cannot_be_written_do_not_fill_the_memory(stores: Stores) 
         )
     } else {
         (
-            "CREATE TRIGGER refusal BEFORE UPDATE ON ledger \
+            "CREATE TRIGGER refusal BEFORE INSERT ON ledger_ends \
              BEGIN SELECT RAISE(ABORT, 'refused'); END",
             "DROP TRIGGER refusal",
         )

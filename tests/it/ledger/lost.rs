@@ -12,12 +12,20 @@ on_both_stores!(
 
 /// What the row was before the outcome.
 async fn lose(stores: &Stores, key: &Key) {
-    let lost = format!(
-        "UPDATE ledger SET state = 'started', answer = NULL, expires_at = 9000000000000 \
-         WHERE request_id = '{}'",
-        key.idempotency_key
-    );
-    stores.execute(&lost).await;
+    let request = key.idempotency_key;
+    let lost = if stores.is_shared() {
+        format!(
+            "UPDATE ledger SET state = 'started', answer = NULL, expires_at = 9000000000000 \
+             WHERE request_id = '{request}'"
+        )
+    } else {
+        format!(
+            "DELETE FROM ledger_ends WHERE id = \
+             (SELECT id FROM ledger_starts WHERE request = x'{}')",
+            request.simple()
+        )
+    };
+    assert_eq!(stores.execute(&lost).await, 1);
 }
 
 async fn a_call_whose_outcome_was_lost_is_unknown_to_the_process_that_sent_it(stores: Stores) {

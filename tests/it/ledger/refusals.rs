@@ -26,8 +26,10 @@ async fn an_end_that_the_database_refuses_holds_no_other_up(stores: Stores) {
     } else {
         (
             format!(
-                "CREATE TRIGGER refusal BEFORE UPDATE ON ledger WHEN NEW.request_id = '{refused}' \
-                 BEGIN SELECT RAISE(ABORT, 'refused'); END"
+                "CREATE TRIGGER refusal BEFORE INSERT ON ledger_ends \
+                 WHEN NEW.id = (SELECT id FROM ledger_starts WHERE request = x'{}') \
+                 BEGIN SELECT RAISE(ABORT, 'refused'); END",
+                refused.simple()
             ),
             "DROP TRIGGER refusal",
         )

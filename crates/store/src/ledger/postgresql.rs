@@ -101,7 +101,7 @@ async fn start(
     let attempts: Vec<i64> = starts.iter().map(|start| start.attempt).collect();
     let replaces: Vec<Option<i64>> = starts.iter().map(|start| start.replaces).collect();
     let query = sqlx::query_scalar(START)
-        .bind(writes.owner)
+        .bind(writes.owner.to_string())
         .bind(writes.lifetime);
     let query = query.bind(tenants).bind(requests.collect::<Vec<_>>());
     let query = query.bind(fingerprints).bind(attempts).bind(replaces);
@@ -125,7 +125,7 @@ async fn end(connection: &mut sqlx::PgConnection, writes: &Writes<'_>) -> Result
         expiries.push(expires_at);
     }
     let query = sqlx::query(END)
-        .bind(writes.owner)
+        .bind(writes.owner.to_string())
         .bind(tenants)
         .bind(requests)
         .bind(attempts);

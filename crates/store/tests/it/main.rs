@@ -15,6 +15,7 @@ mod entries;
 mod events;
 mod inspection;
 mod leases;
+mod log;
 mod opening;
 mod outage;
 mod plans;

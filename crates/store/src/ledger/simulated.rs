@@ -1,7 +1,5 @@
-//! The ledger's statements for SQLite: few widths, so that few are prepared.
-//!
-//! Parameters have no numbers: the library looks numbered ones up by their names, one by one, each
-//! time.
+//! The ledger's statements for the database of a simulation, which several replicas share: those of
+//! PostgreSQL in SQLite's words. Compiled only with the feature `simulation`.
 
 use std::collections::HashSet;
 
@@ -100,7 +98,7 @@ async fn start(
         let width = width(some.len());
         let statement = AssertSqlSafe(statement(START, width, 5));
         let query = sqlx::query(statement);
-        let mut query = query.bind(writes.owner).bind(writes.lifetime);
+        let mut query = query.bind(writes.owner.to_string()).bind(writes.lifetime);
         for start in padded(some, width) {
             query = query
                 .bind(start.map(|start: &Start| start.id.tenant.as_str()))
@@ -113,7 +111,7 @@ async fn start(
         let written = query.execute(&mut *connection).await?.rows_affected();
         let are_all_written = usize::try_from(written) == Ok(some.len());
         for start in some {
-            if are_all_written || is_started(connection, writes.owner, start).await? {
+            if are_all_written || is_started(connection, &writes.owner.to_string(), start).await? {
                 started.insert(start.attempt);
             }
         }
@@ -138,7 +136,7 @@ async fn end(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Result<(
     for some in writes.ends.chunks(WIDEST) {
         let width = width(some.len());
         let statement = AssertSqlSafe(statement(END, width, 6));
-        let mut query = sqlx::query(statement).bind(writes.owner);
+        let mut query = sqlx::query(statement).bind(writes.owner.to_string());
         for end in padded(some, width) {
             let end: Option<&End> = end.copied();
             let columns = end.map(|end| end.outcome.columns());
@@ -174,75 +172,4 @@ fn width(rows: usize) -> usize {
 fn statement((before, behind): (&str, &str), rows: usize, columns: usize) -> String {
     let row = format!("({})", vec!["?"; columns].join(", "));
     format!("{before}{}{behind}", vec![row.as_str(); rows].join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use bitrix24::TenantId;
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::ledger::{Id, Outcome};
-    use crate::open::{Access, Store};
-    use crate::pool::Pool;
-    use crate::sealing::{Key, Keyring};
-    use crate::url::StoreUrl;
-
-    /// Whether the next commit is flushed to the disk.
-    async fn is_durable(store: &Store) -> bool {
-        let Pool::Sqlite(sqlite) = &store.pool else {
-            panic!("an SQLite file")
-        };
-        let mut connection = sqlite.writing.acquire().await.unwrap();
-        let level = sqlx::query_scalar("PRAGMA synchronous").persistent(false);
-        let level: i64 = level.fetch_one(&mut *connection).await.unwrap();
-        level == 2
-    }
-
-    async fn execute(store: &Store, statement: &'static str) {
-        let Pool::Sqlite(sqlite) = &store.pool else {
-            panic!("an SQLite file")
-        };
-        let executed = sqlx::query(statement).execute(&sqlite.writing).await;
-        executed.unwrap();
-    }
-
-    #[tokio::test]
-    async fn after_outcomes_that_are_not_flushed_the_next_commit_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = StoreUrl::Sqlite(folder.path().join("store.db"));
-        let keyring = Keyring::from(Key::generate().unwrap());
-        let store = Store::open(&url, keyring, Access::Service).await.unwrap();
-        let id = Id {
-            tenant: TenantId::parse("acme").unwrap(),
-            request: Uuid::new_v4(),
-        };
-        let start = Start {
-            id: id.clone(),
-            fingerprint: [0; 32],
-            attempt: 1,
-            replaces: None,
-        };
-        let end = End {
-            id,
-            attempt: 1,
-            outcome: Outcome::Unknown,
-        };
-        let owner = Uuid::new_v4();
-        let (day, starts) = (Duration::from_hours(24), vec![start]);
-        store.write_ledger(owner, day, starts, &[]).await.unwrap();
-        assert!(is_durable(&store).await);
-        let ended = async || store.write_ledger(owner, day, Vec::new(), &[&end]).await;
-        ended().await.unwrap();
-        assert!(is_durable(&store).await);
-        execute(
-            &store,
-            "CREATE TRIGGER refusal BEFORE UPDATE ON ledger BEGIN SELECT RAISE(ABORT, 'refused'); END",
-        )
-        .await;
-        ended().await.unwrap_err();
-        assert!(is_durable(&store).await);
-    }
 }
