@@ -137,6 +137,14 @@ impl Ledger {
         } else {
             Reads::Seldom
         };
+        let (threaded, stopped) = (store.clone(), tasks.stopped());
+        let thread = async move {
+            tokio::select! {
+                () = threaded.ledger_ended() => {}
+                () = stopped.cancelled() => {}
+            }
+        };
+        tasks.spawn_lasting("thread of the ledger", thread);
         let cleaning = cleaning::clean(store.clone(), tasks.stopped());
         tasks.spawn_lasting("cleaning of the ledger", cleaning);
         Self {

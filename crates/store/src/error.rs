@@ -209,6 +209,17 @@ impl StoreError {
         }
     }
 
+    /// Whether SQLite could not flush its file or the folder to the disk: `SQLITE_IOERR_FSYNC` and
+    /// `SQLITE_IOERR_DIR_FSYNC`.
+    pub(crate) fn is_unflushed(&self) -> bool {
+        match self {
+            Self::Unavailable(Unavailable::Refused { code, .. }) => {
+                matches!(code.as_str(), "1034" | "1290")
+            }
+            Self::Unavailable(_) | Self::Sealed { .. } | Self::Corrupt(_) => false,
+        }
+    }
+
     /// Whether the file of the store was removed or replaced. That does not pass by itself.
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Unavailable(Unavailable::Lost))

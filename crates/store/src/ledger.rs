@@ -180,6 +180,16 @@ impl Store {
         Ok(abandoned.await? > 0)
     }
 
+    /// Completes when the thread that writes the ledger of an SQLite file has ended: by a panic, or
+    /// because a flush to the disk has failed. Then no call with a key can be sent until the file is
+    /// opened anew, by another process.
+    pub async fn ledger_ended(&self) {
+        match self.file().and_then(|sqlite| sqlite.ledger.as_ref()) {
+            Some(ledger) => ledger.ended().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Deletes at most this many expired rows and returns their number.
     pub async fn clean_ledger(&self, most: u32) -> Result<u64, StoreError> {
         if let Some(sqlite) = self.file() {

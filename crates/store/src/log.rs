@@ -12,6 +12,7 @@
 
 mod index;
 mod known;
+mod order;
 mod statements;
 mod thread;
 
@@ -22,11 +23,12 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, oneshot, watch};
 use uuid::Uuid;
 
 pub(crate) use self::index::Found;
 use self::index::Index;
+use self::order::{Order, Reply};
 use self::thread::Worker;
 use crate::error::{OpenError, StoreError, Unavailable};
 use crate::opened_file::OpenedFile;
@@ -45,35 +47,14 @@ struct Inner {
     orders: Option<mpsc::Sender<Order>>,
     index: Arc<Index>,
     thread: Option<JoinHandle<()>>,
+    /// Closed when the thread has ended, by a panic, too.
+    running: watch::Receiver<()>,
 }
-
-/// What the thread is to do. If nobody waits for the answer any more, it does nothing.
-#[derive(Debug)]
-enum Order {
-    Write {
-        owner: Uuid,
-        /// In milliseconds.
-        lifetime: i64,
-        starts: Vec<Start>,
-        ends: Vec<End>,
-        reply: Reply<HashSet<i64>>,
-    },
-    /// Sets a call to unknown.
-    Abandon {
-        id: Id,
-        owner: Uuid,
-        reply: Reply<bool>,
-    },
-    /// Deletes expired rows, at most so many.
-    Clean { most: u32, reply: Reply<u64> },
-}
-
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 impl Ledger {
-    /// Starts the thread. It writes when it has `turn`, which all writers of the file take in their
+    /// Starts the thread, and waits until it has read the file. It writes when it has `turn`, which all writers of the file take in their
     /// order, and holds the file's lock until it has ended.
-    pub(crate) fn start(
+    pub(crate) async fn start(
         path: &Path,
         file: Arc<OpenedFile>,
         turn: Arc<Mutex<()>>,
@@ -82,20 +63,26 @@ impl Ledger {
         let index = Arc::<Index>::default();
         let (orders, received) = mpsc::channel();
         let connection = thread::connect(path).map_err(StoreError::from)?;
-        let worker = Worker::new(file, turn, Arc::clone(&index), received);
+        let (opened, is_open) = oneshot::channel();
+        let worker = Worker::new(file, turn, Arc::clone(&index), received, opened);
+        let (runs, running) = watch::channel(());
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || {
                 worker.run(&connection);
                 drop(connection);
                 drop(lock);
+                drop(runs);
             })
             .map_err(|_| StoreError::Unavailable(Unavailable::Other("no thread can be started")))?;
-        Ok(Self(Arc::new(Inner {
+        let ledger = Self(Arc::new(Inner {
             orders: Some(orders),
             index,
             thread: Some(thread),
-        })))
+            running,
+        }));
+        is_open.await.map_err(|_| ended())??;
+        Ok(ledger)
     }
 
     /// Whether there is certainly no row.
@@ -135,13 +122,22 @@ impl Ledger {
         self.order(|reply| Order::Clean { most, reply }).await
     }
 
+    /// Completes when the thread has ended, although it is needed.
+    pub(crate) async fn ended(&self) {
+        let mut running = self.0.running.clone();
+        while running.changed().await.is_ok() {}
+    }
+
     async fn order<T>(&self, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, StoreError> {
-        let ended = || StoreError::Unavailable(Unavailable::Other("the ledger's thread ended"));
         let (reply, done) = oneshot::channel();
         let orders = self.0.orders.as_ref().ok_or_else(ended)?;
         orders.send(order(reply)).map_err(|_| ended())?;
         done.await.map_err(|_| ended())?
     }
+}
+
+fn ended() -> StoreError {
+    StoreError::Unavailable(Unavailable::Other("the ledger's thread ended"))
 }
 
 /// Waits for the thread: the file is free when the store is dropped.

@@ -18,6 +18,8 @@ pub(crate) struct OpenedFile {
     /// Device and inode.
     identity: (u64, u64),
     has_log: AtomicBool,
+    /// Whether a flush to the disk has failed.
+    is_unflushed: AtomicBool,
 }
 
 impl OpenedFile {
@@ -30,7 +32,25 @@ impl OpenedFile {
             log: PathBuf::from(log),
             identity: identity(path)?,
             has_log: AtomicBool::new(false),
+            is_unflushed: AtomicBool::new(false),
         })
+    }
+
+    /// Notes whether a write has failed because the disk did not take it. To be called by who has
+    /// the turn to write.
+    ///
+    /// Linux tells of that once, and takes what it could not write for written. The next flush
+    /// succeeds, and a power cut then loses what it wrote, too: SQLite reads its log up to the
+    /// first gap.
+    pub(crate) fn heard<T>(&self, done: &Result<T, StoreError>) {
+        if done.as_ref().is_err_and(StoreError::is_unflushed) {
+            self.is_unflushed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether what this process writes now may be lost in a power cut, although it was flushed.
+    pub(crate) fn is_unflushed(&self) -> bool {
+        self.is_unflushed.load(Ordering::Relaxed)
     }
 
     /// Checks that the name still leads to the file, and that its log is there.

@@ -212,6 +212,7 @@ macro_rules! with_connection {
                     let mut lent = Lent::from(sqlite.$purpose.acquire().await?);
                     let $connection = lent.connection();
                     let done = async { $statements }.await;
+                    sqlite.file.heard(&done);
                     lent.give_back();
                     sqlite.file.check()?;
                     done
@@ -249,6 +250,7 @@ macro_rules! with_transaction {
                         $statements
                     }
                     .await;
+                    sqlite.file.heard(&done);
                     lent.give_back();
                     sqlite.file.check()?;
                     done

@@ -52,7 +52,8 @@ pub(crate) async fn serve(path: &Path) -> Result<(Sqlite, Arc<File>), OpenError>
     connection.close().await.map_err(StoreError::from)?;
     let (mut sqlite, lock) = (pools(path, file), Arc::new(lock));
     let (file, turn) = (Arc::clone(&sqlite.file), Arc::clone(&sqlite.writing.turn));
-    sqlite.ledger = Some(Ledger::start(path, file, turn, Arc::clone(&lock))?);
+    let ledger = Ledger::start(path, file, turn, Arc::clone(&lock));
+    sqlite.ledger = Some(ledger.await?);
     Ok((sqlite, lock))
 }
 

@@ -42,7 +42,8 @@ CREATE TABLE ledger_keys (
 
 -- Nobody can ask for a key that is not a UUID.
 INSERT INTO ledger_starts (request, tenant, fingerprint, owner, attempt, started_at, expires_at)
-SELECT unhex(request_id, '-'), tenant_id, fingerprint, COALESCE(unhex(owner, '-'), zeroblob(16)), attempt, started_at, expires_at
+SELECT unhex(request_id, '-'), tenant_id, fingerprint,
+    CASE WHEN length(unhex(owner, '-')) = 16 THEN unhex(owner, '-') ELSE zeroblob(16) END, attempt, started_at, expires_at
 FROM ledger
 WHERE expires_at > (SELECT now_milliseconds FROM clock) AND length(unhex(request_id, '-')) = 16
 ORDER BY started_at, tenant_id, request_id;

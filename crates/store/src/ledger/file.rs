@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use crate::error::{StoreError, Unavailable};
+use crate::error::StoreError;
 use crate::log::Found;
 use crate::pool::{Lent, Sqlite};
 use crate::record::{Id, Row, State};
@@ -21,6 +21,9 @@ const VALID: &str =
 enum Place {
     Row(i64),
     Slices,
+    /// While the ledger's thread does not know what the file has behind the last slice: after a
+    /// failure, until it was read again.
+    SlicesAndBehind,
     /// Beside the service, which alone knows better.
     Anywhere,
 }
@@ -33,10 +36,16 @@ impl Place {
                 "ledger_slices AS l CROSS JOIN ledger_keys AS k ON k.slice = l.slice AND k.request = ? \
                  CROSS JOIN ledger_starts AS s ON s.id = k.id"
             }
-            Self::Anywhere => "ledger_starts AS s",
+            Self::SlicesAndBehind | Self::Anywhere => "ledger_starts AS s",
         };
         let row = match self {
             Self::Row(_) => "s.id = ? AND",
+            Self::SlicesAndBehind => {
+                "s.id IN (SELECT k.id FROM ledger_slices AS l \
+                 CROSS JOIN ledger_keys AS k ON k.slice = l.slice AND k.request = ? \
+                 UNION ALL SELECT id FROM ledger_starts \
+                 WHERE id > (SELECT COALESCE(MAX(last_id), 0) FROM ledger_slices) AND request = ?) AND"
+            }
             Self::Slices | Self::Anywhere => "",
         };
         format!(
@@ -51,10 +60,7 @@ pub(super) async fn row(sqlite: &Sqlite, id: &Id) -> Result<Option<Row>, StoreEr
     let place = match ledger.map(|ledger| ledger.find(id)) {
         Some(Found::Latest(place)) => Place::Row(place.row),
         Some(Found::Older) => Place::Slices,
-        Some(Found::Lost) => {
-            let why = "the ledger was not read after a failure";
-            return Err(StoreError::Unavailable(Unavailable::Other(why)));
-        }
+        Some(Found::Lost) => Place::SlicesAndBehind,
         None => Place::Anywhere,
     };
     let request = &id.request.as_bytes()[..];
@@ -62,6 +68,7 @@ pub(super) async fn row(sqlite: &Sqlite, id: &Id) -> Result<Option<Row>, StoreEr
     match place {
         Place::Row(row) => query = query.bind(row),
         Place::Slices => query = query.bind(request),
+        Place::SlicesAndBehind => query = query.bind(request).bind(request),
         Place::Anywhere => {}
     }
     let query = query.bind(request).bind(id.tenant.as_str());

@@ -76,6 +76,12 @@ impl Known {
         }
     }
 
+    /// How many keys the filters hold.
+    #[cfg(test)]
+    pub(super) fn noted(&self) -> usize {
+        self.lock().filters.iter().map(|filter| filter.keys).sum()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

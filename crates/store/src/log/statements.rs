@@ -41,7 +41,8 @@ struct Earlier {
 }
 
 impl<'connection> Log<'connection> {
-    /// Reads what is behind the last slice into the index.
+    /// Reads where the log begins and ends. Then its full slices are to be
+    /// [sealed](Self::seal), and the rest [read](Self::read_latest).
     pub(super) fn open(
         connection: &'connection Connection,
         index: &'connection Index,
@@ -76,13 +77,6 @@ impl<'connection> Log<'connection> {
         };
         log.flush_commits(true)?;
         log.read_ends()?;
-        // A file that was migrated or copied has them all behind the last slice.
-        if log.is_full() {
-            log.begin()?;
-            while log.seal()? {}
-            log.commit()?;
-        }
-        log.read_latest()?;
         Ok(log)
     }
 
@@ -120,7 +114,9 @@ impl<'connection> Log<'connection> {
         Ok(())
     }
 
-    fn read_latest(&mut self) -> rusqlite::Result<()> {
+    /// Reads what is behind the last slice into the index. The keys are new to it if an earlier
+    /// process has written them.
+    pub(super) fn read_latest(&mut self, are_new: bool) -> rusqlite::Result<()> {
         let mut latest = Latest::new();
         let rows = "SELECT id, request, tenant, owner, attempt FROM ledger_starts WHERE id >= ? ORDER BY id";
         let mut rows = self.connection.prepare(rows)?;
@@ -128,7 +124,9 @@ impl<'connection> Log<'connection> {
         while let Some(row) = rows.next()? {
             // Nobody can ask for a key that is none.
             if let Some((id, place)) = key(row)? {
-                self.index.known.note(&id.request, place.row);
+                if are_new {
+                    self.index.known.note(&id.request, place.row);
+                }
                 latest.insert(id, place);
             }
         }
@@ -232,12 +230,9 @@ impl<'connection> Log<'connection> {
         self.next - self.first >= SLICE
     }
 
-    /// Writes the keys of a full slice, in a transaction; false if there is none. When it is
-    /// committed, [`sealed`](Self::sealed) is to be called.
-    pub(super) fn seal(&mut self) -> rusqlite::Result<bool> {
-        if !self.is_full() {
-            return Ok(false);
-        }
+    /// Writes the keys of a full slice, in a transaction. When it is committed, the
+    /// [latest](Self::read_latest) calls are to be read.
+    pub(super) fn seal(&mut self) -> rusqlite::Result<()> {
         let last = self.first + SLICE - 1;
         let range = [self.first, last];
         self.connection.execute(
@@ -253,12 +248,7 @@ impl<'connection> Log<'connection> {
             range,
         )?;
         self.first = last + 1;
-        Ok(true)
-    }
-
-    /// Slices were written and committed.
-    pub(super) fn sealed(&mut self) -> rusqlite::Result<()> {
-        self.read_latest()
+        Ok(())
     }
 
     /// Deletes expired rows, at most so many, and returns their number.
@@ -354,12 +344,11 @@ fn earlier(row: &Row<'_>) -> rusqlite::Result<Earlier> {
 
 /// The key of a row, and its place; `None` if the key is damaged.
 fn key(row: &Row<'_>) -> rusqlite::Result<Option<(Id, Place)>> {
-    let (request, tenant, owner): (Vec<u8>, String, Vec<u8>) =
-        (row.get(1)?, row.get(2)?, row.get(3)?);
-    let (Ok(tenant), Ok(request)) = (
-        bitrix24::TenantId::parse(&tenant),
-        Uuid::from_slice(&request),
-    ) else {
+    let (request, owner): (Vec<u8>, Vec<u8>) = (row.get(1)?, row.get(3)?);
+    // As bytes: a damaged text is no reason not to start.
+    let tenant = std::str::from_utf8(row.get_ref(2)?.as_bytes()?);
+    let tenant = tenant.map(bitrix24::TenantId::parse);
+    let (Ok(Ok(tenant)), Ok(request)) = (tenant, Uuid::from_slice(&request)) else {
         return Ok(None);
     };
     let place = Place {

@@ -1,5 +1,7 @@
 //! The ledger's log in an SQLite file: slices, keys, and files of before.
 
+mod damage;
+
 use std::time::Duration;
 
 use store::ledger::{End, Id, Outcome, Start, State};
@@ -153,73 +155,6 @@ async fn a_slice_is_deleted_when_all_of_it_has_expired_and_its_keys_are_new_agai
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn damaged_keys_keep_no_other_from_being_known_as_new() {
-    let stores = Stores::sqlite();
-    let keyring = keyring();
-    let store = stores.open(&keyring).await;
-    let owner = Uuid::new_v4();
-    let ids = fill(&store, owner, DAY, SLICE + 10).await;
-    drop(store);
-    let blob = |id: &Id| format!("x'{}'", id.request.simple());
-    let (last, key) = (blob(ids.last().unwrap()), blob(&ids[3]));
-    let (tenant, fingerprint) = (blob(&ids[2]), blob(&ids[4]));
-    for damage in [
-        format!("UPDATE ledger_keys SET request = x'00' WHERE request = {key}"),
-        format!("UPDATE ledger_starts SET tenant = 'NO' WHERE request IN ({tenant}, {last})"),
-        format!("UPDATE ledger_starts SET fingerprint = x'00' WHERE request = {fingerprint}"),
-    ] {
-        assert!(stores.execute(&damage).await > 0, "{damage}");
-    }
-    let store = stores.open(&keyring).await;
-    assert_gets_new(&store).await;
-    store.ledger_row(&ids[4]).await.unwrap_err();
-    for (id, attempt) in ids.iter().zip(1_000..).skip(5).take(10) {
-        assert_started(state(&store, id).await, owner, attempt);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_failure_it_is_read_again_and_one_that_fails_does_not_hold_up_others() {
-    let stores = Stores::sqlite();
-    let store = stores.open(&keyring()).await;
-    let owner = Uuid::new_v4();
-    let (refused, sound) = (new_id(), new_id());
-    let starts = vec![start(&refused, 1), start(&sound, 2)];
-    store.write_ledger(owner, DAY, starts, &[]).await.unwrap();
-    let refusal = format!(
-        "CREATE TRIGGER refusal BEFORE INSERT ON ledger_ends \
-         WHEN NEW.id = (SELECT id FROM ledger_starts WHERE request = x'{}') \
-         BEGIN SELECT RAISE(ABORT, 'refused'); END",
-        refused.request.simple()
-    );
-    stores.execute(&refusal).await;
-    let ended = |id: &Id, attempt| End {
-        id: id.clone(),
-        attempt,
-        outcome: Outcome::Unknown,
-    };
-    let (bad, good) = (ended(&refused, 1), ended(&sound, 2));
-    for _ in 0..3 {
-        // The start of the same transaction is not written either.
-        let (started, bad, good) = ([start(&new_id(), 3)], [&bad], [&good]);
-        let (failed, written) = tokio::join!(
-            store.write_ledger(owner, DAY, started.to_vec(), &bad),
-            store.write_ledger(owner, DAY, Vec::new(), &good),
-        );
-        let failed = failed.unwrap_err();
-        let told = std::error::Error::source(&failed).unwrap().to_string();
-        assert!(told.contains("refused"), "{told}");
-        written.unwrap();
-        assert_eq!(state(&store, &started[0].id).await, None);
-    }
-    assert_eq!(state(&store, &sound).await, Some(State::Unknown));
-    assert_started(state(&store, &refused).await, owner, 1);
-    stores.execute("DROP TRIGGER refusal").await;
-    end(&store, owner, &refused, 1, Outcome::Unknown).await;
-    assert_eq!(state(&store, &refused).await, Some(State::Unknown));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tenants_are_stored_while_calls_are_written() {
     let stores = Stores::sqlite();
     let store = stores.open(&keyring()).await;
@@ -275,6 +210,14 @@ async fn the_file_of_an_earlier_version_keeps_its_calls() {
     }
     let damaged = "INSERT INTO ledger VALUES ('acme', 'no key', x'', 'unknown', NULL, 'nobody', 1, 1, 9000000000000)";
     stores.execute(damaged).await;
+    let damaged = [("", new_id()), ("ab", new_id())];
+    for (owner, id) in &damaged {
+        let row = format!(
+            "INSERT INTO ledger VALUES ('acme', '{}', zeroblob(32), 'started', NULL, '{owner}', 5, 1, {far})",
+            id.request
+        );
+        stores.execute(&row).await;
+    }
     let refused = stores.try_open(&keyring, Access::Maintenance).await;
     refused.unwrap_err();
 
@@ -284,6 +227,9 @@ async fn the_file_of_an_earlier_version_keeps_its_calls() {
     assert_eq!(state(&store, &answered).await, Some(answer));
     assert_eq!(state(&store, &unknown).await, Some(State::Unknown));
     assert_eq!(state(&store, &expired).await, None);
+    for (_, id) in &damaged {
+        assert_started(state(&store, id).await, Uuid::nil(), 5);
+    }
     let seen = "SELECT request_id || ' ' || state || ' ' || owner FROM ledger WHERE attempt = 2";
     let expected = format!("{} answered {owner}", answered.request);
     assert_eq!(stores.texts(seen).await, [expected]);
