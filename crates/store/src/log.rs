@@ -52,8 +52,8 @@ struct Inner {
 }
 
 impl Ledger {
-    /// Starts the thread, and waits until it has read the file. It writes when it has `turn`, which all writers of the file take in their
-    /// order, and holds the file's lock until it has ended.
+    /// Starts the thread, and waits until it has read the file. It writes when it has `turn`, which
+    /// all writers of the file take in their order, and holds the file's lock until it has ended.
     pub(crate) async fn start(
         path: &Path,
         file: Arc<OpenedFile>,
