@@ -6,9 +6,11 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::statements::Log;
-use super::thread::ROWS;
 use crate::error::StoreError;
 use crate::record::{End, Id, Start};
+
+/// After this many rows no further order joins a transaction: each waits for all rows.
+pub(super) const ROWS: usize = 256;
 
 /// What the thread is to do. If nobody waits for the answer any more, it does nothing.
 #[derive(Debug)]

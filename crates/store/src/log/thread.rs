@@ -12,13 +12,10 @@ use tokio::sync::Mutex;
 
 use super::BUSY;
 use super::index::Index;
-use super::order::{Done, Order, Reply};
+use super::order::{Done, Order, ROWS, Reply};
 use super::statements::Log;
 use crate::error::{StoreError, Unavailable};
 use crate::opened_file::OpenedFile;
-
-/// After this many rows no further order joins a transaction: each waits for all rows.
-pub(super) const ROWS: usize = 256;
 
 /// Keys of earlier processes that are noted at once, before the next orders.
 const KEYS: u32 = 5_000;
