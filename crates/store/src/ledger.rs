@@ -181,8 +181,8 @@ impl Store {
     }
 
     /// Completes when the thread that writes the ledger of an SQLite file has ended: by a panic, or
-    /// because a flush to the disk has failed. Then no call with a key can be sent until the file is
-    /// opened anew, by another process.
+    /// because a flush to the disk has failed. Then no call with a key can be sent until another
+    /// process opens the file.
     pub async fn ledger_ended(&self) {
         match self.file().and_then(|sqlite| sqlite.ledger.as_ref()) {
             Some(ledger) => ledger.ended().await,
