@@ -305,6 +305,8 @@ def test_many_requests_are_counted_and_the_page_stays_small(page: Browser, porta
     one = "imopenlines.crm.message.add?" + "&".join(f"{name}={value}" for name, value in crm_parameters("x").items())
     for _ in range(12):
         portal.call("batch", {"cmd": {f"c{at}": one for at in range(50)}})
+    # The page gets the newest 200 requests only: it has to see these before the others come.
+    page.until("their messages", lambda: page.all(MESSAGE))
     for _ in range(250):
         portal.call("profile", {})
     page.until("the newest request", lambda: page.texts("#requests .sequence")[0:1] == [str(portal.sandbox.entries()[-1]["sequence"])])
