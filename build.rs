@@ -16,8 +16,9 @@ const UNKNOWN: &str = "unknown";
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=third_party");
-    println!("cargo:rustc-env=OPENLINES_BUILD_REVISION={}", revision());
-    println!("cargo:rustc-env=OPENLINES_BUILD_RUSTC={}", rustc());
+    // Not OPENLINES_: programs that cargo runs see these, and settings start so.
+    println!("cargo:rustc-env=BUILD_REVISION={}", revision());
+    println!("cargo:rustc-env=BUILD_RUSTC={}", rustc());
 
     let mut compiler = protox::Compiler::new(["proto", "third_party"])?;
     compiler.include_imports(true);
