@@ -54,7 +54,7 @@ pub(super) async fn write(
     sqlite: &Sqlite,
     writes: &Writes<'_>,
 ) -> Result<HashSet<i64>, StoreError> {
-    let mut lent = Lent::new(sqlite.writing.acquire().await?);
+    let mut lent = Lent::from(sqlite.writing.acquire().await?);
     let connection = lent.connection();
     let done = match (writes.starts, writes.ends) {
         ([], _) => {
