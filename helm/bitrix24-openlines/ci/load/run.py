@@ -82,6 +82,14 @@ def scenario(
         except TimeoutError:
             pass
 
+    def unanswered() -> None:
+        """Calls that the portal has and does not answer, for the stop to cut off."""
+        fast.fault("silence_after", always=True)
+        before = fast.recorded()
+        for _ in range(20):
+            traffic.call("fast", 50)
+        until(lambda: fast.recorded() >= before + 20, 30, "calls in progress before the stop")
+
     steps = [
         (0.10, "", not_understood),
         (0.15, "a portal at its limit", limit),
@@ -99,8 +107,7 @@ def scenario(
         (0.72, "", lambda: traffic.rates.update(slow=1.0, bulk=0.0)),
         (0.90, "", lambda: seen(WHILE_UNREAD)),
         (0.90, "", service.reads_log.set),
-        # Calls for the stop to cut off.
-        (0.95, "", lambda: [portals["fast"].fault("silence_after", always=True), [traffic.call("fast", 30) for _ in range(20)]]),
+        (0.95, "", unanswered),
         (0.97, "stop", service.stop),
     ]
     begun, marks = time.time(), []

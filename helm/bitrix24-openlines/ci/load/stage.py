@@ -55,8 +55,15 @@ class Portal:
 
     def granted(self) -> int:
         """How often the authorization server has granted tokens, whether or not anybody knows yet."""
+        return sum(entry["method"] == "oauth.token" and entry["executed"] for entry in self._entries())
+
+    def recorded(self) -> int:
+        """How many requests have come."""
+        return len(self._entries())
+
+    def _entries(self) -> list[dict]:
         with urllib.request.urlopen(f"{self.url}/sandbox/record", timeout=10) as answer:
-            return sum(entry["method"] == "oauth.token" and entry["executed"] for entry in json.load(answer)["entries"])
+            return json.load(answer)["entries"]
 
     def expire_tokens(self) -> None:
         """An hour passes: every token that was granted is over."""
