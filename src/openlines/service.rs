@@ -12,7 +12,8 @@ use super::operation::{Operation, SendRequest};
 use super::settings::Rules;
 use crate::api::openlines::v1::open_lines_service_server::{OpenLinesService, SERVICE_NAME};
 use crate::api::openlines::v1::{
-    CallPriority, ErrorReason as Reason, SendConnectorMessagesRequest,
+    CallPriority, ErrorReason as Reason, GetSendStatusRequest, GetSendStatusResponse,
+    ListErrorReasonsRequest, ListErrorReasonsResponse, SendConnectorMessagesRequest,
     SendConnectorMessagesResponse, SendCrmMessageRequest, SendCrmMessageResponse,
     SendNetworkMessageRequest, SendNetworkMessageResponse,
 };
@@ -109,6 +110,20 @@ impl OpenLinesService for OpenLines {
         request: Request<SendNetworkMessageRequest>,
     ) -> Result<Response<SendNetworkMessageResponse>, Status> {
         self.extended::<SendNetworkMessage>(request).await
+    }
+
+    async fn get_send_status(
+        &self,
+        _request: Request<GetSendStatusRequest>,
+    ) -> Result<Response<GetSendStatusResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn list_error_reasons(
+        &self,
+        _request: Request<ListErrorReasonsRequest>,
+    ) -> Result<Response<ListErrorReasonsResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
     }
 }
 
