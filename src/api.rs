@@ -41,6 +41,8 @@ pub const METHODS: &[(&str, &str)] = &[
     (SENDING, "SendConnectorMessages"),
     (SENDING, "SendCrmMessage"),
     (SENDING, "SendNetworkMessage"),
+    (SENDING, "GetSendStatus"),
+    (SENDING, "ListErrorReasons"),
     (TENANTS, "CreateTenant"),
     (TENANTS, "GetTenant"),
     (TENANTS, "ListTenants"),

@@ -15,6 +15,7 @@ mod delivery;
 mod dispatch_error;
 mod driver;
 mod drivers;
+mod estimate;
 mod job;
 pub(crate) mod ledger;
 mod means;
@@ -54,8 +55,10 @@ use self::context::DispatchContext;
 pub(crate) use self::delivery::Delivery;
 pub(crate) use self::dispatch_error::DispatchError;
 use self::drivers::Drivers;
+pub(crate) use self::estimate::Estimate;
 pub(crate) use self::job::Delivered;
 use self::job::{CallOutcome, Job, Tries};
+pub(crate) use self::ledger::Known;
 use self::ledger::{Claim, Entered, Fingerprint, Key, LedgerError};
 pub use self::means::Means;
 pub(crate) use self::not_admitted::{LedgerFailure, NotAdmitted};
@@ -298,12 +301,7 @@ impl Dispatcher {
         let slot = match self.context.capacity.slot(delivery.context.queued(), size) {
             Ok(slot) => slot,
             Err(exhausted) => {
-                let retry_after = WHEN_FULL;
-                let why = match exhausted {
-                    Exhausted::Pool => Rejection::QueueFull { retry_after },
-                    Exhausted::Share => Rejection::ShareExceeded { retry_after },
-                };
-                return self.not_sent(why.into());
+                return self.not_sent(full(exhausted).into());
             }
         };
         let number = announced.number();
@@ -380,6 +378,15 @@ impl Dispatcher {
             self.context.count(why);
         }
         Attempt::Ended(Box::new(Err(error)), spent)
+    }
+}
+
+/// The rejection of a call for which the queues have no capacity.
+fn full(exhausted: Exhausted) -> Rejection {
+    let retry_after = WHEN_FULL;
+    match exhausted {
+        Exhausted::Pool => Rejection::QueueFull { retry_after },
+        Exhausted::Share => Rejection::ShareExceeded { retry_after },
     }
 }
 

@@ -6,6 +6,7 @@
 //! all details, or that of one message of a call.
 
 mod administration;
+mod catalogue;
 mod code;
 mod failure;
 mod from_authorization;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use tonic::Status;
 
 pub(crate) use self::administration::Administration;
+pub(crate) use self::catalogue::catalogue;
 pub(crate) use self::failure::Failure;
 pub(crate) use self::interrupted::Interruption;
 pub(crate) use self::source::error_source;

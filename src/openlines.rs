@@ -6,6 +6,7 @@
 mod attachment;
 mod connector_messages;
 mod crm_message;
+mod estimate;
 mod json_object;
 mod json_struct;
 mod keyboard;
@@ -13,6 +14,7 @@ mod names;
 mod network_message;
 mod operation;
 mod respond;
+mod send_status;
 mod service;
 mod settings;
 #[cfg(test)]

@@ -17,7 +17,8 @@ pub mod dispatch {
 
     pub mod ledger {
         pub use crate::dispatch::ledger::{
-            Claim, Entered, Fingerprint, Key, Ledger, LedgerError, Recorded, Started, Unavailable,
+            Claim, Entered, Fingerprint, Key, Known, Ledger, LedgerError, Recorded, Started,
+            Unavailable,
         };
     }
 

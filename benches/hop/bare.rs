@@ -5,6 +5,7 @@ use bitrix24_openlines::api::openlines::v1::open_lines_service_server::{
     OpenLinesService, OpenLinesServiceServer,
 };
 use bitrix24_openlines::api::openlines::v1::{
+    GetSendStatusRequest, GetSendStatusResponse, ListErrorReasonsRequest, ListErrorReasonsResponse,
     SendConnectorMessagesRequest, SendConnectorMessagesResponse, SendCrmMessageRequest,
     SendCrmMessageResponse, SendNetworkMessageRequest, SendNetworkMessageResponse,
 };
@@ -63,6 +64,20 @@ impl OpenLinesService for Bare {
         &self,
         _request: Request<SendNetworkMessageRequest>,
     ) -> Result<Response<SendNetworkMessageResponse>, Status> {
+        Err(Status::unimplemented("not measured"))
+    }
+
+    async fn get_send_status(
+        &self,
+        _request: Request<GetSendStatusRequest>,
+    ) -> Result<Response<GetSendStatusResponse>, Status> {
+        Err(Status::unimplemented("not measured"))
+    }
+
+    async fn list_error_reasons(
+        &self,
+        _request: Request<ListErrorReasonsRequest>,
+    ) -> Result<Response<ListErrorReasonsResponse>, Status> {
         Err(Status::unimplemented("not measured"))
     }
 }

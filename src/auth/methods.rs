@@ -1,4 +1,4 @@
-//! The sending methods that a caller may call.
+//! The methods of the sending service that a caller may call.
 
 use std::fmt;
 
@@ -49,10 +49,13 @@ impl Methods {
     }
 }
 
+/// Methods that every caller may call: they concern no tenant.
+const FREE: [&str; 1] = ["ListErrorReasons"];
+
 fn known() -> impl Iterator<Item = &'static str> {
     METHODS
         .iter()
-        .filter(|(service, _)| *service == SERVICE_NAME)
+        .filter(|(service, method)| *service == SERVICE_NAME && !FREE.contains(method))
         .map(|(_, method)| *method)
 }
 
@@ -73,13 +76,19 @@ mod tests {
     #[test]
     fn only_methods_that_send_can_be_granted() {
         assert_eq!(Methods::named("SendCrmMessage"), Ok("SendCrmMessage"));
-        for text in ["", "sendcrmmessage", "CreateTenant", "SendCrmMessage "] {
+        for text in [
+            "",
+            "sendcrmmessage",
+            "CreateTenant",
+            "SendCrmMessage ",
+            "ListErrorReasons",
+        ] {
             assert_eq!(Methods::named(text), Err(UnknownMethod), "{text}");
         }
         let allowed = Methods::allowed();
         assert_eq!(
             allowed,
-            "SendConnectorMessages, SendCrmMessage, SendNetworkMessage"
+            "SendConnectorMessages, SendCrmMessage, SendNetworkMessage, GetSendStatus"
         );
     }
 

@@ -38,6 +38,17 @@ impl Check {
             Some(_) | None => Err(violations),
         }
     }
+
+    /// Ends the check of a request that sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// The violations.
+    pub(crate) fn end(self) -> Result<(), Violations> {
+        let violations = self.into_violations();
+        let is_clean = violations.is_empty();
+        is_clean.then_some(()).ok_or(violations)
+    }
 }
 
 impl Call {

@@ -18,10 +18,11 @@ use super::dispatch_error::DispatchError;
 use super::job::{Job, ScheduledJob};
 use super::not_admitted::NotAdmitted;
 use super::prepared::Prepared;
+use crate::tenant::Tenant;
 use bitrix24::{Answer, Obstacle, PortalAddress};
 use pacing::{
-    CallNumber, OpenShared, Permit, Portal, PortalView, RateLimit, RequestNumber, RequestOutcome,
-    SchedulingInfo, Selection, TenantKey, Waiting,
+    CallNumber, Forecast, OpenShared, Permit, Portal, PortalView, RateLimit, RequestNumber,
+    RequestOutcome, SchedulingInfo, Selection, TenantKey, Waiting,
 };
 
 pub(super) struct PortalDriver {
@@ -137,6 +138,21 @@ impl PortalDriver {
         drop(state);
         self.context.metrics.call_queued(priority, bytes);
         Ok(self.act(actions, Some(number)))
+    }
+
+    /// Judges a call that is not queued.
+    pub(super) fn forecast(
+        &self,
+        tenant: &Tenant,
+        info: &SchedulingInfo,
+    ) -> Result<Forecast, DispatchError> {
+        let now = now();
+        let mut state = self.lock();
+        if let Some(error) = state.blocks.check(tenant, now) {
+            return Err(error.into());
+        }
+        let forecast = state.portal.forecast(info, now);
+        forecast.map_err(|rejection| NotAdmitted::from(rejection).into())
     }
 
     /// Whether the plan of a tenant counts here.

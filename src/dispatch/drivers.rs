@@ -50,6 +50,13 @@ impl Drivers {
         driver
     }
 
+    /// The driver of a portal in use.
+    pub(super) fn known(&self, portal: &PortalAddress) -> Option<Arc<PortalDriver>> {
+        let name = portal.authority();
+        let known = self.known.of(self.known.fingerprint(&name));
+        known.get(name).map(Arc::clone)
+    }
+
     fn sweep(&self) {
         let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let swept = self.swept.load(Ordering::Relaxed);

@@ -184,7 +184,7 @@ mod tests {
             ),
             (
                 LedgerFailure::Reused,
-                "ALREADY_EXISTS REQUEST_ID_REUSED not_executed",
+                "FAILED_PRECONDITION REQUEST_ID_REUSED not_executed",
                 None,
             ),
             (

@@ -7,18 +7,12 @@ use std::fmt::Write;
 use std::path::Path;
 
 use bitrix24::ErrorCode;
-use prost::Message;
-use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
+use super::catalogue::{documented, meaning};
 use super::code::{Scope, in_scope};
 use super::code_name;
 use super::reason::{REASONS, Responsible, Retry};
-use crate::api::DESCRIPTORS;
 use crate::api::openlines::v1::bitrix24_error::DocumentedCode;
-
-/// The number of the field `enum_type` in a file's descriptor, and of `value` in an enum's.
-const ENUM_TYPE: i32 = 5;
-const VALUE: i32 = 2;
 
 #[test]
 fn the_page_of_errors_says_what_code_and_proto_say() {
@@ -30,17 +24,17 @@ fn the_page_of_errors_says_what_code_and_proto_say() {
 #[test]
 fn every_reason_of_the_proto_has_its_row_in_the_same_order() {
     let rows: Vec<&str> = REASONS.iter().map(|row| row.reason.as_str_name()).collect();
-    let documented: Vec<String> = documented_reasons()
+    let named: Vec<String> = documented()
         .into_iter()
         .map(|(name, _)| name)
         .skip(1)
         .collect();
-    assert_eq!(rows, documented);
+    assert_eq!(rows, named);
 }
 
 #[test]
 fn the_proto_names_the_status_of_every_reason() {
-    for (row, (name, comment)) in REASONS.iter().zip(documented_reasons().iter().skip(1)) {
+    for (row, (name, comment)) in REASONS.iter().zip(documented().iter().skip(1)) {
         let status = comment.split_once(": ").map(|(status, _)| status);
         assert_eq!(status, Some(code_name(row.code)), "{name}");
     }
@@ -85,46 +79,10 @@ fn every_documented_code_has_a_golden_file() {
     }
 }
 
-/// Every value of `ErrorReason` with its comment in the .proto.
-fn documented_reasons() -> Vec<(String, String)> {
-    let file = file("openlines/v1/error_reason.proto");
-    let reasons = &file.enum_type[0];
-    let source = file
-        .source_code_info
-        .as_ref()
-        .expect("descriptors have comments");
-    let comment_of = |index: usize| {
-        let path = [ENUM_TYPE, 0, VALUE, i32::try_from(index).unwrap()];
-        let location = source
-            .location
-            .iter()
-            .find(|location| location.path == path);
-        let comment = location.and_then(|location| location.leading_comments.as_deref());
-        comment
-            .unwrap_or_default()
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    let values = reasons.value.iter().enumerate();
-    values
-        .map(|(index, value)| (value.name().to_owned(), comment_of(index)))
-        .collect()
-}
-
-fn file(name: &str) -> FileDescriptorProto {
-    let files = FileDescriptorSet::decode(DESCRIPTORS).unwrap();
-    files
-        .file
-        .into_iter()
-        .find(|file| file.name() == name)
-        .unwrap()
-}
-
 fn reasons() -> String {
     let mut table = "## Reasons\n\n| reason | status | meaning | who acts | safe to retry | what to do |\n|---|---|---|---|---|---|\n".to_owned();
-    for (row, (name, comment)) in REASONS.iter().zip(documented_reasons().iter().skip(1)) {
-        let (_, meaning) = comment.split_once(": ").unwrap_or(("", comment));
+    for (row, (name, comment)) in REASONS.iter().zip(documented().iter().skip(1)) {
+        let meaning = meaning(comment);
         writeln!(
             table,
             "| `{name}` | {} | {meaning} | {} | {} | {} |",

@@ -193,7 +193,7 @@ pub(crate) const REASONS: &[ReasonRow] = reasons! {
         "Retry after the time in RetryInfo, or use a longer deadline. Send background traffic as CALL_PRIORITY_BULK.";
     PortalNotAnswering Unavailable PortalAdministrator AfterWait None,
         "Retry after the time in RetryInfo. If it lasts, check whether the portal works.";
-    RequestIdReused AlreadyExists CallerDeveloper AfterFix None,
+    RequestIdReused FailedPrecondition CallerDeveloper AfterFix None,
         "Generate a new request_id for each call, and reuse it only for retries of that call.";
     ConversationHeld Unavailable PortalAdministrator AfterWait None,
         "Retry after the time in RetryInfo. Other conversations still work. If it lasts, check whether the portal works.";

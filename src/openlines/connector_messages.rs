@@ -108,6 +108,7 @@ impl Operation for SendConnectorMessages {
             results,
             timing: Some(timing::timing(&answer.time)),
             operating_budget: timing::operating_budget(&answer.time, operating_limit),
+            ..Default::default()
         })
     }
 }

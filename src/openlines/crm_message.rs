@@ -87,6 +87,7 @@ impl Operation for SendCrmMessage {
             portal_message_id,
             timing: Some(timing::timing(&answer.time)),
             operating_budget: timing::operating_budget(&answer.time, operating_limit),
+            ..Default::default()
         })
     }
 }

@@ -100,6 +100,7 @@ impl Operation for SendNetworkMessage {
         Ok(SendNetworkMessageResponse {
             timing: Some(timing::timing(&answer.time)),
             operating_budget: timing::operating_budget(&answer.time, operating_limit),
+            ..Default::default()
         })
     }
 }

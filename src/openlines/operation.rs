@@ -6,7 +6,9 @@ use prost::Message;
 
 use super::settings::Rules;
 use crate::api::openlines::v1::{
-    SendConnectorMessagesRequest, SendCrmMessageRequest, SendNetworkMessageRequest,
+    CallEstimate, SendConnectorMessagesRequest, SendConnectorMessagesResponse,
+    SendCrmMessageRequest, SendCrmMessageResponse, SendNetworkMessageRequest,
+    SendNetworkMessageResponse,
 };
 use crate::call::{CallIdentity, Conversations};
 use crate::check::Check;
@@ -17,7 +19,7 @@ use bitrix24::{Answer, Method, NotAnObject, Parameters};
 /// One RPC: a request becomes parameters, an answer becomes a response.
 pub(super) trait Operation {
     type Request: SendRequest + Message + Default + Send + Sync;
-    type Response: Message;
+    type Response: SendResponse + Message;
 
     /// The name of the RPC.
     const NAME: &'static str;
@@ -72,6 +74,16 @@ pub(super) trait SendRequest {
     /// The number of the enum's value, which need not be a known one.
     fn priority(&self) -> i32;
     fn disable_batching(&self) -> bool;
+    /// Whether the call is only checked.
+    fn validate_only(&self) -> bool;
+}
+
+/// The fields that every response of the service has.
+pub(super) trait SendResponse {
+    /// The response to a call that was only checked.
+    fn of_estimate(estimate: CallEstimate, replayed: bool) -> Self;
+    /// It comes from the ledger.
+    fn set_replayed(&mut self);
 }
 
 macro_rules! send_requests {
@@ -92,6 +104,10 @@ macro_rules! send_requests {
             fn disable_batching(&self) -> bool {
                 self.disable_batching
             }
+
+            fn validate_only(&self) -> bool {
+                self.validate_only
+            }
         })*
     };
 }
@@ -100,4 +116,28 @@ send_requests!(
     SendConnectorMessagesRequest,
     SendCrmMessageRequest,
     SendNetworkMessageRequest
+);
+
+macro_rules! send_responses {
+    ($($response:ty),*) => {
+        $(impl SendResponse for $response {
+            fn of_estimate(estimate: CallEstimate, replayed: bool) -> Self {
+                Self {
+                    estimate: Some(estimate),
+                    replayed,
+                    ..Default::default()
+                }
+            }
+
+            fn set_replayed(&mut self) {
+                self.replayed = true;
+            }
+        })*
+    };
+}
+
+send_responses!(
+    SendConnectorMessagesResponse,
+    SendCrmMessageResponse,
+    SendNetworkMessageResponse
 );

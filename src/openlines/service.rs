@@ -8,19 +8,20 @@ use uuid::Uuid;
 use super::connector_messages::SendConnectorMessages;
 use super::crm_message::SendCrmMessage;
 use super::network_message::SendNetworkMessage;
-use super::operation::{Operation, SendRequest};
+use super::operation::{Operation, SendRequest, SendResponse};
 use super::settings::Rules;
 use crate::api::openlines::v1::open_lines_service_server::{OpenLinesService, SERVICE_NAME};
 use crate::api::openlines::v1::{
-    CallPriority, ErrorReason as Reason, SendConnectorMessagesRequest,
+    CallPriority, ErrorReason as Reason, GetSendStatusRequest, GetSendStatusResponse,
+    ListErrorReasonsRequest, ListErrorReasonsResponse, SendConnectorMessagesRequest,
     SendConnectorMessagesResponse, SendCrmMessageRequest, SendCrmMessageResponse,
     SendNetworkMessageRequest, SendNetworkMessageResponse,
 };
-use crate::auth::Caller;
+use crate::auth::{Caller, Grant};
 use crate::call::{CallContext, CallIdentity, Priority};
 use crate::check::{Call, CallParts, Check, Path};
 use crate::dispatch::{AuditedCall, Delivery, Dispatcher, Trail};
-use crate::error::{Error, NOT_SENT};
+use crate::error::{Error, NOT_SENT, catalogue};
 use crate::metrics::{MessageResults, Metrics};
 use crate::server::{Unary, framed};
 use crate::tenant::{Directory, ResolveError, Tenant};
@@ -110,6 +111,22 @@ impl OpenLinesService for OpenLines {
     ) -> Result<Response<SendNetworkMessageResponse>, Status> {
         self.extended::<SendNetworkMessage>(request).await
     }
+
+    async fn get_send_status(
+        &self,
+        request: Request<GetSendStatusRequest>,
+    ) -> Result<Response<GetSendStatusResponse>, Status> {
+        let (caller, context, request) = extended(request);
+        self.status_of(caller, &request, &context).await
+    }
+
+    async fn list_error_reasons(
+        &self,
+        _request: Request<ListErrorReasonsRequest>,
+    ) -> Result<Response<ListErrorReasonsResponse>, Status> {
+        let error_reasons = catalogue().to_vec();
+        Ok(Response::new(ListErrorReasonsResponse { error_reasons }))
+    }
 }
 
 impl OpenLines {
@@ -132,9 +149,7 @@ impl OpenLines {
         &self,
         request: Request<O::Request>,
     ) -> Result<Response<O::Response>, Status> {
-        let (_, mut extensions, request) = request.into_parts();
-        let context = extensions.remove::<CallContext>().unwrap_or_default();
-        let caller = extensions.remove::<Caller>();
+        let (caller, context, request) = extended(request);
         let sent = self.send::<O>(caller, &request, &context).await;
         sent.map(Response::new)
     }
@@ -147,8 +162,13 @@ impl OpenLines {
     ) -> Result<O::Response, Status> {
         context.note_method(O::METHOD);
         let mut tenant_id = None;
-        let sent = self.try_to_send::<O>(caller, request, context, &mut tenant_id);
-        let sent = sent.await;
+        let sent = if request.validate_only() {
+            let estimated = self.estimate::<O>(caller, request, context, &mut tenant_id);
+            Box::pin(estimated).await
+        } else {
+            let sent = self.try_to_send::<O>(caller, request, context, &mut tenant_id);
+            sent.await
+        };
         if let Some(results) = sent.as_ref().ok().and_then(O::results) {
             self.note_results(results, context);
         }
@@ -202,12 +222,7 @@ impl OpenLines {
                 let conversations = O::conversations(request, &self.rules);
                 let arrival = context.arrival().cloned();
                 let announced = (self.dispatcher).announce(&grant, conversations, arrival);
-                let resolved = self.directory.resolve(&grant).await;
-                if !matches!(resolved, Err(ResolveError::NotPermitted)) {
-                    *tenant_id = Some(id.clone());
-                }
-                let tenant = resolved?;
-                context.note_tenant(&id);
+                let tenant = self.resolve(&grant, context, tenant_id).await?;
                 Some((tenant, announced))
             }
         };
@@ -243,17 +258,37 @@ impl OpenLines {
             context.note_replayed();
         }
         let identity = identity::<O>(request, context, tenant_id.clone());
-        O::reply(
+        let mut response = O::reply(
             delivered.answer,
             request,
             &self.rules,
             &identity,
             operating_limit,
-        )
+        )?;
+        if delivered.is_replayed {
+            response.set_replayed();
+        }
+        Ok(response)
+    }
+
+    /// Finds the tenant of a grant. `tenant_id` becomes its id when the caller may know of it.
+    pub(super) async fn resolve(
+        &self,
+        grant: &Grant,
+        context: &CallContext,
+        tenant_id: &mut Option<TenantId>,
+    ) -> Result<Tenant, ResolveError> {
+        let resolved = self.directory.resolve(grant).await;
+        if !matches!(resolved, Err(ResolveError::NotPermitted)) {
+            *tenant_id = Some(grant.tenant().clone());
+        }
+        let tenant = resolved?;
+        context.note_tenant(grant.tenant());
+        Ok(tenant)
     }
 
     /// Lets a request through that breaks no rule.
-    fn check<O: Operation>(
+    pub(super) fn check<O: Operation>(
         &self,
         tenant: Option<Tenant>,
         request: &O::Request,
@@ -291,7 +326,14 @@ pub(super) fn check_fields<O: Operation>(
     Ok((parameters, idempotency_key))
 }
 
-fn check_idempotency_key(text: &str, check: &mut Check) -> Option<Uuid> {
+/// The caller and the context of a call that the gRPC library has routed, and its request.
+fn extended<M>(request: Request<M>) -> (Option<Caller>, CallContext, M) {
+    let (_, mut extensions, request) = request.into_parts();
+    let context = extensions.remove::<CallContext>().unwrap_or_default();
+    (extensions.remove::<Caller>(), context, request)
+}
+
+pub(super) fn check_idempotency_key(text: &str, check: &mut Check) -> Option<Uuid> {
     if text.is_empty() {
         return None;
     }

@@ -187,6 +187,26 @@ impl PortalAccess {
         })
     }
 
+    /// Whether [`open`](Self::open) would return a credential, as far as that is known without
+    /// asking an authorization server. Nothing is refreshed.
+    pub async fn check(&self, tenant: &Tenant) -> Result<(), AccessError> {
+        let Credentials::Application(tokens) = &tenant.record().credentials else {
+            return Ok(());
+        };
+        if is_withdrawn(tenant.record().reauthorization.as_ref()) {
+            let cause = UNINSTALLED.to_owned();
+            return Err(AccessError::ReauthorizationRequired { cause });
+        }
+        match tokens.freshness() {
+            // The old token is valid, whatever a refresh would bring.
+            Freshness::Fresh | Freshness::Expiring => Ok(()),
+            Freshness::Stale => self
+                .newer_or_refreshable(tenant, Insistence::None)
+                .await
+                .map(drop),
+        }
+    }
+
     /// Returns a new credential after the portal called this one expired.
     pub async fn reopen(&self, opened: &Opened, deadline: Instant) -> Result<Opened, AccessError> {
         let refreshed = self
@@ -273,29 +293,10 @@ impl PortalAccess {
         if let Some(refreshes) = &self.refreshes {
             return refreshes.next(tenant, deadline).await;
         }
+        if let Some(newest) = self.newer_or_refreshable(tenant, insistence).await? {
+            return Ok(tenant.refreshed(newest));
+        }
         let (id, stale) = (tenant.id(), tenant.record().generation());
-        if let Some(newest) = self.parts.directory.newest(id).await {
-            if newest.generation() > stale {
-                return Ok(tenant.refreshed(newest));
-            }
-            if insistence == Insistence::None
-                && let Some(needed) = newest
-                    .reauthorization
-                    .as_ref()
-                    .filter(|needed| stands(needed))
-            {
-                let cause = needed.cause.clone();
-                return Err(AccessError::ReauthorizationRequired { cause });
-            }
-        }
-        if !tenant.tokens().is_some_and(|tokens| tokens.is_refreshable) {
-            return Err(AccessError::NotRefreshable);
-        }
-        if let Some(error) = self.running.recent_failures.get(id)
-            && insistence == Insistence::None
-        {
-            return Err(error);
-        }
         let work = || {
             let refresh = Refresh::new(&self.parts, id, stale, insistence);
             let (id, recent_failures) = (id.clone(), self.running.recent_failures.clone());
@@ -311,6 +312,36 @@ impl PortalAccess {
         };
         let record = self.running.refreshes.join(id, deadline, work).await??;
         Ok(tenant.refreshed(record))
+    }
+
+    /// A record with newer tokens, if there is one; otherwise a refresh may be tried.
+    async fn newer_or_refreshable(
+        &self,
+        tenant: &Tenant,
+        insistence: Insistence,
+    ) -> Result<Option<Arc<Record>>, AccessError> {
+        let (id, stale) = (tenant.id(), tenant.record().generation());
+        if let Some(newest) = self.parts.directory.newest(id).await {
+            if newest.generation() > stale {
+                return Ok(Some(newest));
+            }
+            if insistence == Insistence::None
+                && let Some(needed) = newest
+                    .reauthorization
+                    .as_ref()
+                    .filter(|needed| stands(needed))
+            {
+                let cause = needed.cause.clone();
+                return Err(AccessError::ReauthorizationRequired { cause });
+            }
+        }
+        if !tenant.tokens().is_some_and(|tokens| tokens.is_refreshable) {
+            return Err(AccessError::NotRefreshable);
+        }
+        match self.running.recent_failures.get(id) {
+            Some(error) if insistence == Insistence::None => Err(error),
+            Some(_) | None => Ok(None),
+        }
     }
 }
 

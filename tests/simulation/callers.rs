@@ -96,6 +96,7 @@ async fn attempt(
         request_id: key.map(|key| key.to_string()).unwrap_or_default(),
         priority: priority.into(),
         disable_batching: !wish.may_be_batched,
+        validate_only: false,
     });
     let deadline = Instant::now() + wish.patience;
     let begun = Begun::of(&mut request, deadline);

@@ -60,6 +60,17 @@ impl QueueCapacity {
             counted,
         })
     }
+
+    /// Whether a call of this size would get a slot now. Nothing is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`]: there is no capacity, or none for this caller.
+    pub fn check(&self, caller: &Queued, bytes: usize) -> Result<(), Exhausted> {
+        self.calls.check(&caller.calls, 1)?;
+        let counted = bytes.min(self.maximum_bytes);
+        self.bytes.check(&caller.bytes, counted)
+    }
 }
 
 impl Slot {

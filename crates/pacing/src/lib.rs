@@ -40,7 +40,7 @@ pub use self::operating::{BATCH, OperatingTime, SentAs};
 pub use self::operating_key::OperatingKey;
 pub use self::permit::{Permit, RequestNumber};
 pub use self::pool::{Exhausted, Held, Pool};
-pub use self::portal::{LateRequest, Next, Portal, PortalView, RequestOutcome};
+pub use self::portal::{Forecast, LateRequest, Next, Portal, PortalView, RequestOutcome};
 pub use self::priority::Priority;
 pub use self::rate_limit::RateLimit;
 pub use self::rejection::Rejection;

@@ -55,14 +55,21 @@ impl Pool {
         // the bounds together.
         let before = self.held.fetch_add(amount, Ordering::Relaxed);
         let own = owner.0.fetch_add(amount, Ordering::Relaxed) + amount;
-        let judged = match self.maximum.checked_sub(before) {
-            Some(free) if amount <= free => self.judge(own, amount, free),
-            Some(_) | None => Err(Exhausted::Pool),
-        };
+        let judged = self.judge(before, own, amount);
         if judged.is_err() {
             self.give_back(owner, amount);
         }
         judged
+    }
+
+    /// Whether an owner would get an amount now. Nothing is counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`].
+    pub fn check(&self, owner: &Held, amount: usize) -> Result<(), Exhausted> {
+        let held = self.held.load(Ordering::Relaxed);
+        self.judge(held, owner.amount() + amount, amount)
     }
 
     /// Takes an amount back that the owner holds.
@@ -71,8 +78,11 @@ impl Pool {
         owner.0.fetch_sub(amount, Ordering::Relaxed);
     }
 
-    /// Whether an owner may hold so much when so much was free.
-    fn judge(&self, own: usize, amount: usize, free: usize) -> Result<(), Exhausted> {
+    /// Whether an owner may hold so much when all together held so much before.
+    fn judge(&self, before: usize, own: usize, amount: usize) -> Result<(), Exhausted> {
+        let free = self.maximum.checked_sub(before);
+        let free = free.filter(|free| amount <= *free);
+        let free = free.ok_or(Exhausted::Pool)?;
         let fits = own <= self.floor.max(amount)
             || own.saturating_mul(WHOLE - self.share) <= free.saturating_mul(self.share);
         fits.then_some(()).ok_or(Exhausted::Share)

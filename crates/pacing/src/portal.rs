@@ -2,6 +2,7 @@
 
 mod admission;
 mod demand;
+mod forecast;
 mod gathering;
 mod held;
 mod linger;
@@ -16,6 +17,7 @@ mod state;
 mod view;
 mod wait;
 
+pub use self::forecast::Forecast;
 pub use self::next::Next;
 pub use self::requests::LateRequest;
 pub use self::state::{Portal, RequestOutcome};

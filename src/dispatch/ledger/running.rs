@@ -84,6 +84,14 @@ impl Running {
         }
     }
 
+    /// The attempt that has a key: the fingerprint of its request, and its outcome if it has one.
+    pub(super) fn look(&self, id: &Id) -> Option<(Fingerprint, Option<Settled>)> {
+        let calls = self.lock();
+        let entry = calls.get(id)?;
+        let settled = entry.settled.borrow().clone();
+        Some((entry.fingerprint, settled))
+    }
+
     /// Waits until no call is in progress. To be called when no more calls can arrive.
     pub(super) async fn finished(&self) {
         self.guards.close();

@@ -141,7 +141,7 @@ async fn another_content_under_the_same_id_is_refused(stores: Stores) {
     };
     let other_chat = site.send_crm(other_chat).await.failed();
     for status in [other_text, other_chat, network.unwrap_err()] {
-        assert_eq!(status.code(), Code::AlreadyExists);
+        assert_eq!(status.code(), Code::FailedPrecondition);
         assert_eq!(status.reason(), "REQUEST_ID_REUSED");
         assert_eq!(status.outcome(), "not_executed");
     }

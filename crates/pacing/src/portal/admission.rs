@@ -31,7 +31,7 @@ impl<J> Portal<J> {
         }
     }
 
-    fn admit(&self, info: &SchedulingInfo, now: Instant) -> Result<(), Rejection> {
+    pub(super) fn admit(&self, info: &SchedulingInfo, now: Instant) -> Result<(), Rejection> {
         let retry_after = match self.breaker.allows(now) {
             Allows::All | Allows::Probe => None,
             Allows::NoneUntil(until) | Allows::NoneWhileProbing(until) => Some(until - now),

@@ -3,6 +3,7 @@
 mod arrivals;
 mod batches;
 mod conversations;
+mod forecast;
 mod held;
 mod operating;
 mod rejected;

@@ -73,7 +73,7 @@ impl<J> Portal<J> {
     }
 
     /// How long until this many requests may have been sent.
-    fn until_room(&self, requests: f64, now: Instant) -> Duration {
+    pub(super) fn until_room(&self, requests: f64, now: Instant) -> Duration {
         let Some(limit) = self.budget.part(now) else {
             return Duration::ZERO;
         };
