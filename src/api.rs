@@ -39,6 +39,7 @@ pub const METHODS: &[(&str, &str)] = &[
     (SENDING, "SendConnectorMessages"),
     (SENDING, "SendCrmMessage"),
     (SENDING, "SendNetworkMessage"),
+    (SENDING, "StreamingSendMessages"),
     (TENANTS, "CreateTenant"),
     (TENANTS, "GetTenant"),
     (TENANTS, "ListTenants"),

@@ -15,6 +15,7 @@ mod operation;
 mod respond;
 mod service;
 mod settings;
+mod streaming;
 #[cfg(test)]
 mod tests;
 mod timing;
