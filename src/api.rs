@@ -41,6 +41,7 @@ pub const METHODS: &[(&str, &str)] = &[
     (SENDING, "SendConnectorMessages"),
     (SENDING, "SendCrmMessage"),
     (SENDING, "SendNetworkMessage"),
+    (SENDING, "StreamingSendMessages"),
     (SENDING, "GetSendStatus"),
     (SENDING, "ListErrorReasons"),
     (TENANTS, "CreateTenant"),

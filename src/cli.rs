@@ -7,6 +7,7 @@ pub mod keys;
 mod manual;
 mod progress;
 mod sandbox;
+mod send;
 mod serve;
 mod service;
 mod settings;
@@ -69,6 +70,8 @@ enum Command {
     Health(health::Arguments),
     /// Write the API's descriptors, for `grpcurl -protoset` and other tools.
     Api,
+    /// Send the messages of a file through a running service, and resume.
+    Send(Box<send::Arguments>),
     /// Manage the tenants of a running service.
     Tenants(Box<tenants::Arguments>),
     /// Make API keys for callers, and make and change the keys that seal the store.
@@ -150,6 +153,10 @@ impl Command {
             Self::Api => {
                 signals.release()?;
                 api::run()
+            }
+            Self::Send(arguments) => {
+                signals.release()?;
+                in_runtime(send::run(*arguments))
             }
             Self::Tenants(arguments) => {
                 signals.release()?;

@@ -22,6 +22,7 @@ mod source;
 
 use std::time::Duration;
 
+use prost::Message;
 use tonic::Status;
 
 pub(crate) use self::administration::Administration;
@@ -286,6 +287,19 @@ pub(crate) fn translate(status: &Status, maximum_request_bytes: usize) -> Option
 /// Whether a message of a call failed because nobody knows what became of it.
 pub(crate) fn is_unknown(message: &tonic_types::pb::Status) -> bool {
     message.code == i32::from(tonic::Code::Unknown)
+}
+
+/// A status as a message, with the same details.
+pub(crate) fn rpc_status(status: &Status) -> tonic_types::pb::Status {
+    let details = tonic_types::pb::Status::decode(status.details());
+    details
+        .ok()
+        .filter(|details| details.code == i32::from(status.code()))
+        .unwrap_or_else(|| tonic_types::pb::Status {
+            code: status.code().into(),
+            message: status.message().to_owned(),
+            details: Vec::new(),
+        })
 }
 
 /// Reads a status that the gRPC library has already put into response headers.

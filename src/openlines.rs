@@ -17,6 +17,7 @@ mod respond;
 mod send_status;
 mod service;
 mod settings;
+mod streaming;
 #[cfg(test)]
 mod tests;
 mod timing;

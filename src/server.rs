@@ -42,7 +42,7 @@ pub(crate) use self::edge::EdgeSettings;
 pub(crate) use self::settings::{AdminSettings, ServerSettings};
 use self::tls::Tls;
 pub(crate) use self::tls::TlsError;
-pub(crate) use self::unary::{Unary, framed};
+pub(crate) use self::unary::{Item, Unary, framed};
 use crate::auth::Callers;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
@@ -101,7 +101,7 @@ pub(crate) async fn serve<O: Unary>(
     let calls = CallLayer::new(
         timeouts,
         settings,
-        &edge.admission,
+        (&edge.admission, edge.streams),
         services.methods,
         services.callers,
         (metrics.clone(), sampling),

@@ -8,11 +8,13 @@ use bitrix24_openlines::api::openlines::v1::{
     GetSendStatusRequest, GetSendStatusResponse, ListErrorReasonsRequest, ListErrorReasonsResponse,
     SendConnectorMessagesRequest, SendConnectorMessagesResponse, SendCrmMessageRequest,
     SendCrmMessageResponse, SendNetworkMessageRequest, SendNetworkMessageResponse,
+    StreamingSendMessagesRequest, StreamingSendMessagesResponse,
 };
+use futures_util::stream::Empty;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 struct Bare {
     client: reqwest::Client,
@@ -21,6 +23,15 @@ struct Bare {
 
 #[tonic::async_trait]
 impl OpenLinesService for Bare {
+    type StreamingSendMessagesStream = Empty<Result<StreamingSendMessagesResponse, Status>>;
+
+    async fn streaming_send_messages(
+        &self,
+        _request: Request<Streaming<StreamingSendMessagesRequest>>,
+    ) -> Result<Response<Self::StreamingSendMessagesStream>, Status> {
+        Err(Status::unimplemented("not measured"))
+    }
+
     async fn send_crm_message(
         &self,
         request: Request<SendCrmMessageRequest>,

@@ -1,9 +1,11 @@
 //! Messages as people read them: Protobuf's JSON form, with the details of a status spelt out.
 
+use std::marker::PhantomData;
+
 use prost::bytes::Bytes;
 use prost::{Message, Name};
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
-use serde_json::Serializer;
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
+use serde_json::{Deserializer, Serializer};
 use tonic::Status;
 
 use super::DESCRIPTORS;
@@ -12,6 +14,59 @@ use super::DESCRIPTORS;
 #[derive(Debug, thiserror::Error)]
 #[error("the message cannot be shown as JSON")]
 pub struct NotShown(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+/// A text is not the message that it should be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotRead(String);
+
+/// One kind of message, as lines of text.
+#[derive(Clone, Debug)]
+pub struct Form<M> {
+    descriptor: MessageDescriptor,
+    message: PhantomData<fn() -> M>,
+}
+
+impl<M: Message + Name + Default> Form<M> {
+    /// The form of this message.
+    ///
+    /// # Errors
+    ///
+    /// [`NotShown`].
+    pub fn new() -> Result<Self, NotShown> {
+        Ok(Self {
+            descriptor: descriptor(&M::full_name())?,
+            message: PhantomData,
+        })
+    }
+
+    /// Reads a message. Fields may have their names in the .proto or those of JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRead`] with the place.
+    pub fn read(&self, text: &str) -> Result<M, NotRead> {
+        let mut json = Deserializer::from_str(text);
+        let message = DynamicMessage::deserialize(self.descriptor.clone(), &mut json);
+        let message = message.map_err(|error| NotRead(error.to_string()))?;
+        json.end().map_err(|error| NotRead(error.to_string()))?;
+        message
+            .transcode_to()
+            .map_err(|error| NotRead(error.to_string()))
+    }
+
+    /// A message in one line.
+    ///
+    /// # Errors
+    ///
+    /// [`NotShown`].
+    pub fn line(&self, message: &M) -> Result<String, NotShown> {
+        let encoded = message.encode_to_vec();
+        let message = DynamicMessage::decode(self.descriptor.clone(), encoded.as_slice())
+            .map_err(|error| NotShown(error.into()))?;
+        serde_json::to_string(&message).map_err(|error| NotShown(error.into()))
+    }
+}
 
 /// A message of the API, indented.
 ///
@@ -34,13 +89,15 @@ pub fn of_status(status: &Status) -> Result<String, NotShown> {
     )
 }
 
-fn pretty(name: &str, encoded: Bytes) -> Result<String, NotShown> {
+fn descriptor(name: &str) -> Result<MessageDescriptor, NotShown> {
     let pool = DescriptorPool::decode(DESCRIPTORS).map_err(|error| NotShown(error.into()))?;
-    let descriptor = pool
-        .get_message_by_name(name)
-        .ok_or_else(|| NotShown(format!("{name} is not described").into()))?;
-    let message =
-        DynamicMessage::decode(descriptor, encoded).map_err(|error| NotShown(error.into()))?;
+    pool.get_message_by_name(name)
+        .ok_or_else(|| NotShown(format!("{name} is not described").into()))
+}
+
+fn pretty(name: &str, encoded: Bytes) -> Result<String, NotShown> {
+    let message = DynamicMessage::decode(descriptor(name)?, encoded)
+        .map_err(|error| NotShown(error.into()))?;
     let mut json = Vec::new();
     message
         .serialize_with_options(&mut Serializer::pretty(&mut json), &SerializeOptions::new())

@@ -102,6 +102,11 @@ impl CallContext {
         &self.0.call_id
     }
 
+    /// The same, to be shared.
+    pub(crate) fn id(&self) -> &Arc<str> {
+        &self.0.call_id
+    }
+
     /// When the call has to be answered.
     pub(crate) fn deadline(&self) -> Instant {
         self.0.deadline

@@ -33,6 +33,11 @@ impl Progress {
     pub(super) fn tell(&mut self, done: u64, all: u64) {
         self.tell_at(Instant::now(), done, all);
     }
+
+    /// Whatever `line` says after the time that has passed.
+    pub(super) fn tell_line(&mut self, line: impl FnOnce(Duration) -> String) {
+        self.line_at(Instant::now(), line);
+    }
 }
 
 impl<W: Write> Progress<W> {
@@ -48,13 +53,20 @@ impl<W: Write> Progress<W> {
     }
 
     fn tell_at(&mut self, now: Instant, done: u64, all: u64) {
+        let what = self.what;
+        self.line_at(now, |passed| {
+            let left = left(passed, done, all);
+            format!("{} of {} {what}{left}", grouped(done), grouped(all))
+        });
+    }
+
+    fn line_at(&mut self, now: Instant, line: impl FnOnce(Duration) -> String) {
         let pause = if self.is_terminal { TERMINAL } else { LOG };
         if now.duration_since(self.told) < pause {
             return;
         }
         self.told = now;
-        let left = left(now.duration_since(self.begun), done, all);
-        let line = format!("{} of {} {}{left}", grouped(done), grouped(all), self.what);
+        let line = line(now.duration_since(self.begun));
         let _ = if self.is_terminal {
             self.is_line_open = true;
             write!(self.output, "\r{line}\x1b[K")
@@ -76,7 +88,7 @@ impl<W: Write> Drop for Progress<W> {
 }
 
 /// The time that the rest takes if it goes on like this.
-fn left(passed: Duration, done: u64, all: u64) -> String {
+pub(super) fn left(passed: Duration, done: u64, all: u64) -> String {
     let rest = u128::from(all.saturating_sub(done));
     let Some(milliseconds) = (passed.as_millis() * rest).checked_div(u128::from(done)) else {
         return String::new();

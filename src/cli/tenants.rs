@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use self::connection::{Client, Connection};
+pub(super) use self::connection::{Key, key};
 use self::entry::{Cleared, Entry};
 use self::output::Output;
 use super::Failure;

@@ -1,8 +1,9 @@
 //! The gRPC service: every call's way through authentication, tenant, check and dispatch.
 
 use bytes::Bytes;
+use futures_util::stream::Empty;
 use prost::Message;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::connector_messages::SendConnectorMessages;
@@ -10,12 +11,14 @@ use super::crm_message::SendCrmMessage;
 use super::network_message::SendNetworkMessage;
 use super::operation::{Operation, SendRequest, SendResponse};
 use super::settings::Rules;
+use super::streaming::{self, ItemCall};
 use crate::api::openlines::v1::open_lines_service_server::{OpenLinesService, SERVICE_NAME};
 use crate::api::openlines::v1::{
     CallPriority, ErrorReason as Reason, GetSendStatusRequest, GetSendStatusResponse,
     ListErrorReasonsRequest, ListErrorReasonsResponse, SendConnectorMessagesRequest,
     SendConnectorMessagesResponse, SendCrmMessageRequest, SendCrmMessageResponse,
-    SendNetworkMessageRequest, SendNetworkMessageResponse,
+    SendNetworkMessageRequest, SendNetworkMessageResponse, StreamingSendMessagesRequest,
+    StreamingSendMessagesResponse,
 };
 use crate::auth::{Caller, Grant};
 use crate::call::{CallContext, CallIdentity, Priority};
@@ -23,7 +26,7 @@ use crate::check::{Call, CallParts, Check, Path};
 use crate::dispatch::{AuditedCall, Delivery, Dispatcher, Trail};
 use crate::error::{Error, NOT_SENT, catalogue};
 use crate::metrics::{MessageResults, Metrics};
-use crate::server::{Unary, framed};
+use crate::server::{Item, Unary, framed};
 use crate::tenant::{Directory, ResolveError, Tenant};
 use bitrix24::{NotAnObject, Parameters, TenantId};
 
@@ -53,6 +56,7 @@ pub(crate) enum Method {
 /// As the server calls it.
 impl Unary for OpenLines {
     type Method = Method;
+    type Call = ItemCall;
 
     fn method(&self, path: &str) -> Option<Method> {
         let name = path.strip_prefix('/')?.strip_prefix(SERVICE_NAME)?;
@@ -62,6 +66,35 @@ impl Unary for OpenLines {
             SendNetworkMessage::NAME => Some(Method::NetworkMessage),
             _ => None,
         }
+    }
+
+    fn is_stream(&self, path: &str) -> bool {
+        let name = path
+            .strip_prefix('/')
+            .and_then(|path| path.strip_prefix(SERVICE_NAME));
+        name.and_then(|name| name.strip_prefix('/')) == Some(streaming::NAME)
+    }
+
+    fn item(&self, message: Bytes) -> Option<Item<ItemCall>> {
+        streaming::item(message)
+    }
+
+    fn path(call: &ItemCall) -> String {
+        format!("/{SERVICE_NAME}/{}", call.name())
+    }
+
+    async fn answer_item(
+        &self,
+        key: &str,
+        call: ItemCall,
+        caller: Caller,
+        context: &CallContext,
+    ) -> Result<Bytes, Status> {
+        self.answer_call(key, call, caller, context).await
+    }
+
+    fn item_failed(key: &str, status: &Status) -> Bytes {
+        streaming::failed(key, status)
     }
 
     async fn answer(
@@ -91,6 +124,8 @@ impl Unary for OpenLines {
 /// As the gRPC library calls it, with the caller and the context in the request's extensions.
 #[tonic::async_trait]
 impl OpenLinesService for OpenLines {
+    type StreamingSendMessagesStream = Empty<Result<StreamingSendMessagesResponse, Status>>;
+
     async fn send_connector_messages(
         &self,
         request: Request<SendConnectorMessagesRequest>,
@@ -127,6 +162,17 @@ impl OpenLinesService for OpenLines {
         let error_reasons = catalogue().to_vec();
         Ok(Response::new(ListErrorReasonsResponse { error_reasons }))
     }
+
+    /// Streams do not come this way: the server reads them itself, item by item.
+    async fn streaming_send_messages(
+        &self,
+        _request: Request<Streaming<StreamingSendMessagesRequest>>,
+    ) -> Result<Response<Self::StreamingSendMessagesStream>, Status> {
+        let identity = CallIdentity::default();
+        Err(Error::OperationNotServed
+            .into_failure(&identity)
+            .into_status(&identity))
+    }
 }
 
 impl OpenLines {
@@ -154,7 +200,7 @@ impl OpenLines {
         sent.map(Response::new)
     }
 
-    async fn send<O: Operation>(
+    pub(super) async fn send<O: Operation>(
         &self,
         caller: Option<Caller>,
         request: &O::Request,

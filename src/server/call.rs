@@ -2,6 +2,7 @@
 
 mod admitted;
 mod backend;
+mod streaming;
 #[cfg(test)]
 mod tests;
 
@@ -22,16 +23,17 @@ use tracing::Span;
 use self::admitted::Admitted;
 use self::backend::Backend;
 pub(super) use self::backend::LibraryRoutes;
+use self::streaming::Opened;
 use super::about::{About, is_about_the_server};
 use super::call_id::{self, CALL_ID};
-use super::deadline::Timeouts;
+use super::deadline::{self, Timeouts};
 use super::ending::{Ending, Methods, Operations};
 use super::peer::Peer;
 use super::protocol;
 use super::renewal;
 use super::reply::{self, Reply};
 use super::response::{out_of_places, refuse};
-use super::settings::{AdmissionSettings, ServerSettings};
+use super::settings::{AdmissionSettings, ServerSettings, StreamSettings};
 use super::shares::{Maximum, Shares};
 use super::strangers::Strangers;
 use super::unary::Unary;
@@ -58,7 +60,10 @@ pub(super) struct Gate {
     maximum_request_bytes: usize,
     metrics: Metrics,
     sampling: Sampling,
+    streams: StreamSettings,
     stopping: AtomicBool,
+    /// Cancelled together with that: no stream is to be read any more.
+    draining: CancellationToken,
     terminated: CancellationToken,
 }
 
@@ -66,7 +71,7 @@ impl CallLayer {
     pub(super) fn new(
         timeouts: Timeouts,
         settings: &ServerSettings,
-        admission: &AdmissionSettings,
+        (admission, streams): (&AdmissionSettings, StreamSettings),
         methods: Methods,
         callers: Callers,
         (metrics, sampling): (Metrics, Sampling),
@@ -86,7 +91,9 @@ impl CallLayer {
             maximum_request_bytes: settings.maximum_request_bytes,
             metrics,
             sampling,
+            streams,
             stopping: AtomicBool::new(false),
+            draining: CancellationToken::new(),
             terminated: CancellationToken::new(),
         };
         Self {
@@ -109,9 +116,10 @@ impl CallLayer {
         }
     }
 
-    /// Refuses new calls from now on.
+    /// Refuses new calls from now on, and reads no more items of streams.
     pub(super) fn stop(&self) {
         self.gate.stopping.store(true, Ordering::Release);
+        self.gate.draining.cancel();
     }
 
     /// Answers every call in progress with what is known of its outcome. From a broken connection
@@ -233,7 +241,13 @@ impl<O: Unary> CallService<O> {
         let gate = &self.gate;
         let arrival = request.extensions_mut().remove::<Arrival>();
         let path = request.uri().path();
-        let deadline = begun + gate.timeouts.of(request.headers());
+        let is_stream = self.backend.operations.is_stream(path);
+        let time = if is_stream {
+            deadline::of_stream(request.headers())
+        } else {
+            gate.timeouts.of(request.headers())
+        };
+        let deadline = begun + time;
         let holdings = self.peer.conduct().caller(caller.name(), &gate.shares);
         let queued = Arc::clone(&holdings.queued);
         let call_id = call_id::of(request.headers());
@@ -257,6 +271,17 @@ impl<O: Unary> CallService<O> {
             Ok(place) => place,
             Err(exhausted) => return refuse(out_of_places(exhausted), &context, ending),
         };
+        if is_stream {
+            let (parts, body) = request.into_parts();
+            let opened = Opened {
+                service: self.clone(),
+                head: parts,
+                context,
+                ending,
+                span,
+            };
+            return std::future::ready(opened.begin(body, place)).boxed();
+        }
         let admitted = Admitted {
             terminated: self.terminated.clone(),
             context,

@@ -20,7 +20,7 @@ pub(super) fn of(headers: &HeaderMap) -> Arc<str> {
 }
 
 /// Random within a millisecond: a counter would be a lock that all calls share.
-fn new() -> Arc<str> {
+pub(super) fn new() -> Arc<str> {
     let id = Uuid::new_v7(Timestamp::now(NoContext));
     Arc::from(&*id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
 }

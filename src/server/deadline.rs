@@ -9,6 +9,9 @@ use crate::call::margins::lead;
 /// The header in which gRPC carries the time left.
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
+/// Longer than any process runs, and short enough for all clocks.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// How long a call may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
@@ -20,14 +23,24 @@ pub(super) struct Timeouts {
 impl Timeouts {
     /// The time for a call with these headers, from its arrival to its response.
     pub(super) fn of(self, headers: &HeaderMap) -> Duration {
-        let given = headers
-            .get(GRPC_TIMEOUT)
-            .and_then(|value| parse(value.to_str().ok()?));
-        match given {
-            Some(given) => given.saturating_sub(lead(given)).min(self.maximum),
-            None => self.default.min(self.maximum),
-        }
+        given(headers).map_or(self.default, led).min(self.maximum)
     }
+}
+
+/// The time for a stream with these headers: as long as its client wants.
+pub(super) fn of_stream(headers: &HeaderMap) -> Duration {
+    given(headers).map_or(FOR_EVER, |given| led(given).min(FOR_EVER))
+}
+
+/// What the client gives, if it gives anything.
+fn given(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(GRPC_TIMEOUT)?;
+    parse(value.to_str().ok()?)
+}
+
+/// So much earlier that the client gets the response in time.
+fn led(given: Duration) -> Duration {
+    given.saturating_sub(lead(given))
 }
 
 /// Reads `grpc-timeout`: up to eight digits and a unit (gRPC over HTTP/2, "Timeout").
@@ -93,6 +106,16 @@ mod tests {
         assert_eq!(of("2S"), Duration::from_millis(1_900));
         assert_eq!(of("8S"), Duration::from_millis(7_750));
         assert_eq!(of("10m"), Duration::from_millis(5));
+    }
+
+    #[test]
+    fn a_stream_may_take_as_long_as_its_client_wants() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(of_stream(&headers), FOR_EVER);
+        headers.insert(GRPC_TIMEOUT, "2H".parse().unwrap());
+        assert_eq!(of_stream(&headers), Duration::from_millis(7_199_750));
+        headers.insert(GRPC_TIMEOUT, "99999999H".parse().unwrap());
+        assert_eq!(of_stream(&headers), FOR_EVER);
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub(super) struct Ending {
     metrics: Metrics,
     trace: CallTrace,
     begun: Instant,
+    /// The id of the stream whose item the call is.
+    stream: Option<Arc<str>>,
     is_recorded: bool,
 }
 
@@ -96,8 +98,15 @@ impl Ending {
             metrics: metrics.clone(),
             trace,
             begun,
+            stream: None,
             is_recorded: false,
         }
+    }
+
+    /// The call is an item of the stream with this id.
+    pub(super) fn of_stream(mut self, id: &Arc<str>) -> Self {
+        self.stream = Some(Arc::clone(id));
+        self
     }
 
     /// The service cannot wait for the call any longer.
@@ -144,6 +153,7 @@ impl Ending {
         tracing::info!(
             target: "openlines::call",
             call_id = self.context.call_id(),
+            stream_id = self.stream.as_deref(),
             trace_id = self.trace.id,
             operation = self.unknown.as_deref().unwrap_or(self.operation.name()),
             code,

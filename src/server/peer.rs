@@ -1,7 +1,7 @@
 //! What is known of the peer of a connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::conduct::Conduct;
 use crate::auth::{PeerCertificate, Remembered};
@@ -16,7 +16,12 @@ pub(super) struct Peer {
     credential: Remembered,
     is_authenticated: AtomicBool,
     conduct: Arc<Conduct>,
+    streams: AtomicUsize,
 }
+
+/// A stream of calls that is open.
+#[derive(Debug)]
+pub(super) struct OpenStream(Arc<Peer>);
 
 impl Peer {
     pub(super) fn new(
@@ -61,6 +66,17 @@ impl Peer {
         self.is_authenticated.load(Ordering::Relaxed)
     }
 
+    /// It has opened a stream of calls.
+    pub(super) fn stream(self: &Arc<Self>) -> OpenStream {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        OpenStream(Arc::clone(self))
+    }
+
+    /// Whether a stream of calls is open, which may take as long as its client wants.
+    pub(super) fn has_streams(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) > 0
+    }
+
     /// It has made too many calls without a valid credential: it is told that its connection ends.
     pub(super) fn leave(&self) {
         if let Some((_, recall)) = &self.connection {
@@ -73,5 +89,11 @@ impl Peer {
         if let Some((_, recall)) = &self.connection {
             recall.cut_for(Cause::Unauthenticated);
         }
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }

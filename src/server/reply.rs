@@ -6,12 +6,15 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body::Frame;
+use tokio::sync::mpsc;
 use tonic::Status;
 use tonic::body::Body;
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const OK: HeaderValue = HeaderValue::from_static("0");
+/// INTERNAL: the stream has ended without saying how, which is a bug.
+const INTERNAL: HeaderValue = HeaderValue::from_static("13");
 
 /// The body of a response, piece by piece.
 #[derive(Debug)]
@@ -21,8 +24,26 @@ pub(super) enum Reply {
     /// That the call has succeeded.
     Success,
     Ended,
+    /// The pieces of a stream, as they come.
+    Pieces(mpsc::Receiver<Piece>),
     /// Whatever the gRPC library has made.
     Library(Body),
+}
+
+/// A piece of the response to a stream.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// A message, as it is sent.
+    Message(Bytes),
+    /// How the stream has ended.
+    End(Result<(), Status>),
+}
+
+/// The response to a stream.
+pub(super) fn stream(pieces: mpsc::Receiver<Piece>) -> Response<Reply> {
+    let mut response = Response::new(Reply::Pieces(pieces));
+    response.headers_mut().insert(header::CONTENT_TYPE, GRPC);
+    response
 }
 
 /// The response to a call that has succeeded.
@@ -48,12 +69,16 @@ impl http_body::Body for Reply {
         let (frame, next) = match &mut *self {
             Self::Library(body) => return Pin::new(body).poll_frame(context),
             Self::Ended => return Poll::Ready(None),
+            Self::Pieces(pieces) => match std::task::ready!(pieces.poll_recv(context)) {
+                Some(Piece::Message(message)) => {
+                    return Poll::Ready(Some(Ok(Frame::data(message))));
+                }
+                Some(Piece::End(Ok(()))) => (Frame::trailers(only(OK)), Self::Ended),
+                Some(Piece::End(Err(status))) => (Frame::trailers(trailers(&status)), Self::Ended),
+                None => (Frame::trailers(only(INTERNAL)), Self::Ended),
+            },
             Self::Message(message) => (Frame::data(std::mem::take(message)), Self::Success),
-            Self::Success => {
-                let mut trailers = HeaderMap::with_capacity(1);
-                trailers.insert(STATUS, OK);
-                (Frame::trailers(trailers), Self::Ended)
-            }
+            Self::Success => (Frame::trailers(only(OK)), Self::Ended),
         };
         *self = next;
         Poll::Ready(Some(Ok(frame)))
@@ -61,9 +86,25 @@ impl http_body::Body for Reply {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Message(_) | Self::Success => false,
+            Self::Message(_) | Self::Success | Self::Pieces(_) => false,
             Self::Ended => true,
             Self::Library(body) => body.is_end_stream(),
         }
     }
+}
+
+/// The trailers of a failed stream.
+fn trailers(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    match status.add_header(&mut trailers) {
+        Ok(()) => trailers,
+        // Its texts are not fit for a header, which is a bug.
+        Err(_) => only(INTERNAL),
+    }
+}
+
+fn only(status: HeaderValue) -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert(STATUS, status);
+    trailers
 }

@@ -1,11 +1,13 @@
 //! `server.*` and `admin.*`.
 
 mod admission;
+mod streams;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 pub(crate) use self::admission::AdmissionSettings;
+pub(crate) use self::streams::StreamSettings;
 use crate::settings::form::{flag, list, seconds, socket_address, whole};
 use crate::settings::{Reader, table};
 

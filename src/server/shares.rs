@@ -105,6 +105,27 @@ impl Place {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
+
+    /// Holds so much of it no longer.
+    pub(super) fn release(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.shares.bytes.give_back(&self.caller.bytes, bytes);
+    }
+
+    /// One more place for the same caller, which takes over so much of what this one holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`]. Then this one holds all of it.
+    pub(super) fn split(&self, bytes: usize) -> Result<Self, Exhausted> {
+        self.shares.calls.take(&self.caller.calls, 1)?;
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        Ok(Self {
+            shares: Arc::clone(&self.shares),
+            caller: Arc::clone(&self.caller),
+            bytes: AtomicUsize::new(bytes),
+        })
+    }
 }
 
 impl Drop for Place {
@@ -143,6 +164,23 @@ mod tests {
         drop(first);
         assert_eq!(caller.calls.amount(), 1, "its request is still there");
         drop(body);
+        assert_eq!((caller.calls.amount(), caller.bytes.amount()), (0, 0));
+    }
+
+    #[test]
+    fn a_place_of_an_item_takes_over_the_bytes_of_its_message() {
+        let shares = shares();
+        let stream = admit(&shares, "shop").unwrap();
+        stream.hold(150).unwrap();
+        let item = stream.split(100).unwrap();
+        let caller = shares.of("shop");
+        assert_eq!((caller.calls.amount(), caller.bytes.amount()), (2, 150));
+        drop(item);
+        assert_eq!((caller.calls.amount(), caller.bytes.amount()), (1, 50));
+        stream.release(50);
+        let items: Vec<_> = std::iter::from_fn(|| stream.split(0).ok()).collect();
+        assert_eq!((items.len(), caller.bytes.amount()), (4, 0));
+        drop((stream, items));
         assert_eq!((caller.calls.amount(), caller.bytes.amount()), (0, 0));
     }
 

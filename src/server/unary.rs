@@ -19,15 +19,21 @@ use crate::error::Error;
 
 /// The prefix of a message: whether it is compressed, and its length (gRPC over HTTP/2,
 /// "Length-Prefixed-Message").
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 
-/// A service whose calls have one message each way.
+/// A service whose calls have one message each way, and with a stream of such calls.
 pub(crate) trait Unary: Send + Sync + 'static {
     /// One of its methods.
     type Method: Copy + Send + 'static;
 
+    /// A call of one of them, as an item of a stream has it.
+    type Call: Send + 'static;
+
     /// The method behind a path.
     fn method(&self, path: &str) -> Option<Self::Method>;
+
+    /// Whether this is the path of the stream.
+    fn is_stream(&self, path: &str) -> bool;
 
     /// Answers a call: gets the message, and returns the [frame](framed) of the response.
     ///
@@ -41,6 +47,39 @@ pub(crate) trait Unary: Send + Sync + 'static {
         caller: Caller,
         context: &CallContext,
     ) -> impl Future<Output = Result<Bytes, Status>> + Send;
+
+    /// Reads an item of the stream. `None` if it cannot be decoded.
+    fn item(&self, message: Bytes) -> Option<Item<Self::Call>>;
+
+    /// The path of the method of a call.
+    fn path(call: &Self::Call) -> String;
+
+    /// Answers the call of an item, and returns the [frame](framed) with its answer.
+    ///
+    /// # Errors
+    ///
+    /// The status of a call that fails.
+    fn answer_item(
+        &self,
+        key: &str,
+        call: Self::Call,
+        caller: Caller,
+        context: &CallContext,
+    ) -> impl Future<Output = Result<Bytes, Status>> + Send;
+
+    /// The [frame](framed) that says that the item with this key has failed.
+    fn item_failed(key: &str, status: &Status) -> Bytes;
+}
+
+/// An item of a stream.
+#[derive(Debug)]
+pub(crate) struct Item<C> {
+    /// By which its client knows the answer.
+    pub(crate) key: String,
+    /// How long it may take, if it says so.
+    pub(crate) timeout: Option<prost_types::Duration>,
+    /// `None`: it has none.
+    pub(crate) call: Option<C>,
 }
 
 /// A message as it is sent.

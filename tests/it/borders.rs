@@ -58,6 +58,7 @@ const HOMES: &[(&str, &[&str])] = &[
         &[
             "admin::changes",
             "dispatch::driver",
+            "server::call::streaming",
             "dispatch::tests",
             "telemetry::collector::tests",
         ],

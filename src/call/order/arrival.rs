@@ -18,8 +18,6 @@ const STALLED: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(crate) struct Arrivals {
     unread: Arc<Mutex<Unread>>,
-    /// How many calls have arrived at the process.
-    arrived: Arc<AtomicU64>,
 }
 
 /// A call's place in the order in which the calls of its connection arrived. Dropping it releases
@@ -35,6 +33,8 @@ struct Position {
 
 #[derive(Debug, Default)]
 struct Unread {
+    /// How many calls have arrived at the process.
+    arrived: Arc<AtomicU64>,
     order: Order,
     /// Those whose peer owes the rest of the request, and since when.
     starved: BTreeMap<u128, Instant>,
@@ -43,27 +43,28 @@ struct Unread {
 impl Arrivals {
     /// The calls of a new connection. `arrived` counts those of all.
     pub(crate) fn new(arrived: Arc<AtomicU64>) -> Self {
-        Self {
-            unread: Arc::default(),
+        let unread = Unread {
             arrived,
+            ..Unread::default()
+        };
+        Self {
+            unread: Arc::new(Mutex::new(unread)),
         }
     }
 
     /// The next call of the connection.
     pub(crate) fn next(&self) -> Arrival {
-        let mut unread = lock(&self.unread);
-        let number = self.arrived.fetch_add(1, Ordering::Relaxed);
-        unread.order.enter(number.into());
-        drop(unread);
-        Arrival(Arc::new(Position {
-            number,
-            has_left: AtomicBool::new(false),
-            unread: Arc::clone(&self.unread),
-        }))
+        next(&self.unread)
     }
 }
 
 impl Arrival {
+    /// The place of an item that arrives now on the same connection, in the stream that this is the
+    /// place of.
+    pub(crate) fn of_item(&self) -> Self {
+        next(&self.0.unread)
+    }
+
     /// Its number: later calls have greater ones.
     pub(crate) fn number(&self) -> u64 {
         self.0.number
@@ -146,6 +147,18 @@ impl fmt::Debug for Arrival {
     }
 }
 
+fn next(all: &Arc<Mutex<Unread>>) -> Arrival {
+    let mut unread = lock(all);
+    let number = unread.arrived.fetch_add(1, Ordering::Relaxed);
+    unread.order.enter(number.into());
+    drop(unread);
+    Arrival(Arc::new(Position {
+        number,
+        has_left: AtomicBool::new(false),
+        unread: Arc::clone(all),
+    }))
+}
+
 fn lock(unread: &Mutex<Unread>) -> MutexGuard<'_, Unread> {
     unread.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -171,6 +184,16 @@ mod tests {
         assert!((&mut waiting).now_or_never().is_none());
         drop(second);
         waiting.await;
+    }
+
+    #[tokio::test]
+    async fn items_of_a_stream_stand_where_they_arrive_and_not_where_their_stream_did() {
+        let [stream, call, _] = three();
+        stream.note_read();
+        let item = stream.of_item();
+        assert!(call.number() < item.number());
+        assert!(item.earlier_are_read().now_or_never().is_none());
+        call.note_read();
     }
 
     #[tokio::test]

@@ -41,7 +41,7 @@ pub(super) type Client = TenantServiceClient<InterceptedService<Channel, Key>>;
 
 /// The caller's key, added to every call.
 #[derive(Clone)]
-pub(super) struct Key(Option<MetadataValue<Ascii>>);
+pub(in crate::cli) struct Key(Option<MetadataValue<Ascii>>);
 
 impl Interceptor for Key {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -71,7 +71,8 @@ impl Connection {
     }
 }
 
-fn key(file: Option<PathBuf>) -> Result<Key, Usage> {
+/// The key in this file, or else in the environment.
+pub(in crate::cli) fn key(file: Option<PathBuf>) -> Result<Key, Usage> {
     let key = match file {
         Some(file) => Some(secret::read("--api-key-file", &file)?),
         None => match Environment::of_process().get(API_KEY_VARIABLE) {

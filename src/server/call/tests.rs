@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::atomic::AtomicUsize;
 
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 use tonic::Status;
 use tower::service_fn;
@@ -13,6 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use super::*;
 use crate::auth::Auth;
 use crate::error::{code_name, status_in_headers};
+use crate::server::unary::Item;
 use crate::settings::{Document, Environment, Reader};
 
 const METHODS: Methods = &[("a.B", "C")];
@@ -29,6 +30,7 @@ fn tracing_layer(places: usize, percent: Option<u8>) -> CallLayer {
     let mut settings = ServerSettings::read(&mut reader).unwrap();
     settings.maximum_concurrent_calls = places;
     let admission = AdmissionSettings::read(&mut reader).unwrap();
+    let streams = StreamSettings::read(&mut reader).unwrap();
     let timeouts = Timeouts {
         default: settings.default_deadline,
         maximum: settings.maximum_deadline,
@@ -36,7 +38,14 @@ fn tracing_layer(places: usize, percent: Option<u8>) -> CallLayer {
     let callers = Callers::new(&Auth::DangerousNone);
     let metrics = Metrics::new().unwrap();
     let telling = (metrics, Sampling { percent });
-    CallLayer::new(timeouts, &settings, &admission, METHODS, callers, telling)
+    CallLayer::new(
+        timeouts,
+        &settings,
+        (&admission, streams),
+        METHODS,
+        callers,
+        telling,
+    )
 }
 
 /// Operations that fail as no service should.
@@ -44,9 +53,40 @@ struct Panics;
 
 impl Unary for Panics {
     type Method = ();
+    type Call = ();
 
     fn method(&self, path: &str) -> Option<()> {
         (path == "/a.B/C").then_some(())
+    }
+
+    fn is_stream(&self, path: &str) -> bool {
+        path == "/a.B/Stream"
+    }
+
+    fn item(&self, message: Bytes) -> Option<Item<()>> {
+        Some(Item {
+            key: String::from_utf8(message.to_vec()).ok()?,
+            timeout: None,
+            call: Some(()),
+        })
+    }
+
+    fn path((): &()) -> String {
+        "/a.B/C".to_owned()
+    }
+
+    async fn answer_item(
+        &self,
+        _key: &str,
+        (): (),
+        _caller: Caller,
+        _context: &CallContext,
+    ) -> Result<Bytes, Status> {
+        panic!("as no service should");
+    }
+
+    fn item_failed(key: &str, status: &Status) -> Bytes {
+        format!("{key}: {}", code_name(status.code())).into()
     }
 
     async fn answer(
@@ -92,6 +132,24 @@ async fn a_call_that_panics_fails_alone_and_frees_its_place() {
     }
     let shares = &layer.gate.shares;
     assert_eq!(shares.of("anonymous").calls.amount(), 0);
+}
+
+#[tokio::test]
+async fn items_that_panic_fail_alone_and_one_place_is_enough_for_their_stream() {
+    let layer = layer(1);
+    let routes = routes(|_request| async { Ok(Response::new(Body::empty())) });
+    let service = layer.calls(Panics, routes);
+    let two = Bytes::from_static(&[0, 0, 0, 0, 1, b'a', 0, 0, 0, 0, 1, b'b']);
+    let request = request("/a.B/Stream").map(|_| Full::new(two));
+    let response = service.call(request).await;
+    let answered = response.into_body().collect().await.unwrap();
+    assert_eq!(answered.trailers().unwrap()["grpc-status"], "0");
+    let shares = Arc::clone(&layer.gate.shares);
+    while shares.of("anonymous").calls.amount() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(shares.of("anonymous").bytes.amount(), 0);
+    assert_eq!(answered.to_bytes(), "a: INTERNALb: INTERNAL");
 }
 
 #[tokio::test]

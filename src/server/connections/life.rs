@@ -25,9 +25,20 @@ pub(super) struct Life {
 #[derive(Debug)]
 struct Leaving {
     end: ConnectionEnd,
+    grace: Duration,
     cut_at: Instant,
     quiet_since: Option<Instant>,
     look_at: Instant,
+}
+
+/// What is seen of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) is_authenticated: bool,
+    /// Nothing is lost if it ends.
+    pub(super) is_quiet: bool,
+    /// A stream of calls is open, which may outlast the age of its connection.
+    pub(super) has_streams: bool,
 }
 
 /// What is to be done.
@@ -66,6 +77,7 @@ impl Life {
     pub(super) fn leave(&mut self, end: ConnectionEnd, now: Instant) {
         self.leaving.get_or_insert(Leaving {
             end,
+            grace: self.grace,
             cut_at: now + self.grace,
             quiet_since: None,
             look_at: now + LOOK,
@@ -84,13 +96,13 @@ impl Life {
     }
 
     /// Looks at the connection.
-    pub(super) fn look(&mut self, now: Instant, is_authenticated: bool, is_quiet: bool) -> Step {
+    pub(super) fn look(&mut self, now: Instant, seen: Seen) -> Step {
         if let Some(leaving) = &mut self.leaving {
-            return leaving.look(now, is_quiet);
+            return leaving.look(now, seen);
         }
         if self.authenticate_by.is_some_and(|by| now >= by) {
             self.authenticate_by = None;
-            if !is_authenticated {
+            if !seen.is_authenticated {
                 self.leave(ConnectionEnd::Unauthenticated, now);
                 return Step::Leave;
             }
@@ -104,12 +116,16 @@ impl Life {
 }
 
 impl Leaving {
-    fn look(&mut self, now: Instant, is_quiet: bool) -> Step {
+    fn look(&mut self, now: Instant, seen: Seen) -> Step {
         self.look_at = now + LOOK;
+        if seen.has_streams && self.end == ConnectionEnd::Age {
+            // Its other calls have ended or will: there are no new ones.
+            self.cut_at = now + self.grace;
+        }
         if now >= self.cut_at {
             return Step::Cut(ConnectionEnd::Lifetime);
         }
-        if !is_quiet {
+        if !seen.is_quiet {
             self.quiet_since = None;
         } else if now >= *self.quiet_since.get_or_insert(now) + GOODBYE {
             return Step::Cut(self.end);
@@ -124,6 +140,20 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    const QUIET: Seen = Seen {
+        is_authenticated: true,
+        is_quiet: true,
+        has_streams: false,
+    };
+    const CALLS: Seen = Seen {
+        is_quiet: false,
+        ..QUIET
+    };
+    const STREAMS: Seen = Seen {
+        has_streams: true,
+        ..CALLS
+    };
+
     fn life(now: Instant) -> Life {
         Life::new(now, 30 * SECOND, 300 * SECOND, 60 * SECOND)
     }
@@ -131,13 +161,17 @@ mod tests {
     #[test]
     fn a_stranger_leaves_early_and_a_caller_at_its_age() {
         let now = Instant::now();
+        const STRANGER: Seen = Seen {
+            is_authenticated: false,
+            ..QUIET
+        };
         let mut stranger = life(now);
         assert_eq!(stranger.next(), now + 30 * SECOND);
-        assert_eq!(stranger.look(now + 30 * SECOND, false, true), Step::Leave);
+        assert_eq!(stranger.look(now + 30 * SECOND, STRANGER), Step::Leave);
         let mut caller = life(now);
-        assert_eq!(caller.look(now + 30 * SECOND, true, true), Step::Wait);
+        assert_eq!(caller.look(now + 30 * SECOND, QUIET), Step::Wait);
         assert_eq!(caller.next(), now + 300 * SECOND);
-        assert_eq!(caller.look(now + 300 * SECOND, true, false), Step::Leave);
+        assert_eq!(caller.look(now + 300 * SECOND, CALLS), Step::Leave);
         assert_eq!(caller.end(), ConnectionEnd::Age);
     }
 
@@ -146,9 +180,22 @@ mod tests {
         let now = Instant::now();
         let mut life = life(now);
         life.leave(ConnectionEnd::Age, now);
-        assert_eq!(life.look(now + 59 * SECOND, true, false), Step::Wait);
+        assert_eq!(life.look(now + 59 * SECOND, CALLS), Step::Wait);
         let cut = Step::Cut(ConnectionEnd::Lifetime);
-        assert_eq!(life.look(now + 60 * SECOND, true, false), cut);
+        assert_eq!(life.look(now + 60 * SECOND, CALLS), cut);
+    }
+
+    #[test]
+    fn streams_keep_a_connection_beyond_its_age_and_not_beyond_a_stop() {
+        let now = Instant::now();
+        let (mut aged, mut stopped) = (life(now), life(now));
+        aged.leave(ConnectionEnd::Age, now);
+        stopped.leave(ConnectionEnd::Stop, now);
+        let cut = Step::Cut(ConnectionEnd::Lifetime);
+        assert_eq!(stopped.look(now + 60 * SECOND, STREAMS), cut);
+        assert_eq!(aged.look(now + 3600 * SECOND, STREAMS), Step::Wait);
+        assert_eq!(aged.look(now + 3659 * SECOND, CALLS), Step::Wait);
+        assert_eq!(aged.look(now + 3660 * SECOND, CALLS), cut);
     }
 
     #[test]
@@ -156,10 +203,10 @@ mod tests {
         let now = Instant::now();
         let mut life = life(now);
         life.leave(ConnectionEnd::Stop, now);
-        assert_eq!(life.look(now, true, true), Step::Wait);
-        assert_eq!(life.look(now + SECOND / 2, true, false), Step::Wait);
-        assert_eq!(life.look(now + SECOND, true, true), Step::Wait);
+        assert_eq!(life.look(now, QUIET), Step::Wait);
+        assert_eq!(life.look(now + SECOND / 2, CALLS), Step::Wait);
+        assert_eq!(life.look(now + SECOND, QUIET), Step::Wait);
         let cut = Step::Cut(ConnectionEnd::Stop);
-        assert_eq!(life.look(now + 2 * SECOND, true, true), cut);
+        assert_eq!(life.look(now + 2 * SECOND, QUIET), cut);
     }
 }

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::{Answer, Answering, InProgress};
-use super::life::{Life, Step};
+use super::life::{Life, Seen, Step};
 use super::link::Link;
 use super::received::Received;
 use super::socket::Socket;
@@ -85,8 +85,12 @@ where
                 }
                 None if timer.as_mut().poll(context).is_pending() => return Poll::Pending,
                 None => {
-                    let is_authenticated = link.peer.is_authenticated();
-                    life.look(Instant::now(), is_authenticated, link.is_quiet())
+                    let seen = Seen {
+                        is_authenticated: link.peer.is_authenticated(),
+                        is_quiet: link.is_quiet(),
+                        has_streams: link.peer.has_streams(),
+                    };
+                    life.look(Instant::now(), seen)
                 }
             };
             match step {

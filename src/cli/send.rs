@@ -1,0 +1,125 @@
+//! `openlines send`: sends the messages of a file through a stream of a running service.
+//!
+//! What it needs to resume is in the results file: the id of the job, from which the idempotency
+//! keys of all lines follow, and a row for each line that has an answer.
+
+mod input;
+mod job;
+mod results;
+mod totals;
+mod verdict;
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use self::input::Lines;
+use self::job::{Job, Patience};
+use self::results::Results;
+use super::Failure;
+use super::service::Service;
+use super::tenants::key;
+use super::usage::Usage;
+
+/// The whole of a result, beside the name of the file with the messages.
+const RESULTS: &str = ".results.jsonl";
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    to: Service,
+    /// A file with your API key. Default: the environment variable OPENLINES_API_KEY.
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+    /// The messages as JSON Lines, or `-` for standard input: each line is a
+    /// StreamingSendMessagesRequest in Protobuf's JSON form. See docs/bulk.md.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Where the results are written, and read when you run the command again. Default: the name of
+    /// the file with .results.jsonl behind it.
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
+    /// Most messages that wait for their answer at once.
+    #[arg(long, value_name = "NUMBER", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    at_once: u32,
+    /// How long to go on trying while the service does not answer, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    patience: u64,
+    /// Sends what the portal or the service has refused before once more, too.
+    #[arg(long)]
+    repeat_failed: bool,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments {
+        to,
+        api_key_file,
+        file,
+        results,
+        at_once,
+        patience,
+        repeat_failed,
+    } = arguments;
+    let key = key(api_key_file)?;
+    let results = results_file(&file, results)?;
+    let results = Results::open(&results, repeat_failed)?;
+    let (address, endpoint) = to.endpoint()?;
+    let (reader, all) = open(&file)?;
+    let lines = Lines::read(reader, results.job(), results.answered())?;
+    let patience = Patience::new(Duration::from_secs(patience));
+    let at_once = usize::try_from(at_once)?;
+    let job = Job::new(lines, results, at_once, all);
+    let totals = job.run(&address, &endpoint, key, patience).await?;
+    writeln!(io::stdout(), "{totals}")?;
+    if totals.is_complete() {
+        Ok(())
+    } else {
+        let remedy = "the results file says why; run the command again to repeat what is safe";
+        Err(format!("not all messages are sent: {remedy}").into())
+    }
+}
+
+fn results_file(file: &Path, given: Option<PathBuf>) -> Result<PathBuf, Usage> {
+    match given {
+        Some(given) => Ok(given),
+        None if file == Path::new("-") => {
+            let problem = "--results is required when the messages come from standard input";
+            Err(Usage(problem.to_owned()))
+        }
+        None => {
+            let mut name = file.as_os_str().to_owned();
+            name.push(RESULTS);
+            Ok(name.into())
+        }
+    }
+}
+
+/// The messages, and how many lines there are if that can be known.
+fn open(file: &Path) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Usage> {
+    if file == Path::new("-") {
+        return Ok((Box::new(BufReader::new(io::stdin())), None));
+    }
+    let unreadable = |error: io::Error| {
+        Usage(format!(
+            "{}: cannot be read ({})",
+            file.display(),
+            error.kind()
+        ))
+    };
+    let all = count(BufReader::new(File::open(file).map_err(unreadable)?)).map_err(unreadable)?;
+    let reader = BufReader::new(File::open(file).map_err(unreadable)?);
+    Ok((Box::new(reader), Some(all)))
+}
+
+/// The lines that are not empty.
+fn count(mut reader: impl BufRead) -> io::Result<u64> {
+    let (mut line, mut all) = (Vec::new(), 0);
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        all += u64::from(!line.trim_ascii().is_empty());
+        line.clear();
+    }
+    Ok(all)
+}
