@@ -13,6 +13,9 @@ const PAGES: &[&str] = &[
     "docs/README.md",
     "docs/callers.md",
     "docs/clients/README.md",
+    "docs/clients/go.md",
+    "docs/clients/python.md",
+    "docs/clients/typescript.md",
     "docs/configuration.md",
     "docs/dashboards.md",
     "docs/getting-started.md",
@@ -27,6 +30,7 @@ const PAGES: &[&str] = &[
     "docs/sending.md",
     "docs/store.md",
     "docs/tenants.md",
+    "examples/README.md",
     "helm/bitrix24-openlines/README.md",
 ];
 const RUNBOOK: &str = "docs/runbook.md";
