@@ -116,15 +116,17 @@ impl Sender {
         loop {
             let mut request = Request::new(message.clone());
             request.set_timeout(deadline - Instant::now());
-            // The service answers before the deadline. If there is none, tonic would wait for it.
+            // The service answers before the deadline. Without a connection tonic would wait on.
             let answer = timeout_at(deadline, call(self.client.clone(), request)).await;
             let status = match answer {
                 Ok(Ok(response)) => {
                     self.may_retry(None);
                     return Ok(response.into_inner());
                 }
-                Ok(Err(status)) => status,
-                Err(_) => Status::deadline_exceeded("no answer before the deadline"),
+                Ok(Err(status)) if Instant::now() < deadline => status,
+                Ok(Err(status)) if !status.details().is_empty() => status,
+                // tonic has a timer of its own on a connection, and says CANCELLED.
+                _ => Status::deadline_exceeded("no answer before the deadline"),
             };
             let may_retry = self.may_retry(Some(&status)) && attempt < MAXIMUM_ATTEMPTS;
             match pause(&status, attempt).filter(|_| may_retry) {
