@@ -1,9 +1,10 @@
 //! The gRPC service: every call's way through authentication, tenant, check and dispatch.
 
+mod library;
+
 use bytes::Bytes;
-use futures_util::stream::Empty;
 use prost::Message;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::Status;
 use uuid::Uuid;
 
 use super::connector_messages::SendConnectorMessages;
@@ -12,19 +13,13 @@ use super::network_message::SendNetworkMessage;
 use super::operation::{Operation, SendRequest, SendResponse};
 use super::settings::Rules;
 use super::streaming::{self, ItemCall};
-use crate::api::openlines::v1::open_lines_service_server::{OpenLinesService, SERVICE_NAME};
-use crate::api::openlines::v1::{
-    CallPriority, ErrorReason as Reason, GetSendStatusRequest, GetSendStatusResponse,
-    ListErrorReasonsRequest, ListErrorReasonsResponse, SendConnectorMessagesRequest,
-    SendConnectorMessagesResponse, SendCrmMessageRequest, SendCrmMessageResponse,
-    SendNetworkMessageRequest, SendNetworkMessageResponse, StreamingSendMessagesRequest,
-    StreamingSendMessagesResponse,
-};
+use crate::api::openlines::v1::open_lines_service_server::SERVICE_NAME;
+use crate::api::openlines::v1::{CallPriority, ErrorReason as Reason};
 use crate::auth::{Caller, Grant};
 use crate::call::{CallContext, CallIdentity, Priority};
 use crate::check::{Call, CallParts, Check, Path};
 use crate::dispatch::{AuditedCall, Delivery, Dispatcher, Trail};
-use crate::error::{Error, NOT_SENT, catalogue};
+use crate::error::{Error, NOT_SENT};
 use crate::metrics::{MessageResults, Metrics};
 use crate::server::{Item, Unary, framed};
 use crate::tenant::{Directory, ResolveError, Tenant};
@@ -121,60 +116,6 @@ impl Unary for OpenLines {
     }
 }
 
-/// As the gRPC library calls it, with the caller and the context in the request's extensions.
-#[tonic::async_trait]
-impl OpenLinesService for OpenLines {
-    type StreamingSendMessagesStream = Empty<Result<StreamingSendMessagesResponse, Status>>;
-
-    async fn send_connector_messages(
-        &self,
-        request: Request<SendConnectorMessagesRequest>,
-    ) -> Result<Response<SendConnectorMessagesResponse>, Status> {
-        self.extended::<SendConnectorMessages>(request).await
-    }
-
-    async fn send_crm_message(
-        &self,
-        request: Request<SendCrmMessageRequest>,
-    ) -> Result<Response<SendCrmMessageResponse>, Status> {
-        self.extended::<SendCrmMessage>(request).await
-    }
-
-    async fn send_network_message(
-        &self,
-        request: Request<SendNetworkMessageRequest>,
-    ) -> Result<Response<SendNetworkMessageResponse>, Status> {
-        self.extended::<SendNetworkMessage>(request).await
-    }
-
-    async fn get_send_status(
-        &self,
-        request: Request<GetSendStatusRequest>,
-    ) -> Result<Response<GetSendStatusResponse>, Status> {
-        let (caller, context, request) = extended(request);
-        self.status_of(caller, &request, &context).await
-    }
-
-    async fn list_error_reasons(
-        &self,
-        _request: Request<ListErrorReasonsRequest>,
-    ) -> Result<Response<ListErrorReasonsResponse>, Status> {
-        let error_reasons = catalogue().to_vec();
-        Ok(Response::new(ListErrorReasonsResponse { error_reasons }))
-    }
-
-    /// Streams do not come this way: the server reads them itself, item by item.
-    async fn streaming_send_messages(
-        &self,
-        _request: Request<Streaming<StreamingSendMessagesRequest>>,
-    ) -> Result<Response<Self::StreamingSendMessagesStream>, Status> {
-        let identity = CallIdentity::default();
-        Err(Error::OperationNotServed
-            .into_failure(&identity)
-            .into_status(&identity))
-    }
-}
-
 impl OpenLines {
     async fn decoded<O: Operation>(
         &self,
@@ -189,15 +130,6 @@ impl OpenLines {
             }
             Err(_) => Err(self.failed::<O>(Error::not_decodable(), context, context.identity())),
         }
-    }
-
-    async fn extended<O: Operation>(
-        &self,
-        request: Request<O::Request>,
-    ) -> Result<Response<O::Response>, Status> {
-        let (caller, context, request) = extended(request);
-        let sent = self.send::<O>(caller, &request, &context).await;
-        sent.map(Response::new)
     }
 
     pub(super) async fn send<O: Operation>(
@@ -370,13 +302,6 @@ pub(super) fn check_fields<O: Operation>(
     let parameters = O::prepare(request, rules, check)?;
     check.known::<CallPriority>(Path::root("priority"), request.priority());
     Ok((parameters, idempotency_key))
-}
-
-/// The caller and the context of a call that the gRPC library has routed, and its request.
-fn extended<M>(request: Request<M>) -> (Option<Caller>, CallContext, M) {
-    let (_, mut extensions, request) = request.into_parts();
-    let context = extensions.remove::<CallContext>().unwrap_or_default();
-    (extensions.remove::<Caller>(), context, request)
 }
 
 pub(super) fn check_idempotency_key(text: &str, check: &mut Check) -> Option<Uuid> {
