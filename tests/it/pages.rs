@@ -13,6 +13,7 @@ const PAGES: &[&str] = &[
     "docs/README.md",
     "docs/callers.md",
     "docs/clients/README.md",
+    "docs/clients/packages.md",
     "docs/configuration.md",
     "docs/dashboards.md",
     "docs/getting-started.md",
