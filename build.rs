@@ -52,6 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .extern_path(".google.rpc", "::tonic_types::pb")
         // Options only: no generated code refers to them.
         .extern_path(".buf.validate", "crate::api::validation_rules")
+        .extern_path(".google.api", "crate::api::field_behavior")
         .compile_fds_with_config(compiler.file_descriptor_set(), prost)?;
     Ok(())
 }

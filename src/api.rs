@@ -1,5 +1,7 @@
 //! The generated Protobuf types, their descriptors for reflection, and their JSON form.
 
+#[cfg(test)]
+mod behavior;
 pub mod json;
 mod redacted;
 

@@ -14,7 +14,7 @@ from .process import REPOSITORY
 def generate(folder: Path) -> None:
     """Writes the stubs into the folder and makes them importable."""
     protos, third_party = REPOSITORY / "proto", REPOSITORY / "third_party"
-    # google.rpc comes with googleapis-common-protos; no package has the validation rules.
+    # google.api and google.rpc come with googleapis-common-protos; no package has the validation rules.
     files = [*protos.rglob("*.proto"), third_party / "buf/validate/validate.proto"]
     arguments = [
         "protoc",

@@ -19,6 +19,7 @@ const PAGES: &[&str] = &[
     "docs/clients/java.md",
     "docs/clients/csharp.md",
     "docs/clients/rust.md",
+    "docs/clients/packages.md",
     "docs/configuration.md",
     "docs/dashboards.md",
     "docs/getting-started.md",
