@@ -13,6 +13,8 @@ use super::operation::{Operation, SendRequest};
 use super::settings::Rules;
 use super::streaming::{self, ItemCall};
 use crate::api::openlines::v1::open_lines_service_server::{OpenLinesService, SERVICE_NAME};
+use crate::api::openlines::v1::streaming_send_messages_request::Operation as Given;
+use crate::api::openlines::v1::streaming_send_messages_response::Result as Answer;
 use crate::api::openlines::v1::{
     CallPriority, ErrorReason as Reason, SendConnectorMessagesRequest,
     SendConnectorMessagesResponse, SendCrmMessageRequest, SendCrmMessageResponse,
@@ -89,7 +91,22 @@ impl Unary for OpenLines {
         caller: Caller,
         context: &CallContext,
     ) -> Result<Bytes, Status> {
-        self.answer_call(key, call, caller, context).await
+        let caller = Some(caller);
+        let answer = match call.0 {
+            Given::ConnectorMessages(request) => {
+                let sent = self.send::<SendConnectorMessages>(caller, &request, context);
+                Answer::ConnectorMessages(sent.await?)
+            }
+            Given::CrmMessage(request) => {
+                let sent = self.send::<SendCrmMessage>(caller, &request, context);
+                Answer::CrmMessage(sent.await?)
+            }
+            Given::NetworkMessage(request) => {
+                let sent = self.send::<SendNetworkMessage>(caller, &request, context);
+                Answer::NetworkMessage(sent.await?)
+            }
+        };
+        Ok(streaming::answered(key, answer))
     }
 
     fn item_failed(key: &str, status: &Status) -> Bytes {
@@ -185,7 +202,7 @@ impl OpenLines {
         sent.map(Response::new)
     }
 
-    pub(super) async fn send<O: Operation>(
+    async fn send<O: Operation>(
         &self,
         caller: Option<Caller>,
         request: &O::Request,

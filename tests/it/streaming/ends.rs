@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Item, Stream, crm, is_sent, status};
 use crate::server::told;
 use crate::support::requests::crm_message;
-use crate::support::{Told, World, conversations, until};
+use crate::support::{Told, World, until};
 
 /// A gate in front of the next request to the portal.
 fn hold(world: &World) -> Gate {
