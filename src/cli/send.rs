@@ -72,7 +72,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let patience = Patience::new(Duration::from_secs(patience));
     let at_once = usize::try_from(at_once)?;
     let job = Job::new(lines, results, at_once, all);
-    let totals = job.run(&address, &endpoint, key, patience).await?;
+    let totals = Box::pin(job.run(&address, &endpoint, key, patience)).await?;
     writeln!(io::stdout(), "{totals}")?;
     if totals.is_complete() {
         Ok(())

@@ -14,6 +14,8 @@ use super::operation::{Operation, SendRequest, SendResponse};
 use super::settings::Rules;
 use super::streaming::{self, ItemCall};
 use crate::api::openlines::v1::open_lines_service_server::SERVICE_NAME;
+use crate::api::openlines::v1::streaming_send_messages_request::Operation as Given;
+use crate::api::openlines::v1::streaming_send_messages_response::Result as Answer;
 use crate::api::openlines::v1::{CallPriority, ErrorReason as Reason};
 use crate::auth::{Caller, Grant};
 use crate::call::{CallContext, CallIdentity, Priority};
@@ -85,7 +87,22 @@ impl Unary for OpenLines {
         caller: Caller,
         context: &CallContext,
     ) -> Result<Bytes, Status> {
-        self.answer_call(key, call, caller, context).await
+        let caller = Some(caller);
+        let answer = match call.0 {
+            Given::ConnectorMessages(request) => {
+                let sent = self.send::<SendConnectorMessages>(caller, &request, context);
+                Answer::ConnectorMessages(sent.await?)
+            }
+            Given::CrmMessage(request) => {
+                let sent = self.send::<SendCrmMessage>(caller, &request, context);
+                Answer::CrmMessage(sent.await?)
+            }
+            Given::NetworkMessage(request) => {
+                let sent = self.send::<SendNetworkMessage>(caller, &request, context);
+                Answer::NetworkMessage(sent.await?)
+            }
+        };
+        Ok(streaming::answered(key, answer))
     }
 
     fn item_failed(key: &str, status: &Status) -> Bytes {

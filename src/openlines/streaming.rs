@@ -8,12 +8,9 @@ use super::connector_messages::SendConnectorMessages;
 use super::crm_message::SendCrmMessage;
 use super::network_message::SendNetworkMessage;
 use super::operation::Operation;
-use super::service::OpenLines;
 use crate::api::openlines::v1::streaming_send_messages_request::Operation as Given;
 use crate::api::openlines::v1::streaming_send_messages_response::Result as Answer;
 use crate::api::openlines::v1::{StreamingSendMessagesRequest, StreamingSendMessagesResponse};
-use crate::auth::Caller;
-use crate::call::CallContext;
 use crate::error;
 use crate::server::{Item, framed};
 
@@ -22,7 +19,7 @@ pub(super) const NAME: &str = "StreamingSendMessages";
 
 /// The call of an item.
 #[derive(Debug)]
-pub(crate) struct ItemCall(Given);
+pub(crate) struct ItemCall(pub(super) Given);
 
 impl ItemCall {
     /// The name of its RPC.
@@ -50,39 +47,12 @@ pub(super) fn failed(key: &str, status: &Status) -> Bytes {
     answered(key, Answer::Error(error::rpc_status(status)))
 }
 
-fn answered(key: &str, result: Answer) -> Bytes {
+/// The answer to an item.
+pub(super) fn answered(key: &str, result: Answer) -> Bytes {
     framed(&StreamingSendMessagesResponse {
         item_key: key.to_owned(),
         result: Some(result),
     })
-}
-
-impl OpenLines {
-    /// Answers the call of an item as the single call that it is.
-    pub(super) async fn answer_call(
-        &self,
-        key: &str,
-        call: ItemCall,
-        caller: Caller,
-        context: &CallContext,
-    ) -> Result<Bytes, Status> {
-        let caller = Some(caller);
-        let answer = match call.0 {
-            Given::ConnectorMessages(request) => {
-                let sent = self.send::<SendConnectorMessages>(caller, &request, context);
-                Answer::ConnectorMessages(sent.await?)
-            }
-            Given::CrmMessage(request) => {
-                let sent = self.send::<SendCrmMessage>(caller, &request, context);
-                Answer::CrmMessage(sent.await?)
-            }
-            Given::NetworkMessage(request) => {
-                let sent = self.send::<SendNetworkMessage>(caller, &request, context);
-                Answer::NetworkMessage(sent.await?)
-            }
-        };
-        Ok(answered(key, answer))
-    }
 }
 
 #[cfg(test)]
@@ -101,8 +71,21 @@ mod tests {
         let frame = failed("a", &failure.into_status(&identity));
         let answer = StreamingSendMessagesResponse::decode(frame.slice(5..)).unwrap();
         assert_eq!(answer.item_key, "a");
-        assert!(!expected.details.is_empty());
-        assert_eq!(answer.result, Some(Answer::Error(expected)));
+        let Some(Answer::Error(error)) = answer.result else {
+            panic!("{:?}", answer.result);
+        };
+        assert_eq!(
+            (error.code, &error.message),
+            (expected.code, &expected.message)
+        );
+        // The metadata of ErrorInfo have no order.
+        let kinds = |status: &pb::Status| {
+            let details = status.details.iter();
+            let kinds = details.map(|detail| (detail.type_url.clone(), detail.value.len()));
+            kinds.collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(&error), kinds(&expected));
+        assert!(!error.details.is_empty());
     }
 
     #[test]

@@ -39,6 +39,7 @@ mod secrets;
 mod self_hosted;
 mod server;
 mod store_copy;
+mod streaming;
 mod support;
 mod tenants;
 mod tenants_file;

@@ -204,8 +204,9 @@ impl Job {
                     Ok(None) => return Ok(Over::Broken(Status::unavailable("the stream has ended"))),
                     Err(status) => return Ok(Over::Broken(status)),
                 },
-                room = items.reserve(), if !self.waiting.is_empty() => {
-                    if let (Ok(room), Some((number, open))) = (room, self.waiting.pop_first()) {
+                // Without room the stream is over, and its end is on its way.
+                Ok(room) = items.reserve(), if !self.waiting.is_empty() => {
+                    if let Some((number, open)) = self.waiting.pop_first() {
                         room.send(open.line.item.clone());
                         self.in_flight.insert(number, open);
                     }
