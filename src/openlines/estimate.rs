@@ -1,6 +1,7 @@
 //! Calls that are only checked (`validate_only`).
 
 use super::operation::{Operation, SendRequest, SendResponse};
+use super::send_status::release;
 use super::service::OpenLines;
 use crate::api::openlines::v1::CallEstimate;
 use crate::auth::Caller;
@@ -22,9 +23,7 @@ impl OpenLines {
         context: &CallContext,
         tenant_id: &mut Option<TenantId>,
     ) -> Result<O::Response, Error> {
-        if let Some(arrival) = context.arrival() {
-            arrival.note_read();
-        }
+        release(context);
         let caller = caller.ok_or(NOT_SENT)?;
         let permitted = caller.permit(O::NAME).ok_or(Error::MethodNotPermitted)?;
         let mut check = Check::default();

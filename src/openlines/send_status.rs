@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tonic::{Response, Status};
+use bytes::Bytes;
+use prost::Message;
+use tonic::Status;
 
 use super::json_struct;
 use super::service::{OpenLines, check_idempotency_key};
@@ -15,22 +17,40 @@ use crate::call::{CallContext, CallIdentity};
 use crate::check::{Check, Path};
 use crate::dispatch::{Known, NotAdmitted};
 use crate::error::{Error, NOT_SENT};
+use crate::server::framed;
 use crate::tenant::ResolveError;
 use bitrix24::{Answer, TenantId};
 
 /// The name of the RPC.
-const NAME: &str = "GetSendStatus";
+pub(super) const NAME: &str = "GetSendStatus";
 
 impl OpenLines {
+    /// Answers a call whose request was read.
+    pub(super) async fn status(
+        &self,
+        message: Bytes,
+        caller: Caller,
+        context: &CallContext,
+    ) -> Result<Bytes, Status> {
+        let request = GetSendStatusRequest::decode(message).ok();
+        let status = self.status_of(request, Some(caller), context).await;
+        status.map(|status| framed(&status))
+    }
+
+    /// There is no request if it cannot be decoded.
     pub(super) async fn status_of(
         &self,
+        request: Option<GetSendStatusRequest>,
         caller: Option<Caller>,
-        request: &GetSendStatusRequest,
         context: &CallContext,
-    ) -> Result<Response<GetSendStatusResponse>, Status> {
+    ) -> Result<GetSendStatusResponse, Status> {
+        release(context);
         let mut tenant_id = None;
-        let found = self.find(caller, request, context, &mut tenant_id).await;
-        found.map(Response::new).map_err(|error| {
+        let found = match &request {
+            Some(request) => self.find(caller, request, context, &mut tenant_id).await,
+            None => Err(Error::not_decodable()),
+        };
+        found.map_err(|error| {
             let identity = CallIdentity {
                 tenant_id,
                 ..context.identity()
@@ -90,6 +110,13 @@ impl OpenLines {
             state: state.into(),
             answer,
         })
+    }
+}
+
+/// Lets later calls of the connection go on: none has to wait for a call that sends nothing.
+pub(super) fn release(context: &CallContext) {
+    if let Some(arrival) = context.arrival() {
+        arrival.note_read();
     }
 }
 

@@ -9,6 +9,7 @@ use super::connector_messages::SendConnectorMessages;
 use super::crm_message::SendCrmMessage;
 use super::network_message::SendNetworkMessage;
 use super::operation::{Operation, SendRequest, SendResponse};
+use super::send_status;
 use super::settings::Rules;
 use crate::api::openlines::v1::open_lines_service_server::{OpenLinesService, SERVICE_NAME};
 use crate::api::openlines::v1::{
@@ -27,6 +28,9 @@ use crate::server::{Unary, framed};
 use crate::tenant::{Directory, ResolveError, Tenant};
 use bitrix24::{NotAnObject, Parameters, TenantId};
 
+/// The name of the RPC that lists the errors.
+const ERROR_REASONS: &str = "ListErrorReasons";
+
 /// The implementation of `openlines.v1.OpenLinesService`.
 #[derive(Debug)]
 pub struct OpenLines {
@@ -42,12 +46,14 @@ pub struct OpenLines {
     pub audits_sends: bool,
 }
 
-/// An operation.
+/// A method of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     ConnectorMessages,
     CrmMessage,
     NetworkMessage,
+    SendStatus,
+    ErrorReasons,
 }
 
 /// As the server calls it.
@@ -60,6 +66,8 @@ impl Unary for OpenLines {
             SendConnectorMessages::NAME => Some(Method::ConnectorMessages),
             SendCrmMessage::NAME => Some(Method::CrmMessage),
             SendNetworkMessage::NAME => Some(Method::NetworkMessage),
+            send_status::NAME => Some(Method::SendStatus),
+            ERROR_REASONS => Some(Method::ErrorReasons),
             _ => None,
         }
     }
@@ -83,6 +91,11 @@ impl Unary for OpenLines {
             Method::NetworkMessage => {
                 let answered = self.decoded::<SendNetworkMessage>(message, caller, context);
                 answered.await
+            }
+            Method::SendStatus => Box::pin(self.status(message, caller, context)).await,
+            Method::ErrorReasons => {
+                send_status::release(context);
+                Ok(framed(&error_reasons()))
             }
         }
     }
@@ -117,15 +130,15 @@ impl OpenLinesService for OpenLines {
         request: Request<GetSendStatusRequest>,
     ) -> Result<Response<GetSendStatusResponse>, Status> {
         let (caller, context, request) = extended(request);
-        self.status_of(caller, &request, &context).await
+        let status = self.status_of(Some(request), caller, &context).await;
+        status.map(Response::new)
     }
 
     async fn list_error_reasons(
         &self,
         _request: Request<ListErrorReasonsRequest>,
     ) -> Result<Response<ListErrorReasonsResponse>, Status> {
-        let error_reasons = catalogue().to_vec();
-        Ok(Response::new(ListErrorReasonsResponse { error_reasons }))
+        Ok(Response::new(error_reasons()))
     }
 }
 
@@ -324,6 +337,11 @@ pub(super) fn check_fields<O: Operation>(
     let parameters = O::prepare(request, rules, check)?;
     check.known::<CallPriority>(Path::root("priority"), request.priority());
     Ok((parameters, idempotency_key))
+}
+
+fn error_reasons() -> ListErrorReasonsResponse {
+    let error_reasons = catalogue().to_vec();
+    ListErrorReasonsResponse { error_reasons }
 }
 
 /// The caller and the context of a call that the gRPC library has routed, and its request.
