@@ -1,8 +1,7 @@
 //! Calls that are only checked (`validate_only`).
 
 use super::operation::{Operation, SendRequest, SendResponse};
-use super::send_status::release;
-use super::service::OpenLines;
+use super::service::{OpenLines, release};
 use crate::api::openlines::v1::CallEstimate;
 use crate::auth::Caller;
 use crate::call::CallContext;

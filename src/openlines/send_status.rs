@@ -7,7 +7,7 @@ use prost::Message;
 use tonic::Status;
 
 use super::json_struct;
-use super::service::{OpenLines, check_idempotency_key};
+use super::service::{OpenLines, SEND_STATUS, check_idempotency_key, release};
 use super::timing;
 use crate::api::openlines::v1::{
     GetSendStatusRequest, GetSendStatusResponse, SendAnswer, SendState,
@@ -20,9 +20,6 @@ use crate::error::{Error, NOT_SENT};
 use crate::server::framed;
 use crate::tenant::ResolveError;
 use bitrix24::{Answer, TenantId};
-
-/// The name of the RPC.
-pub(super) const NAME: &str = "GetSendStatus";
 
 impl OpenLines {
     /// Answers a call whose request was read.
@@ -71,7 +68,9 @@ impl OpenLines {
     ) -> Result<GetSendStatusResponse, Error> {
         // Only if the layer around the calls is missing.
         let caller = caller.ok_or(NOT_SENT)?;
-        let permitted = caller.permit(NAME).ok_or(Error::MethodNotPermitted)?;
+        let permitted = caller
+            .permit(SEND_STATUS)
+            .ok_or(Error::MethodNotPermitted)?;
         let mut check = Check::default();
         let mut operating_limit = None;
         let id = check.tenant_id(Path::root("tenant_id"), &request.tenant_id);
@@ -110,13 +109,6 @@ impl OpenLines {
             state: state.into(),
             answer,
         })
-    }
-}
-
-/// Lets later calls of the connection go on: none has to wait for a call that sends nothing.
-pub(super) fn release(context: &CallContext) {
-    if let Some(arrival) = context.arrival() {
-        arrival.note_read();
     }
 }
 

@@ -9,7 +9,6 @@ use super::connector_messages::SendConnectorMessages;
 use super::crm_message::SendCrmMessage;
 use super::network_message::SendNetworkMessage;
 use super::operation::{Operation, SendRequest, SendResponse};
-use super::send_status;
 use super::settings::Rules;
 use crate::api::openlines::v1::open_lines_service_server::{OpenLinesService, SERVICE_NAME};
 use crate::api::openlines::v1::{
@@ -27,6 +26,9 @@ use crate::metrics::{MessageResults, Metrics};
 use crate::server::{Unary, framed};
 use crate::tenant::{Directory, ResolveError, Tenant};
 use bitrix24::{NotAnObject, Parameters, TenantId};
+
+/// The name of the RPC that tells the status of a call.
+pub(super) const SEND_STATUS: &str = "GetSendStatus";
 
 /// The name of the RPC that lists the errors.
 const ERROR_REASONS: &str = "ListErrorReasons";
@@ -66,7 +68,7 @@ impl Unary for OpenLines {
             SendConnectorMessages::NAME => Some(Method::ConnectorMessages),
             SendCrmMessage::NAME => Some(Method::CrmMessage),
             SendNetworkMessage::NAME => Some(Method::NetworkMessage),
-            send_status::NAME => Some(Method::SendStatus),
+            SEND_STATUS => Some(Method::SendStatus),
             ERROR_REASONS => Some(Method::ErrorReasons),
             _ => None,
         }
@@ -94,7 +96,7 @@ impl Unary for OpenLines {
             }
             Method::SendStatus => Box::pin(self.status(message, caller, context)).await,
             Method::ErrorReasons => {
-                send_status::release(context);
+                release(context);
                 Ok(framed(&error_reasons()))
             }
         }
@@ -337,6 +339,13 @@ pub(super) fn check_fields<O: Operation>(
     let parameters = O::prepare(request, rules, check)?;
     check.known::<CallPriority>(Path::root("priority"), request.priority());
     Ok((parameters, idempotency_key))
+}
+
+/// Lets later calls of the connection go on: none has to wait for a call that sends nothing.
+pub(super) fn release(context: &CallContext) {
+    if let Some(arrival) = context.arrival() {
+        arrival.note_read();
+    }
 }
 
 fn error_reasons() -> ListErrorReasonsResponse {
