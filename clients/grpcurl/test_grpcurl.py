@@ -62,7 +62,13 @@ def test_it_lists_services_and_operations(grpcurl: Grpcurl) -> None:
     operations = grpcurl.output("ADDRESS", "list", SERVICE).split()
     assert operations == [
         f"{SERVICE}.{name}"
-        for name in ("SendConnectorMessages", "SendCrmMessage", "SendNetworkMessage")
+        for name in (
+            "SendConnectorMessages",
+            "SendCrmMessage",
+            "SendNetworkMessage",
+            "GetSendStatus",
+            "ListErrorReasons",
+        )
     ]
 
 

@@ -1,7 +1,7 @@
 //! Calls that are only checked (`validate_only`).
 
 use super::operation::{Operation, SendRequest, SendResponse};
-use super::service::OpenLines;
+use super::service::{OpenLines, release};
 use crate::api::openlines::v1::CallEstimate;
 use crate::auth::Caller;
 use crate::call::CallContext;
@@ -22,9 +22,7 @@ impl OpenLines {
         context: &CallContext,
         tenant_id: &mut Option<TenantId>,
     ) -> Result<O::Response, Error> {
-        if let Some(arrival) = context.arrival() {
-            arrival.note_read();
-        }
+        release(context);
         let caller = caller.ok_or(NOT_SENT)?;
         let permitted = caller.permit(O::NAME).ok_or(Error::MethodNotPermitted)?;
         let mut check = Check::default();

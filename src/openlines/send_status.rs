@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use tonic::{Response, Status};
+use bytes::Bytes;
+use prost::Message;
+use tonic::Status;
 
 use super::json_struct;
-use super::service::{OpenLines, check_idempotency_key};
+use super::service::{OpenLines, SEND_STATUS, check_idempotency_key, release};
 use super::timing;
 use crate::api::openlines::v1::{
     GetSendStatusRequest, GetSendStatusResponse, SendAnswer, SendState,
@@ -15,22 +17,37 @@ use crate::call::{CallContext, CallIdentity};
 use crate::check::{Check, Path};
 use crate::dispatch::{Known, NotAdmitted};
 use crate::error::{Error, NOT_SENT};
+use crate::server::framed;
 use crate::tenant::ResolveError;
 use bitrix24::{Answer, TenantId};
 
-/// The name of the RPC.
-const NAME: &str = "GetSendStatus";
-
 impl OpenLines {
+    /// Answers a call whose request was read.
+    pub(super) async fn status(
+        &self,
+        message: Bytes,
+        caller: Caller,
+        context: &CallContext,
+    ) -> Result<Bytes, Status> {
+        let request = GetSendStatusRequest::decode(message).ok();
+        let status = self.status_of(request, Some(caller), context).await;
+        status.map(|status| framed(&status))
+    }
+
+    /// There is no request if it cannot be decoded.
     pub(super) async fn status_of(
         &self,
+        request: Option<GetSendStatusRequest>,
         caller: Option<Caller>,
-        request: &GetSendStatusRequest,
         context: &CallContext,
-    ) -> Result<Response<GetSendStatusResponse>, Status> {
+    ) -> Result<GetSendStatusResponse, Status> {
+        release(context);
         let mut tenant_id = None;
-        let found = self.find(caller, request, context, &mut tenant_id).await;
-        found.map(Response::new).map_err(|error| {
+        let found = match &request {
+            Some(request) => self.find(caller, request, context, &mut tenant_id).await,
+            None => Err(Error::not_decodable()),
+        };
+        found.map_err(|error| {
             let identity = CallIdentity {
                 tenant_id,
                 ..context.identity()
@@ -51,7 +68,9 @@ impl OpenLines {
     ) -> Result<GetSendStatusResponse, Error> {
         // Only if the layer around the calls is missing.
         let caller = caller.ok_or(NOT_SENT)?;
-        let permitted = caller.permit(NAME).ok_or(Error::MethodNotPermitted)?;
+        let permitted = caller
+            .permit(SEND_STATUS)
+            .ok_or(Error::MethodNotPermitted)?;
         let mut check = Check::default();
         let mut operating_limit = None;
         let id = check.tenant_id(Path::root("tenant_id"), &request.tenant_id);

@@ -7,6 +7,7 @@ use prost::Message;
 use tonic::Status;
 use uuid::Uuid;
 
+use self::library::error_reasons;
 use super::connector_messages::SendConnectorMessages;
 use super::crm_message::SendCrmMessage;
 use super::network_message::SendNetworkMessage;
@@ -27,6 +28,12 @@ use crate::server::{Item, Unary, framed};
 use crate::tenant::{Directory, ResolveError, Tenant};
 use bitrix24::{NotAnObject, Parameters, TenantId};
 
+/// The name of the RPC that tells the status of a call.
+pub(super) const SEND_STATUS: &str = "GetSendStatus";
+
+/// The name of the RPC that lists the errors.
+const ERROR_REASONS: &str = "ListErrorReasons";
+
 /// The implementation of `openlines.v1.OpenLinesService`.
 #[derive(Debug)]
 pub struct OpenLines {
@@ -42,12 +49,14 @@ pub struct OpenLines {
     pub audits_sends: bool,
 }
 
-/// An operation.
+/// A method of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     ConnectorMessages,
     CrmMessage,
     NetworkMessage,
+    SendStatus,
+    ErrorReasons,
 }
 
 /// As the server calls it.
@@ -61,6 +70,8 @@ impl Unary for OpenLines {
             SendConnectorMessages::NAME => Some(Method::ConnectorMessages),
             SendCrmMessage::NAME => Some(Method::CrmMessage),
             SendNetworkMessage::NAME => Some(Method::NetworkMessage),
+            SEND_STATUS => Some(Method::SendStatus),
+            ERROR_REASONS => Some(Method::ErrorReasons),
             _ => None,
         }
     }
@@ -128,6 +139,11 @@ impl Unary for OpenLines {
             Method::NetworkMessage => {
                 let answered = self.decoded::<SendNetworkMessage>(message, caller, context);
                 answered.await
+            }
+            Method::SendStatus => Box::pin(self.status(message, caller, context)).await,
+            Method::ErrorReasons => {
+                release(context);
+                Ok(framed(&error_reasons()))
             }
         }
     }
@@ -319,6 +335,13 @@ pub(super) fn check_fields<O: Operation>(
     let parameters = O::prepare(request, rules, check)?;
     check.known::<CallPriority>(Path::root("priority"), request.priority());
     Ok((parameters, idempotency_key))
+}
+
+/// Lets later calls of the connection go on: none has to wait for a call that sends nothing.
+pub(super) fn release(context: &CallContext) {
+    if let Some(arrival) = context.arrival() {
+        arrival.note_read();
+    }
 }
 
 pub(super) fn check_idempotency_key(text: &str, check: &mut Check) -> Option<Uuid> {

@@ -2,9 +2,11 @@
 //! the same.
 
 mod batches;
+mod estimates;
 mod fates;
 mod outage;
 mod processes;
 mod replays;
 mod site;
+mod status;
 mod waiting;

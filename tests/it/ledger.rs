@@ -2,6 +2,7 @@
 
 mod backlog;
 mod crashes;
+mod known;
 mod lost;
 mod outage;
 mod refusals;

@@ -2,6 +2,7 @@
 //! the sandbox.
 
 mod books;
+mod estimates;
 mod failures;
 mod model;
 mod processes;

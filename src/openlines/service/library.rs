@@ -50,15 +50,15 @@ impl OpenLinesService for OpenLines {
         request: Request<GetSendStatusRequest>,
     ) -> Result<Response<GetSendStatusResponse>, Status> {
         let (caller, context, request) = extended(request);
-        self.status_of(caller, &request, &context).await
+        let status = self.status_of(Some(request), caller, &context).await;
+        status.map(Response::new)
     }
 
     async fn list_error_reasons(
         &self,
         _request: Request<ListErrorReasonsRequest>,
     ) -> Result<Response<ListErrorReasonsResponse>, Status> {
-        let error_reasons = catalogue().to_vec();
-        Ok(Response::new(ListErrorReasonsResponse { error_reasons }))
+        Ok(Response::new(error_reasons()))
     }
 
     /// Streams do not come this way: the server reads them itself, item by item.
@@ -89,4 +89,10 @@ fn extended<M>(request: Request<M>) -> (Option<Caller>, CallContext, M) {
     let (_, mut extensions, request) = request.into_parts();
     let context = extensions.remove::<CallContext>().unwrap_or_default();
     (extensions.remove::<Caller>(), context, request)
+}
+
+/// The catalogue of errors, which is the same for all callers.
+pub(super) fn error_reasons() -> ListErrorReasonsResponse {
+    let error_reasons = catalogue().to_vec();
+    ListErrorReasonsResponse { error_reasons }
 }

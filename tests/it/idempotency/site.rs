@@ -17,7 +17,7 @@ use crate::support::admin::free_address;
 use crate::support::raw::{RawClient, SERVICE};
 use crate::support::requests::crm_message;
 use crate::support::stores::Stores;
-use crate::support::{Service, World, tenants, until};
+use crate::support::{Service, WEBHOOK, World, tenants, until};
 
 /// Long enough for a call that should not take long.
 const LONG: Duration = Duration::from_secs(30);
@@ -126,6 +126,19 @@ impl Site {
         Told::of(self.client.clone().send_crm_message(request).await)
     }
 
+    /// What is known of a call.
+    pub(super) async fn status_of(&self, id: Uuid) -> api::GetSendStatusResponse {
+        let request = api::GetSendStatusRequest {
+            tenant_id: WEBHOOK.to_owned(),
+            request_id: id.to_string(),
+        };
+        let request = self.world.request(request);
+        let status = self.client.clone().get_send_status(request).await;
+        status
+            .unwrap_or_else(|status| panic!("{status:?}"))
+            .into_inner()
+    }
+
     /// The same with a deadline that the service keeps, and not this client.
     pub(super) async fn crm_within(&self, id: Uuid, text: &str, deadline: &str) -> Status {
         let client = RawClient::connect(self.world.service.address).await;
@@ -161,20 +174,49 @@ pub(super) fn crm(id: Uuid, text: &str) -> api::SendCrmMessageRequest {
     }
 }
 
-impl<M> Told<M> {
+/// A response that says whether it comes from the ledger.
+pub(super) trait Replays {
+    fn replayed(&mut self) -> &mut bool;
+}
+
+macro_rules! replays {
+    ($($response:ident),*) => {
+        $(impl Replays for api::$response {
+            fn replayed(&mut self) -> &mut bool {
+                &mut self.replayed
+            }
+        })*
+    };
+}
+
+replays!(
+    SendConnectorMessagesResponse,
+    SendCrmMessageResponse,
+    SendNetworkMessageResponse
+);
+
+impl<M: Replays> Told<M> {
+    /// Header and field say the same. The field is taken out, so that responses can be compared.
     pub(super) fn of(answer: Result<Response<M>, Status>) -> Self {
         match answer {
-            Ok(response) => Self {
-                is_replayed: is_replayed(response.metadata()),
-                result: Ok(response.into_inner()),
-            },
+            Ok(response) => {
+                let is_replayed = is_replayed(response.metadata());
+                let mut response = response.into_inner();
+                assert_eq!(std::mem::take(response.replayed()), is_replayed);
+                Self {
+                    is_replayed,
+                    result: Ok(response),
+                }
+            }
             Err(status) => Self {
                 is_replayed: is_replayed(status.metadata()),
                 result: Err(status),
             },
         }
     }
+}
 
+impl<M> Told<M> {
     /// The answer of the portal to this attempt.
     #[track_caller]
     pub(super) fn executed_now(self) -> M {

@@ -65,6 +65,7 @@ async fn a_crm_message_comes_back_with_its_id_and_the_times() {
         portal_message_id: 987_654,
         timing: Some(timing()),
         operating_budget: Some(budget()),
+        ..Default::default()
     };
     assert_eq!(response, expected);
 }
@@ -77,6 +78,7 @@ async fn a_network_message_comes_back_with_the_times() {
     let expected = api::SendNetworkMessageResponse {
         timing: Some(timing()),
         operating_budget: Some(budget()),
+        ..Default::default()
     };
     assert_eq!(response, expected);
 }

@@ -204,10 +204,14 @@ async fn an_item_that_is_repeated_is_answered_from_the_ledger() {
     let mut second = Stream::open(&world).await;
     second.write(crm("2", message)).await;
     let (_, replayed) = second.answer().await;
-    let id = |answer: &Answer| match answer {
-        Answer::CrmMessage(sent) => sent.portal_message_id,
-        other => panic!("{other:?}"),
+    let sent = |answer: &Answer| {
+        let Answer::CrmMessage(sent) = answer else {
+            panic!("{answer:?}");
+        };
+        (sent.portal_message_id, sent.replayed)
     };
-    assert_eq!(id(&answer), id(&replayed));
+    let (id, _) = sent(&answer);
+    assert_eq!(sent(&answer), (id, false));
+    assert_eq!(sent(&replayed), (id, true));
     assert_eq!(world.sandbox.record().times_delivered("once"), 1);
 }

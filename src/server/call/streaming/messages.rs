@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_is_cut_off_stays_and_is_no_message() {
-        assert_eq!(all(&[&[0, 0, 0, 0, 9, 1]]).unwrap(), [Bytes::new(); 0]);
+        assert!(all(&[&[0, 0, 0, 0, 9, 1]]).unwrap().is_empty());
     }
 
     #[test]

@@ -77,3 +77,31 @@ fn what_submit_rejects_is_forecast_so() {
     let (submitted, ()) = portal.submit(call(1, now), (), now).unwrap_err();
     assert_eq!(forecast, submitted);
 }
+
+#[test]
+fn behind_an_open_circuit_breaker_a_forecast_is_a_rejection_and_no_probe() {
+    let now = Instant::now();
+    let mut portal = portal(None, now);
+    submit(&mut portal, 1..=5, now);
+    sent(&mut portal, now);
+    for request in 1..=5 {
+        portal.completed(request, RequestOutcome::Unreachable, MS, now);
+        portal.release(request, Vec::new());
+    }
+    assert!(portal.is_breaker_open());
+    for _ in 0..3 {
+        let forecast = forecast(&mut portal, now).unwrap_err();
+        assert!(
+            matches!(forecast, Rejection::BreakerOpen { .. }),
+            "{forecast:?}"
+        );
+        let (submitted, ()) = portal.submit(call(6, now), (), now).unwrap_err();
+        assert_eq!(forecast, submitted);
+    }
+    // The next call may probe, however often it was asked before.
+    let later = now + Duration::from_secs(2);
+    for _ in 0..3 {
+        forecast(&mut portal, later).unwrap();
+    }
+    submit(&mut portal, 6..=6, later);
+}
