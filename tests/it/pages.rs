@@ -43,6 +43,18 @@ const METHOD: &str = "server.time";
 const CHART: &str = "helm/bitrix24-openlines/README.md";
 
 #[test]
+fn the_index_of_the_documents_has_every_decision() {
+    let index = text("docs/README.md");
+    let decisions = files("docs/adr", "md");
+    assert!(decisions.len() > 60);
+    for decision in decisions {
+        let name = decision.strip_prefix(root().join("docs")).unwrap();
+        let name = name.display();
+        assert!(index.contains(&format!("({name})")), "{name}");
+    }
+}
+
+#[test]
 fn every_setting_that_a_page_or_a_proto_names_exists() {
     let settings = first_cells(&text("docs/settings.md"), |_| true);
     // The chart's page has a table of its own values.
