@@ -65,9 +65,10 @@ async fn cancellation_drops_what_was_not_sent_and_what_was_sent_is_recorded() {
     // The same conversation: it waits behind the one that is held.
     stream.write(crm("waits", message("waits"))).await;
     stream.write(crm("waits too", message("waits too"))).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Time to read both, and time to see that the stream is gone.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     drop(stream);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     gate.open();
     // Waits for the first attempt, and gets its answer.
     world.send(sent).await.unwrap();
@@ -130,7 +131,7 @@ async fn the_deadline_of_the_stream_holds_for_it_and_its_items() {
     let mut stream = Stream::open_with(client, |items| {
         let mut request = world.request(items);
         // Long enough that the answers come before the library ends the stream itself.
-        request.set_timeout(Duration::from_secs(3));
+        request.set_timeout(Duration::from_secs(8));
         request
     })
     .await;
