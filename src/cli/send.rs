@@ -10,7 +10,7 @@ mod totals;
 mod verdict;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use clap::Args;
 
 use self::input::Lines;
 use self::job::{Job, Patience};
-use self::results::Results;
+use self::results::{Answered, Hash, Now, Results};
 use super::Failure;
 use super::service::Service;
 use super::tenants::key;
@@ -64,21 +64,23 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         repeat_failed,
     } = arguments;
     let key = key(api_key_file)?;
-    let results = results_file(&file, results)?;
-    let results = Results::open(&results, repeat_failed)?;
+    let path = results_file(&file, results)?;
+    let messages = Messages::open(&file)?;
+    let results = Results::open(&path)?;
+    let answered = results.answered().clone();
     let (address, endpoint) = to.endpoint()?;
-    let (reader, all) = open(&file)?;
-    let lines = Lines::read(reader, results.job(), results.answered())?;
+    let (reader, all) = messages.read(&answered, repeat_failed)?;
+    let lines = Lines::read(reader, results.job(), answered, repeat_failed)?;
     let patience = Patience::new(Duration::from_secs(patience));
     let at_once = usize::try_from(at_once)?;
     let job = Job::new(lines, results, at_once, all);
-    let totals = Box::pin(job.run(&address, &endpoint, key, patience)).await?;
-    writeln!(io::stdout(), "{totals}")?;
+    let (totals, before) = Box::pin(job.run(&address, &endpoint, key, patience)).await?;
+    writeln!(io::stdout(), "{totals}{}", totals::of_earlier_runs(&before))?;
     if totals.is_complete() {
         Ok(())
     } else {
-        let remedy = "the results file says why; run the command again to repeat what is safe";
-        Err(format!("not all messages are sent: {remedy}").into())
+        let (path, remedy) = (path.display(), totals.remedy());
+        Err(format!("not all messages are sent: {path} says why; {remedy}").into())
     }
 }
 
@@ -97,29 +99,52 @@ fn results_file(file: &Path, given: Option<PathBuf>) -> Result<PathBuf, Usage> {
     }
 }
 
-/// The messages, and how many lines there are if that can be known.
-fn open(file: &Path) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Usage> {
-    if file == Path::new("-") {
-        return Ok((Box::new(BufReader::new(io::stdin())), None));
-    }
-    let unreadable = |error: io::Error| {
-        Usage(format!(
-            "{}: cannot be read ({})",
-            file.display(),
-            error.kind()
-        ))
-    };
-    let all = count(BufReader::new(File::open(file).map_err(unreadable)?)).map_err(unreadable)?;
-    let reader = BufReader::new(File::open(file).map_err(unreadable)?);
-    Ok((Box::new(reader), Some(all)))
+/// The file with the messages.
+enum Messages<'a> {
+    Input,
+    File(&'a Path, File),
 }
 
-/// The lines that are not empty.
-fn count(mut reader: impl BufRead) -> io::Result<u64> {
-    let (mut line, mut all) = (Vec::new(), 0);
-    while reader.read_until(b'\n', &mut line)? > 0 {
-        all += u64::from(!line.trim_ascii().is_empty());
-        line.clear();
+impl<'a> Messages<'a> {
+    fn open(file: &'a Path) -> Result<Self, Usage> {
+        if file == Path::new("-") {
+            return Ok(Self::Input);
+        }
+        let opened = File::open(file).map_err(|error| unreadable(file, &error))?;
+        Ok(Self::File(file, opened))
     }
-    Ok(all)
+
+    /// The messages, and how many lines there are if that can be known. All lines of a file are
+    /// compared with what earlier runs have sent, before the first one is.
+    fn read(
+        self,
+        answered: &Answered,
+        repeat_failed: bool,
+    ) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Usage> {
+        let Self::File(path, mut file) = self else {
+            return Ok((Box::new(BufReader::new(io::stdin())), None));
+        };
+        let failed = |error: io::Error| unreadable(path, &error);
+        let (mut reader, mut text, mut all) = (BufReader::new(&file), Vec::new(), 0);
+        for number in 1.. {
+            text.clear();
+            if reader.read_until(b'\n', &mut text).map_err(failed)? == 0 {
+                break;
+            }
+            if text.trim_ascii().is_empty() {
+                continue;
+            }
+            all += 1;
+            if answered.now(number, Hash::of(&text), repeat_failed) == Now::Other {
+                return Err(job::other(number));
+            }
+        }
+        drop(reader);
+        file.rewind().map_err(failed)?;
+        Ok((Box::new(BufReader::new(file)), Some(all)))
+    }
+}
+
+fn unreadable(file: &Path, error: &io::Error) -> Usage {
+    Usage(format!("{}: cannot be read ({error})", file.display()))
 }

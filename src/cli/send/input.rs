@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use uuid::{Builder, Uuid};
 
-use super::results::Answered;
+use super::results::{Answered, Hash, Now};
+use super::totals::State;
 use crate::api::json::{Form, NotShown};
 use crate::api::openlines::v1::StreamingSendMessagesRequest;
 use crate::api::openlines::v1::streaming_send_messages_request::Operation;
@@ -24,6 +25,7 @@ const LARGEST: usize = 1024 * 1024;
 pub(super) struct Line {
     /// Counted from 1, empty ones included.
     pub(super) number: u64,
+    pub(super) hash: Hash,
     /// The key that the file gives the item, or else `line-<number>`.
     pub(super) key: String,
     /// The item as it is sent: its key is the number of the line, so no two are alike.
@@ -33,8 +35,12 @@ pub(super) struct Line {
 /// What a line has brought.
 pub(super) enum Input {
     Line(Box<Line>),
+    /// The line has had its final answer.
+    Skipped(State),
+    /// The line says something else than in an earlier run.
+    Other(u64),
     /// The line is no item, and why.
-    Wrong(u64, String),
+    Wrong(u64, Hash, String),
     /// Reading has failed.
     Broken(std::io::Error),
 }
@@ -48,6 +54,7 @@ impl Lines {
         mut reader: Box<dyn BufRead + Send>,
         job: Uuid,
         answered: Answered,
+        repeat_failed: bool,
     ) -> Result<Self, NotShown> {
         let form = Form::new()?;
         let (inputs, receiver) = mpsc::channel(AHEAD);
@@ -57,14 +64,18 @@ impl Lines {
                 text.clear();
                 let input = match reader.read_until(b'\n', &mut text) {
                     Ok(0) => return,
-                    Ok(_) if text.trim_ascii().is_empty() || answered.has(number) => continue,
-                    Ok(_) => match line(&form, number, &text, job) {
-                        Ok(line) => Input::Line(Box::new(line)),
-                        Err(problem) => Input::Wrong(number, problem),
+                    Ok(_) if text.trim_ascii().is_empty() => continue,
+                    Ok(_) => match answered.now(number, Hash::of(&text), repeat_failed) {
+                        Now::Skip(state) => Input::Skipped(state),
+                        Now::Other => Input::Other(number),
+                        Now::Send => match line(&form, number, &text, job) {
+                            Ok(line) => Input::Line(Box::new(line)),
+                            Err(problem) => Input::Wrong(number, Hash::of(&text), problem),
+                        },
                     },
                     Err(error) => Input::Broken(error),
                 };
-                let is_last = matches!(input, Input::Broken(_));
+                let is_last = matches!(input, Input::Broken(_) | Input::Other(_));
                 if inputs.blocking_send(input).is_err() || is_last {
                     return;
                 }
@@ -85,8 +96,11 @@ fn line(
     text: &[u8],
     job: Uuid,
 ) -> Result<Line, String> {
+    let hash = Hash::of(text);
     let text = std::str::from_utf8(text).map_err(|_| "is not UTF-8".to_owned())?;
-    let mut item = form.read(text).map_err(|error| error.to_string())?;
+    // The reader counts lines of its own, of which there is one.
+    let in_line = |problem: String| problem.replace(" at line 1 column ", " at column ");
+    let mut item = (form.read(text)).map_err(|error| in_line(error.to_string()))?;
     let id = item.operation.as_mut().map(request_id);
     if let Some(id) = id.filter(|id| id.is_empty()) {
         *id = id_of(job, number).to_string();
@@ -100,7 +114,12 @@ fn line(
     if item.encoded_len() > LARGEST {
         return Err(format!("is larger than {LARGEST} bytes; split it"));
     }
-    Ok(Line { number, key, item })
+    Ok(Line {
+        number,
+        hash,
+        key,
+        item,
+    })
 }
 
 /// The idempotency key of an item.
@@ -167,6 +186,7 @@ mod tests {
             ("{", "EOF"),
             (r#"{"crmMessage": {"txt": ""}}"#, "txt"),
             (r#"{"crmMessage": 7}"#, "7"),
+            (r#"{"crmMessage": 7}"#, " at column "),
         ] {
             let problem = read(1, text, Uuid::nil()).unwrap_err();
             assert!(problem.contains(expected), "{text}: {problem}");

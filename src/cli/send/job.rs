@@ -22,6 +22,7 @@ use crate::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient
 use crate::cli::Failure;
 use crate::cli::progress::Progress;
 use crate::cli::tenants::Key;
+use crate::cli::usage::Usage;
 use crate::error::rpc_status;
 
 /// How long reaching the service may take.
@@ -76,6 +77,14 @@ pub(super) struct Job {
     progress: Progress,
 }
 
+/// A line says something else than in the earlier run that has sent it.
+pub(super) fn other(line: u64) -> Usage {
+    Usage(format!(
+        "line {line} is not the line {line} that an earlier run has sent; restore it, or give other messages another \
+         results file with --results"
+    ))
+}
+
 /// Why a stream is over.
 enum Over {
     /// Every line has its end.
@@ -111,7 +120,6 @@ impl Patience {
 
 impl Job {
     pub(super) fn new(lines: Lines, results: Results, at_once: usize, all: Option<u64>) -> Self {
-        let before = results.before();
         Self {
             lines,
             has_lines: true,
@@ -122,20 +130,20 @@ impl Job {
             waiting: BTreeMap::new(),
             paused: BTreeMap::new(),
             in_flight: BTreeMap::new(),
-            before,
-            totals: before,
+            before: Totals::default(),
+            totals: Totals::default(),
             progress: Progress::of("messages sent"),
         }
     }
 
-    /// Sends everything.
+    /// Sends everything. Returns the sums, and those of what earlier runs have settled.
     pub(super) async fn run(
         mut self,
         address: &str,
         endpoint: &Endpoint,
         key: Key,
         mut patience: Patience,
-    ) -> Result<Totals, Failure> {
+    ) -> Result<(Totals, Totals), Failure> {
         self.form = Some(Form::new()?);
         let endpoint = (endpoint.clone())
             .connect_timeout(CONNECT)
@@ -150,7 +158,7 @@ impl Job {
                 Err(error) => Over::Broken(Status::from_error(error.into())),
             };
             let status = match over {
-                Over::Done => return Ok(self.totals),
+                Over::Done => return Ok((self.totals, self.before)),
                 Over::Broken(status) => status,
             };
             // Nothing is sent twice: the idempotency keys are the same.
@@ -239,10 +247,16 @@ impl Job {
                 };
                 self.waiting.insert(open.line.number, open);
             }
-            Some(Input::Wrong(line, problem)) => {
+            Some(Input::Skipped(state)) => {
+                self.before.count(state);
+                self.totals.count(state);
+            }
+            Some(Input::Other(line)) => return Err(other(line).into()),
+            Some(Input::Wrong(line, hash, problem)) => {
                 self.totals.count(State::NotSent);
                 self.results.write(&Row {
                     line,
+                    hash,
                     item_key: &format!("line-{line}"),
                     request_id: None,
                     state: State::NotSent,
@@ -293,6 +307,7 @@ impl Job {
         let id = line.item.operation.as_mut().map(request_id);
         self.results.write(&Row {
             line: number,
+            hash: line.hash,
             item_key: &line.key,
             request_id: id.map(|id| id.as_str()),
             state,

@@ -1,14 +1,17 @@
 //! The results file: the id of the job, and a row for each line that has an answer.
 
-use std::fs::{File, OpenOptions};
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::totals::{State, Totals};
+use super::totals::State;
 use crate::cli::usage::Usage;
 
 /// The first line.
@@ -24,6 +27,8 @@ struct Head {
 pub(super) struct Row<'a> {
     /// The number of the line.
     pub(super) line: u64,
+    /// Of what the line says.
+    pub(super) hash: Hash,
     pub(super) item_key: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) request_id: Option<&'a str>,
@@ -40,12 +45,36 @@ pub(super) struct Row<'a> {
 #[derive(Debug, Deserialize)]
 struct Read {
     line: u64,
+    hash: Hash,
     state: State,
 }
 
-/// The lines that have a final answer: one bit for each.
+/// Tells one line from another. Written as 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(super) struct Hash(u64);
+
+/// What earlier runs know of the lines.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Answered(Vec<u64>);
+pub(super) struct Answered(HashMap<u64, (Hash, State)>);
+
+/// What to do with a line, after what earlier runs know of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Now {
+    Send,
+    /// It has its final answer.
+    Skip(State),
+    /// What stood there before is or may be delivered, and it said something else.
+    Other,
+}
+
+/// Why a file is not the results file of this command.
+enum NotRead {
+    Other,
+    /// The number of the row.
+    Damaged(u64),
+    Io(io::Error),
+}
 
 /// An open results file.
 #[derive(Debug)]
@@ -54,33 +83,38 @@ pub(super) struct Results {
     path: PathBuf,
     job: Uuid,
     answered: Answered,
-    /// Of earlier runs.
-    before: Totals,
 }
 
 impl Results {
-    /// Opens the file of an earlier run, or begins one. With `repeat_failed` what has failed before
-    /// has no final answer.
-    pub(super) fn open(path: &Path, repeat_failed: bool) -> Result<Self, Usage> {
-        let failed = |error: io::Error| {
-            let problem = format!("{}: cannot be used ({})", path.display(), error.kind());
-            Usage(problem)
-        };
+    /// Opens the file of an earlier run, or begins one. Nobody else has it then.
+    pub(super) fn open(path: &Path) -> Result<Self, Usage> {
+        let refused = |problem: &str| Usage(format!("{}: {problem}", path.display()));
+        let failed = |error: io::Error| refused(&format!("cannot be used ({})", error.kind()));
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(path).map_err(failed)?;
+        // Held until all handles of it are closed.
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                refused("is used by another run of this command; wait for its end")
+            }
+            TryLockError::Error(error) => failed(error),
+        })?;
         let mut results = Self {
             job: Uuid::new_v4(),
             answered: Answered::default(),
-            before: Totals::default(),
             path: path.to_owned(),
             file: file.try_clone().map_err(failed)?,
         };
-        let whole = results.read(&file, repeat_failed).map_err(failed)?;
-        let Some(whole) = whole else {
-            let problem = "is no results file of this command; give another one with --results";
-            return Err(Usage(format!("{}: {problem}", path.display())));
-        };
+        let whole = results.read(&file).map_err(|error| match error {
+            NotRead::Other => {
+                refused("is no results file of this command; give another one with --results")
+            }
+            NotRead::Damaged(row) => refused(&format!(
+                "row {row} is damaged; remove it, and its line is asked for again with the same key"
+            )),
+            NotRead::Io(error) => failed(error),
+        })?;
         // The last row of a run that was killed may be cut off.
         file.set_len(whole).map_err(failed)?;
         file.seek(SeekFrom::Start(whole)).map_err(failed)?;
@@ -92,42 +126,36 @@ impl Results {
         Ok(results)
     }
 
-    /// Reads what there is, and gives the length of its whole lines; `None` if it is something
-    /// else.
-    fn read(&mut self, file: &File, repeat_failed: bool) -> io::Result<Option<u64>> {
+    /// Reads what there is, and gives the length of its whole lines.
+    fn read(&mut self, file: &File) -> Result<u64, NotRead> {
         let mut reader = BufReader::new(file);
         let (mut line, mut whole) = (Vec::new(), 0);
-        while reader.read_until(b'\n', &mut line)? > 0 {
+        for number in 1.. {
+            line.clear();
+            if reader.read_until(b'\n', &mut line).map_err(NotRead::Io)? == 0 {
+                break;
+            }
             if line.last() != Some(&b'\n') {
                 // Nothing but a head that was cut off: begin again.
                 let is_ours = whole > 0 || line.starts_with(b"{\"job");
-                return Ok(is_ours.then_some(whole));
+                return if is_ours {
+                    Ok(whole)
+                } else {
+                    Err(NotRead::Other)
+                };
             }
             if whole == 0 {
                 let head = serde_json::from_slice::<Head>(&line).ok();
                 let job = head.and_then(|head| Uuid::try_parse(&head.job).ok());
-                let Some(job) = job else {
-                    return Ok(None);
-                };
-                self.job = job;
+                self.job = job.ok_or(NotRead::Other)?;
             } else {
-                let Ok(row) = serde_json::from_slice::<Read>(&line) else {
-                    return Ok(None);
-                };
-                let is_final = match row.state {
-                    State::Sent => true,
-                    State::Failed => !repeat_failed,
-                    State::Unknown | State::NotSent => false,
-                };
-                if is_final && !self.answered.has(row.line) {
-                    self.answered.add(row.line);
-                    self.before.count(row.state);
-                }
+                let row = serde_json::from_slice::<Read>(&line);
+                let Read { line, hash, state } = row.map_err(|_| NotRead::Damaged(number))?;
+                self.answered.0.insert(line, (hash, state));
             }
             whole += u64::try_from(line.len()).unwrap_or_default();
-            line.clear();
         }
-        Ok(Some(whole))
+        Ok(whole)
     }
 
     /// The id of the job.
@@ -135,14 +163,9 @@ impl Results {
         self.job
     }
 
-    /// The lines that have a final answer from earlier runs.
-    pub(super) fn answered(&self) -> Answered {
-        self.answered.clone()
-    }
-
-    /// How many they are.
-    pub(super) fn before(&self) -> Totals {
-        self.before
+    /// What earlier runs know of the lines.
+    pub(super) fn answered(&self) -> &Answered {
+        &self.answered
     }
 
     /// Writes a row, so that it is there if this process is killed.
@@ -163,27 +186,43 @@ impl Results {
     }
 }
 
-impl Answered {
-    /// Whether this line has one.
-    pub(super) fn has(&self, line: u64) -> bool {
-        let (word, bit) = place(line);
-        self.0.get(word).is_some_and(|word| word & bit != 0)
-    }
-
-    fn add(&mut self, line: u64) {
-        let (word, bit) = place(line);
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
-        }
-        if let Some(word) = self.0.get_mut(word) {
-            *word |= bit;
-        }
+impl Hash {
+    /// The hash of a line, whatever blanks are around it.
+    pub(super) fn of(text: &[u8]) -> Self {
+        let hash = Sha256::digest(text.trim_ascii());
+        let first = hash.first_chunk().copied().unwrap_or_default();
+        Self(u64::from_be_bytes(first))
     }
 }
 
-fn place(line: u64) -> (usize, u64) {
-    let word = usize::try_from(line / 64).unwrap_or(usize::MAX - 1);
-    (word, 1 << (line % 64))
+impl From<Hash> for String {
+    fn from(Hash(hash): Hash) -> Self {
+        format!("{hash:016x}")
+    }
+}
+
+impl TryFrom<String> for Hash {
+    type Error = ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, ParseIntError> {
+        u64::from_str_radix(&text, 16).map(Self)
+    }
+}
+
+impl Answered {
+    /// What to do with a line. With `repeat_failed` what has failed before is sent once more.
+    pub(super) fn now(&self, line: u64, hash: Hash, repeat_failed: bool) -> Now {
+        let Some((before, state)) = self.0.get(&line) else {
+            return Now::Send;
+        };
+        match state {
+            State::Sent | State::Unknown if *before != hash => Now::Other,
+            State::Sent => Now::Skip(*state),
+            // A line that was corrected is worth another attempt.
+            State::Failed if !repeat_failed && *before == hash => Now::Skip(*state),
+            State::Failed | State::Unknown | State::NotSent => Now::Send,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -193,6 +232,7 @@ mod tests {
     fn row(line: u64, state: State) -> Row<'static> {
         Row {
             line,
+            hash: Hash(line),
             item_key: "a",
             request_id: None,
             state,
@@ -201,11 +241,19 @@ mod tests {
         }
     }
 
+    fn now(results: &Results, line: u64, repeat_failed: bool) -> Now {
+        results.answered().now(line, Hash(line), repeat_failed)
+    }
+
+    fn refused(path: &Path) -> String {
+        Results::open(path).unwrap_err().to_string()
+    }
+
     #[test]
     fn a_later_run_has_the_same_job_and_skips_what_has_a_final_answer() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results");
-        let mut first = Results::open(&path, false).unwrap();
+        let mut first = Results::open(&path).unwrap();
         for (line, state) in [
             (1, State::Sent),
             (2, State::Failed),
@@ -219,14 +267,55 @@ mod tests {
         // Killed while it wrote a row.
         first.file.write_all(b"{\"line\":4,\"sta").unwrap();
         drop(first);
-        let mut second = Results::open(&path, false).unwrap();
+        let mut second = Results::open(&path).unwrap();
         assert_eq!(second.job(), job);
-        let answered = [1, 2, 3, 4, 700].map(|line| second.answered().has(line));
-        assert_eq!(answered, [true, true, true, false, false]);
+        let (sent, failed) = (Now::Skip(State::Sent), Now::Skip(State::Failed));
+        let lines = [1, 2, 3, 4, 700].map(|line| now(&second, line, false));
+        assert_eq!(lines, [sent, failed, sent, Now::Send, Now::Send]);
         second.write(&row(4, State::Sent)).unwrap();
-        let third = Results::open(&path, true).unwrap();
-        let answered = [1, 2, 3, 4, 700].map(|line| third.answered().has(line));
-        assert_eq!(answered, [true, false, true, true, false]);
+        drop(second);
+        let third = Results::open(&path).unwrap();
+        let lines = [1, 2, 3, 4, 700].map(|line| now(&third, line, true));
+        assert_eq!(lines, [sent, Now::Send, sent, sent, Now::Send]);
+    }
+
+    #[test]
+    fn a_line_that_says_something_else_is_told_apart_unless_nothing_of_it_was_delivered() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut results = Results::open(&folder.path().join("results")).unwrap();
+        let states = [
+            (State::Sent, Now::Other),
+            (State::Unknown, Now::Other),
+            (State::Failed, Now::Send),
+            (State::NotSent, Now::Send),
+        ];
+        for (state, expected) in states {
+            results.answered.0.insert(1, (Hash::of(b"one"), state));
+            let now = results.answered().now(1, Hash::of(b"another"), false);
+            assert_eq!(now, expected, "{state:?}");
+        }
+        assert_eq!(Hash::of(b" one\n"), Hash::of(b"one"));
+    }
+
+    #[test]
+    fn a_file_has_one_run_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results");
+        let first = Results::open(&path).unwrap();
+        assert!(refused(&path).contains("is used by another run"));
+        drop(first);
+        Results::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_row_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results");
+        let mut results = Results::open(&path).unwrap();
+        results.write(&row(1, State::Sent)).unwrap();
+        results.file.write_all(b"{\"line\":2,{\"line\"\n").unwrap();
+        drop(results);
+        assert!(refused(&path).contains("row 3 is damaged"));
     }
 
     #[test]
@@ -235,8 +324,7 @@ mod tests {
         let path = folder.path().join("messages");
         for other in ["{\"crmMessage\": {}}\n", "text without an end"] {
             std::fs::write(&path, other).unwrap();
-            let refused = Results::open(&path, false).unwrap_err();
-            assert!(refused.to_string().contains("is no results file"));
+            assert!(refused(&path).contains("is no results file"));
             assert_eq!(std::fs::read_to_string(&path).unwrap(), other);
         }
     }

@@ -51,6 +51,16 @@ impl Totals {
         self.done() == self.sent
     }
 
+    /// What to do about lines that are not sent.
+    pub(super) fn remedy(&self) -> &'static str {
+        if self.failed > 0 {
+            "run the command again to repeat what is safe; failed lines are skipped then, unless you have corrected them \
+             or give --repeat-failed"
+        } else {
+            "run the command again to repeat what is safe"
+        }
+    }
+
     /// How far a run is that began with `before`, of all lines if their number is known.
     pub(super) fn progress(&self, before: &Self, all: Option<u64>, passed: Duration) -> String {
         let now = self.done() - before.done();
@@ -60,14 +70,15 @@ impl Totals {
             let left = left(passed, now, all.saturating_sub(before.done()));
             format!(" of {}{left}", grouped(all))
         });
-        format!(
-            "{} sent, {} failed, {} unknown{}, {}/s",
-            grouped(self.sent),
-            grouped(self.failed + self.not_sent),
-            grouped(self.unknown),
-            rest.unwrap_or_default(),
-            grouped(rate),
-        )
+        format!("{self}{}, {}/s", rest.unwrap_or_default(), grouped(rate))
+    }
+}
+
+/// What the sums say of lines that were settled before.
+pub(super) fn of_earlier_runs(before: &Totals) -> String {
+    match before.done() {
+        0 => String::new(),
+        done => format!("; {} of them by earlier runs", grouped(done)),
     }
 }
 
@@ -103,11 +114,11 @@ mod tests {
         let passed = Duration::from_secs(40);
         assert_eq!(
             now.progress(&before, Some(100_000), passed),
-            "49,990 sent, 3 failed, 7 unknown of 100,000, about 4 min left, 250/s"
+            "49,990 sent, 3 failed, 7 unknown, 0 not sent of 100,000, about 4 min left, 250/s"
         );
         assert_eq!(
             now.progress(&before, None, passed),
-            "49,990 sent, 3 failed, 7 unknown, 250/s"
+            "49,990 sent, 3 failed, 7 unknown, 0 not sent, 250/s"
         );
         assert!(!now.is_complete() && before.is_complete());
     }

@@ -223,10 +223,10 @@ async fn a_command_that_is_killed_goes_on_where_it_was() {
     let output = place.start().wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
-    assert_eq!(
-        String::from_utf8_lossy(&output.stdout).trim(),
-        "600 sent, 0 failed, 0 unknown, 0 not sent"
-    );
+    let sums = String::from_utf8_lossy(&output.stdout).into_owned();
+    let expected = "600 sent, 0 failed, 0 unknown, 0 not sent; ";
+    assert!(sums.starts_with(expected), "{sums}");
+    assert!(sums.ends_with(" of them by earlier runs\n"), "{sums}");
     let record = place.sandbox.record();
     let delivered = record.delivered_by_text();
     assert_eq!(delivered.len(), ITEMS);
@@ -262,9 +262,12 @@ async fn a_line_that_is_wrong_fails_alone_and_may_be_mended() {
             .iter()
             .any(|detail| detail["reason"] == "ERROR_REASON_INVALID_REQUEST")
     );
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("failed lines are skipped then"), "{told}");
+    // Corrected, both are sent.
     let text = format!("{}\n\n{}\n{}\n", line(1), line(2), line(3));
     place.write(&text);
-    let output = place.command().arg("--repeat-failed").output().unwrap();
+    let output = place.start().wait_with_output().unwrap();
     assert!(output.status.success());
     let record = place.sandbox.record();
     let delivered = record.delivered_by_text();
@@ -273,6 +276,32 @@ async fn a_line_that_is_wrong_fails_alone_and_may_be_mended() {
         [&"item 1", &"item 2", &"item 3"]
     );
     assert!(delivered.values().all(|times| *times == 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_messages_in_a_file_of_the_same_name_are_not_taken_for_sent() {
+    let place = Place::build().await;
+    place.write(&lines(20));
+    let _service = place.deployment.start_in(&place.environment()).await;
+    let output = place.start().wait_with_output().unwrap();
+    assert!(output.status.success());
+    // One is inserted in front of all that were sent.
+    place.write(&format!("{}\n{}", line(21), lines(20)));
+    let output = place.start().wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("line 1 is not the line 1"), "{told}");
+    assert!(told.contains("--results"), "{told}");
+    let other = place.path("other");
+    let output = place
+        .command()
+        .arg("--results")
+        .arg(other)
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let record = place.sandbox.record();
+    assert_eq!(record.times_delivered("item 21"), 1);
 }
 
 #[test]
@@ -286,6 +315,8 @@ fn what_the_command_cannot_do_is_said_at_once() {
         String::from_utf8(output.stderr).unwrap()
     };
     assert!(told(&["send", path], 64).contains("cannot be read"));
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 0, "a results file without messages");
     assert!(told(&["send", "-"], 64).contains("--results is required"));
     std::fs::write(&messages, format!("{}\n", line(1))).unwrap();
     assert!(told(&["send", path, "--results", path], 64).contains("is no results file"));
