@@ -16,12 +16,13 @@ pub(super) struct Peer {
     credential: Remembered,
     is_authenticated: AtomicBool,
     conduct: Arc<Conduct>,
-    streams: AtomicUsize,
+    items: AtomicUsize,
+    has_had_items: AtomicBool,
 }
 
-/// A stream of calls that is open.
+/// An item of a stream that is in progress.
 #[derive(Debug)]
-pub(super) struct OpenStream(Arc<Peer>);
+pub(super) struct OpenItem(Arc<Peer>);
 
 impl Peer {
     pub(super) fn new(
@@ -66,15 +67,16 @@ impl Peer {
         self.is_authenticated.load(Ordering::Relaxed)
     }
 
-    /// It has opened a stream of calls.
-    pub(super) fn stream(self: &Arc<Self>) -> OpenStream {
-        self.streams.fetch_add(1, Ordering::Relaxed);
-        OpenStream(Arc::clone(self))
+    /// It has sent an item of a stream.
+    pub(super) fn item(self: &Arc<Self>) -> OpenItem {
+        self.items.fetch_add(1, Ordering::Relaxed);
+        self.has_had_items.store(true, Ordering::Relaxed);
+        OpenItem(Arc::clone(self))
     }
 
-    /// Whether a stream of calls is open, which may take as long as its client wants.
-    pub(super) fn has_streams(&self) -> bool {
-        self.streams.load(Ordering::Relaxed) > 0
+    /// Whether streams have items in progress, or have had some since this was asked last.
+    pub(super) fn has_items(&self) -> bool {
+        self.has_had_items.swap(false, Ordering::Relaxed) || self.items.load(Ordering::Relaxed) > 0
     }
 
     /// It has made too many calls without a valid credential: it is told that its connection ends.
@@ -92,8 +94,8 @@ impl Peer {
     }
 }
 
-impl Drop for OpenStream {
+impl Drop for OpenItem {
     fn drop(&mut self) {
-        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+        self.0.items.fetch_sub(1, Ordering::Relaxed);
     }
 }

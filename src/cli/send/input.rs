@@ -101,6 +101,9 @@ fn line(
     // The reader counts lines of its own, of which there is one.
     let in_line = |problem: String| problem.replace(" at line 1 column ", " at column ");
     let mut item = (form.read(text)).map_err(|error| in_line(error.to_string()))?;
+    if item.operation.as_ref().is_some_and(only_validates) {
+        return Err("has validateOnly: nothing would be sent; remove it".to_owned());
+    }
     let id = item.operation.as_mut().map(request_id);
     if let Some(id) = id.filter(|id| id.is_empty()) {
         *id = id_of(job, number).to_string();
@@ -128,6 +131,14 @@ pub(super) fn request_id(operation: &mut Operation) -> &mut String {
         Operation::ConnectorMessages(request) => &mut request.request_id,
         Operation::CrmMessage(request) => &mut request.request_id,
         Operation::NetworkMessage(request) => &mut request.request_id,
+    }
+}
+
+fn only_validates(operation: &Operation) -> bool {
+    match operation {
+        Operation::ConnectorMessages(request) => request.validate_only,
+        Operation::CrmMessage(request) => request.validate_only,
+        Operation::NetworkMessage(request) => request.validate_only,
     }
 }
 
@@ -187,6 +198,10 @@ mod tests {
             (r#"{"crmMessage": {"txt": ""}}"#, "txt"),
             (r#"{"crmMessage": 7}"#, "7"),
             (r#"{"crmMessage": 7}"#, " at column "),
+            (
+                r#"{"crmMessage": {"validateOnly": true}}"#,
+                "nothing would be sent",
+            ),
         ] {
             let problem = read(1, text, Uuid::nil()).unwrap_err();
             assert!(problem.contains(expected), "{text}: {problem}");

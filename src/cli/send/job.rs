@@ -153,7 +153,13 @@ impl Job {
             let over = match endpoint.connect().await {
                 Ok(channel) => {
                     let client = OpenLinesServiceClient::with_interceptor(channel, key.clone());
-                    self.stream(client, &mut patience).await?
+                    let begun = Instant::now();
+                    let over = self.stream(client, &mut patience).await?;
+                    if begun.elapsed() > LONGEST_PAUSE {
+                        // The service was there, although there may have been nothing to send.
+                        patience.note_answer();
+                    }
+                    over
                 }
                 Err(error) => Over::Broken(Status::from_error(error.into())),
             };

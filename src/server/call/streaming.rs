@@ -30,7 +30,6 @@ use crate::call::{Arrival, CallContext, Progress};
 use crate::error::{Error, Interruption};
 use crate::server::call_id::CALL_ID;
 use crate::server::ending::Ending;
-use crate::server::peer::OpenStream;
 use crate::server::reply::{self, Piece, Reply};
 use crate::server::shares::Place;
 use crate::server::unary::Unary;
@@ -57,11 +56,10 @@ struct Stream<O> {
     /// Those of the items in progress.
     keys: HashSet<Arc<str>>,
     items: FuturesUnordered<BoxFuture<'static, Answered>>,
-    /// Answers that are to be written.
-    answers: VecDeque<Bytes>,
+    /// Answers that are to be written. Until then their items hold what they hold.
+    answers: VecDeque<Answered>,
     /// Why no more is read: the client has closed its side, or the stream has failed.
     over: Option<Result<(), Error>>,
-    _open: OpenStream,
 }
 
 /// The client has cancelled the stream.
@@ -89,9 +87,9 @@ impl<O: Unary> Opened<O> {
         if let Ok(call_id) = http::HeaderValue::from_str(context.call_id()) {
             response.headers_mut().insert(CALL_ID, call_id);
         }
-        let reader = Reader::new(body, place, service.gate.maximum_request_bytes);
+        let longest = service.gate.streams.default_timeout;
+        let reader = Reader::new(body, place, service.gate.maximum_request_bytes, longest);
         let stream = Stream {
-            _open: service.peer.stream(),
             service,
             head,
             context,
@@ -154,11 +152,11 @@ impl<O: Unary> Stream<O> {
                 () = pieces.closed() => return Err(Cancelled),
                 Some(answered) = self.items.next(), if !self.items.is_empty() => {
                     self.keys.remove(&answered.key);
-                    self.answers.push_back(answered.frame);
+                    self.answers.push_back(answered);
                 }
                 Ok(room) = pieces.reserve(), if !self.answers.is_empty() => {
                     if let Some(answer) = self.answers.pop_front() {
-                        room.send(Piece::Message(answer));
+                        room.send(Piece::Message(answer.frame));
                     }
                 }
                 () = draining.cancelled(), if !is_over => {
@@ -207,11 +205,12 @@ impl<O: Unary> Stream<O> {
         let path = self.head.uri.path();
         let context = &self.context;
         let item = service.item(item, caller, (begun, deadline), arrival, (path, context));
+        let held = (held, service.peer.item());
         if violations.is_empty() {
             self.keys.insert(Arc::clone(item.key()));
             self.items.push(Box::pin(item.answer(held)));
         } else {
-            let refused = item.refuse(Error::InvalidRequest(violations));
+            let refused = item.refuse(Error::InvalidRequest(violations), held);
             self.answers.push_back(refused);
         }
         Ok(())

@@ -37,8 +37,8 @@ pub(super) struct Seen {
     pub(super) is_authenticated: bool,
     /// Nothing is lost if it ends.
     pub(super) is_quiet: bool,
-    /// A stream of calls is open, which may outlast the age of its connection.
-    pub(super) has_streams: bool,
+    /// A stream has items, so that it may outlast the age of its connection.
+    pub(super) has_items: bool,
 }
 
 /// What is to be done.
@@ -118,7 +118,7 @@ impl Life {
 impl Leaving {
     fn look(&mut self, now: Instant, seen: Seen) -> Step {
         self.look_at = now + LOOK;
-        if seen.has_streams && self.end == ConnectionEnd::Age {
+        if seen.has_items && self.end == ConnectionEnd::Age {
             // Its other calls have ended or will: there are no new ones.
             self.cut_at = now + self.grace;
         }
@@ -143,14 +143,14 @@ mod tests {
     const QUIET: Seen = Seen {
         is_authenticated: true,
         is_quiet: true,
-        has_streams: false,
+        has_items: false,
     };
     const CALLS: Seen = Seen {
         is_quiet: false,
         ..QUIET
     };
-    const STREAMS: Seen = Seen {
-        has_streams: true,
+    const ITEMS: Seen = Seen {
+        has_items: true,
         ..CALLS
     };
 
@@ -186,14 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn streams_keep_a_connection_beyond_its_age_and_not_beyond_a_stop() {
+    fn items_of_streams_keep_a_connection_beyond_its_age_and_not_beyond_a_stop() {
         let now = Instant::now();
         let (mut aged, mut stopped) = (life(now), life(now));
         aged.leave(ConnectionEnd::Age, now);
         stopped.leave(ConnectionEnd::Stop, now);
         let cut = Step::Cut(ConnectionEnd::Lifetime);
-        assert_eq!(stopped.look(now + 60 * SECOND, STREAMS), cut);
-        assert_eq!(aged.look(now + 3600 * SECOND, STREAMS), Step::Wait);
+        assert_eq!(stopped.look(now + 60 * SECOND, ITEMS), cut);
+        assert_eq!(aged.look(now + 3600 * SECOND, ITEMS), Step::Wait);
         assert_eq!(aged.look(now + 3659 * SECOND, CALLS), Step::Wait);
         assert_eq!(aged.look(now + 3660 * SECOND, CALLS), cut);
     }

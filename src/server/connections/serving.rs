@@ -88,7 +88,7 @@ where
                     let seen = Seen {
                         is_authenticated: link.peer.is_authenticated(),
                         is_quiet: link.is_quiet(),
-                        has_streams: link.peer.has_streams(),
+                        has_items: link.peer.has_items(),
                     };
                     life.look(Instant::now(), seen)
                 }

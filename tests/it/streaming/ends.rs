@@ -164,7 +164,7 @@ async fn an_item_that_is_too_large_ends_the_stream_after_the_answers() {
 }
 
 #[tokio::test]
-async fn a_stream_outlasts_the_longest_call_and_the_age_of_its_connection() {
+async fn a_stream_with_items_outlasts_the_longest_call_and_the_age_of_its_connection() {
     let settings = [
         ("SERVER_MAXIMUM_DEADLINE_SECONDS", "1"),
         ("SERVER_DEFAULT_DEADLINE_SECONDS", "1"),
@@ -172,12 +172,27 @@ async fn a_stream_outlasts_the_longest_call_and_the_age_of_its_connection() {
     ];
     let world = World::with_settings(&settings).await;
     let mut stream = Stream::open(&world).await;
-    stream.write(crm("early", crm_message("early"))).await;
-    assert!(is_sent(&stream.answer().await.1));
-    // Its age, the longest call, and 5 seconds for the last responses.
-    tokio::time::sleep(Duration::from_millis(8_500)).await;
-    stream.write(crm("late", crm_message("late"))).await;
-    assert!(is_sent(&stream.answer().await.1));
+    // Longer than its age, the longest call, and 5 seconds for the last responses.
+    for number in 0..5 {
+        let text = format!("message {number}");
+        stream.write(crm(&text, crm_message(&text))).await;
+        assert!(is_sent(&stream.answer().await.1));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
     stream.close();
     stream.rest().await.1.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_without_items_ends_with_its_connection() {
+    let settings = [
+        ("SERVER_MAXIMUM_DEADLINE_SECONDS", "1"),
+        ("SERVER_DEFAULT_DEADLINE_SECONDS", "1"),
+        ("SERVER_CONNECTIONS_AGE_SECONDS", "1"),
+    ];
+    let world = World::with_settings(&settings).await;
+    let mut stream = Stream::open(&world).await;
+    stream.write(crm("only", crm_message("only"))).await;
+    assert!(is_sent(&stream.answer().await.1));
+    stream.next().await.unwrap_err();
 }

@@ -21,6 +21,7 @@ use crate::server::call::backend::Backend;
 use crate::server::call::{CallService, span};
 use crate::server::call_id;
 use crate::server::ending::Ending;
+use crate::server::peer::OpenItem;
 use crate::server::settings::StreamSettings;
 use crate::server::unary::{self, Unary};
 
@@ -32,6 +33,7 @@ pub(super) struct Answered {
     pub(super) key: Arc<str>,
     /// What is sent.
     pub(super) frame: Bytes,
+    pub(super) _held: (Held, OpenItem),
 }
 
 /// An item that may run.
@@ -114,7 +116,7 @@ impl<O: Unary> CallService<O> {
         let span = trace.span.clone();
         let ending = Ending::new(&path, operation, &context, &gate.metrics, trace, begun);
         Item {
-            key: item.key.into(),
+            key: shortened(&item.key).into(),
             call: item.call,
             caller,
             ending: ending.of_stream(stream.id()),
@@ -132,15 +134,19 @@ impl<O: Unary> Item<O> {
     }
 
     /// The answer to an item that is not to run.
-    pub(super) fn refuse(self, error: Error) -> Bytes {
-        let frame = failed::<O>(error, &self.key, &self.context);
-        self.ending.end(frame.0);
-        frame.1
+    pub(super) fn refuse(self, error: Error, held: (Held, OpenItem)) -> Answered {
+        let (code, frame) = failed::<O>(error, &self.key, &self.context);
+        self.ending.end(code);
+        Answered {
+            key: self.key,
+            frame,
+            _held: held,
+        }
     }
 
     /// Runs the item until it is answered, its deadline has passed, or the service ends. Whatever
     /// it does, it gets an answer.
-    pub(super) async fn answer(self, held: Held) -> Answered {
+    pub(super) async fn answer(self, held: (Held, OpenItem)) -> Answered {
         let Self {
             key,
             call,
@@ -151,7 +157,6 @@ impl<O: Unary> Item<O> {
             backend,
             terminated,
         } = self;
-        let _held = held;
         let answering = async {
             match call {
                 Some(call) => {
@@ -184,8 +189,18 @@ impl<O: Unary> Item<O> {
             }
         };
         ending.end(code);
-        Answered { key, frame }
+        Answered {
+            key,
+            frame,
+            _held: held,
+        }
     }
+}
+
+/// The key as answers carry it. One that is too long is refused, and must not make them long.
+fn shortened(key: &str) -> &str {
+    let end = key.char_indices().nth(KEY_CHARACTERS);
+    end.and_then(|(end, _)| key.get(..end)).unwrap_or(key)
 }
 
 /// The code and the answer of an item that fails beside its operation.
@@ -196,4 +211,17 @@ fn failed<O: Unary>(error: Error, key: &str, context: &CallContext) -> (&'static
     let code = failure.code_name();
     let status = failure.into_status(&identity);
     (code, O::item_failed(key, &status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_carry_no_more_of_a_key_than_a_key_may_have() {
+        let longest = "\u{1f600}".repeat(KEY_CHARACTERS);
+        assert_eq!(shortened(&longest), longest);
+        assert_eq!(shortened(&format!("{longest}a")), longest);
+        assert_eq!(shortened(""), "");
+    }
 }

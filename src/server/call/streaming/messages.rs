@@ -5,6 +5,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::error::Error;
 use crate::server::unary::PREFIX;
 
+/// The largest message whose memory is used again, in bytes.
+const KEPT: usize = 16 * 1024;
+
 /// What has arrived of a stream and is not an item yet.
 #[derive(Debug)]
 pub(super) struct Messages {
@@ -52,6 +55,10 @@ impl Messages {
             .split_to(bytes.min(self.arrived.len()))
             .freeze();
         message.advance(PREFIX.min(message.len()));
+        if bytes > KEPT {
+            // What is left would keep the memory of all.
+            self.arrived = BytesMut::from(self.arrived.as_ref());
+        }
         message
     }
 
@@ -87,6 +94,18 @@ mod tests {
                 assert_eq!(all(&pieces).unwrap(), ["ab", "cd"], "{first} {second}");
             }
         }
+    }
+
+    #[test]
+    fn a_large_message_leaves_no_memory_behind() {
+        let mut messages = Messages::new(1 << 20);
+        messages.add(&[0, 0, 0x10, 0, 0]);
+        messages.add(&vec![7; 1 << 20]);
+        messages.add(&[0, 0]);
+        let bytes = messages.next().unwrap().unwrap();
+        assert_eq!(messages.take(bytes).len(), 1 << 20);
+        assert_eq!(messages.arrived.as_ref(), [0, 0]);
+        assert!(messages.arrived.capacity() < KEPT);
     }
 
     #[test]

@@ -8,15 +8,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::messages::Messages;
-use crate::error::Error;
+use crate::call::Progress;
+use crate::error::{Error, Interruption};
 use crate::server::response::out_of_places;
 use crate::server::shares::Place;
 
-/// How often a stream asks whether a place has become free that other calls held.
+/// How often a stream asks whether a place has become free that other calls held: at first, and
+/// after a while.
 const ASK: Duration = Duration::from_millis(10);
+const LONGEST_ASK: Duration = Duration::from_millis(160);
 
 /// How long a stream waits for memory for the rest of an item. Streams that each hold half of an
 /// item could wait for each other for ever.
@@ -33,6 +36,8 @@ pub(super) struct Reader<B> {
     /// Whether an item in progress has the place of the stream itself. So one item finds a place
     /// whatever others hold.
     is_lent: Arc<AtomicBool>,
+    /// How long the rest of an item may take when a part of it is there.
+    longest: Duration,
 }
 
 /// What a stream has brought.
@@ -64,13 +69,15 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     /// The request of a stream that has this place, with messages of at most so many bytes.
-    pub(super) fn new(body: B, place: Arc<Place>, maximum: usize) -> Self {
+    /// The rest of an item comes within `longest`.
+    pub(super) fn new(body: B, place: Arc<Place>, maximum: usize, longest: Duration) -> Self {
         Self {
             body,
             messages: Messages::new(maximum),
             arrived: None,
             place,
             is_lent: Arc::default(),
+            longest,
         }
     }
 
@@ -78,13 +85,15 @@ where
     ///
     /// # Errors
     ///
-    /// There is no memory for it, or it is no message.
+    /// There is no memory for it, it is no message, or its rest does not come.
     pub(super) async fn next(&mut self) -> Result<Read, Error> {
+        let begun = Instant::now();
+        let mut ask = ASK;
         loop {
             if let Some(bytes) = self.messages.next()? {
                 match self.hold(bytes) {
                     Some(held) => return Ok(Read::Item(self.messages.take(bytes), held)),
-                    None => sleep(ASK).await,
+                    None => wait(&mut ask).await,
                 }
                 continue;
             }
@@ -97,12 +106,20 @@ where
                     Err(exhausted) if since.elapsed() >= PATIENCE => {
                         return Err(out_of_places(exhausted));
                     }
-                    Err(_) => sleep(ASK).await,
+                    Err(_) => wait(&mut ask).await,
                 }
                 continue;
             }
             let body = &mut self.body;
-            match poll_fn(|task| Pin::new(&mut *body).poll_frame(task)).await {
+            let frame = poll_fn(|task| Pin::new(&mut *body).poll_frame(task));
+            let frame = if self.messages.is_empty() {
+                frame.await
+            } else {
+                let in_time = timeout_at(begun + self.longest, frame).await;
+                in_time
+                    .map_err(|_| Error::interrupted(Interruption::TimedOut, Progress::NotStarted))?
+            };
+            match frame {
                 Some(Ok(frame)) => {
                     if let Ok(data) = Frame::into_data(frame) {
                         self.arrived = Some((data, Instant::now()));
@@ -130,6 +147,12 @@ where
     }
 }
 
+/// Waits, each time longer.
+async fn wait(ask: &mut Duration) {
+    sleep(*ask).await;
+    *ask = (*ask * 2).min(LONGEST_ASK);
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         if let Self::Lent {
@@ -141,5 +164,66 @@ impl Drop for Held {
             place.release(*bytes);
             is_lent.store(false, Ordering::Release);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::task::{Context, Poll};
+
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::server::shares::{Maximum, Shares};
+
+    const LONGEST: Duration = Duration::from_secs(60);
+
+    /// Brings these pieces, and then nothing more.
+    struct Stalled(VecDeque<&'static [u8]>);
+
+    impl Body for Stalled {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            match self.0.pop_front() {
+                Some(piece) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(piece))))),
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    fn reader(pieces: &[&'static [u8]]) -> Reader<Stalled> {
+        let shares = Shares::new(Maximum {
+            calls: 10,
+            bytes: 1_000,
+            request_bytes: 300,
+            share: 50,
+        });
+        let place = shares.admit(shares.of("shop"), &HeaderMap::new()).unwrap();
+        let body = Stalled(pieces.iter().copied().collect());
+        Reader::new(body, place, 300, LONGEST)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_item_whose_rest_does_not_come_ends_the_stream() {
+        let mut reader = reader(&[&[0, 0, 0, 0, 1, 7], &[0, 0, 0, 0, 9, 1]]);
+        assert!(matches!(reader.next().await, Ok(Read::Item(_, _))));
+        let begun = Instant::now();
+        assert!(reader.next().await.is_err());
+        assert_eq!(begun.elapsed(), LONGEST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_may_be_silent_between_its_items() {
+        let mut reader = reader(&[&[0, 0, 0, 0, 1, 7]]);
+        assert!(matches!(reader.next().await, Ok(Read::Item(_, _))));
+        let silent = tokio::time::timeout(LONGEST * 60, reader.next()).await;
+        assert!(silent.is_err());
     }
 }
