@@ -94,7 +94,8 @@ async fn what_is_wrong_with_the_item_itself_fails_the_item_alone() {
         (timeout(-1), "timeout", "NOT_POSITIVE"),
         (timeout(601), "timeout", "TOO_LONG"),
     ] {
-        let key = wrong.item_key.clone();
+        // An answer has no more of a key than a key may have.
+        let key: String = wrong.item_key.chars().take(128).collect();
         stream.write(wrong).await;
         let (answered, answer) = stream.answer().await;
         assert_eq!(answered, key);
