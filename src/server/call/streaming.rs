@@ -166,7 +166,7 @@ impl<O: Unary> Stream<O> {
                     let why = Interruption::TimedOut;
                     self.over = Some(Err(Error::interrupted(why, Progress::NotStarted)));
                 }
-                read = reader.next(), if may_read => match read {
+                read = reader.next(in_progress > 0), if may_read => match read {
                     Ok(Read::Item(message, held)) => {
                         if let Err(error) = self.begin(message, held) {
                             self.over = Some(Err(error));

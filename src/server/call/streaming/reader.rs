@@ -81,12 +81,13 @@ where
         }
     }
 
-    /// Waits for the next item, for a place and for memory. Nothing is lost if it is dropped.
+    /// Waits for the next item, for a place and for memory: as long as is needed if the stream has
+    /// items in progress, which give back theirs. Nothing is lost if it is dropped.
     ///
     /// # Errors
     ///
     /// There is no memory for it, it is no message, or its rest does not come.
-    pub(super) async fn next(&mut self) -> Result<Read, Error> {
+    pub(super) async fn next(&mut self, has_items: bool) -> Result<Read, Error> {
         let begun = Instant::now();
         let mut ask = ASK;
         loop {
@@ -97,7 +98,10 @@ where
                 }
                 continue;
             }
-            if let Some((data, since)) = &self.arrived {
+            if let Some((data, since)) = &mut self.arrived {
+                if has_items {
+                    *since = Instant::now();
+                }
                 match self.place.hold(data.len()) {
                     Ok(()) => {
                         self.messages.add(data);
@@ -198,32 +202,47 @@ mod tests {
         }
     }
 
-    fn reader(pieces: &[&'static [u8]]) -> Reader<Stalled> {
+    /// A reader, and another place of its caller, which holds so much.
+    fn beside(held: usize, pieces: &[&'static [u8]]) -> (Reader<Stalled>, Arc<Place>) {
         let shares = Shares::new(Maximum {
             calls: 10,
             bytes: 1_000,
             request_bytes: 300,
             share: 50,
         });
-        let place = shares.admit(shares.of("shop"), &HeaderMap::new()).unwrap();
+        let admit = || shares.admit(shares.of("shop"), &HeaderMap::new()).unwrap();
+        let (place, other) = (admit(), admit());
+        other.hold(held).unwrap();
         let body = Stalled(pieces.iter().copied().collect());
-        Reader::new(body, place, 300, LONGEST)
+        (Reader::new(body, place, 300, LONGEST), other)
+    }
+
+    fn reader(pieces: &[&'static [u8]]) -> Reader<Stalled> {
+        beside(0, pieces).0
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_item_whose_rest_does_not_come_ends_the_stream() {
         let mut reader = reader(&[&[0, 0, 0, 0, 1, 7], &[0, 0, 0, 0, 9, 1]]);
-        assert!(matches!(reader.next().await, Ok(Read::Item(_, _))));
+        assert!(matches!(reader.next(false).await, Ok(Read::Item(_, _))));
         let begun = Instant::now();
-        assert!(reader.next().await.is_err());
+        assert!(reader.next(false).await.is_err());
         assert_eq!(begun.elapsed(), LONGEST);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_may_be_silent_between_its_items() {
         let mut reader = reader(&[&[0, 0, 0, 0, 1, 7]]);
-        assert!(matches!(reader.next().await, Ok(Read::Item(_, _))));
-        let silent = tokio::time::timeout(LONGEST * 60, reader.next()).await;
+        assert!(matches!(reader.next(false).await, Ok(Read::Item(_, _))));
+        let silent = tokio::time::timeout(LONGEST * 60, reader.next(false)).await;
         assert!(silent.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_without_items_does_not_wait_for_memory_for_ever() {
+        let (mut reader, _other) = beside(490, &[&[0; 300]]);
+        let waiting = tokio::time::timeout(PATIENCE * 10, reader.next(true)).await;
+        assert!(waiting.is_err(), "its items may give back memory");
+        assert!(reader.next(false).await.is_err());
     }
 }
