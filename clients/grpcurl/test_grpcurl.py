@@ -63,11 +63,12 @@ def test_it_lists_services_and_operations(grpcurl: Grpcurl) -> None:
     assert operations == [
         f"{SERVICE}.{name}"
         for name in (
+            "GetSendStatus",
+            "ListErrorReasons",
             "SendConnectorMessages",
             "SendCrmMessage",
             "SendNetworkMessage",
-            "GetSendStatus",
-            "ListErrorReasons",
+            "StreamingSendMessages",
         )
     ]
 
