@@ -33,8 +33,8 @@ table! {
 
         /// Age at which a connection is closed with GOAWAY, give or take 10 % at random. Calls in
         /// progress end, and the client connects again, maybe to another replica: without it new
-        /// replicas get no calls. A connection is cut when the longest call could have ended; an
-        /// open stream of calls keeps it until the stream ends.
+        /// replicas get no calls. A connection is cut when the longest call could have ended; a
+        /// stream of calls keeps it for as long as it has items.
         age: Duration = "server.connections.age_seconds" => seconds(1..=86_400), default "300";
 
         /// Silence after which a peer is pinged. Finds peers that are gone without a word.
