@@ -15,13 +15,14 @@ use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLines
 use bitrix24_openlines::api::openlines::v1::streaming_send_messages_request::Operation;
 use bitrix24_openlines::api::openlines::v1::streaming_send_messages_response::Result as Answer;
 use prost::Message;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 use tonic_types::pb;
 
-use sandbox::demo;
+use sandbox::{Intensity, Portal, Sandbox, demo};
 
 use crate::support::{World, conversations};
 
@@ -43,6 +44,26 @@ async fn world(settings: &[(&str, &str)], conversations: i64) -> World {
     let world = World::with_tenants(settings, &tenant).await;
     conversations::add(&world.sandbox, conversations);
     world
+}
+
+/// A portal of the plan Enterprise with so many conversations, and a tenants file that has it as
+/// the tenant of [`conversations::crm_message`].
+async fn enterprise(conversations: i64) -> (Sandbox, String) {
+    let mut portal = Portal::demo();
+    portal.limits.intensity = Some(Intensity::ENTERPRISE);
+    portal.limits.request_latency_ms = 10;
+    portal.limits.command_latency_ms = 1;
+    conversations::add_to(&mut portal, conversations);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let sandbox = Sandbox::start(listener, vec![portal]).unwrap();
+    let tenants = format!(
+        "tenants:\n- {{id: hook, portal: 'http://{}', plan: enterprise, \
+         webhook: {{user_id: {}, secret: {{inline: '{}'}}}}}}\n",
+        sandbox.address(),
+        demo::OWNER,
+        demo::WEBHOOK_SECRET,
+    );
+    (sandbox, tenants)
 }
 
 /// A message to the portal without a rate limit.

@@ -15,8 +15,8 @@ table! {
         maximum_items: usize = "server.streams.maximum_items_in_progress" =>
             whole(1..=100_000, "items"), default "500";
 
-        /// Time for an item of a stream that gives none, and for the rest of an item whose beginning
-        /// is there.
+        /// Time for an item of a stream that gives none, and for the rest of an item whose
+        /// beginning is there.
         default_timeout: Duration = "server.streams.default_timeout_seconds" =>
             seconds(1..=3600), default "60";
 

@@ -8,17 +8,17 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::testing::settings::Environment;
-use sandbox::{Fault, FaultKind, Intensity, Moment, Portal, Sandbox, demo};
+use sandbox::{Fault, FaultKind, Moment, Sandbox, demo};
 use serde_json::{Value, json};
 use store::sealing::Key;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 
+use super::enterprise;
 use crate::support::admin::free_address;
 use crate::support::deployment::Deployment;
 use crate::support::process::openlines;
 use crate::support::stores::Stores;
-use crate::support::{conversations, tell, until};
+use crate::support::{tell, until};
 
 /// The conversations that the messages go to.
 const CHATS: i64 = 500;
@@ -40,20 +40,7 @@ struct Place {
 
 impl Place {
     async fn build() -> Self {
-        let mut portal = Portal::demo();
-        portal.limits.intensity = Some(Intensity::ENTERPRISE);
-        portal.limits.request_latency_ms = 10;
-        portal.limits.command_latency_ms = 1;
-        conversations::add_to(&mut portal, CHATS);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let sandbox = Sandbox::start(listener, vec![portal]).unwrap();
-        let tenants = format!(
-            "tenants:\n- {{id: hook, portal: 'http://{}', plan: enterprise, \
-             webhook: {{user_id: {}, secret: {{inline: '{}'}}}}}}\n",
-            sandbox.address(),
-            demo::OWNER,
-            demo::WEBHOOK_SECRET,
-        );
+        let (sandbox, tenants) = enterprise(CHATS).await;
         let stores = Stores::sqlite();
         let key = Key::generate().unwrap();
         Self {

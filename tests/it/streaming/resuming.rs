@@ -7,14 +7,13 @@ use std::time::Duration;
 use bitrix24_openlines::api::openlines::v1 as api;
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::api::openlines::v1::streaming_send_messages_response::Result as Answer;
-use sandbox::{Fault, FaultKind, Intensity, Moment, Portal, Sandbox, demo};
+use sandbox::{Fault, FaultKind, Moment};
 use store::sealing::Key;
-use tokio::net::TcpListener;
 use tokio_stream::StreamExt;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
-use super::{Item, crm, is_sent, status};
+use super::{Item, crm, enterprise, is_sent, status};
 use crate::support::deployment::Deployment;
 use crate::support::stores::Stores;
 use crate::support::{Told, conversations, tell, until};
@@ -78,28 +77,10 @@ fn is_unknown(answer: &Answer) -> bool {
     }
 }
 
-async fn sandbox() -> Sandbox {
-    let mut portal = Portal::demo();
-    portal.limits.intensity = Some(Intensity::ENTERPRISE);
-    portal.limits.request_latency_ms = 10;
-    portal.limits.command_latency_ms = 1;
-    conversations::add_to(&mut portal, CHATS);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let sandbox = Sandbox::start(listener, vec![portal]).unwrap();
-    sandbox.inject(Fault::every(LOST, FaultKind::Close(Moment::After)));
-    sandbox
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn items_are_delivered_once_although_answers_are_lost_and_the_service_is_killed() {
-    let sandbox = sandbox().await;
-    let tenants = format!(
-        "tenants:\n- {{id: hook, portal: 'http://{}', plan: enterprise, \
-         webhook: {{user_id: {}, secret: {{inline: '{}'}}}}}}\n",
-        sandbox.address(),
-        demo::OWNER,
-        demo::WEBHOOK_SECRET,
-    );
+    let (sandbox, tenants) = enterprise(CHATS).await;
+    sandbox.inject(Fault::every(LOST, FaultKind::Close(Moment::After)));
     let stores = Stores::sqlite();
     let key = Key::generate().unwrap();
     let deployment = Deployment::write(stores.url(), &key, &tenants, "");
