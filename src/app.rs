@@ -3,6 +3,7 @@
 mod config;
 mod dependencies;
 mod error;
+mod export;
 mod services;
 
 use std::net::SocketAddr;
@@ -27,13 +28,13 @@ use crate::dispatch::sharing::{self, Sharing};
 use crate::dispatch::{Dispatcher, Means};
 use crate::install::{self, InstallationEndpoint, Limits, Retries};
 use crate::listener::{Port, descriptors};
-use crate::metrics::{self, ConfiguredLimits, Metrics};
+use crate::metrics::{ConfiguredLimits, Metrics};
 use crate::openlines::OpenLines;
 use crate::readiness::{Need, Readiness};
 use crate::server::{self, EdgeSettings, ServeError, ServerSettings, Services, admin};
 use crate::stop::Stop;
 use crate::tasks::Tasks;
-use crate::telemetry::{MetricsExport, Sampling};
+use crate::telemetry::Sampling;
 use crate::tenant::{
     self, Directory, Judgement, ListedTenants, PortalAccess, WatchedKeyring, WatchedTenants,
 };
@@ -180,11 +181,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
         waiting_bytes: dispatch.maximum_waiting_bytes,
         drain: server.drain,
     });
-    if let Some(export) = MetricsExport::of(&telemetry, &otel)? {
-        let stopped = tasks.stopped().cancelled_owned();
-        let pushing = metrics::push(metrics.clone(), export, stopped);
-        tasks.spawn_lasting("metrics for the collector", pushing);
-    }
+    let collector = export::start(&telemetry, &otel, &metrics, tasks)?;
     let readiness = Readiness::new(metrics.clone());
     let shown = Arc::<OnceLock<Dispatcher>>::default();
     if let Some(address) = admin.listen {
@@ -260,12 +257,12 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Started, AppError> {
     let (callers, followed) = Callers::start(auth, &metrics, tasks);
     let dependencies = Dependencies::new(
         &readiness,
-        store.clone(),
-        store_readiness,
+        (store.clone(), store_readiness),
         ledger.clone(),
         replica,
         sharing.clone(),
         followed,
+        collector,
     );
     let watched = stopped
         .clone()

@@ -13,6 +13,7 @@ mod caller;
 mod caller_name;
 mod expiry;
 mod fetch;
+mod flaw;
 mod follow;
 mod grants;
 mod issuer;
@@ -28,6 +29,7 @@ mod remembered;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod token_form;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,6 +42,7 @@ pub(crate) use caller::Grant;
 use caller::Identity;
 pub(crate) use caller_name::CallerName;
 pub(crate) use expiry::Moment;
+pub(crate) use flaw::Flaw;
 pub(crate) use follow::Followed;
 pub(crate) use grants::{GrantedTo, Grants};
 use issuer::Issuer;
@@ -145,7 +148,7 @@ impl Callers {
             Some(header) => Ok(listed.by_header(&registry, header, now)?.caller),
             None => match presented.peer {
                 Some(certificate) => registry.by_certificate(certificate, now),
-                None => Err(Rejected::Missing),
+                None => Err(presented.missing()),
             },
         }
     }
@@ -228,7 +231,7 @@ impl Listed {
 
     fn by_token(&self, registry: &Registry, token: &str, now: Moment) -> Result<Proof, Rejected> {
         if self.issuers.is_empty() {
-            return Err(Rejected::Malformed);
+            return Err(Rejected::Malformed(Flaw::NoTokens));
         }
         let hash = TokenHash::of(token);
         let generation = |place| self.generation(place);

@@ -39,6 +39,10 @@ const EXIT_USAGE: u8 = 64;
 /// sysexits).
 const EXIT_SOFTWARE: u8 = 70;
 
+/// The exit code of a command that a signal has ended, and that goes on when it is run again
+/// (`EX_TEMPFAIL` of sysexits).
+const EXIT_TEMPORARY: u8 = 75;
+
 /// How long the last line may take to be written. A standard error that nobody reads must not keep
 /// the process from ending; a machine that is busy must not lose the line.
 const LAST_LINE: Duration = Duration::from_secs(2);
@@ -154,10 +158,7 @@ impl Command {
                 signals.release()?;
                 api::run()
             }
-            Self::Send(arguments) => {
-                signals.release()?;
-                in_runtime(send::run(*arguments))
-            }
+            Self::Send(arguments) => in_runtime(send::run(*arguments, signals.watch()?)),
             Self::Tenants(arguments) => {
                 signals.release()?;
                 in_runtime(tenants::run(*arguments))
@@ -210,6 +211,8 @@ fn exit_code(error: &Failure) -> ExitCode {
         ExitCode::from(EXIT_USAGE)
     } else if has_task_failed {
         ExitCode::from(EXIT_SOFTWARE)
+    } else if error.is::<send::Stopped>() {
+        ExitCode::from(EXIT_TEMPORARY)
     } else {
         ExitCode::FAILURE
     }

@@ -15,6 +15,7 @@ mod delivery;
 mod dispatch_error;
 mod driver;
 mod drivers;
+mod entering;
 mod estimate;
 mod job;
 pub(crate) mod ledger;
@@ -37,6 +38,7 @@ mod spent;
 #[cfg(test)]
 mod tests;
 mod trail;
+mod weekly_guard;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,7 +61,7 @@ pub(crate) use self::estimate::Estimate;
 pub(crate) use self::job::Delivered;
 use self::job::{CallOutcome, Job, Tries};
 pub(crate) use self::ledger::Known;
-use self::ledger::{Claim, Entered, Fingerprint, Key, LedgerError};
+use self::ledger::{Claim, Fingerprint, Key};
 pub use self::means::Means;
 pub(crate) use self::not_admitted::{LedgerFailure, NotAdmitted};
 pub(crate) use self::send_error::SendError;
@@ -69,10 +71,11 @@ pub(crate) use self::settings::LedgerSettings;
 pub use self::settings::Options;
 pub(crate) use self::spent::Spent;
 pub(crate) use self::trail::{AuditedCall, Trail};
+use self::weekly_guard::WeeklyGuard;
+pub(crate) use self::weekly_guard::WeeklyLimit;
 use crate::auth::Grant;
 use crate::call::Arrival;
 use crate::check::{Call, CallParts};
-use crate::metrics::LedgerResult;
 use bitrix24::{Outcome, Plan, PortalAddress, TenantId};
 use pacing::{
     CallNumber, Conversations, Exhausted, QueueCapacity, RateLimit, Rejection, SchedulingInfo,
@@ -118,18 +121,27 @@ impl Dispatcher {
             metrics,
         } = means;
         let (calls, bytes) = (options.maximum_waiting_calls, options.maximum_waiting_bytes);
+        let weekly_guard = options.weekly_guard.map(|reading| {
+            let store = ledger.store().clone();
+            WeeklyGuard::start(store, reading, tasks, stopped.clone())
+        });
         let context = Arc::new(DispatchContext {
             sender: Sender::Http(client),
             access,
             ledger,
             sharing,
+            weekly_guard,
             capacity: Arc::new(QueueCapacity::new(calls, bytes, share)),
             options,
             metrics,
             tasks: tasks.clone(),
             stopped,
         });
-        Self::of(context)
+        let dispatcher = Self::of(context);
+        let looked_after = Drivers::look_after(Arc::downgrade(&dispatcher.drivers));
+        let stopped = dispatcher.context.stopped.clone();
+        tasks.spawn(stopped.run_until_cancelled_owned(looked_after));
+        dispatcher
     }
 
     fn of(context: Arc<DispatchContext>) -> Self {
@@ -144,6 +156,11 @@ impl Dispatcher {
     /// The operator's choices.
     pub fn options(&self) -> &Options {
         &self.context.options
+    }
+
+    /// Whether it has to know the recipients of network messages.
+    pub(crate) fn guards_weeks(&self) -> bool {
+        self.context.weekly_guard.is_some()
     }
 
     /// Whether a portal goes by the plan of this tenant.
@@ -232,48 +249,6 @@ impl Dispatcher {
         }
     }
 
-    /// Asks the ledger for a claim to send the call, or for the response to an earlier attempt.
-    async fn enter(
-        &self,
-        key: &Key,
-        deadline: Instant,
-        on_wait: impl Fn() + Send,
-    ) -> Result<Result<Claim, Delivered>, LedgerFailure> {
-        let metrics = &self.context.metrics;
-        let ledger = &self.context.ledger;
-        match ledger.enter(key.clone(), deadline, on_wait).await {
-            Ok(Entered::First(claim)) => {
-                metrics.key_looked_up(LedgerResult::First);
-                Ok(Ok(claim))
-            }
-            Ok(Entered::Answered(answer)) => {
-                metrics.key_looked_up(LedgerResult::Replayed);
-                Ok(Err(Delivered {
-                    answer,
-                    is_replayed: true,
-                }))
-            }
-            Ok(Entered::Unknown) => {
-                metrics.key_looked_up(LedgerResult::Unknown);
-                Err(LedgerFailure::Unknown)
-            }
-            Err(LedgerError::Reused) => {
-                metrics.key_looked_up(LedgerResult::Reused);
-                Err(LedgerFailure::Reused)
-            }
-            Err(LedgerError::StillRunning) => {
-                metrics.key_looked_up(LedgerResult::Running);
-                Err(LedgerFailure::StillRunning)
-            }
-            Err(LedgerError::Unavailable(error)) => {
-                metrics.key_looked_up(LedgerResult::Unavailable);
-                let error = crate::telemetry::chain(&error);
-                tracing::warn!(error, "ledger cannot be read");
-                Err(LedgerFailure::Unavailable)
-            }
-        }
-    }
-
     async fn send_once(
         &self,
         parts: CallParts,
@@ -288,11 +263,19 @@ impl Dispatcher {
             priority,
             may_be_batched,
             idempotency_key: _,
+            recipient,
         } = parts;
         let deadline = delivery.context.deadline();
         if Instant::now() >= deadline {
             return self.not_sent(Rejection::DeadlinePassed.into());
         }
+        let watched = match recipient {
+            Some(recipient) => match self.watch(&tenant, &recipient, deadline).await {
+                Ok(watched) => watched,
+                Err(limit) => return self.not_sent(limit.into()),
+            },
+            None => None,
+        };
         let opened = match self.context.access.open(tenant, deadline).await {
             Ok(opened) => opened,
             Err(error) => return self.not_sent(error.into()),
@@ -313,6 +296,7 @@ impl Dispatcher {
             parameters,
             command: None,
             claim,
+            watched,
             tries: Tries::default(),
             spent: Spent::default(),
             slot,

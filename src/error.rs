@@ -19,6 +19,7 @@ mod page;
 pub(crate) mod reason;
 mod retry;
 mod source;
+mod watched;
 
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub(crate) use self::catalogue::catalogue;
 pub(crate) use self::failure::Failure;
 pub(crate) use self::interrupted::Interruption;
 pub(crate) use self::source::error_source;
+pub(crate) use self::watched::watched_ends;
 use crate::api::openlines::v1::ErrorReason as Reason;
 use crate::auth::Rejected;
 use crate::call::CallIdentity;
@@ -104,6 +106,9 @@ pub(crate) enum Error {
     /// The service is stopping.
     #[error("the service is stopping")]
     ShuttingDown,
+    /// A stream has brought nothing for a while.
+    #[error("the stream is idle")]
+    StreamIdle,
     /// There is no such operation.
     #[error("there is no such operation")]
     OperationNotServed,
@@ -145,9 +150,9 @@ impl Error {
             Self::InvalidRequest(violations) => invalid_request(violations),
             Self::Caller(rejected) => {
                 let reason = match rejected {
-                    Rejected::Missing => Reason::CredentialsMissing,
+                    Rejected::Missing | Rejected::OtherHeader => Reason::CredentialsMissing,
                     Rejected::KeySetUnavailable => Reason::CredentialsNotVerifiable,
-                    Rejected::Malformed
+                    Rejected::Malformed(_)
                     | Rejected::Unknown
                     | Rejected::KeyExpired
                     | Rejected::DuplicateHeader
@@ -211,6 +216,10 @@ impl Error {
             Self::ShuttingDown => Failure::of_facade(
                 Reason::ShuttingDown,
                 "this instance is shutting down; nothing was sent",
+            ),
+            Self::StreamIdle => Failure::of_facade(
+                Reason::StreamIdle,
+                "the stream had no items for as long as it may be idle; all that was read is answered",
             ),
             Self::OperationNotServed => {
                 Failure::of_facade(Reason::OperationNotServed, "there is no such operation")

@@ -11,6 +11,7 @@ mod dispatch;
 mod exposition;
 mod failures;
 mod http_status;
+mod installations;
 mod process;
 mod push;
 mod service;
@@ -46,7 +47,8 @@ pub(crate) use self::push::push;
 pub(crate) use self::service::MessageResults;
 use self::service::ServiceInstruments;
 pub use self::table::all_metrics;
-use crate::telemetry::{lost_lines, lost_spans};
+use crate::telemetry::{lost_lines, lost_spans, lost_transmissions};
+use bitrix24::Method;
 
 /// The name of all instruments' origin.
 const METER: &str = "bitrix24-openlines";
@@ -158,6 +160,7 @@ struct Instruments {
     dependencies: Gauge<u64>,
     _lost_log_lines: ObservableCounter<u64>,
     _lost_spans: ObservableCounter<u64>,
+    _lost_transmissions: ObservableCounter<u64>,
     connections: ConnectionInstruments,
     service: ServiceInstruments,
     last_failures: LastFailures,
@@ -215,6 +218,10 @@ impl Metrics {
                 .u64_observable_counter("openlines.traces_lost")
                 .with_callback(|lost| lost.observe(lost_spans(), &[]))
                 .build(),
+            _lost_transmissions: meter
+                .u64_observable_counter("openlines.metrics_lost")
+                .with_callback(|lost| lost.observe(lost_transmissions(), &[]))
+                .build(),
             connections: ConnectionInstruments::new(&meter),
             service: ServiceInstruments::new(&meter),
             last_failures: LastFailures::default(),
@@ -229,12 +236,9 @@ impl Metrics {
 
     /// Shows the counters of alerts from the start: a series that begins with 1 has no rate.
     fn begin_at_zero(&self) {
-        for result in ["created", "busy", "gave_up"] {
-            let attributes = [
-                KeyValue::new("event", "install"),
-                KeyValue::new("result", result),
-            ];
-            self.0.installations.add(0, &attributes);
+        self.begin_installations_at_zero();
+        for method in Method::ALL {
+            self.undocumented_codes(method.name(), 0);
         }
         for end in RefreshEnd::ALL {
             self.0
@@ -278,18 +282,12 @@ impl Metrics {
 
     /// Counts a refusal with a code that is not documented.
     pub fn undocumented_code(&self, method: &'static str) {
-        self.0
-            .undocumented_codes
-            .add(1, &[KeyValue::new("bitrix24.method", method)]);
+        self.undocumented_codes(method, 1);
     }
 
-    /// Counts an installation event that has its outcome.
-    pub fn installation(&self, event: &'static str, result: &'static str) {
-        let attributes = [
-            KeyValue::new("event", event),
-            KeyValue::new("result", result),
-        ];
-        self.0.installations.add(1, &attributes);
+    fn undocumented_codes(&self, method: &'static str, codes: u64) {
+        let attributes = [KeyValue::new("bitrix24.method", method)];
+        self.0.undocumented_codes.add(codes, &attributes);
     }
 
     /// Counts a refresh of an access token that has ended.

@@ -3,6 +3,7 @@
 mod collector;
 mod filter;
 mod given;
+mod headers;
 mod json_line;
 mod lines;
 mod metrics_export;
@@ -10,6 +11,7 @@ mod resource;
 mod settings;
 mod spans;
 mod trace;
+mod variables;
 
 use std::any::Any;
 use std::error::Error;
@@ -28,18 +30,18 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use self::collector::Collector;
-pub(crate) use self::collector::CollectorError;
+pub(crate) use self::collector::{CollectorError, CollectorState};
 pub(crate) use self::filter::LogFilter;
 use self::filter::Switched;
 use self::json_line::JsonLine;
 pub(crate) use self::lines::{Lines, lost_lines};
-pub(crate) use self::metrics_export::MetricsExport;
+pub(crate) use self::metrics_export::{MetricsExport, lost_transmissions};
 use self::resource::Attributes;
-pub(crate) use self::resource::OtelVariables;
 pub(crate) use self::settings::{CollectorSettings, LogFormat, LogSettings};
 use self::spans::Batches;
 pub(crate) use self::spans::lost_spans;
-pub(crate) use self::trace::{CallTrace, Sampling};
+pub(crate) use self::trace::{CallTrace, Linked, Sampling};
+pub(crate) use self::variables::OtelVariables;
 
 /// The target of audit lines. No log filter silences it.
 pub(crate) const AUDIT: &str = "openlines::audit";
@@ -103,8 +105,10 @@ impl Telemetry {
         settings: &CollectorSettings,
         variables: &OtelVariables,
     ) -> Result<Self, TelemetryError> {
-        let collector = Collector::of(settings)?;
-        let tracer = collector.map(|collector| tracer_provider(collector, settings, variables));
+        let collector = Collector::of(settings, variables)?.map(Arc::new);
+        let tracer = collector
+            .as_ref()
+            .map(|collector| tracer_provider(Arc::clone(collector), settings, variables));
         let lines = Lines::to_stderr(log.buffer_bytes)?;
         let filter = LogFilter::of(log);
         tracing_subscriber::registry()
@@ -112,6 +116,9 @@ impl Telemetry {
             .with(tracer.as_ref().map(spans))
             .try_init()?;
         filter.publish();
+        if let Some(collector) = collector {
+            collector.publish();
+        }
         // The usual hook waits for standard error.
         let last = lines.clone();
         panic::set_hook(Box::new(move |panic| {
@@ -163,8 +170,11 @@ pub(crate) fn last_line(failure: &str) -> String {
 /// # Errors
 ///
 /// [`CollectorError`], as a start would give it.
-pub(crate) fn check(settings: &CollectorSettings) -> Result<(), CollectorError> {
-    Collector::of(settings).map(|_| ())
+pub(crate) fn check(
+    settings: &CollectorSettings,
+    variables: &OtelVariables,
+) -> Result<(), CollectorError> {
+    Collector::of(settings, variables).map(|_| ())
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
@@ -243,12 +253,12 @@ where
 }
 
 fn tracer_provider(
-    collector: Collector,
+    collector: Arc<Collector>,
     settings: &CollectorSettings,
     variables: &OtelVariables,
 ) -> SdkTracerProvider {
     SdkTracerProvider::builder()
-        .with_span_processor(Batches::to(Arc::new(collector)))
+        .with_span_processor(Batches::to(collector))
         .with_sampler(trace::sampler(settings.sample_percent))
         // The library would read the environment.
         .with_span_limits(SpanLimits::default())

@@ -22,7 +22,7 @@ pub(crate) use access::{OUR_CAUSES, UNINSTALLED};
 pub use applications::{Application, ApplicationName, Applications};
 pub use directory::{Directory, follow};
 pub(crate) use directory::{ResolveError, Tenant};
-pub(crate) use file::schema as file_schema;
+pub(crate) use file::{keys as file_keys, schema as file_schema};
 pub use reconcile::reconcile;
 pub use record::Judgement;
 pub(crate) use record::Unusable;

@@ -149,7 +149,7 @@ impl Config {
             telemetry::remember_format(log.format);
         }
         let telemetry = CollectorSettings::read(&mut reader);
-        let otel = OtelVariables::read(environment);
+        let otel = OtelVariables::read(&mut reader, environment, telemetry.as_ref());
 
         if let (Some(transport), Some(tenants)) = (&transport, &tenants) {
             transport::pins_are_of_self_hosted_portals(&mut reader, transport, &tenants.policy);

@@ -10,7 +10,7 @@ use crate::dispatch::ledger::Ledger;
 use crate::dispatch::replica::Replica;
 use crate::dispatch::sharing::{Sharing, SharingState};
 use crate::readiness::{Dependency, Need, Readiness};
-use crate::telemetry::chain;
+use crate::telemetry::{CollectorState, chain};
 use store::{Store, StoreError};
 
 /// The time between two looks: within it a file that was removed is noticed.
@@ -34,17 +34,18 @@ pub(super) struct Dependencies {
     followed: Followed,
     callers_file: Option<Dependency>,
     key_sets: Option<Dependency>,
+    collector: Option<(CollectorState, Dependency)>,
 }
 
 impl Dependencies {
     pub(super) fn new(
         readiness: &Readiness,
-        store: Store,
-        store_readiness: StoreReadiness,
+        (store, store_readiness): (Store, StoreReadiness),
         ledger: Ledger,
         replica: Replica,
         sharing: Option<Sharing>,
         followed: Followed,
+        collector: Option<CollectorState>,
     ) -> Self {
         let need = match store_readiness {
             StoreReadiness::Always => Need::Required,
@@ -62,11 +63,21 @@ impl Dependencies {
             callers_file: followed.callers_file().map(|_| told("callers file")),
             key_sets: followed.key_sets().map(|_| told("key sets")),
             followed,
+            collector: collector.map(|collector| (collector, told("collector"))),
         }
     }
 
     /// Looks and reports without end.
     pub(super) async fn watch(self) {
+        let looking_at_the_collector = async {
+            if let Some((collector, _)) = &self.collector {
+                collector.look().await;
+            }
+        };
+        tokio::join!(self.report(), looking_at_the_collector);
+    }
+
+    async fn report(&self) {
         let begun = Instant::now();
         let mut written: Option<Instant> = None;
         loop {
@@ -109,6 +120,9 @@ impl Dependencies {
             if let (Some(dependency), Some(problem)) = (dependency, problem) {
                 dependency.works_unless(problem);
             }
+        }
+        if let Some((collector, dependency)) = &self.collector {
+            dependency.works_unless(collector.problem());
         }
         if let Some((replica, dependency)) = &self.heartbeats {
             let last = replica.last_heartbeat().unwrap_or(begun);

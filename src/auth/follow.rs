@@ -70,6 +70,7 @@ pub(super) fn start(
     });
     for (issuer, configured) in issuers.iter().zip(settings.issuers) {
         let issuer = Arc::clone(issuer);
+        metrics.key_set_followed(issuer.name());
         let problem = Problem::default();
         let listed = (Arc::clone(&configured.issuer), problem.clone());
         followed.key_sets.push(listed);

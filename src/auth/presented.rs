@@ -5,12 +5,13 @@ use std::fmt;
 use http::{HeaderMap, header};
 
 use super::api_key::ApiKey;
+use super::flaw::{Flaw, SCHEME};
 use super::peer_certificate::PeerCertificate;
 use super::rejected::Rejected;
+use super::token_form::{MAXIMUM_TOKEN_BYTES, is_token};
 
-/// The longest JWT, in bytes. Those of Kubernetes have about 1,000, those of identity providers
-/// with many claims up to some thousands.
-const MAXIMUM_TOKEN_BYTES: usize = 8 * 1024;
+/// Headers in which other services take API keys.
+const OTHER_HEADERS: [&str; 2] = ["x-api-key", "api-key"];
 
 /// The credentials of a call, before anyone has judged them.
 #[derive(Clone, Copy)]
@@ -35,6 +36,18 @@ impl<'a> Presented<'a> {
         }
     }
 
+    /// Why it has no credential at all.
+    pub(super) fn missing(&self) -> Rejected {
+        if OTHER_HEADERS
+            .iter()
+            .any(|name| self.headers.contains_key(*name))
+        {
+            Rejected::OtherHeader
+        } else {
+            Rejected::Missing
+        }
+    }
+
     /// The token of the only `authorization` header, if it may be a JWT.
     pub(super) fn token(&self) -> Option<&'a str> {
         match bearer(self.authorization().ok()??) {
@@ -54,27 +67,19 @@ pub(super) enum Bearer<'a> {
 
 /// Reads the value of an `authorization` header. The scheme is case-insensitive (RFC 9110, 11.1).
 pub(super) fn bearer(header: &[u8]) -> Result<Bearer<'_>, Rejected> {
-    let text = std::str::from_utf8(header).map_err(|_| Rejected::Malformed)?;
-    let credential = match text.split_once(' ') {
-        Some((scheme, credential)) if scheme.eq_ignore_ascii_case("bearer") => credential,
-        Some(_) | None => return Err(Rejected::Malformed),
-    };
-    if let Some(key) = ApiKey::parse(credential) {
-        return Ok(Bearer::ApiKey(key));
-    }
-    if credential.len() <= MAXIMUM_TOKEN_BYTES && is_token(credential) {
-        return Ok(Bearer::Token(credential));
-    }
-    Err(Rejected::Malformed)
+    credential(header).ok_or_else(|| Rejected::Malformed(Flaw::of(header)))
 }
 
-/// Whether a text has the shape of a signed JWT: three parts in Base64 for URLs.
-fn is_token(text: &str) -> bool {
-    let is_part = |part: &str| {
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        !part.is_empty() && part.bytes().all(is_allowed)
-    };
-    text.split('.').count() == 3 && text.split('.').all(is_part)
+fn credential(header: &[u8]) -> Option<Bearer<'_>> {
+    let (scheme, credential) = std::str::from_utf8(header).ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case(SCHEME) {
+        return None;
+    }
+    if let Some(key) = ApiKey::parse(credential) {
+        return Some(Bearer::ApiKey(key));
+    }
+    let is_token = credential.len() <= MAXIMUM_TOKEN_BYTES && is_token(credential);
+    is_token.then_some(Bearer::Token(credential))
 }
 
 /// Headers hold credentials.

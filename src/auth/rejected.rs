@@ -2,14 +2,21 @@
 
 use thiserror::Error;
 
+use super::flaw::Flaw;
+
 /// Why a credential was rejected. Callers see the texts, so they reveal nothing else: what concerns
 /// a token's claims is said only after its signature was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Rejected {
     #[error("the call has no credential; send the header `authorization: Bearer <API key or JWT>`")]
     Missing,
-    #[error("the authorization header does not have the form `Bearer <API key or JWT>`")]
-    Malformed,
+    #[error(
+        "the call has no authorization header, and the service reads no other one; send the API key \
+         as `authorization: Bearer <API key>`"
+    )]
+    OtherHeader,
+    #[error("the authorization header does not have the form `Bearer <API key or JWT>`: {0}")]
+    Malformed(Flaw),
     /// No key has this id, or the secret is wrong.
     #[error("the API key is unknown")]
     Unknown,
@@ -60,8 +67,8 @@ impl Rejected {
     /// Its word in metrics and in the log.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Missing => "missing",
-            Self::Malformed => "malformed",
+            Self::Missing | Self::OtherHeader => "missing",
+            Self::Malformed(_) => "malformed",
             Self::Unknown => "unknown",
             Self::KeyExpired => "key_expired",
             Self::DuplicateHeader => "duplicate_header",

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Check, Violations};
-use crate::call::Priority;
+use crate::call::{Priority, Recipient};
 use crate::tenant::Tenant;
 use bitrix24::{Method, Parameters, TenantId};
 
@@ -23,6 +23,8 @@ pub(crate) struct CallParts {
     pub(crate) priority: Priority,
     pub(crate) may_be_batched: bool,
     pub(crate) idempotency_key: Option<Uuid>,
+    /// Of a network message, if its week is guarded.
+    pub(crate) recipient: Option<Box<Recipient>>,
 }
 
 impl Check {

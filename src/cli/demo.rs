@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 
 use self::display::Display;
 use super::Failure;
+use super::sandbox::RECORD_ROWS;
 use crate::app;
 use crate::auth::NewKey;
 use crate::stop::Stop;
@@ -33,6 +34,7 @@ pub(super) async fn run(arguments: Arguments, stop: Stop) -> Result<(), Failure>
         TcpListener::bind("127.0.0.1:0").await?,
         vec![Portal::demo()],
     )?;
+    sandbox.keep_record(RECORD_ROWS);
     sandbox.refuse_messages(MessageRule {
         message_id: Some(scenes::REFUSED_MESSAGE.to_owned()),
         text: None,

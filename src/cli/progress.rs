@@ -34,6 +34,18 @@ impl Progress {
         self.tell_at(Instant::now(), done, all);
     }
 
+    /// Something beside how far it is, in a line of its own.
+    pub(super) fn say(&mut self, text: &str) {
+        let clear = if self.is_line_open { "\r\x1b[K" } else { "" };
+        let _ = writeln!(self.output, "{clear}{text}");
+        self.is_line_open = false;
+    }
+
+    /// The time since it began.
+    pub(super) fn passed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
     /// Whatever `line` says after the time that has passed.
     pub(super) fn tell_line(&mut self, line: impl FnOnce(Duration) -> String) {
         self.line_at(Instant::now(), line);

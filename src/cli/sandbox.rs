@@ -28,6 +28,10 @@ Faults and switches at start, and later by requests (docs/sandbox.md has all of 
   curl -d '{\"fault\": \"junk\"}' http://127.0.0.1:8024/sandbox/faults
         the same while it runs";
 
+/// Rows of the record that are kept: some hundred bytes each, and their texts. Enough to compare
+/// with a file of 100,000 messages that were sent in batches.
+pub(super) const RECORD_ROWS: usize = 500_000;
+
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -145,6 +149,7 @@ pub(super) async fn run(arguments: Arguments, stop: Stop) -> Result<(), Failure>
         Some(identity) => (Sandbox::start_secure(listener, portals, identity)?, "https"),
         None => (Sandbox::start(listener, portals)?, "http"),
     };
+    sandbox.keep_record(RECORD_ROWS);
     for fault in fault {
         let injected = sandbox.inject_json(&fault);
         injected.map_err(|problem| format!("--fault: {problem}"))?;

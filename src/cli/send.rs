@@ -5,6 +5,8 @@
 
 mod input;
 mod job;
+mod pace;
+mod patience;
 mod results;
 mod totals;
 mod verdict;
@@ -16,13 +18,15 @@ use std::time::Duration;
 
 use clap::Args;
 
-use self::input::Lines;
-use self::job::{Job, Patience};
+use self::input::{Lines, other};
+use self::job::Job;
+use self::patience::Patience;
 use self::results::{Answered, Hash, Now, Results};
 use super::Failure;
 use super::service::Service;
 use super::tenants::key;
 use super::usage::Usage;
+use crate::stop::Stop;
 
 /// The whole of a result, beside the name of the file with the messages.
 const RESULTS: &str = ".results.jsonl";
@@ -53,7 +57,21 @@ pub(super) struct Arguments {
     repeat_failed: bool,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+/// A signal has ended the run. Another one goes on where it was.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped by a signal{}; run the command again to go on", unanswered(*.0))]
+pub(super) struct Stopped(usize);
+
+/// What is said of so many messages.
+fn unanswered(messages: usize) -> String {
+    match messages {
+        0 => String::new(),
+        1 => ", and 1 message has no answer yet".to_owned(),
+        more => format!(", and {more} messages have no answer yet"),
+    }
+}
+
+pub(super) async fn run(arguments: Arguments, stop: Stop) -> Result<(), Failure> {
     let Arguments {
         to,
         api_key_file,
@@ -73,9 +91,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let lines = Lines::read(reader, results.job(), answered, repeat_failed)?;
     let patience = Patience::new(Duration::from_secs(patience));
     let at_once = usize::try_from(at_once)?;
-    let job = Job::new(lines, results, at_once, all);
-    let (totals, before) = Box::pin(job.run(&address, &endpoint, key, patience)).await?;
-    writeln!(io::stdout(), "{totals}{}", totals::of_earlier_runs(&before))?;
+    let mut job = Job::new(lines, results, at_once, all, stop);
+    let ended = Box::pin(job.run(&address, &endpoint, key, patience)).await;
+    let (totals, sums) = (job.totals(), job.sums());
+    // Its progress must not stand before them.
+    drop(job);
+    writeln!(io::stdout(), "{sums}")?;
+    ended?;
     if totals.is_complete() {
         Ok(())
     } else {
@@ -136,7 +158,7 @@ impl<'a> Messages<'a> {
             }
             all += 1;
             if answered.now(number, Hash::of(&text), repeat_failed) == Now::Other {
-                return Err(job::other(number));
+                return Err(other(number));
             }
         }
         drop(reader);

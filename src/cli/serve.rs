@@ -78,13 +78,16 @@ async fn load(
 
 fn check(config: &Config) -> Result<(), Failure> {
     server::check(&config.edge)?;
-    telemetry::check(&config.telemetry)?;
+    telemetry::check(&config.telemetry, &config.otel)?;
     match &config.tenants.file {
         Some(file) => {
-            let tenants = file.tenants.len();
+            let tenants = match file.tenants.len() {
+                1 => "1 tenant".to_owned(),
+                other => format!("{other} tenants"),
+            };
             writeln!(
                 io::stdout(),
-                "The settings are sound; the tenants file has {tenants} tenants."
+                "The settings are sound; the tenants file has {tenants}."
             )?;
         }
         None => writeln!(

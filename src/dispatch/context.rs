@@ -10,6 +10,7 @@ use super::not_admitted::NotAdmitted;
 use super::sender::Sender;
 use super::settings::Options;
 use super::sharing::Sharing;
+use super::weekly_guard::WeeklyGuard;
 use crate::metrics::Metrics;
 use crate::tenant::PortalAccess;
 use pacing::QueueCapacity;
@@ -22,6 +23,8 @@ pub(super) struct DispatchContext {
     pub(super) ledger: Ledger,
     /// Set if replicas share the portals' rate limits.
     pub(super) sharing: Option<Sharing>,
+    /// Set if network messages are guarded.
+    pub(super) weekly_guard: Option<WeeklyGuard>,
     pub(super) options: Options,
     pub(super) capacity: Arc<QueueCapacity>,
     pub(super) metrics: Metrics,
@@ -36,6 +39,7 @@ impl DispatchContext {
     pub(super) fn count(&self, why: &NotAdmitted) {
         match why {
             NotAdmitted::Rejected(rejection) => self.metrics.call_rejected(*rejection),
+            NotAdmitted::WeeklyLimit(_) => self.metrics.week_guarded(),
             NotAdmitted::Access(_) | NotAdmitted::Ledger(_) => {}
         }
     }

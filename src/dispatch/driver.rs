@@ -335,6 +335,11 @@ impl PortalDriver {
         self.lock().portal.view(now())
     }
 
+    /// Gives back memory, if nobody has called it for a while.
+    pub(super) fn rest(&self) {
+        self.lock().portal.rest(now());
+    }
+
     /// Whether nothing useful would be lost by forgetting the portal.
     pub(super) fn is_idle(&self) -> bool {
         self.lock().portal.is_idle(now())

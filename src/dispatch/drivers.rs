@@ -1,19 +1,16 @@
 //! The portals that calls are made to.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard, Weak};
 use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::context::DispatchContext;
 use super::driver::PortalDriver;
 use super::request::STAGES;
-use super::shards::Shards;
+use super::shards::{Shard, Shards};
 use bitrix24::PortalAddress;
 use pacing::{RateLimit, TenantKey};
 
-/// How often idle portals are forgotten.
+/// How often portals are looked after that nobody calls.
 const SWEEP: Duration = Duration::from_secs(60);
 
 /// The drivers of all portals.
@@ -21,24 +18,20 @@ const SWEEP: Duration = Duration::from_secs(60);
 pub(super) struct Drivers {
     context: Arc<DispatchContext>,
     known: Shards<Box<str>, Arc<PortalDriver>>,
-    begun: Instant,
-    /// When idle portals were forgotten last, in milliseconds since `begun`.
-    swept: AtomicU64,
 }
+
+type Part = Shard<Box<str>, Arc<PortalDriver>>;
 
 impl Drivers {
     pub(super) fn new(context: Arc<DispatchContext>) -> Self {
         Self {
             context,
             known: Shards::default(),
-            begun: Instant::now(),
-            swept: AtomicU64::new(0),
         }
     }
 
     /// The driver of a portal, made for the first call.
     pub(super) fn of(&self, portal: &PortalAddress, limit: Option<RateLimit>) -> Arc<PortalDriver> {
-        self.sweep();
         let name = portal.authority();
         let mut known = self.known.of(self.known.fingerprint(&name));
         if let Some(driver) = known.get(name) {
@@ -57,17 +50,31 @@ impl Drivers {
         known.get(name).map(Arc::clone)
     }
 
-    fn sweep(&self) {
-        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let swept = self.swept.load(Ordering::Relaxed);
-        let is_due = now.saturating_sub(swept) > u64::try_from(SWEEP.as_millis()).unwrap_or(0);
-        // One of the calls that come at once does it.
-        let relaxed = Ordering::Relaxed;
-        if is_due && (self.swept.compare_exchange(swept, now, relaxed, relaxed)).is_ok() {
-            for mut known in self.known.all() {
-                known.retain(|_, driver| Arc::strong_count(driver) > 1 || !driver.is_idle());
-            }
+    /// Looks after portals that nobody calls, until it is cancelled.
+    pub(super) async fn look_after(drivers: Weak<Self>) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            let Some(drivers) = drivers.upgrade() else {
+                return;
+            };
+            drivers.sweep().await;
         }
+    }
+
+    /// Lets portals that nobody calls give back memory, and forgets those of which nothing useful
+    /// would be lost. A call finds a driver and shares it under the lock of its part, so none is
+    /// forgotten that a call has.
+    pub(super) async fn sweep(&self) {
+        for drivers in self.parts() {
+            drivers.iter().for_each(|driver| driver.rest());
+            drop(drivers);
+            // There may be many, and others use this thread.
+            tokio::task::yield_now().await;
+        }
+        for () in self.known.all().map(forget_idle) {
+            tokio::task::yield_now().await;
+        }
+        self.context.sender.forget_unused();
     }
 
     /// All of them, part by part. The lock of a part is held while its list is copied.
@@ -87,5 +94,12 @@ impl Drivers {
         // The same in each run of a simulation.
         found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         found
+    }
+}
+
+fn forget_idle(mut known: MutexGuard<'_, Part>) {
+    known.retain(|_, driver| Arc::strong_count(driver) > 1 || !driver.is_idle());
+    if known.capacity() > 4 * known.len() {
+        known.shrink_to_fit();
     }
 }

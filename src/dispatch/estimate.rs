@@ -3,7 +3,8 @@
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::ledger::{Fingerprint, Known, LedgerError};
+use super::entering::unreadable;
+use super::ledger::{Fingerprint, Known};
 use super::{DispatchError, Dispatcher, LedgerFailure, NotAdmitted, full};
 use crate::call::CallContext;
 use crate::check::{Call, CallParts};
@@ -21,8 +22,8 @@ pub(crate) enum Estimate {
 }
 
 impl Dispatcher {
-    /// Judges a call in the order of [`send`](Self::send): ledger, credential, queue. Nothing is
-    /// sent, written, refreshed or taken.
+    /// Judges a call in the order of [`send`](Self::send): ledger, week, credential, queue. Nothing
+    /// is sent, written, refreshed or taken.
     ///
     /// # Errors
     ///
@@ -40,6 +41,7 @@ impl Dispatcher {
             priority,
             may_be_batched,
             idempotency_key,
+            recipient,
         } = call.into_parts();
         let deadline = context.deadline();
         if let Some(key) = idempotency_key {
@@ -54,6 +56,10 @@ impl Dispatcher {
         let now = Instant::now();
         if now >= deadline {
             return Err(NotAdmitted::from(Rejection::DeadlinePassed).into());
+        }
+        if let Some(recipient) = recipient {
+            let watched = self.watch(&tenant, &recipient, deadline);
+            watched.await.map_err(NotAdmitted::from)?;
         }
         let opening = self.context.access.check(&tenant).await;
         opening.map_err(NotAdmitted::from)?;
@@ -99,14 +105,6 @@ impl Dispatcher {
             request,
         };
         let known = self.context.ledger.known(&id, fingerprint, deadline).await;
-        known.map_err(|error| match error {
-            LedgerError::Reused => LedgerFailure::Reused,
-            LedgerError::StillRunning => LedgerFailure::StillRunning,
-            LedgerError::Unavailable(error) => {
-                let error = crate::telemetry::chain(&error);
-                tracing::warn!(error, "ledger cannot be read");
-                LedgerFailure::Unavailable
-            }
-        })
+        known.map_err(unreadable)
     }
 }

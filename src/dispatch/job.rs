@@ -10,6 +10,7 @@ use super::not_admitted::NotAdmitted;
 use super::send_error::SendError;
 use super::sent_flag::SentFlag;
 use super::spent::Spent;
+use super::weekly_guard::Watched;
 use crate::tenant::Opened;
 use bitrix24::{Answer, CallError, Command, Method, Parameters};
 use pacing::{SchedulingInfo, Slot};
@@ -23,6 +24,8 @@ pub(super) struct Job {
     pub(super) command: Option<Command>,
     /// The claim on its idempotency key.
     pub(super) claim: Option<Claim>,
+    /// A network message whose week is guarded.
+    pub(super) watched: Option<Box<Watched>>,
     pub(super) tries: Tries,
     /// Where its time went until its last request ended.
     pub(super) spent: Spent,

@@ -20,6 +20,7 @@ mod error;
 mod fingerprint;
 mod known;
 mod lanes;
+mod late_starts;
 mod problem;
 mod reader;
 mod recorded;
@@ -158,6 +159,11 @@ impl Ledger {
             metrics,
             problems,
         }
+    }
+
+    /// Where it is kept.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Why it could not be written just now; `None` if it could.

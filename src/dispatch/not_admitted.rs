@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::weekly_guard::WeeklyLimit;
 use crate::tenant::AccessError;
 use pacing::Rejection;
 
@@ -17,6 +18,9 @@ pub(crate) enum NotAdmitted {
     /// The ledger does not allow it.
     #[error(transparent)]
     Ledger(#[from] LedgerFailure),
+    /// The portal would certainly refuse it: the recipient had this week's message.
+    #[error(transparent)]
+    WeeklyLimit(#[from] WeeklyLimit),
 }
 
 impl NotAdmitted {
@@ -24,7 +28,8 @@ impl NotAdmitted {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Rejected(rejection) => rejection.retry_after(),
-            Self::Access(_) | Self::Ledger(_) => None,
+            // Until then a retry certainly fails; after it the portal may still refuse.
+            Self::Access(_) | Self::Ledger(_) | Self::WeeklyLimit(_) => None,
         }
     }
 }

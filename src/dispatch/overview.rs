@@ -22,8 +22,8 @@ type Rank = (bool, usize);
 
 impl Dispatcher {
     /// Looks at all portals, and keeps so many. No lock is held for longer than one portal or one
-    /// part of the list takes: calls do not wait. With 100,000 portals it takes some ten
-    /// milliseconds, so it must not run where calls do.
+    /// part of the list takes: calls do not wait. With 100,000 portals it takes a tenth
+    /// of a second of processor time, so it must not run where calls do.
     pub(crate) fn overview(&self, most: usize) -> Overview {
         let mut known = 0;
         let mut busiest = BinaryHeap::new();

@@ -16,6 +16,15 @@ pub(super) enum Sender {
 }
 
 impl Sender {
+    /// Gives back the memory of portals that were not called lately.
+    pub(super) fn forget_unused(&self) {
+        match self {
+            Self::Http(client) => client.forget_unused(),
+            #[cfg(test)]
+            Self::Script(_) => {}
+        }
+    }
+
     /// Sends a request once.
     ///
     /// # Errors

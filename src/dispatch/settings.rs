@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::weekly_guard::WeekReading;
 use bitrix24::PortalAddress;
 use pacing::{Limits, OperatingKey};
 
@@ -63,6 +64,17 @@ table! {
         /// still executing.
         longest_answer: Duration =
             "dispatch.longest_answer_seconds" => seconds(5..=300), default "61";
+
+        /// Which network messages the service refuses itself because the user had this week's:
+        /// `none`; `certain`, those that the portal refuses whether its week is seven days or that
+        /// of a calendar; `rolling`, those within seven days, if you know that your portals count
+        /// so. It goes by what each portal has said: see sending.md.
+        weekly_guard: Option<WeekReading> =
+            "dispatch.weekly_guard" => words(&[
+                ("none", None),
+                ("certain", Some(WeekReading::Certain)),
+                ("rolling", Some(WeekReading::Rolling)),
+            ]), default "none";
     }
 }
 

@@ -5,6 +5,7 @@ mod callers;
 mod operating;
 mod overview;
 mod preparation;
+mod rest;
 mod retries;
 
 use std::time::Duration;

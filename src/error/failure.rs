@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prost::Message;
 use prost_types::Any;
 use tonic::metadata::{MetadataMap, MetadataValue};
@@ -13,6 +14,7 @@ use super::retry;
 use crate::api::openlines::v1::{Bitrix24Error, ErrorReason as Reason};
 use crate::call::{CallContext, CallIdentity};
 use crate::check::Violations;
+use crate::dispatch::WeeklyLimit;
 use bitrix24::{Outcome, TenantId};
 
 /// The domain of every `ErrorInfo` of this service.
@@ -40,6 +42,8 @@ pub(crate) struct Failure {
     pub(super) violations: Violations,
     /// How long to wait before a retry, if known better than for the reason in general.
     pub(super) retry_delay: Option<Duration>,
+    /// The service's own record of the recipient's week.
+    pub(super) weekly_limit: Option<WeeklyLimit>,
 }
 
 impl Failure {
@@ -53,6 +57,7 @@ impl Failure {
             bitrix24: None,
             violations: Violations::default(),
             retry_delay: None,
+            weekly_limit: None,
         }
     }
 
@@ -189,6 +194,7 @@ impl Failure {
             ("errorSource".to_owned(), source.to_owned()),
             ("outcome".to_owned(), self.outcome.as_str().to_owned()),
         ];
+        let limit = self.weekly_limit;
         let known = [
             ("tenantId", call.tenant_id.as_ref().map(TenantId::to_string)),
             (
@@ -196,6 +202,8 @@ impl Failure {
                 call.method.map(|method| method.name().to_owned()),
             ),
             ("bitrix24Code", self.bitrix24_code().map(str::to_owned)),
+            ("acceptedTime", limit.map(|limit| time(limit.accepted_at))),
+            ("guardedUntil", limit.map(|limit| time(limit.until))),
         ];
         metadata.extend(
             known
@@ -255,6 +263,11 @@ impl Failure {
         }
         None
     }
+}
+
+/// A time in UTC, to the second.
+pub(super) fn time(at: Timestamp) -> String {
+    format!("{at:.0}")
 }
 
 /// The tenant as the subject of a detail.

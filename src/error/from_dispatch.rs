@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::failure::Failure;
+use super::failure::{Failure, time};
 use super::from_tenant;
 use crate::api::openlines::v1::ErrorReason as Reason;
-use crate::dispatch::{LedgerFailure, NotAdmitted};
+use crate::dispatch::{LedgerFailure, NotAdmitted, WeeklyLimit};
 use bitrix24::Outcome;
 use pacing::Rejection;
 
@@ -14,6 +14,7 @@ pub(super) fn not_admitted(why: NotAdmitted) -> Failure {
         NotAdmitted::Rejected(why) => rejected(why),
         NotAdmitted::Ledger(why) => not_in_ledger(why),
         NotAdmitted::Access(error) => from_tenant::not_opened(error),
+        NotAdmitted::WeeklyLimit(limit) => weekly_limit(limit),
     }
 }
 
@@ -89,6 +90,20 @@ fn not_in_ledger(why: LedgerFailure) -> Failure {
                 "an earlier attempt with the same request_id may or may not have delivered the message; this one was not sent",
             )
         },
+    }
+}
+
+fn weekly_limit(limit: WeeklyLimit) -> Failure {
+    let (accepted, until) = (time(limit.accepted_at), time(limit.until));
+    Failure {
+        weekly_limit: Some(limit),
+        ..Failure::of_facade(
+            Reason::RecipientWeeklyLimit,
+            format!(
+                "by this service's own record the portal accepted a message to this user on this line at {accepted}, \
+                 and refuses another one at least until {until}; nothing was sent"
+            ),
+        )
     }
 }
 
@@ -171,6 +186,28 @@ mod tests {
             );
             assert_eq!(told(why), expected);
         }
+    }
+
+    #[test]
+    fn a_guarded_message_says_whose_record_it_is_and_promises_no_time() {
+        let at = |text: &str| text.parse().unwrap();
+        let limit = WeeklyLimit {
+            accepted_at: at("2026-03-03T08:00:00.75Z"),
+            until: at("2026-03-06T09:00:00Z"),
+        };
+        let (line, delay, pushback) = told(limit);
+        let expected = "RESOURCE_EXHAUSTED RECIPIENT_WEEKLY_LIMIT not_executed";
+        assert_eq!((line.as_str(), delay, pushback), (expected, None, None));
+        let call = CallIdentity::default();
+        let status = Error::from(NotAdmitted::from(limit))
+            .into_failure(&call)
+            .into_status(&call);
+        let details = status.get_error_details();
+        let metadata = &details.error_info().unwrap().metadata;
+        assert_eq!(metadata["errorSource"], "facade");
+        assert_eq!(metadata["acceptedTime"], "2026-03-03T08:00:00Z");
+        assert_eq!(metadata["guardedUntil"], "2026-03-06T09:00:00Z");
+        assert!(status.message().contains("this service's own record"));
     }
 
     #[test]

@@ -209,4 +209,6 @@ pub(crate) const REASONS: &[ReasonRow] = reasons! {
         "Let requests of this service to /rest/ through in front of the portal: its firewall, its list of addresses, its login. After HTTP 407 the operator of this service checks the proxy (portals.proxy).";
     TooLargeForPortal InvalidArgument CallerDeveloper AfterFix None,
         "Send fewer messages in one call, or shorter ones, or have the limit in front of the portal raised.";
+    StreamIdle Unavailable CallerDeveloper Safe None,
+        "Open a new stream when there is something to send again, and close your side of one that has nothing more to send.";
 };

@@ -12,10 +12,11 @@ pub(super) fn delay(reason: Reason) -> Option<Duration> {
         .map(|(_, delay)| *delay)
 }
 
-const REASONS_THAT_PASS: [(Reason, Duration); 13] = [
+const REASONS_THAT_PASS: [(Reason, Duration); 14] = [
     (Reason::Overloaded, Duration::from_secs(1)),
     (Reason::CallerShareExceeded, Duration::from_secs(1)),
     (Reason::ShuttingDown, Duration::ZERO),
+    (Reason::StreamIdle, Duration::ZERO),
     (Reason::PortalUnreachable, Duration::from_secs(1)),
     (Reason::StoreUnavailable, Duration::from_secs(1)),
     (

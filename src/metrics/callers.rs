@@ -33,25 +33,29 @@ impl Metrics {
         self.0.callers.file_rejected.record(is_rejected.into(), &[]);
     }
 
+    /// Counts what becomes of an issuer's set of keys, from 0 on.
+    pub fn key_set_followed(&self, issuer: &str) {
+        for end in ["loaded", "failed"] {
+            self.key_sets(issuer, end, 0);
+        }
+    }
+
+    fn key_sets(&self, issuer: &str, end: &'static str, loads: u64) {
+        let issuer = KeyValue::new("issuer", issuer.to_owned());
+        let attributes = [KeyValue::new("end", end), issuer];
+        self.0.callers.set_loads.add(loads, &attributes);
+    }
+
     /// Counts a set of keys that was loaded.
     pub fn key_set_loaded(&self, issuer: &str) {
+        self.key_sets(issuer, "loaded", 1);
         let issuer = KeyValue::new("issuer", issuer.to_owned());
         let now = jiff::Timestamp::now().as_duration().as_secs_f64();
-        self.0
-            .callers
-            .set_loaded
-            .record(now, std::slice::from_ref(&issuer));
-        let end = KeyValue::new("end", "loaded");
-        self.0.callers.set_loads.add(1, &[end, issuer.clone()]);
-        // A series that begins with 1 has no rate.
-        let end = KeyValue::new("end", "failed");
-        self.0.callers.set_loads.add(0, &[end, issuer]);
+        self.0.callers.set_loaded.record(now, &[issuer]);
     }
 
     /// Counts a set of keys that could not be loaded.
     pub fn key_set_failed(&self, issuer: &str) {
-        let issuer = KeyValue::new("issuer", issuer.to_owned());
-        let end = KeyValue::new("end", "failed");
-        self.0.callers.set_loads.add(1, &[end, issuer]);
+        self.key_sets(issuer, "failed", 1);
     }
 }

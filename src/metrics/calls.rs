@@ -102,6 +102,11 @@ impl CallInstruments {
 }
 
 impl Metrics {
+    /// Shows calls of an operation that end so from the start, though there are none yet.
+    pub(crate) fn call_may_end(&self, operation: &Operation, end: End, source: &'static str) {
+        self.0.calls.counter(operation, end, source).add(0);
+    }
+
     /// Counts a call that has begun.
     pub(crate) fn call_begun(&self) {
         self.0.calls.in_progress.add(1);

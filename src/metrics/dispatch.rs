@@ -26,8 +26,8 @@ const COMMANDS: [f64; 7] = [1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 50.0];
 /// Bounds of the operating time that is left, in seconds: the usual limit is 480.
 const REMAINING_SECONDS: [f64; 8] = [0.0, 10.0, 30.0, 60.0, 120.0, 240.0, 360.0, 480.0];
 
-/// The reasons of a [`Rejection`].
-const REJECTIONS: [&str; 7] = [
+/// The reasons of a [`Rejection`], and that of the guard.
+const REJECTIONS: [&str; 8] = [
     "queue_full",
     "caller_share_exceeded",
     "wait_exceeds_deadline",
@@ -35,7 +35,11 @@ const REJECTIONS: [&str; 7] = [
     "portal_not_answering",
     "conversation_held",
     "deadline_before_send",
+    WEEKLY_LIMIT,
 ];
+
+/// The reason of a network message that the guard of the weekly limit refuses.
+const WEEKLY_LIMIT: &str = "recipient_weekly_limit";
 
 fn reason(rejection: Rejection) -> &'static str {
     match rejection {
@@ -309,6 +313,12 @@ impl Metrics {
     /// Counts a call that is rejected.
     pub fn call_rejected(&self, why: Rejection) {
         let reason = KeyValue::new("reason", reason(why));
+        self.0.dispatch.refusals.add(1, &[reason]);
+    }
+
+    /// Counts a network message that is not sent because its recipient had this week's.
+    pub fn week_guarded(&self) {
+        let reason = KeyValue::new("reason", WEEKLY_LIMIT);
         self.0.dispatch.refusals.add(1, &[reason]);
     }
 

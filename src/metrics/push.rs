@@ -39,8 +39,9 @@ pub(crate) async fn push(
     }
     export.hurry();
     let last = export.send(points(&metrics.families(), begun));
-    // The log says if it failed.
-    let _ = tokio::time::timeout(LAST, last).await;
+    if tokio::time::timeout(LAST, last).await.is_err() {
+        tracing::warn!("the last metrics did not reach the collector");
+    }
 }
 
 /// All families, with values since `begun`.

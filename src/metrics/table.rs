@@ -207,8 +207,8 @@ const OF_CALLS: &[Metric] = &[
         "counter",
         "openlines_refusals_total",
         &["reason"],
-        "Calls that were not sent because of a full queue or too little time. The \
-                  reasons are those of docs/errors.md in lower case.",
+        "Calls that were not sent because of a full queue or too little time, or by \
+                  `dispatch.weekly_guard`. The reasons are those of docs/errors.md in lower case.",
     ),
     of(
         "histogram",

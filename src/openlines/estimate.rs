@@ -1,14 +1,13 @@
 //! Calls that are only checked (`validate_only`).
 
-use super::operation::{Operation, SendRequest, SendResponse};
+use super::operation::{Operation, SendResponse};
 use super::service::{OpenLines, release};
 use crate::api::openlines::v1::CallEstimate;
 use crate::auth::Caller;
 use crate::call::CallContext;
-use crate::check::{Check, Path};
+use crate::check::Check;
 use crate::dispatch::Estimate;
 use crate::error::{Error, NOT_SENT};
-use crate::tenant::ResolveError;
 use bitrix24::TenantId;
 use pacing::Forecast;
 
@@ -24,15 +23,10 @@ impl OpenLines {
     ) -> Result<O::Response, Error> {
         release(context);
         let caller = caller.ok_or(NOT_SENT)?;
-        let permitted = caller.permit(O::NAME).ok_or(Error::MethodNotPermitted)?;
         let mut check = Check::default();
-        let tenant = match check.tenant_id(Path::root("tenant_id"), request.tenant_id()) {
-            None => None,
-            Some(id) => {
-                let grant = permitted.grant(&id).ok_or(ResolveError::NotPermitted)?;
-                Some(self.resolve(&grant, context, tenant_id).await?)
-            }
-        };
+        let granted =
+            self.granted::<O, _>(&caller, request, context, tenant_id, &mut check, |_| ());
+        let tenant = granted.await?.map(|(tenant, ())| tenant);
         let call = self.check::<O>(tenant, request, check)?;
         let conversations = O::conversations(request, &self.rules);
         let estimated = self

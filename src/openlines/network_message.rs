@@ -12,8 +12,7 @@ use super::settings::Rules;
 use super::{attachment, json_struct, keyboard, timing};
 use crate::api::openlines::v1::send_network_message_request::{AttachmentForm, KeyboardForm};
 use crate::api::openlines::v1::{SendNetworkMessageRequest, SendNetworkMessageResponse};
-use crate::call::CallIdentity;
-use crate::call::{Conversation, Conversations};
+use crate::call::{CallIdentity, Conversation, Conversations, Recipient};
 use crate::check::Check;
 use crate::check::Path;
 use crate::error::Error;
@@ -55,6 +54,14 @@ impl Operation for SendNetworkMessage {
         Some(request.line_code.clone())
     }
 
+    fn recipient(request: &Self::Request) -> Option<Recipient> {
+        Some(Recipient {
+            line_code: request.line_code.clone(),
+            user_id: request.user_id,
+            is_accepted,
+        })
+    }
+
     fn prepare(
         request: &Self::Request,
         rules: &Rules,
@@ -91,10 +98,7 @@ impl Operation for SendNetworkMessage {
         _call: &CallIdentity,
         operating_limit: Option<Duration>,
     ) -> Result<Self::Response, Error> {
-        // Documented is `true`; a number is taken for the id of the message that was created.
-        let done = loose::switch(&answer.result) == Some(true)
-            || loose::integer(&answer.result).is_some_and(|id| id > 0);
-        if !done {
+        if !is_accepted(&answer) {
             return Err(Error::ResultMissing);
         }
         Ok(SendNetworkMessageResponse {
@@ -103,6 +107,12 @@ impl Operation for SendNetworkMessage {
             ..Default::default()
         })
     }
+}
+
+/// Documented is `true`; a number is taken for the id of the message that was created.
+fn is_accepted(answer: &Answer) -> bool {
+    loose::switch(&answer.result) == Some(true)
+        || loose::integer(&answer.result).is_some_and(|id| id > 0)
 }
 
 fn attachment_form(

@@ -10,7 +10,7 @@ use crate::api::openlines::v1::{
     SendCrmMessageRequest, SendCrmMessageResponse, SendNetworkMessageRequest,
     SendNetworkMessageResponse,
 };
-use crate::call::{CallIdentity, Conversations};
+use crate::call::{CallIdentity, Conversations, Recipient};
 use crate::check::Check;
 use crate::error::Error;
 use crate::metrics::MessageResults;
@@ -33,6 +33,11 @@ pub(super) trait Operation {
 
     /// The open channel that the request names, by id or by code.
     fn line(request: &Self::Request) -> Option<String>;
+
+    /// Who gets the message, if Bitrix24 limits how many.
+    fn recipient(_request: &Self::Request) -> Option<Recipient> {
+        None
+    }
 
     /// How many messages the request has.
     fn messages(_request: &Self::Request) -> usize {

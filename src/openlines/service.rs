@@ -221,22 +221,16 @@ impl OpenLines {
     ) -> Result<O::Response, Error> {
         // Only if the layer around the calls is missing.
         let caller = caller.ok_or(NOT_SENT)?;
-        let permitted = caller.permit(O::NAME).ok_or(Error::MethodNotPermitted)?;
         let mut check = Check::default();
-        // The tenant comes first, so that a caller learns nothing about requests to the portals of
-        // other callers.
-        let resolved = match check.tenant_id(Path::root("tenant_id"), request.tenant_id()) {
-            None => None,
-            Some(id) => {
-                let grant = permitted.grant(&id).ok_or(ResolveError::NotPermitted)?;
-                // Announced before anything is awaited, so that later calls wait for this one.
-                let conversations = O::conversations(request, &self.rules);
-                let arrival = context.arrival().cloned();
-                let announced = (self.dispatcher).announce(&grant, conversations, arrival);
-                let tenant = self.resolve(&grant, context, tenant_id).await?;
-                Some((tenant, announced))
-            }
+        // Announced before anything is awaited, so that later calls wait for this one.
+        let announce = |grant: &Grant| {
+            let conversations = O::conversations(request, &self.rules);
+            let arrival = context.arrival().cloned();
+            self.dispatcher.announce(grant, conversations, arrival)
         };
+        let granted =
+            self.granted::<O, _>(&caller, request, context, tenant_id, &mut check, announce);
+        let resolved = granted.await?;
         let (tenant, announced) = resolved.unzip();
         let operating_limit = tenant.as_ref().and_then(|tenant| {
             let options = self.dispatcher.options();
@@ -282,6 +276,28 @@ impl OpenLines {
         Ok(response)
     }
 
+    /// Finds the tenant of a request, if its field is valid and the caller may act for it. This
+    /// comes first, so that a caller learns nothing about requests to the portals of other callers.
+    /// What `granted` returns comes with it: it is called before anything is awaited.
+    pub(super) async fn granted<O: Operation, T>(
+        &self,
+        caller: &Caller,
+        request: &O::Request,
+        context: &CallContext,
+        tenant_id: &mut Option<TenantId>,
+        check: &mut Check,
+        granted: impl FnOnce(&Grant) -> T,
+    ) -> Result<Option<(Tenant, T)>, Error> {
+        let permitted = caller.permit(O::NAME).ok_or(Error::MethodNotPermitted)?;
+        let Some(id) = check.tenant_id(Path::root("tenant_id"), request.tenant_id()) else {
+            return Ok(None);
+        };
+        let grant = permitted.grant(&id).ok_or(ResolveError::NotPermitted)?;
+        let with = granted(&grant);
+        let tenant = self.resolve(&grant, context, tenant_id).await?;
+        Ok(Some((tenant, with)))
+    }
+
     /// Finds the tenant of a grant. `tenant_id` becomes its id when the caller may know of it.
     pub(super) async fn resolve(
         &self,
@@ -313,6 +329,9 @@ impl OpenLines {
         }
         let (parameters, idempotency_key) =
             check_fields::<O>(request, &self.rules, &mut check).map_err(|_| NOT_SENT)?;
+        let recipient = (self.dispatcher.guards_weeks())
+            .then(|| O::recipient(request).map(Box::new))
+            .flatten();
         let parts = tenant.map(|tenant| CallParts {
             tenant,
             method: O::METHOD,
@@ -320,6 +339,7 @@ impl OpenLines {
             priority: priority(request.priority()),
             may_be_batched: !request.disable_batching(),
             idempotency_key,
+            recipient,
         });
         check.pass(parts).map_err(Error::InvalidRequest)
     }

@@ -78,7 +78,7 @@ impl CallLayer {
     ) -> Self {
         let gate = Gate {
             timeouts,
-            operations: Operations::new(methods),
+            operations: Operations::new(methods, &metrics),
             callers,
             shares: Shares::new(Maximum {
                 calls: settings.maximum_concurrent_calls,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::auth::Caller;
 use crate::call::CallContext;
-use crate::error::error_source;
+use crate::error::{error_source, watched_ends};
 use crate::metrics::{Durations, End, FailedCall, Metrics, OTHER, Operation};
 use crate::telemetry::CallTrace;
 use bitrix24::TenantId;
@@ -40,10 +40,15 @@ pub(super) struct Operations {
 }
 
 impl Operations {
-    pub(super) fn new(methods: Methods) -> Self {
-        let known = methods
-            .iter()
-            .map(|(service, method)| Arc::new(Operation::new(&format!("{service}/{method}"))));
+    /// What alerts count of them begins at 0.
+    pub(super) fn new(methods: Methods, metrics: &Metrics) -> Self {
+        let known = methods.iter().map(|(service, method)| {
+            let operation = Operation::new(&format!("{service}/{method}"));
+            for (end, source) in watched_ends(only_reads(method)) {
+                metrics.call_may_end(&operation, end, source);
+            }
+            Arc::new(operation)
+        });
         Self {
             known: known.collect(),
             other: Arc::new(Operation::new(OTHER)),
@@ -58,6 +63,11 @@ impl Operations {
             .find(|known| known.name() == name)
             .unwrap_or(&self.other)
     }
+}
+
+/// Whether a method only reads, as its name says (AIP-131, AIP-132).
+fn only_reads(method: &str) -> bool {
+    ["Get", "List"].iter().any(|verb| method.starts_with(verb))
 }
 
 /// The name of an operation, `package.Service/Method`, in the path of a call.

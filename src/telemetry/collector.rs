@@ -3,27 +3,32 @@
 //! One client for traces and metrics, so that there is one way through TLS, and one place that says
 //! that the collector is away (docs/adr/0060).
 
+mod state;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prost::Message;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::state::CollectorState;
 pub(crate) use self::wire::CollectorError;
 pub(crate) use self::wire::NotTaken;
 use self::wire::Wire;
-use super::CollectorSettings;
+use super::{CollectorSettings, OtelVariables};
 
 /// How long one transmission may take, retries included. What is measured meanwhile waits.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The wait before the first retry; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// How long a look at a collector that was away may take.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +41,18 @@ pub(crate) enum Signal {
 #[derive(Debug)]
 pub(crate) struct Collector {
     wire: Wire,
-    /// Whether the last transmission failed, of traces and of metrics.
-    is_away: [AtomicBool; 2],
+    /// Why the last transmission failed, of traces and of metrics.
+    failures: [Mutex<Option<Failure>>; 2],
     /// Nothing is sent again once the process ends.
     ending: CancellationToken,
+}
+
+/// Why a transmission failed.
+#[derive(Debug)]
+struct Failure {
+    problem: String,
+    /// Whether one without content would tell that it is over.
+    is_general: bool,
 }
 
 impl Collector {
@@ -48,14 +61,22 @@ impl Collector {
     /// # Errors
     ///
     /// [`CollectorError`].
-    pub(crate) fn of(settings: &CollectorSettings) -> Result<Option<Self>, CollectorError> {
+    pub(crate) fn of(
+        settings: &CollectorSettings,
+        variables: &OtelVariables,
+    ) -> Result<Option<Self>, CollectorError> {
         let Some(endpoint) = &settings.otlp_endpoint else {
             return Ok(None);
         };
         let authorities = settings.otlp_ca_file.as_ref().map(|(_, pem)| pem.as_pem());
         Ok(Some(Self {
-            wire: Wire::new(settings.otlp_protocol, endpoint, authorities)?,
-            is_away: [AtomicBool::new(false), AtomicBool::new(false)],
+            wire: Wire::new(
+                settings.otlp_protocol,
+                endpoint,
+                authorities,
+                variables.headers(settings),
+            )?,
+            failures: [Mutex::default(), Mutex::default()],
             ending: CancellationToken::new(),
         }))
     }
@@ -100,13 +121,47 @@ impl Collector {
         self.ending.cancel();
     }
 
-    fn note(&self, signal: Signal, failure: Option<&NotTaken>) {
-        let [traces, metrics] = &self.is_away;
-        let is_away = match signal {
+    /// Why it does not take what it is sent, as the last transmission of each signal says.
+    fn problem(&self) -> Option<String> {
+        let problems = Signal::ALL.into_iter().filter_map(|signal| {
+            let failure = self.failure(signal);
+            let problem = &failure.as_ref()?.problem;
+            Some(format!("{}: {problem}", signal.name()))
+        });
+        let problems: Vec<String> = problems.collect();
+        (!problems.is_empty()).then(|| problems.join("; "))
+    }
+
+    /// Sends nothing to a collector that is away, to see whether it is back: without calls that are
+    /// traced, nobody else would.
+    async fn look(&self) {
+        for signal in Signal::ALL {
+            let is_of_use = matches!(&*self.failure(signal), Some(failure) if failure.is_general);
+            if is_of_use {
+                // No content is no bytes, whatever the signal is.
+                let looking = self.wire.send::<(), ()>(signal, ());
+                let looked = tokio::time::timeout(LOOK, looking).await;
+                let looked = looked.unwrap_or(Err(NotTaken::TooLate));
+                self.note(signal, looked.as_ref().err());
+            }
+        }
+    }
+
+    fn failure(&self, signal: Signal) -> MutexGuard<'_, Option<Failure>> {
+        let [traces, metrics] = &self.failures;
+        let failure = match signal {
             Signal::Traces => traces,
             Signal::Metrics => metrics,
         };
-        let was_away = is_away.swap(failure.is_some(), Ordering::Relaxed);
+        failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, signal: Signal, failure: Option<&NotTaken>) {
+        let now = failure.map(|error| Failure {
+            problem: super::chain(error),
+            is_general: error.is_general(),
+        });
+        let was_away = std::mem::replace(&mut *self.failure(signal), now).is_some();
         let signal = signal.name();
         match failure {
             Some(error) if !was_away => tracing::warn!(
@@ -121,6 +176,8 @@ impl Collector {
 }
 
 impl Signal {
+    const ALL: [Self; 2] = [Self::Traces, Self::Metrics];
+
     fn name(self) -> &'static str {
         match self {
             Self::Traces => "traces",

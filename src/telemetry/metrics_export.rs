@@ -1,5 +1,7 @@
-//! Metrics on their way to the collector.
+//! Metrics on their way to the collector. Transmissions that it does not take are counted.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::{
@@ -14,10 +16,19 @@ use super::resource::Attributes;
 use super::{CollectorSettings, OtelVariables};
 use crate::version::VERSION;
 
+/// The transmissions of the process that were lost.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// How many transmissions of metrics the process has lost: the collector was away, refused them,
+/// all or in part, or was too slow.
+pub(crate) fn lost_transmissions() -> u64 {
+    LOST.load(Ordering::Relaxed)
+}
+
 /// The collector that gets the metrics.
 #[derive(Debug)]
 pub(crate) struct MetricsExport {
-    collector: Collector,
+    collector: Arc<Collector>,
     resource: Resource,
     /// The time between two transmissions.
     pub(crate) interval: Duration,
@@ -36,14 +47,20 @@ impl MetricsExport {
         if !settings.otlp_metrics {
             return Ok(None);
         }
-        Ok(Collector::of(settings)?.map(|collector| Self {
-            collector,
+        Ok(Collector::of(settings, variables)?.map(|collector| Self {
+            collector: Arc::new(collector),
             resource: Attributes::of(settings, variables).of_proto(),
             interval: settings.otlp_metrics_interval,
         }))
     }
 
-    /// Sends all metrics. A failure is told by the log; the next transmission has newer values.
+    /// The way that they take.
+    pub(crate) fn collector(&self) -> &Arc<Collector> {
+        &self.collector
+    }
+
+    /// Sends all metrics. A failure is told by the log and counted; the next transmission has
+    /// newer values.
     pub(crate) async fn send(&self, metrics: Vec<Metric>) {
         let scope = InstrumentationScope {
             name: env!("CARGO_PKG_NAME").to_owned(),
@@ -65,8 +82,13 @@ impl MetricsExport {
         };
         let sent = self.collector.send(Signal::Metrics, request).await;
         let answer: Result<ExportMetricsServiceResponse, _> = sent;
-        let refused = answer.ok().and_then(|answer| answer.partial_success);
-        if let Some(refused) = refused.filter(|refused| refused.rejected_data_points > 0) {
+        let Ok(answer) = answer else {
+            LOST.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let refused = answer.partial_success.unwrap_or_default();
+        if refused.rejected_data_points > 0 {
+            LOST.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 points = refused.rejected_data_points,
                 "the collector refused some of the metrics"

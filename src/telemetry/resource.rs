@@ -8,77 +8,14 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue as ProtoKeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource as ProtoResource;
 use opentelemetry_sdk::Resource;
-use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
-use super::CollectorSettings;
 use super::given::Attribute;
-use crate::settings::Environment;
+use super::{CollectorSettings, OtelVariables};
 use crate::version::VERSION;
-
-/// Names the service, if the settings do not.
-const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
-
-/// Attributes of the resource: `name=value`, separated by commas, percent-encoded.
-const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
-
-/// What the names of OpenTelemetry's variables begin with.
-const PREFIX: &str = "OTEL_";
 
 /// This process, if nobody names it: the same for traces and metrics.
 static INSTANCE: LazyLock<String> = LazyLock::new(|| Uuid::new_v4().to_string());
-
-/// What OpenTelemetry's variables say, as far as the service goes by them.
-#[derive(Clone, Debug, Default)]
-pub struct OtelVariables {
-    service_name: Option<String>,
-    attributes: Vec<Attribute>,
-    /// Variables that change nothing.
-    ignored: Vec<String>,
-}
-
-fn percent_decoded(attribute: Attribute) -> Option<Attribute> {
-    let value = percent_decode_str(&attribute.value).decode_utf8().ok()?;
-    let value = value.into_owned();
-    Some(Attribute { value, ..attribute })
-}
-
-impl OtelVariables {
-    pub(crate) fn read(environment: &Environment) -> Self {
-        let text = |name| environment.get(name).and_then(Result::ok);
-        let service_name = text(SERVICE_NAME).filter(|name| !name.is_empty());
-        let given = text(ATTRIBUTES).unwrap_or_default();
-        let attributes = given.split(',').filter(|entry| !entry.trim().is_empty());
-        let attributes: Option<Vec<Attribute>> = attributes
-            .map(|entry| percent_decoded(Attribute::parse(entry).ok()?))
-            .collect();
-        // The specification: one that cannot be read makes all of them void.
-        let is_void = attributes.is_none();
-        let ignored = environment
-            .names_with(PREFIX)
-            .filter(|name| match *name {
-                SERVICE_NAME => service_name.is_none(),
-                ATTRIBUTES => is_void,
-                _ => true,
-            })
-            .map(str::to_owned);
-        Self {
-            service_name: service_name.map(str::to_owned),
-            attributes: attributes.unwrap_or_default(),
-            ignored: ignored.collect(),
-        }
-    }
-
-    /// Tells of variables that change nothing, once.
-    pub(super) fn tell(&self) {
-        if !self.ignored.is_empty() {
-            tracing::warn!(
-                variables = self.ignored.join(", "),
-                "environment variables of OpenTelemetry are ignored; set telemetry.* in their place"
-            );
-        }
-    }
-}
 
 /// The attributes of the resource by name.
 #[derive(Clone, Debug)]
@@ -147,22 +84,21 @@ impl Attributes {
 mod tests {
     use super::*;
     use crate::telemetry::settings::collector;
-
-    fn variables(pairs: &[(&str, &str)]) -> OtelVariables {
-        let pairs = pairs.iter();
-        let pairs = pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        OtelVariables::read(&pairs.collect())
-    }
+    use crate::telemetry::variables::{ATTRIBUTES, SERVICE_NAME, variables};
 
     #[test]
     fn settings_come_before_variables_and_these_before_what_is_detected() {
-        let variables = variables(&[
-            (SERVICE_NAME, "from-variable"),
-            (
-                ATTRIBUTES,
-                "service.name=x,k8s.pod.name=pod-1,team=a%2Cb, zone = z1 ",
-            ),
-        ]);
+        let settings = collector(&[]);
+        let (variables, _) = variables(
+            &settings,
+            &[
+                (SERVICE_NAME, "from-variable"),
+                (
+                    ATTRIBUTES,
+                    "service.name=x,k8s.pod.name=pod-1,team=a%2Cb, zone = z1 ",
+                ),
+            ],
+        );
         let attributes = Attributes::of(&collector(&[]), &variables).0;
         assert_eq!(attributes["service.name"], "from-variable");
         assert_eq!(attributes["k8s.pod.name"], "pod-1");
@@ -183,20 +119,5 @@ mod tests {
         assert_eq!(attributes["service.instance.id"], "1");
         let attributes = Attributes::of(&collector(&[]), &OtelVariables::default()).0;
         assert_eq!(attributes["service.name"], "bitrix24-openlines");
-    }
-
-    #[test]
-    fn variables_that_change_nothing_are_known() {
-        let variables = variables(&[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://x"),
-            (ATTRIBUTES, "no value"),
-            (SERVICE_NAME, "x"),
-            ("OTHER", "x"),
-        ]);
-        assert_eq!(
-            variables.ignored,
-            ["OTEL_EXPORTER_OTLP_ENDPOINT", ATTRIBUTES]
-        );
-        assert!(variables.attributes.is_empty());
     }
 }

@@ -75,6 +75,34 @@ impl Sampling {
     }
 }
 
+impl Sampling {
+    /// Begins the trace of an item of a stream. It is a trace of its own, which is linked to the
+    /// stream's span if the stream is traced.
+    pub(crate) fn begin_item(
+        self,
+        stream: Option<&Linked>,
+        span: impl FnOnce() -> Span,
+    ) -> CallTrace {
+        let trace = self.begin(&HeaderMap::new(), span);
+        if let Some(stream) = stream {
+            trace.span.add_link(stream.0.clone());
+        }
+        trace
+    }
+}
+
+/// A span that others are linked to.
+#[derive(Clone, Debug)]
+pub(crate) struct Linked(SpanContext);
+
+impl Linked {
+    /// `None` if it is not traced.
+    pub(crate) fn of(span: &Span) -> Option<Self> {
+        let context = span.context().span().span_context().clone();
+        context.is_valid().then_some(Self(context))
+    }
+}
+
 /// The sampler of the exporter. A call has a span only if it is traced; of requests without a call,
 /// like refreshes of tokens, this share is.
 pub(super) fn sampler(percent: u8) -> Sampler {

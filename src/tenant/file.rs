@@ -2,6 +2,7 @@
 
 mod entry;
 mod fingerprint;
+pub(crate) mod keys;
 mod plan;
 mod schema;
 

@@ -13,13 +13,19 @@ use store::{Origin, StoredApplication, StoredCredentials, StoredTenant};
 
 /// A tenant with a webhook.
 pub(crate) fn tenant(id: &str) -> Tenant {
-    with_credentials(
-        id,
-        StoredCredentials::Webhook {
-            user_id: 1,
-            secret: "a".into(),
-        },
-    )
+    at(id, "acme.bitrix24.com")
+}
+
+/// A tenant with a webhook of this portal.
+pub(crate) fn at(id: &str, portal: &str) -> Tenant {
+    let credentials = StoredCredentials::Webhook {
+        user_id: 1,
+        secret: "a".into(),
+    };
+    of_record(&StoredTenant {
+        portal: portal.to_owned(),
+        ..stored(id, credentials)
+    })
 }
 
 /// A tenant with an application, whose access token is valid for this long.
@@ -39,8 +45,11 @@ pub(crate) fn application(id: &str, valid_for: Duration) -> Tenant {
 }
 
 fn with_credentials(id: &str, credentials: StoredCredentials) -> Tenant {
-    let stored = stored(id, credentials);
-    Tenant::of_record(Arc::new(Record::judge(&stored, &judgement()).unwrap()))
+    of_record(&stored(id, credentials))
+}
+
+fn of_record(stored: &StoredTenant) -> Tenant {
+    Tenant::of_record(Arc::new(Record::judge(stored, &judgement()).unwrap()))
 }
 
 /// A tenant as the store has it.

@@ -77,7 +77,8 @@ table! {
         /// each change. Without it tenants come from the tenant service and from installations.
         path: Option<PathBuf> = "tenants.file" => file();
 
-        /// Most tenants in memory, among those that calls are made for. Each takes about 1 kB.
+        /// Most tenants in memory, among those that calls are made for. Each takes about 1 kB, and
+        /// a portal of its own up to 8 kB while it is called.
         maximum_cached: u64 =
             "tenants.maximum_cached" => whole(100..=1_000_000, "tenants"), default "100000";
     }

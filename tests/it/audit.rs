@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use bitrix24_openlines::api::openlines::v1 as api;
+use bitrix24_openlines::api::openlines::v1::streaming_send_messages_request::Operation;
 use futures_util::future::join_all;
 use sandbox::{CommandFault, Fault, FaultKind, Gate, Moment, Sandbox};
 use serde_json::Value;
 use store::sealing::Key;
 use tokio::net::TcpListener;
+use tokio_stream::StreamExt;
 use uuid::Uuid;
 
 use crate::support::admin::until_queued;
@@ -241,6 +243,89 @@ async fn each_call_of_a_batch_has_its_own_lines_and_none_has_a_text() {
     let log = scene.running.process.output();
     for line in log.lines().filter(|line| line.contains("audit")) {
         assert!(!line.contains("canary"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn each_item_of_a_stream_is_audited_and_logged_as_a_call_of_its_own() {
+    let scene = Scene::with("log: {audit_sends: true, filter: info}\n").await;
+    let id = Uuid::new_v4();
+    let item = |key: &str, message| api::StreamingSendMessagesRequest {
+        item_key: key.to_owned(),
+        operation: Some(Operation::CrmMessage(message)),
+        timeout: None,
+    };
+    let keyed = api::SendCrmMessageRequest {
+        request_id: id.to_string(),
+        ..crm_message(TEXT)
+    };
+    let items = [
+        item("sent", keyed),
+        item("sent too", crm_message(TEXT)),
+        item("invalid", crm_message("")),
+    ];
+    let mut request = scene.deployment.request(tokio_stream::iter(items));
+    let stream_id = "the-stream".parse().unwrap();
+    request.metadata_mut().insert("x-request-id", stream_id);
+    let mut client = scene.running.client.clone();
+    let answers = client.streaming_send_messages(request).await.unwrap();
+    let answers: Vec<_> = answers.into_inner().collect().await;
+    assert_eq!(answers.len(), 3, "{answers:?}");
+
+    let closed = scene.has("closed", 2).await;
+    let opened = scene.lines("opened");
+    assert_eq!(opened.len(), 2);
+    let credential = format!("api_key {}", scene.deployment.key.entry().id());
+    for line in opened.iter().chain(&closed) {
+        assert_eq!(line["caller"], "tests", "{line}");
+        assert_eq!(line["credential"], credential);
+        assert_eq!(line["tenant"], crate::support::WEBHOOK);
+        assert_ne!(line["call_id"], "the-stream");
+    }
+    let with_key = |lines: &[Value]| {
+        let keyed = lines
+            .iter()
+            .filter(|line| line["request_id"] == id.to_string());
+        keyed.count()
+    };
+    assert_eq!((with_key(&opened), with_key(&closed)), (1, 1));
+
+    let calls = || -> Vec<Value> {
+        let log = scene.running.process.output();
+        let lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        lines
+            .filter(|line: &Value| line["target"] == "openlines::call")
+            .collect()
+    };
+    until("the stream has its line", || calls().len() == 4).await;
+    let mut calls = calls();
+    // Its line is the last.
+    let stream = calls.pop().unwrap();
+    assert_eq!(stream["call_id"], "the-stream");
+    assert_eq!(
+        stream["operation"],
+        "openlines.v1.OpenLinesService/StreamingSendMessages"
+    );
+    assert_eq!(
+        (&stream["code"], &stream["caller"]),
+        (&"OK".into(), &"tests".into())
+    );
+    for line in &calls {
+        assert_eq!(line["stream_id"], "the-stream", "{line}");
+        assert_eq!(
+            line["operation"],
+            "openlines.v1.OpenLinesService/SendCrmMessage"
+        );
+        assert_eq!(line["caller"], "tests");
+    }
+    let codes = |code: &str| calls.iter().filter(|line| line["code"] == code).count();
+    assert_eq!((codes("OK"), codes("INVALID_ARGUMENT")), (2, 1));
+    // An audit line leads to the line of its item, and so to its stream.
+    for line in &closed {
+        let of_item = calls.iter().find(|call| call["call_id"] == line["call_id"]);
+        assert_eq!(of_item.unwrap()["code"], "OK");
     }
 }
 

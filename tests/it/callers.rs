@@ -98,6 +98,52 @@ async fn a_key_that_is_malformed_unknown_or_given_twice_is_invalid() {
 }
 
 #[tokio::test]
+async fn a_key_in_another_form_is_told_what_is_wrong_with_it_and_never_what_it_is() {
+    let world = World::start().await;
+    let key = world.service.key.expose();
+    let (begin, secret) = key.rsplit_once('_').unwrap();
+    let id = &begin["b24f_".len()..];
+    for (value, told) in [
+        (
+            key.to_owned(),
+            "`Bearer ` is missing in front of the credential",
+        ),
+        (
+            format!("Bearer  {key}"),
+            "blanks or quotes stand around the credential",
+        ),
+        (
+            format!("Bearer '{key}'"),
+            "blanks or quotes stand around the credential",
+        ),
+        (
+            format!("Bearer {id}_{secret}"),
+            "the API key lacks its beginning",
+        ),
+        (format!("Bearer {}", &key[..30]), "the API key is not whole"),
+        (
+            format!("ApiKey {key}"),
+            "its scheme is another one than Bearer",
+        ),
+    ] {
+        let status = with_authorization(&world, &[&value]).await;
+        assert_refused(&status, Code::Unauthenticated, "CREDENTIALS_INVALID");
+        assert!(status.message().contains(told), "{status:?}");
+        assert!(!format!("{status:?}").contains(id), "{status:?}");
+    }
+    let mut request = Request::new(crm_message("text"));
+    request
+        .metadata_mut()
+        .insert("x-api-key", key.parse().unwrap());
+    let status = world.client().await.send_crm_message(request).await;
+    let status = status.unwrap_err();
+    assert_refused(&status, Code::Unauthenticated, "CREDENTIALS_MISSING");
+    let told = "send the API key as `authorization: Bearer <API key>`";
+    assert!(status.message().contains(told), "{status:?}");
+    assert_eq!(world.sandbox.record().entries, []);
+}
+
+#[tokio::test]
 async fn an_unknown_key_and_a_wrong_secret_are_told_alike() {
     let world = World::start().await;
     let other = NewKey::generate().unwrap();

@@ -28,6 +28,17 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
+/// A service without tenants, and where it listens.
+async fn serving() -> (Files, Process, String) {
+    let key = NewKey::generate().unwrap();
+    let settings = format!("server: {{listen: '127.0.0.1:0'}}\n{}", caller(&key));
+    let files = Files::write(&settings, "tenants: []\n");
+    let path = files.settings().to_str().unwrap().to_owned();
+    let service = Process::start(openlines(&["serve", "--config", &path]));
+    let address = service.address().await.to_string();
+    (files, service, address)
+}
+
 #[test]
 fn the_descriptors_have_all_services_and_all_details_of_errors() {
     let output = run(&["api"]);
@@ -370,17 +381,7 @@ fn the_version_and_the_commands_are_told() {
 
 #[tokio::test]
 async fn health_tells_whether_a_service_serves() {
-    let key = NewKey::generate().unwrap();
-    let files = Files::write(
-        &format!("server: {{listen: '127.0.0.1:0'}}\n{}", caller(&key)),
-        "tenants: []\n",
-    );
-    let service = Process::start(openlines(&[
-        "serve",
-        "--config",
-        files.settings().to_str().unwrap(),
-    ]));
-    let address = service.address().await.to_string();
+    let (_files, service, address) = serving().await;
     let ask = |arguments: &[&str]| {
         let output = run(&[&["health", "--address", &address], arguments].concat());
         (output.status.code(), stdout(&output))

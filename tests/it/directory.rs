@@ -96,7 +96,7 @@ async fn loads(admin: SocketAddr, end: &str) -> u64 {
 /// A service with a caller who may act for some tenants only, one of which there is not.
 async fn limited() -> (World, SocketAddr) {
     let mut world = World::start().await;
-    let admin = free_address().await;
+    let admin = free_address();
     let key = NewKey::generate().unwrap();
     let auth = format!(
         "auth:\n  callers:\n  - {{name: limited, tenants: [{WEBHOOK}, granted-but-absent], keys: ['{}']}}\n",

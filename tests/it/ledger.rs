@@ -3,6 +3,7 @@
 mod backlog;
 mod crashes;
 mod known;
+mod late;
 mod lost;
 mod outage;
 mod refusals;

@@ -49,4 +49,5 @@ mod traces;
 mod validate_only;
 mod validation;
 mod waiting;
+mod weekly_guard;
 mod without_hands;

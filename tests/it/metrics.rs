@@ -1,5 +1,6 @@
 //! The admin port as Prometheus and the kubelet see it, and docs/metrics.md.
 
+mod alerts;
 mod checked;
 mod results;
 mod status;
@@ -161,7 +162,7 @@ async fn a_stopping_process_is_live_and_not_ready() {
 
 /// A world whose service waits a while before it stops, so that its admin port can be looked at.
 async fn world_with_admin_port() -> (World, String) {
-    let free = free_address().await;
+    let free = free_address();
     let admin = free.to_string();
     let settings = [
         ("ADMIN_LISTEN", admin.as_str()),

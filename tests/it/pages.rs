@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use proc_macro2::{TokenStream, TokenTree};
 
 /// The pages that are written by hand.
 const PAGES: &[&str] = &[
@@ -41,6 +44,8 @@ const RUNBOOK: &str = "docs/runbook.md";
 /// A method of Bitrix24 that looks like a setting.
 const METHOD: &str = "server.time";
 const CHART: &str = "helm/bitrix24-openlines/README.md";
+/// The target of the line that each call has in the log.
+const CALL_LINE: &str = "openlines::call";
 
 #[test]
 fn the_index_of_the_documents_has_every_decision() {
@@ -152,6 +157,18 @@ fn every_log_message_that_the_runbook_quotes_is_written() {
 }
 
 #[test]
+fn the_runbook_has_every_field_of_a_calls_log_line_and_no_other() {
+    let runbook = text(RUNBOOK);
+    let (_, table) = runbook.split_once("| Field | Meaning |\n").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let explained: BTreeSet<String> = first_cells(table, |_| true).into_iter().collect();
+    let source = TokenStream::from_str(&text("src/server/ending.rs")).unwrap();
+    let fields = fields_of(CALL_LINE, source).expect("the line is written there");
+    assert!(fields.len() > 12, "{fields:?}");
+    assert_eq!(explained, fields);
+}
+
+#[test]
 fn every_link_between_pages_leads_to_a_place() {
     for page in PAGES {
         let content = text(page);
@@ -200,6 +217,29 @@ fn every_test_that_the_security_page_names_exists() {
         assert!(sources.contains(&format!("fn {name}(")), "{test}");
     }
     assert!(named.len() > 20, "{}", named.len());
+}
+
+/// The fields that a macro of the log with this target is given somewhere in a source.
+fn fields_of(target: &str, source: TokenStream) -> Option<BTreeSet<String>> {
+    let tokens: Vec<TokenTree> = source.into_iter().collect();
+    let is_target = |token: &TokenTree| token.to_string() == format!("\"{target}\"");
+    if tokens.iter().any(is_target) {
+        let given = tokens.split(|token| token.to_string() == ",");
+        // `name = value` or `name`; besides `target: "…"` and the message.
+        let fields = given.filter_map(|given| match given {
+            [TokenTree::Ident(name), rest @ ..]
+                if rest.first().is_none_or(|next| next.to_string() == "=") =>
+            {
+                Some(name.to_string())
+            }
+            _ => None,
+        });
+        return Some(fields.collect());
+    }
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Group(group) => fields_of(target, group.stream()),
+        TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => None,
+    })
 }
 
 /// The anchor of a heading, as GitHub makes it.

@@ -100,7 +100,7 @@ impl Office {
         )
         .replace("PORTAL", &portal);
         let (service, admin, store) = loop {
-            let admin = free_address().await;
+            let admin = free_address();
             let admin_text = admin.to_string();
             let mut all = vec![("ADMIN_LISTEN", admin_text.as_str())];
             all.extend(opening.settings);

@@ -1,6 +1,8 @@
 //! A service with a sandbox portal behind it, and a client in front.
 
 pub(crate) mod admin;
+#[path = "../../crates/store/tests/it/support/calls.rs"]
+pub(crate) mod calls;
 pub(crate) mod certificate;
 pub(crate) mod conversations;
 pub(crate) mod cutter;

@@ -50,7 +50,7 @@ impl Deployment {
             stores,
             key: Key::generate().unwrap(),
             folder: tempfile::tempdir().unwrap(),
-            admin: free_address().await,
+            admin: free_address(),
         };
         deployment.write(&refreshable(REFRESHABLE));
         deployment

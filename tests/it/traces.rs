@@ -1,7 +1,10 @@
 //! Traces and metrics as a collector receives them, from the real program.
 
 mod away;
+mod headers;
 mod metrics;
+mod ready;
+mod streams;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -20,9 +23,10 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use sandbox::{Portal, Sandbox, demo};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Endpoint, Identity, Server, ServerTlsConfig};
+use tonic::transport::{Channel, Endpoint, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
+use crate::support::admin::free_address;
 use crate::support::certificate::Pair;
 use crate::support::process::{Files, Process, openlines, run};
 use crate::support::requests::crm_message;
@@ -65,9 +69,13 @@ impl Collector {
         Self::serve(Server::builder().tls_config(tls).unwrap()).await
     }
 
-    async fn serve(mut server: Server) -> (Self, SocketAddr) {
-        let collector = Self::default();
+    async fn serve(server: Server) -> (Self, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::serve_at(server, listener)
+    }
+
+    fn serve_at(mut server: Server, listener: TcpListener) -> (Self, SocketAddr) {
+        let collector = Self::default();
         let address = listener.local_addr().unwrap();
         let server = server
             .add_service(TraceServiceServer::new(collector.clone()))
@@ -160,6 +168,75 @@ async fn traced(sampled: bool, text: &str) -> (Collector, Vec<Span>) {
     .await
 }
 
+/// A service whose traces go to a collector, with the tenant `hook`.
+struct Traced {
+    service: Process,
+    client: OpenLinesServiceClient<Channel>,
+    admin: SocketAddr,
+    _sandbox: Sandbox,
+    _files: Files,
+}
+
+impl Traced {
+    /// With these settings of the collector, and a share of calls that are traced.
+    async fn start(settings: &str, percent: u8) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
+        let admin = free_address();
+        let files = Files::write(
+            &format!(
+                "admin: {{listen: '{admin}'}}\n\
+                 server: {{listen: '127.0.0.1:0', drain_seconds: 1}}\n\
+                 auth: {{mode: dangerous_none}}\n\
+                 telemetry: {{{settings}, sample_percent: {percent}}}\n"
+            ),
+            &format!(
+                "tenants:\n- {{id: hook, portal: 'http://{}', webhook: {{user_id: {}, secret: {{inline: '{}'}}}}}}\n",
+                sandbox.address(),
+                demo::OWNER,
+                demo::WEBHOOK_SECRET
+            ),
+        );
+        let settings = files.settings();
+        let settings = settings.to_str().unwrap();
+        let check = run(&["serve", "--check", "--config", settings]);
+        assert!(check.status.success(), "{check:?}");
+        let service = Process::start(openlines(&["serve", "--config", settings]));
+        let endpoint = format!("http://{}", service.address().await);
+        let channel = Endpoint::from_shared(endpoint).unwrap().connect().await;
+        Self {
+            service,
+            client: OpenLinesServiceClient::new(channel.unwrap()),
+            admin,
+            _sandbox: sandbox,
+            _files: files,
+        }
+    }
+
+    /// Stops the service when its log has this text. All spans have been sent then. Gives the log.
+    async fn stop_after(self, text: &str) -> String {
+        until("the log has the call", || {
+            self.service.output().contains(text)
+        })
+        .await;
+        self.service.terminate();
+        let (status, log) = self.service.ended().await;
+        assert!(status.success(), "{log}");
+        log
+    }
+}
+
+/// A request with the caller's trace.
+fn with_trace<M>(message: M, sampled: bool) -> Request<M> {
+    let flags = if sampled { "01" } else { "00" };
+    let mut request = Request::new(message);
+    let traceparent = format!("00-{CALLERS_TRACE}-{CALLERS_SPAN}-{flags}");
+    let metadata = request.metadata_mut();
+    metadata.insert("traceparent", traceparent.parse().unwrap());
+    metadata.insert("x-request-id", "traced-1".parse().unwrap());
+    request
+}
+
 /// Makes one call with a caller's trace, and returns what the collector has when the program has
 /// ended: the call's span and those below it.
 async fn traced_to(
@@ -168,58 +245,16 @@ async fn traced_to(
     sampled: bool,
     text: &str,
 ) -> (Collector, Vec<Span>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
-    let files = Files::write(
-        &format!(
-            "server: {{listen: '127.0.0.1:0', drain_seconds: 1}}\n\
-             auth: {{mode: dangerous_none}}\n\
-             telemetry: {{{settings}, sample_percent: 100}}\n"
-        ),
-        &format!(
-            "tenants:\n- {{id: hook, portal: 'http://{}', webhook: {{user_id: {}, secret: {{inline: '{}'}}}}}}\n",
-            sandbox.address(),
-            demo::OWNER,
-            demo::WEBHOOK_SECRET
-        ),
-    );
-    let settings = files.settings();
-    let settings = settings.to_str().unwrap();
-    let check = run(&["serve", "--check", "--config", settings]);
-    assert!(check.status.success(), "{check:?}");
-    let service = Process::start(openlines(&["serve", "--config", settings]));
-    let endpoint = format!("http://{}", service.address().await);
-    let channel = Endpoint::from_shared(endpoint)
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
-
+    let mut traced = Traced::start(settings, 100).await;
     let mut message = crm_message("Hello");
     message.tenant_id = "hook".to_owned();
     if text == "refused" {
         message.portal_chat_id += 1;
     }
-    let flags = if sampled { "01" } else { "00" };
-    let mut request = Request::new(message);
-    let traceparent = format!("00-{CALLERS_TRACE}-{CALLERS_SPAN}-{flags}");
-    request
-        .metadata_mut()
-        .insert("traceparent", traceparent.parse().unwrap());
-    request
-        .metadata_mut()
-        .insert("x-request-id", "traced-1".parse().unwrap());
-    let answer = OpenLinesServiceClient::new(channel)
-        .send_crm_message(request)
-        .await;
+    let request = with_trace(message, sampled);
+    let answer = traced.client.send_crm_message(request).await;
     assert_eq!(answer.is_err(), text == "refused", "{answer:?}");
-    until("the log has the call", || {
-        service.output().contains("traced-1")
-    })
-    .await;
-    service.terminate();
-    let (status, log) = service.ended().await;
-    assert!(status.success(), "{log}");
+    let log = traced.stop_after("traced-1").await;
     assert!(
         log.contains(CALLERS_TRACE),
         "the log names the trace: {log}"

@@ -159,7 +159,7 @@ async fn what_is_left_of_the_operating_time_is_told() {
 
 #[tokio::test]
 async fn a_check_waits_for_no_call_and_no_call_waits_for_it() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[("ADMIN_LISTEN", &admin.to_string())]).await;
     let gate = Gate::closed();
     let held = FaultKind::Held(Moment::After, gate.clone());

@@ -62,7 +62,7 @@ async fn a_while() {
 
 #[tokio::test]
 async fn what_a_caller_cancels_while_it_waits_is_not_sent() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[("ADMIN_LISTEN", &admin.to_string())]).await;
     let gate = Gate::closed();
     let held = FaultKind::Held(Moment::Before, gate.clone());

@@ -41,7 +41,7 @@ impl Lobby {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
         let server = format!("http://{}", sandbox.address());
-        let entrance: SocketAddr = free_address().await;
+        let entrance: SocketAddr = free_address();
         let key = NewKey::generate().unwrap();
         let settings = format!(
             "{}applications:\n- {{name: {NAME}, client_id: {}, client_secret: {{inline: '{}'}}}}\n",

@@ -135,6 +135,7 @@ fn options() -> Options {
         operating_key: OperatingKey::Portal,
         operating_limit: Some(Duration::from_secs(480)),
         longest_answer: LONGEST_ANSWER,
+        weekly_guard: None,
     }
 }
 

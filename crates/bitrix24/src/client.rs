@@ -53,6 +53,11 @@ impl Client {
         }
     }
 
+    /// Gives back the memory of portals that were not called lately. To be called now and then.
+    pub fn forget_unused(&self) {
+        self.transport.forget_unused();
+    }
+
     /// The connections to portals and authorization servers that are open now.
     pub fn connections(&self) -> Connections {
         self.transport.connections()

@@ -183,6 +183,15 @@ impl Transport {
         }
     }
 
+    /// Forgets portals that are not in use, where there are many.
+    pub(crate) fn forget_unused(&self) {
+        match &self.wire {
+            Wire::Http(pool) => pool.forget_unused(Instant::now()),
+            #[cfg(feature = "simulation")]
+            Wire::Simulated(_) => {}
+        }
+    }
+
     /// Posts a body and reads the whole response. Follows no redirects.
     pub(crate) async fn post<'a>(
         &self,

@@ -136,15 +136,33 @@ impl Breaker {
         self.open.is_some()
     }
 
+    /// Forgets outcomes that say nothing of the present state, and gives back their memory.
+    pub(crate) fn forget_old(&mut self, now: Instant) {
+        self.outcomes.retain(|_, (at, _)| !is_old(*at, now));
+        if self.outcomes.is_empty() {
+            // An empty map may keep the memory of its last entries.
+            self.outcomes = BTreeMap::new();
+        }
+    }
+
+    /// How many outcomes it remembers.
+    #[cfg(test)]
+    pub(crate) fn outcomes(&self) -> usize {
+        self.outcomes.len()
+    }
+
     fn note(&mut self, request: RequestNumber, now: Instant, failed: bool) {
-        let is_old = |at: Instant| now.saturating_duration_since(at) > RECENT;
         while let Some(oldest) = self.outcomes.first_entry()
-            && (is_old(oldest.get().0) || *oldest.key() + REMEMBERED < request)
+            && (is_old(oldest.get().0, now) || *oldest.key() + REMEMBERED < request)
         {
             oldest.remove();
         }
         self.outcomes.insert(request, (now, failed));
     }
+}
+
+fn is_old(at: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(at) > RECENT
 }
 
 /// Replicas must not probe in step.

@@ -64,7 +64,8 @@ pub enum SentAs {
 /// The operating budgets of one portal.
 #[derive(Debug, Default)]
 pub(crate) struct OperatingBudgets {
-    methods: HashMap<TenantKey, HashMap<Cow<'static, str>, MethodBudget>>,
+    /// In boxes: a table has room for four, and a tenant mostly uses one.
+    methods: HashMap<TenantKey, HashMap<Cow<'static, str>, Box<MethodBudget>>>,
     /// The portal charges the whole batch to the method `batch`.
     charges_batches: bool,
     /// The replicas that use the same budgets; 0 and 1: this one only.
@@ -235,7 +236,10 @@ impl OperatingBudgets {
     }
 
     fn budget(&self, tenant: &TenantKey, method: &str) -> Option<&MethodBudget> {
-        self.methods.get(tenant)?.get(method)
+        self.methods
+            .get(tenant)?
+            .get(method)
+            .map(|budget| &**budget)
     }
 
     fn budget_mut(

@@ -11,6 +11,7 @@ mod operating;
 mod packing;
 mod prepare;
 mod requests;
+mod rest;
 mod scout;
 mod selections;
 mod state;

@@ -8,6 +8,7 @@
 mod batch;
 mod lines;
 mod ready;
+mod rest;
 
 use std::collections::BTreeSet;
 use std::time::Instant;

@@ -121,6 +121,13 @@ impl Sandbox {
         self.simulator.recorder.read()
     }
 
+    /// Keeps of the record only the newest requests, with no more than so many rows in all: one for
+    /// each request, each command of a batch and each message. Without it the record grows as long
+    /// as the sandbox runs.
+    pub fn keep_record(&self, rows: usize) {
+        self.simulator.recorder.keep(rows);
+    }
+
     /// Clears the record. The portals keep their memory.
     pub fn clear_record(&self) {
         self.simulator.recorder.clear();

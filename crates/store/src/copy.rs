@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use self::rows::{Copied, Key};
 use self::side::Side;
-use self::tables::{Call, Deleted, Lease};
+use self::tables::{Call, Deleted, Lease, WeeklyLimit};
 use crate::error::{OpenError, StoreError};
 use crate::row::Row;
 use crate::url::StoreUrl;
@@ -137,6 +137,7 @@ impl StoreCopy {
             self.count::<Deleted>().await?,
             self.count::<Lease>().await?,
             self.count::<Call>().await?,
+            self.count::<WeeklyLimit>().await?,
         ];
         let all = counts.iter().sum();
         let mut done = 0;
@@ -149,6 +150,7 @@ impl StoreCopy {
             self.copy::<Deleted>(&mut copied).await?,
             self.copy::<Lease>(&mut copied).await?,
             self.copy::<Call>(&mut copied).await?,
+            self.copy::<WeeklyLimit>(&mut copied).await?,
         ];
         self.copy_counter().await?;
         let mut done = 0;
@@ -156,12 +158,13 @@ impl StoreCopy {
             done += rows;
             told(CopyStep::Compare, done, all);
         };
-        let [tenants, deleted, leases, calls] = written;
+        let [tenants, deleted, leases, calls, limits] = written;
         let tables = vec![
             self.compare::<Row>(tenants, &mut compared).await?,
             self.compare::<Deleted>(deleted, &mut compared).await?,
             self.compare::<Lease>(leases, &mut compared).await?,
             self.compare::<Call>(calls, &mut compared).await?,
+            self.compare::<WeeklyLimit>(limits, &mut compared).await?,
         ];
         // A service that came meanwhile.
         for side in [&self.from, &self.to] {
@@ -179,6 +182,10 @@ impl StoreCopy {
     /// Makes the rows of the target those of the source. Returns how many were written.
     async fn copy<T: Copied>(&self, told: &mut impl FnMut(u64)) -> Result<u64, CopyError> {
         let (from, to) = (&self.from, &self.to);
+        let sorted = from.sort::<T>(Some(self.at)).await;
+        sorted.map_err(|error| from.unread(error))?;
+        let sorted = to.sort::<T>(None).await;
+        sorted.map_err(|error| to.unwritten(error))?;
         let mut written = 0;
         let mut after = Key::default();
         loop {

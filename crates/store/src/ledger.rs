@@ -20,6 +20,7 @@ use crate::error::{StoreError, Unavailable};
 use crate::open::Store;
 use crate::pool::{Pool, Sqlite, in_time, milliseconds, reach, with_connection};
 pub use crate::record::{End, Id, Outcome, Row, Start, State};
+use crate::weekly_limits;
 
 /// How often a transaction is retried after a deadlock.
 const RETRIES: u32 = 3;
@@ -190,15 +191,24 @@ impl Store {
         }
     }
 
-    /// Deletes at most this many expired rows and returns their number.
+    /// Deletes at most this many expired rows, and as many of the weekly limits. Returns their
+    /// number.
     pub async fn clean_ledger(&self, most: u32) -> Result<u64, StoreError> {
+        let mut cleaned = 0;
+        let mut statements = &[CLEAN, weekly_limits::CLEAN][..];
         if let Some(sqlite) = self.file() {
-            return in_time(sqlite.ledger()?.clean(most)).await;
+            cleaned += in_time(sqlite.ledger()?.clean(most)).await?;
+            statements = &[weekly_limits::CLEAN];
         }
-        let cleaned = with_connection!(&self.pool, writing, connection => {
-            Ok(sqlx::query(CLEAN).bind(i64::from(most)).execute(connection).await?.rows_affected())
+        let deleted = with_connection!(&self.pool, writing, connection => {
+            let mut deleted = 0;
+            for statement in statements {
+                let query = sqlx::query(*statement).bind(i64::from(most));
+                deleted += query.execute(&mut *connection).await?.rows_affected();
+            }
+            Ok(deleted)
         });
-        cleaned.await
+        Ok(cleaned + deleted.await?)
     }
 }
 

@@ -29,12 +29,14 @@ mod row;
 pub mod sealing;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+mod spares;
 mod sqlite;
 mod stored;
 mod tenants;
 mod url;
 #[cfg(feature = "simulation")]
 mod weather;
+pub mod weekly_limits;
 
 pub use budgets::{Asked, Budgets, KnownAccount, StoredBudget};
 pub use changes::Changes;

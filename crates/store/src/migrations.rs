@@ -7,7 +7,7 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use crate::error::{OpenError, StoreError};
 
 /// The number and name of each version, with its statements for SQLite and for PostgreSQL.
-const VERSIONS: [(i64, &str, &str, &str); 7] = [
+const VERSIONS: [(i64, &str, &str, &str); 8] = [
     (
         1,
         "tenants",
@@ -49,6 +49,12 @@ const VERSIONS: [(i64, &str, &str, &str); 7] = [
         "ledger log",
         include_str!("../migrations/sqlite/0007_ledger_log.sql"),
         include_str!("../migrations/postgresql/0007_ledger_log.sql"),
+    ),
+    (
+        8,
+        "weekly limits",
+        include_str!("../migrations/sqlite/0008_weekly_limits.sql"),
+        include_str!("../migrations/postgresql/0008_weekly_limits.sql"),
     ),
 ];
 

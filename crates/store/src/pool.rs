@@ -14,6 +14,7 @@ use crate::error::{StoreError, Unavailable};
 use crate::log::Ledger;
 use crate::opened_file::OpenedFile;
 use crate::pulse::Pulse;
+use crate::spares::{Spare, Spares};
 
 /// Time limit of a method, including the wait for a connection. Above the server's statement and
 /// lock timeouts, because the server's own error says more.
@@ -63,6 +64,7 @@ pub(crate) struct Postgresql {
     /// the server, which does not keep the order of arrival.
     pub(crate) writing: Arc<Semaphore>,
     pub(crate) pulse: Pulse,
+    pub(crate) spares: Spares,
 }
 
 impl Pool {
@@ -75,6 +77,13 @@ impl Pool {
             Self::Sqlite(_) => method.await,
             Self::Postgresql(postgresql) => postgresql.pulse.watch(method).await,
         }
+    }
+}
+
+impl Postgresql {
+    /// A connection for a statement of the ledger.
+    pub(crate) async fn connection(&self) -> Result<Spare, StoreError> {
+        self.spares.connection(&self.pool, &self.turns).await
     }
 }
 

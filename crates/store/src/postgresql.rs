@@ -11,6 +11,7 @@ use crate::error::{OpenError, StoreError};
 use crate::migrations;
 use crate::pool::Postgresql;
 use crate::pulse::Pulse;
+use crate::spares::{Spares, is_usable};
 use crate::url::PostgresqlUrl;
 
 /// Connections per process. Few, because writers wait for each other anyway.
@@ -19,13 +20,6 @@ const TURNS: usize = 10;
 
 /// Timeout for connecting: about the time that a server needs to restart.
 const CONNECTING: Duration = Duration::from_secs(3);
-
-/// Timeout for testing an idle connection. A connection that does not respond is replaced.
-const PING: Duration = Duration::from_millis(500);
-
-/// A connection that was used so recently is not tested: far away, a test costs as much as a
-/// statement.
-const FRESH: Duration = Duration::from_millis(500);
 
 /// How long a starting replica waits for another replica that migrates.
 const MIGRATING: Duration = Duration::from_secs(60);
@@ -95,18 +89,8 @@ fn pool(options: PgConnectOptions) -> Postgresql {
         turns: Arc::new(Semaphore::new(TURNS)),
         writing: Arc::new(Semaphore::new(1)),
         pulse: Pulse::default(),
+        spares: Spares::default(),
     }
-}
-
-/// Whether the server responds on a connection, and takes writes: it may have become a standby.
-/// sqlx's own test has no timeout.
-async fn is_usable(connection: &mut PgConnection, idle_for: Duration) -> Result<bool, sqlx::Error> {
-    if idle_for < FRESH {
-        return Ok(true);
-    }
-    let asked = tokio::time::timeout(PING, connection.fetch_one("SHOW transaction_read_only"));
-    let answer = asked.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
-    Ok(answer.try_get::<&str, _>(0)? == "off")
 }
 
 /// Checks that the connection keeps its session between transactions. A pooler in transaction mode

@@ -25,6 +25,10 @@ const READERS: u32 = 4;
 /// Only the owner may read and write the file.
 const MODE: u32 = 0o600;
 
+/// How much of the file a connection keeps in memory, in KiB and negative. A start reads all
+/// tenants, and keeps as much. The system has the rest of the file in its own cache.
+const CACHE: &str = "-512";
+
 /// The owners of leases of before are gone. The empty one is that of abandoned leases (leases.rs).
 const END_OF_KILLED: &str = "UPDATE refresh_leases SET owner = CASE owner WHEN '' THEN '' ELSE 'killed' END, expires_at = 0";
 
@@ -103,6 +107,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY)
+        .pragma("cache_size", CACHE)
         .disable_statement_logging()
 }
 

@@ -18,11 +18,12 @@ table! {
 }
 
 /// Settings that name a file with a secret.
-const SECRET_FILES: [&str; 4] = [
+const SECRET_FILES: [&str; 5] = [
     "store.keyring_file",
     "store.url_file",
     "server.tls.private_key_file",
     "portals.proxy_credentials_file",
+    "telemetry.otlp_headers_file",
 ];
 
 /// Settings that name a file without secrets that says whom to trust: who may change it may let
@@ -51,7 +52,7 @@ pub(super) fn files_are_private(
     for file in auth.into_iter().flat_map(AuthSettings::issuer_files) {
         file_is_private(reader, &file.setting, file.path, file.is_secret);
     }
-    let errors = document.exposed(has_store_secret(document)).into_iter();
+    let errors = document.exposed(has_secret(document)).into_iter();
     errors.for_each(|error| reader.errors.push(error));
 }
 
@@ -65,12 +66,15 @@ fn file_is_private(reader: &mut Reader<'_>, setting: &str, path: &Path, is_secre
     reader.refuse(setting, &problem, &Exposure::remedy());
 }
 
-/// Whether keys or the database's password stand in the settings file.
-fn has_store_secret(document: &Document) -> bool {
-    let store = document.value().get("store");
+/// Whether keys, the database's password or headers of the collector stand in the settings file.
+fn has_secret(document: &Document) -> bool {
+    let settings = document.value();
+    let telemetry = settings.get("telemetry");
+    let has_headers = telemetry.is_some_and(|telemetry| telemetry.get("otlp_headers").is_some());
+    let store = settings.get("store");
     let url = store.and_then(|store| store.get("url")?.as_str());
     let has_password = url.is_some_and(|url| url.contains('@'));
-    has_password || store.is_some_and(|store| store.get("keyring").is_some())
+    has_headers || has_password || store.is_some_and(|store| store.get("keyring").is_some())
 }
 
 /// API keys and messages must not cross a network in plain text unless that is said.

@@ -22,6 +22,7 @@ mod page;
 mod rules;
 mod schema;
 mod store;
+mod telemetry;
 mod transport;
 
 const CANARY: &str = "s3cr3tcanary";

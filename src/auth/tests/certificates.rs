@@ -4,7 +4,7 @@ use rcgen::{CertificateParams, DnType, KeyPair, SanType, string};
 
 use super::{NONE, callers, present_with};
 use crate::auth::caller::Credential;
-use crate::auth::{Callers, NewKey, PeerCertificate, Rejected};
+use crate::auth::{Callers, Flaw, NewKey, PeerCertificate, Rejected};
 
 const SHOP: &str = "spiffe://example.org/shop";
 
@@ -77,5 +77,5 @@ fn an_authorization_header_decides_alone_even_beside_a_certificate() {
     let rejected = present_with(&callers, [unknown], Some(&peer)).unwrap_err();
     assert_eq!(rejected, Rejected::Unknown);
     let rejected = present_with(&callers, ["Bearer nonsense"], Some(&peer)).unwrap_err();
-    assert_eq!(rejected, Rejected::Malformed);
+    assert_eq!(rejected, Rejected::Malformed(Flaw::Other));
 }

@@ -1,8 +1,10 @@
 //! API keys.
 
+use http::HeaderMap;
+
 use super::{NONE, callers, present, tenant};
 use crate::auth::caller::Credential;
-use crate::auth::{Callers, NewKey, Rejected};
+use crate::auth::{Callers, Flaw, NewKey, Presented, Rejected};
 
 fn shop(key: &NewKey) -> Callers {
     callers(&format!(
@@ -50,29 +52,86 @@ fn two_headers_are_refused_even_if_both_are_right() {
 }
 
 #[test]
-fn anything_but_one_key_behind_bearer_is_malformed() {
+fn anything_but_one_key_behind_bearer_is_malformed_and_what_is_wrong_is_told() {
     let key = NewKey::generate().unwrap();
     let callers = shop(&key);
     let whole = key.expose();
-    for header in [
-        String::new(),
-        "Bearer".to_owned(),
-        "Bearer ".to_owned(),
-        whole.to_owned(),
-        format!("Basic {whole}"),
-        format!("Bearer  {whole}"),
-        format!("Bearer {whole} "),
-        format!("Bearer {whole}, Bearer {whole}"),
-        format!("Bearer {}", whole.to_uppercase()),
-        "Bearer \u{fc}".to_owned(),
-        // No issuer is configured.
-        "Bearer a.b.c".to_owned(),
+    let (begin, secret) = whole.rsplit_once('_').unwrap();
+    for (header, flaw) in [
+        (String::new(), Flaw::Empty),
+        ("Bearer".to_owned(), Flaw::Empty),
+        ("Bearer ".to_owned(), Flaw::Empty),
+        ("Bearer \"\"".to_owned(), Flaw::Empty),
+        (whole.to_owned(), Flaw::NoScheme),
+        (format!("Bearer{whole}"), Flaw::NoScheme),
+        (format!("Basic {whole}"), Flaw::OtherScheme),
+        (format!("Bearer: {whole}"), Flaw::OtherScheme),
+        (format!("Bearer Bearer {whole}"), Flaw::SchemeTwice),
+        (format!("Bearer  {whole}"), Flaw::Wrapped),
+        (format!("Bearer {whole} "), Flaw::Wrapped),
+        (format!(" Bearer {whole}"), Flaw::Wrapped),
+        (format!("Bearer \"{whole}\""), Flaw::Wrapped),
+        (format!("Bearer <{whole}>"), Flaw::Wrapped),
+        (format!("Bearer {}", &whole[5..]), Flaw::NoPrefix),
+        (format!("Bearer {}", &whole[1..]), Flaw::KeyNotWhole),
+        (format!("Bearer {begin}"), Flaw::KeyNotWhole),
+        (format!("Bearer {}", &whole[..40]), Flaw::KeyNotWhole),
+        (format!("Bearer {whole}, Bearer {whole}"), Flaw::KeyNotWhole),
+        (
+            format!("Bearer {}", whole.to_uppercase()),
+            Flaw::KeyNotWhole,
+        ),
+        (format!("Bearer {}", key.entry()), Flaw::Entry),
+        (
+            format!("Bearer {}", whole.replacen("b24f", "b24s", 1)),
+            Flaw::SealingKey,
+        ),
+        (format!("Bearer {secret}"), Flaw::Other),
+        ("Bearer \u{fc}".to_owned(), Flaw::NotText),
+        ("Bearer a.b.c".to_owned(), Flaw::NoTokens),
+        (
+            format!("Bearer a.{}.c", "b".repeat(9_000)),
+            Flaw::TokenTooLong,
+        ),
     ] {
         let rejected = present(&callers, [&header]).unwrap_err();
-        assert_eq!(rejected, Rejected::Malformed, "{header:?}");
+        assert_eq!(rejected, Rejected::Malformed(flaw), "{header:?}");
+        let told = rejected.to_string();
+        assert!(
+            !told.contains(secret) && !told.contains(&begin[5..]),
+            "{told}"
+        );
     }
     let rejected = present(&callers, [b"Bearer \xff"]).unwrap_err();
-    assert_eq!(rejected, Rejected::Malformed);
+    assert_eq!(rejected, Rejected::Malformed(Flaw::NotText));
+}
+
+#[test]
+fn a_key_in_another_header_is_told_where_it_belongs() {
+    let key = NewKey::generate().unwrap();
+    let callers = shop(&key);
+    for name in ["x-api-key", "api-key"] {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, key.expose().parse().unwrap());
+        let presented = Presented {
+            headers: &headers,
+            peer: None,
+        };
+        let rejected = callers.authenticate(&presented).unwrap_err();
+        assert_eq!(rejected, Rejected::OtherHeader);
+        assert!(
+            rejected
+                .to_string()
+                .contains("`authorization: Bearer <API key>`")
+        );
+        // The header that counts decides alone.
+        headers.insert("authorization", bearer(&key).parse().unwrap());
+        let presented = Presented {
+            headers: &headers,
+            peer: None,
+        };
+        assert!(callers.authenticate(&presented).is_ok());
+    }
 }
 
 #[test]

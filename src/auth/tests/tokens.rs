@@ -135,7 +135,7 @@ fn a_signature_or_a_part_that_was_changed_is_not_accepted() {
         format!("{header}.{}.{signature}", "A".repeat(9000)),
     ] {
         let rejected = show(&callers, &token).unwrap_err();
-        assert_eq!(rejected, Rejected::Malformed, "{token}");
+        assert!(matches!(rejected, Rejected::Malformed(_)), "{token}");
     }
 }
 

@@ -12,11 +12,11 @@ pub(super) fn check(path: PathBuf, output: &mut impl Write) -> Result<(), Failur
     for caller in &callers {
         list(caller, output)?;
     }
-    writeln!(
-        output,
-        "The file is valid and has {} callers.",
-        callers.len()
-    )?;
+    let counted = match callers.len() {
+        1 => "1 caller".to_owned(),
+        other => format!("{other} callers"),
+    };
+    writeln!(output, "The file is valid and has {counted}.")?;
     if callers.iter().any(|caller| !caller.tokens.is_empty()) {
         writeln!(
             output,

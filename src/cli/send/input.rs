@@ -12,6 +12,7 @@ use super::totals::State;
 use crate::api::json::{Form, NotShown};
 use crate::api::openlines::v1::StreamingSendMessagesRequest;
 use crate::api::openlines::v1::streaming_send_messages_request::Operation;
+use crate::cli::usage::Usage;
 
 /// Lines that are read ahead.
 const AHEAD: usize = 64;
@@ -123,6 +124,14 @@ fn line(
         key,
         item,
     })
+}
+
+/// A line says something else than in the earlier run that has sent it.
+pub(super) fn other(line: u64) -> Usage {
+    Usage(format!(
+        "line {line} is not the line {line} that an earlier run has sent; restore it, or give other messages another \
+         results file with --results"
+    ))
 }
 
 /// The idempotency key of an item.

@@ -7,14 +7,17 @@ use std::time::Duration;
 use futures_util::stream::poll_fn;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval, sleep, sleep_until};
+use tokio::time::{Instant, interval, sleep_until};
 use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
-use super::input::{Input, Line, Lines, request_id};
+use super::Stopped;
+use super::input::{Input, Line, Lines, other, request_id};
+use super::pace::Pace;
+use super::patience::{LONGEST_PAUSE, Patience};
 use super::results::{Results, Row};
-use super::totals::{State, Totals};
+use super::totals::{self, State, Totals};
 use super::verdict::{self, Verdict};
 use crate::api::json::Form;
 use crate::api::openlines::v1::StreamingSendMessagesResponse;
@@ -22,8 +25,8 @@ use crate::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient
 use crate::cli::Failure;
 use crate::cli::progress::Progress;
 use crate::cli::tenants::Key;
-use crate::cli::usage::Usage;
 use crate::error::rpc_status;
+use crate::stop::Stop;
 
 /// How long reaching the service may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -34,23 +37,12 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Items that are written ahead of the connection.
 const AHEAD: usize = 64;
 
-/// Pauses before a new stream: the first, doubled each time, and the longest.
-const PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
 /// How often a line is sent that is not executed, and asked for whose outcome is unknown.
 const ATTEMPTS: u32 = 30;
 const QUESTIONS: u32 = 3;
 
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// How long to go on while the service does not answer.
-pub(super) struct Patience {
-    longest: Duration,
-    answered: Instant,
-    pause: Duration,
-}
 
 /// A line that has no end yet.
 struct Open {
@@ -75,14 +67,8 @@ pub(super) struct Job {
     before: Totals,
     totals: Totals,
     progress: Progress,
-}
-
-/// A line says something else than in the earlier run that has sent it.
-pub(super) fn other(line: u64) -> Usage {
-    Usage(format!(
-        "line {line} is not the line {line} that an earlier run has sent; restore it, or give other messages another \
-         results file with --results"
-    ))
+    pace: Pace,
+    stop: Stop,
 }
 
 /// Why a stream is over.
@@ -91,35 +77,19 @@ enum Over {
     Done,
     /// It broke, or the service ended it: the next one goes on.
     Broken(Status),
-}
-
-impl Patience {
-    pub(super) fn new(longest: Duration) -> Self {
-        Self {
-            longest,
-            answered: Instant::now(),
-            pause: PAUSE,
-        }
-    }
-
-    fn note_answer(&mut self) {
-        self.answered = Instant::now();
-        self.pause = PAUSE;
-    }
-
-    /// Waits before the next stream. `false`: there is none.
-    async fn wait(&mut self) -> bool {
-        if self.answered.elapsed() + self.pause > self.longest {
-            return false;
-        }
-        sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        true
-    }
+    /// A signal has ended the run, and what was sent has its answer if it got one.
+    Stopped,
 }
 
 impl Job {
-    pub(super) fn new(lines: Lines, results: Results, at_once: usize, all: Option<u64>) -> Self {
+    /// `all` is the number of lines, if it is known.
+    pub(super) fn new(
+        lines: Lines,
+        results: Results,
+        at_once: usize,
+        all: Option<u64>,
+        stop: Stop,
+    ) -> Self {
         Self {
             lines,
             has_lines: true,
@@ -133,25 +103,58 @@ impl Job {
             before: Totals::default(),
             totals: Totals::default(),
             progress: Progress::of("messages sent"),
+            pace: Pace::default(),
+            stop,
         }
     }
 
-    /// Sends everything. Returns the sums, and those of what earlier runs have settled.
+    /// The lines by what has become of them.
+    pub(super) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The same in words, with what earlier runs have settled and what is left.
+    pub(super) fn sums(&self) -> String {
+        let Self { totals, before, .. } = self;
+        let earlier = totals::of_earlier_runs(before);
+        format!("{totals}{earlier}{}", totals.not_done(self.all))
+    }
+
+    /// Sends everything, until a signal ends it.
+    ///
+    /// # Errors
+    ///
+    /// The service does not answer or does not take the messages, a file cannot be read or written,
+    /// or the run is [`Stopped`].
     pub(super) async fn run(
-        mut self,
+        &mut self,
         address: &str,
         endpoint: &Endpoint,
         key: Key,
         mut patience: Patience,
-    ) -> Result<(Totals, Totals), Failure> {
+    ) -> Result<(), Failure> {
         self.form = Some(Form::new()?);
         let endpoint = (endpoint.clone())
             .connect_timeout(CONNECT)
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE);
+        let stop = self.stop.clone();
         loop {
-            let over = match endpoint.connect().await {
-                Ok(channel) => {
+            let connected = async {
+                self.wait_for_lines().await?;
+                Ok::<_, Failure>(if self.is_done() {
+                    None
+                } else {
+                    Some(endpoint.connect().await)
+                })
+            };
+            let connected = tokio::select! {
+                connected = connected => connected?,
+                () = stop.requested() => return Err(Stopped(0).into()),
+            };
+            let over = match connected {
+                None => Over::Done,
+                Some(Ok(channel)) => {
                     let client = OpenLinesServiceClient::with_interceptor(channel, key.clone());
                     let begun = Instant::now();
                     let over = self.stream(client, &mut patience).await?;
@@ -161,20 +164,30 @@ impl Job {
                     }
                     over
                 }
-                Err(error) => Over::Broken(Status::from_error(error.into())),
+                Some(Err(error)) => Over::Broken(Status::from_error(error.into())),
             };
             let status = match over {
-                Over::Done => return Ok((self.totals, self.before)),
+                Over::Done => return Ok(()),
+                Over::Stopped => return Err(Stopped(self.in_flight.len()).into()),
                 Over::Broken(status) => status,
             };
+            let unanswered = self.in_flight.len();
             // Nothing is sent twice: the idempotency keys are the same.
             self.waiting.append(&mut self.in_flight);
+            if verdict::is_idle(&status) {
+                patience.note_answer();
+                continue;
+            }
             if matches!(verdict::of_error(&rpc_status(&status)), Verdict::End(_)) {
                 return Err(
                     format!("{address} does not take the messages: {}", status.message()).into(),
                 );
             }
-            if !patience.wait().await {
+            let is_patient = tokio::select! {
+                is_patient = patience.wait() => is_patient,
+                () = stop.requested() => return Err(Stopped(unanswered).into()),
+            };
+            if !is_patient {
                 let cause = crate::cli::chain(&status);
                 return Err(format!(
                     "{address} does not answer: {cause}; run the command again to go on"
@@ -182,6 +195,25 @@ impl Job {
                 .into());
             }
         }
+    }
+
+    /// Whether every line has its end.
+    fn is_done(&self) -> bool {
+        self.open() == 0 && !self.has_lines
+    }
+
+    /// How many lines are read and have no end.
+    fn open(&self) -> usize {
+        self.waiting.len() + self.paused.len() + self.in_flight.len()
+    }
+
+    /// Waits until there is something to send, or nothing more: an idle stream would be ended.
+    async fn wait_for_lines(&mut self) -> Result<(), Failure> {
+        while self.open() == 0 && self.has_lines {
+            let line = self.lines.next().await;
+            self.take(line)?;
+        }
+        Ok(())
     }
 
     /// Sends what there is over one stream.
@@ -192,16 +224,30 @@ impl Job {
     ) -> Result<Over, Failure> {
         let (items, mut written) = mpsc::channel(AHEAD);
         let written = poll_fn(move |task| written.poll_recv(task));
-        let mut answers = match client.streaming_send_messages(written).await {
+        let stop = self.stop.clone();
+        let opened = tokio::select! {
+            opened = client.streaming_send_messages(written) => opened,
+            () = stop.requested() => return Ok(Over::Stopped),
+        };
+        let mut answers = match opened {
             Ok(answers) => answers.into_inner(),
             Err(status) => return Ok(Over::Broken(status)),
         };
+        let mut items = Some(items);
+        // No more is sent then, and what was sent is answered.
+        let mut is_stopping = false;
         let mut look = interval(LOOK);
         loop {
-            let open = self.waiting.len() + self.paused.len() + self.in_flight.len();
-            if open == 0 && !self.has_lines {
+            if is_stopping {
+                items = None;
+            }
+            if self.is_done() {
                 return Ok(Over::Done);
             }
+            if is_stopping && self.in_flight.is_empty() {
+                return Ok(Over::Stopped);
+            }
+            let open = self.open();
             let next = self.paused.first_key_value().map(|((at, _), _)| *at);
             let resumed = async {
                 match next {
@@ -209,37 +255,60 @@ impl Job {
                     None => pending().await,
                 }
             };
+            let room = async {
+                match &items {
+                    Some(items) => items.reserve().await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
+                () = stop.at_once() => return Ok(Over::Stopped),
+                () = stop.requested(), if !is_stopping => {
+                    is_stopping = true;
+                    self.tell_stop();
+                }
                 answer = answers.message() => match answer {
                     Ok(Some(answer)) => {
                         patience.note_answer();
                         self.note(&answer)?;
                     }
+                    Ok(None) | Err(_) if is_stopping => return Ok(Over::Stopped),
                     Ok(None) => return Ok(Over::Broken(Status::unavailable("the stream has ended"))),
                     Err(status) => return Ok(Over::Broken(status)),
                 },
                 // Without room the stream is over, and its end is on its way.
-                Ok(room) = items.reserve(), if !self.waiting.is_empty() => {
+                Ok(room) = room, if !self.waiting.is_empty() => {
                     if let Some((number, open)) = self.waiting.pop_first() {
                         room.send(open.line.item.clone());
                         self.in_flight.insert(number, open);
                     }
                 }
-                line = self.lines.next(), if self.has_lines && open < self.at_once => {
+                line = self.lines.next(), if self.has_lines && !is_stopping && open < self.at_once => {
                     self.take(line)?;
                 }
-                () = resumed => {
+                () = resumed, if !is_stopping => {
                     if let Some(((_, number), open)) = self.paused.pop_first() {
                         self.waiting.insert(number, open);
                     }
                 }
-                _ = look.tick() => {
-                    let Self { totals, before, all, .. } = &*self;
-                    let (totals, before, all) = (*totals, *before, *all);
-                    self.progress.tell_line(|passed| totals.progress(&before, all, passed));
-                }
+                _ = look.tick() => self.tell_progress(),
             }
         }
+    }
+
+    fn tell_progress(&mut self) {
+        let (totals, all) = (self.totals, self.all);
+        let now = totals.done() - self.before.done();
+        self.pace.note(self.progress.passed(), now);
+        let pace = &self.pace;
+        self.progress.tell_line(|_| totals.progress(all, pace));
+    }
+
+    fn tell_stop(&mut self) {
+        let open = self.in_flight.len();
+        self.progress.say(&format!(
+            "stopping: {open} messages wait for their answer; another signal ends at once"
+        ));
     }
 
     /// Takes a line of the file.

@@ -1,10 +1,10 @@
 //! How many messages have become what.
 
 use std::fmt;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::pace::{Pace, Stretch};
 use crate::cli::progress::{grouped, left};
 
 /// What has become of a line.
@@ -61,16 +61,32 @@ impl Totals {
         }
     }
 
-    /// How far a run is that began with `before`, of all lines if their number is known.
-    pub(super) fn progress(&self, before: &Self, all: Option<u64>, passed: Duration) -> String {
-        let now = self.done() - before.done();
-        let milliseconds = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).max(1);
-        let rate = now.saturating_mul(1_000) / milliseconds;
+    /// How far a run is that has this pace, of all lines if their number is known.
+    pub(super) fn progress(&self, all: Option<u64>, pace: &Pace) -> String {
         let rest = all.map(|all| {
-            let left = left(passed, now, all.saturating_sub(before.done()));
-            format!(" of {}{left}", grouped(all))
+            let rest = all.saturating_sub(self.done());
+            let left = pace.steady().map(|Stretch { took, messages }| {
+                left(took, messages, messages.saturating_add(rest))
+            });
+            format!(" of {}{}", grouped(all), left.unwrap_or_default())
         });
-        format!("{self}{}, {}/s", rest.unwrap_or_default(), grouped(rate))
+        let rate = pace
+            .lately()
+            .map(|lately| format!(", {}/s", grouped(lately.within(1))));
+        format!(
+            "{self}{}{}",
+            rest.unwrap_or_default(),
+            rate.unwrap_or_default()
+        )
+    }
+
+    /// What the sums say of lines that a run has not come to an end with, of all lines if their
+    /// number is known.
+    pub(super) fn not_done(&self, all: Option<u64>) -> String {
+        match all.map(|all| all.saturating_sub(self.done())) {
+            None | Some(0) => String::new(),
+            Some(rest) => format!("; {} not done", grouped(rest)),
+        }
     }
 }
 
@@ -97,10 +113,12 @@ impl fmt::Display for Totals {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn progress_tells_the_rate_of_this_run_and_the_time_that_is_left() {
+    fn progress_tells_the_rate_and_the_time_that_is_left() {
         let before = Totals {
             sent: 40_000,
             ..Totals::default()
@@ -111,15 +129,24 @@ mod tests {
             unknown: 7,
             not_sent: 0,
         };
-        let passed = Duration::from_secs(40);
+        let mut pace = Pace::default();
+        for second in 0..=40 {
+            pace.note(Duration::from_secs(second), 40_000 + second * 250);
+        }
         assert_eq!(
-            now.progress(&before, Some(100_000), passed),
+            now.progress(Some(100_000), &pace),
             "49,990 sent, 3 failed, 7 unknown, 0 not sent of 100,000, about 4 min left, 250/s"
         );
         assert_eq!(
-            now.progress(&before, None, passed),
+            now.progress(None, &pace),
             "49,990 sent, 3 failed, 7 unknown, 0 not sent, 250/s"
         );
+        assert_eq!(
+            now.progress(Some(100_000), &Pace::default()),
+            "49,990 sent, 3 failed, 7 unknown, 0 not sent of 100,000"
+        );
+        assert_eq!(now.not_done(Some(100_000)), "; 50,000 not done");
+        assert_eq!(now.not_done(Some(50_000)) + &now.not_done(None), "");
         assert!(!now.is_complete() && before.is_complete());
     }
 }

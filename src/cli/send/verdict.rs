@@ -3,20 +3,23 @@
 use std::time::Duration;
 
 use prost::Message;
+use tonic::Status;
 use tonic_types::pb;
 
 use super::totals::State;
 use crate::api::openlines::v1::ErrorReason as Reason;
 use crate::api::openlines::v1::connector_message_result::Outcome;
 use crate::api::openlines::v1::streaming_send_messages_response::Result as Answer;
-use crate::error::is_unknown;
 use crate::error::reason::{Retry, row};
+use crate::error::{is_unknown, rpc_status};
 
 /// How long a line waits that is to be sent once more, if nothing says how long.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest wait within a run: what takes longer is left to a later run.
-const LONGEST: Duration = Duration::from_secs(60);
+/// The longest wait within a run: what takes longer is left to a later run. A portal gives back
+/// operating time within ten minutes; lines that wait for it hold up those behind them, which would
+/// be refused, too.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// What to do with a line, or a stream, that got an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +78,12 @@ pub(super) fn of_error(error: &pb::Status) -> Verdict {
     }
 }
 
+/// Whether the service has ended a stream because nothing came.
+pub(super) fn is_idle(status: &Status) -> bool {
+    let info = detail::<pb::ErrorInfo>(&rpc_status(status), "google.rpc.ErrorInfo");
+    info.is_some_and(|info| info.reason == Reason::StreamIdle.as_str_name())
+}
+
 fn detail<M: Message + Default>(status: &pb::Status, name: &str) -> Option<M> {
     let mut details = status.details.iter();
     let detail = details.find(|detail| detail.type_url.ends_with(name))?;
@@ -85,7 +94,9 @@ fn detail<M: Message + Default>(status: &pb::Status, name: &str) -> Option<M> {
 mod tests {
     use super::*;
     use crate::call::CallIdentity;
+    use crate::dispatch::NotAdmitted;
     use crate::error::Error;
+    use pacing::Rejection;
 
     fn of(error: Error) -> Verdict {
         let identity = CallIdentity::default();
@@ -100,6 +111,21 @@ mod tests {
         assert_eq!(of(Error::ShuttingDown), at_once);
         assert_eq!(of(Error::ApplicationRequired), Verdict::End(State::Failed));
         assert_eq!(of(Error::not_decodable()), Verdict::End(State::Failed));
+    }
+
+    #[test]
+    fn a_limit_that_passes_within_minutes_is_waited_for() {
+        let limited = |retry_after| {
+            let rejection = Rejection::OperatingLimit { retry_after };
+            of(Error::NotAdmitted(NotAdmitted::Rejected(rejection)))
+        };
+        let ten_minutes = Duration::from_secs(600);
+        assert_eq!(
+            limited(ten_minutes),
+            Verdict::Again(ten_minutes, State::NotSent)
+        );
+        let an_hour = Duration::from_secs(3_600);
+        assert_eq!(limited(an_hour), Verdict::End(State::NotSent));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::cli::Failure;
 use crate::cli::progress::{Progress, grouped};
 use crate::error::code_name;
 use crate::settings::{Document, Environment, Fields, Node, SettingErrors};
-use crate::tenant::{Alphabet, read_secret};
+use crate::tenant::{Alphabet, file_keys, read_secret};
 
 /// Codes that do not say that this tenant is refused.
 const OF_ALL: [&str; 4] = [
@@ -97,15 +97,7 @@ struct Reading {
 
 impl Reading {
     fn tenant(&mut self, item: &Node<'_>) -> Option<CreateTenantRequest> {
-        let known = [
-            "id",
-            "display_name",
-            "portal",
-            "plan",
-            "webhook",
-            "application",
-        ];
-        let fields = item.fields(&known, &mut self.errors)?;
+        let fields = item.fields(&file_keys::ENTRY, &mut self.errors)?;
         let id = fields.required("id", &mut self.errors);
         let tenant_id = id.and_then(|node| node.text(&mut self.errors));
         let portal = fields.required("portal", &mut self.errors);
@@ -152,7 +144,7 @@ impl Reading {
     }
 
     fn webhook(&mut self, node: &Node<'_>) -> Option<WebhookCredentials> {
-        let fields = node.fields(&["user_id", "secret"], &mut self.errors)?;
+        let fields = node.fields(&file_keys::WEBHOOK, &mut self.errors)?;
         let user_id = fields.required("user_id", &mut self.errors);
         let user_id = user_id.and_then(|node| node.whole(1, &mut self.errors));
         let secret = fields.required("secret", &mut self.errors);
@@ -167,16 +159,7 @@ impl Reading {
     /// The service learns the portal's own id by itself, so `member_id` may stand there and is left
     /// out.
     fn application(&mut self, node: &Node<'_>) -> Option<ApplicationCredentials> {
-        let known = [
-            "client_id",
-            "client_secret",
-            "authorization_server",
-            "member_id",
-            "access_token",
-            "refresh_token",
-            "application_token",
-        ];
-        let fields = node.fields(&known, &mut self.errors)?;
+        let fields = node.fields(&file_keys::APPLICATION, &mut self.errors)?;
         let client_id = self.text(&fields, "client_id");
         let authorization_server = self.text(&fields, "authorization_server");
         let before = self.errors.len();

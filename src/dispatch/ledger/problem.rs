@@ -16,7 +16,7 @@ pub(super) struct Problems {
 }
 
 /// What a transaction writes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Kinds {
     pub(super) starts: bool,
     pub(super) ends: bool,

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::error::Unavailable;
 use super::lanes::{BYTES, Ending, Started, Write};
+use super::late_starts::{Late, LateStarts};
 use super::problem::{Kinds, Problems};
 use super::running::Running;
 use super::unwritten::Unwritten;
@@ -26,12 +27,14 @@ pub(super) struct Writer {
     lifetime: Duration,
     writes: mpsc::UnboundedReceiver<Write>,
     unwritten: Unwritten,
+    late: LateStarts,
     problems: Arc<Problems>,
 }
 
 /// The writes of one transaction.
 #[derive(Default)]
 struct Batch {
+    kinds: Kinds,
     starts: Vec<Start>,
     replies: Vec<oneshot::Sender<Started>>,
     endings: Vec<Ending>,
@@ -54,6 +57,7 @@ impl Writer {
             lifetime,
             writes,
             unwritten: Unwritten::new(),
+            late: LateStarts::default(),
             problems,
         }
     }
@@ -71,11 +75,12 @@ impl Writer {
                 Some(write) = self.writes.recv() => {
                     self.write(write).await;
                     // Under constant load the next write is always there first.
-                    if self.unwritten.is_due() {
-                        self.write_unwritten().await;
+                    if self.unwritten.is_due() || self.late.is_due() {
+                        self.write_again(&running).await;
                     }
                 }
-                () = self.unwritten.due() => self.write_unwritten().await,
+                () = self.unwritten.due() => self.write_again(&running).await,
+                () = self.late.due() => self.write_again(&running).await,
                 () = &mut finished => break,
             }
         }
@@ -83,7 +88,8 @@ impl Writer {
         self.write_unwritten().await;
     }
 
-    async fn write(&mut self, write: Write) {
+    /// The next transaction: this write, and those that have come since the one before.
+    fn batch(&mut self, write: Write) -> Batch {
         let mut batch = Batch::default();
         batch.add(write);
         while batch.starts.len() + batch.endings.len() < ROWS && batch.bytes < BYTES {
@@ -92,16 +98,23 @@ impl Writer {
                 Err(_) => break,
             }
         }
+        batch
+    }
+
+    async fn write(&mut self, first: Write) {
         let Batch {
+            kinds,
             starts,
             replies,
             endings,
             done,
-            bytes: _,
-        } = batch;
-        let kinds = Kinds {
-            starts: !starts.is_empty(),
-            ends: !endings.is_empty(),
+            ..
+        } = self.batch(first);
+        // A file executes nothing that nobody waits for.
+        let perhaps_late = if self.store.is_shared() {
+            starts.clone()
+        } else {
+            Vec::new()
         };
         let ends: Vec<&End> = endings.iter().map(|ending| &ending.end).collect();
         let written = self
@@ -116,6 +129,7 @@ impl Writer {
             }
             Err(error) => {
                 self.unwritten.add(endings, &error);
+                self.late.failed(&perhaps_late);
                 Err(Unavailable::from(error))
             }
         };
@@ -125,6 +139,26 @@ impl Writer {
         }
         for done in done {
             let _ = done.send(());
+        }
+    }
+
+    /// Writes the outcomes that are due to be written again.
+    async fn write_again(&mut self, running: &Running) {
+        if self.unwritten.is_due() {
+            self.write_unwritten().await;
+        }
+        let late = self.late.take(&running.unsent);
+        if late.is_empty() {
+            return;
+        }
+        let ends: Vec<End> = late.iter().map(Late::end).collect();
+        let ends: Vec<&End> = ends.iter().collect();
+        let written = self
+            .store
+            .write_ledger(self.owner, self.lifetime, Vec::new(), &ends);
+        match written.await {
+            Ok(_) => self.late.ended(late),
+            Err(_) => self.late.not_ended(late),
         }
     }
 
@@ -154,10 +188,12 @@ impl Batch {
     fn add(&mut self, write: Write) {
         match write {
             Write::Start { starts, reply } => {
+                self.kinds.starts = true;
                 self.starts.extend(starts);
                 self.replies.push(reply);
             }
             Write::End { endings, done } => {
+                self.kinds.ends = true;
                 self.bytes += endings.iter().map(Ending::bytes).sum::<usize>();
                 self.endings.extend(endings);
                 self.done.extend(done);
@@ -224,6 +260,7 @@ mod tests {
             lifetime: DAY,
             writes,
             unwritten,
+            late: LateStarts::default(),
             problems: Arc::default(),
         };
         // Each fills a transaction by itself, and there is always a next one.

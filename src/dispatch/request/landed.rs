@@ -174,9 +174,19 @@ fn again(
     (info, job)
 }
 
-/// Has the outcomes written to the ledger, and returns them to the callers.
+/// Has the outcomes written to the ledger, and what they say of weekly limits, and returns them to
+/// the callers.
 fn finish(driver: &PortalDriver, finished: Vec<(Box<Job>, Result<Delivered, SendError>)>) {
     let mut finished = finished;
+    if let Some(guard) = &driver.context.weekly_guard {
+        for (job, result) in &mut finished {
+            if let Some(watched) = job.watched.take() {
+                let begun = Instant::now() - job.spent.portal;
+                let answer = result.as_ref().map(|delivered| &delivered.answer);
+                guard.note(*watched, begun, answer);
+            }
+        }
+    }
     let records = finished.iter_mut();
     let records = records.filter_map(|(job, result)| Some((job.claim.take()?, recorded(result))));
     let records: Vec<(_, Recorded)> = records.collect();

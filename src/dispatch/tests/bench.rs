@@ -15,6 +15,7 @@ use tracing::Instrument;
 use crate::call::{CallContext, Priority};
 use crate::check::{CallParts, Check};
 use crate::dispatch::context::DispatchContext;
+use crate::dispatch::drivers::Drivers;
 use crate::dispatch::ledger::Ledger;
 use crate::dispatch::overview::Overview;
 use crate::dispatch::replica::{HeartbeatConfig, Replica};
@@ -89,6 +90,7 @@ impl Bench {
             access,
             ledger,
             sharing: None,
+            weekly_guard: None,
             capacity: Arc::new(QueueCapacity::new(
                 options.maximum_waiting_calls,
                 options.maximum_waiting_bytes,
@@ -133,6 +135,7 @@ impl Bench {
             priority: Priority::Interactive,
             may_be_batched: true,
             idempotency_key: None,
+            recipient: None,
         };
         let call = Check::default().pass(Some(parts)).unwrap();
         let delivery = Delivery {
@@ -149,15 +152,23 @@ impl Bench {
 
     /// Makes so many more portals known, as calls to them would.
     pub(super) fn know_portals(&self, portals: usize) {
+        for number in 0..portals {
+            let portal = Self::portal(&format!("p{number}"));
+            self.dispatcher.drivers.of(&portal, None);
+        }
+    }
+
+    /// The address of the portal of this name.
+    pub(super) fn portal(name: &str) -> PortalAddress {
         let policy = Policy {
             allowed_suffixes: vec![Suffix::parse("bitrix24.com").unwrap()],
             ..Policy::default()
         };
-        for number in 0..portals {
-            let host = format!("p{number}.bitrix24.com");
-            let portal = PortalAddress::parse(&host, &policy).unwrap();
-            self.dispatcher.drivers.of(&portal, None);
-        }
+        PortalAddress::parse(&format!("{name}.bitrix24.com"), &policy).unwrap()
+    }
+
+    pub(super) fn drivers(&self) -> Arc<Drivers> {
+        Arc::clone(&self.dispatcher.drivers)
     }
 
     pub(super) fn overview(&self, most: usize) -> Overview {

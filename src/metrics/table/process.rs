@@ -46,6 +46,14 @@ pub(super) const OF_PROCESS: &[Metric] = &[
                   slow.",
     ),
     of(
+        "counter",
+        "openlines_metrics_lost_total",
+        &[],
+        "Transmissions of metrics that the collector did not get: it was away, refused them, \
+                  all or in part, or was too slow. The next one has newer values. 0 without \
+                  `telemetry.otlp_metrics`.",
+    ),
+    of(
         "gauge",
         "openlines_build_info",
         &["revision", "rust_version", "version"],

@@ -90,6 +90,12 @@ impl Status {
         let limit = |limit| with("openlines_limit", "limit", limit);
         let connections = |state| with("openlines_open_connections", "state", state);
         let to_portals = |state| with("openlines_portal_connections", "state", state);
+        let calls_by = |label| {
+            let mut sums = summary.sums_by("openlines_calls_total", label);
+            // Series that are there for alerts.
+            sums.retain(|_, calls| *calls > 0.0);
+            sums
+        };
         let filter = LogFilter::of_process().map(|filter| filter.in_force());
         json!({
             "service": {
@@ -109,8 +115,8 @@ impl Status {
                 "waiting_limit": limit("waiting_calls"),
                 "waiting_bytes": value("openlines_waiting_bytes"),
                 "waiting_bytes_limit": limit("waiting_bytes"),
-                "by_code": summary.sums_by("openlines_calls_total", "rpc_response_status_code"),
-                "by_error_source": summary.sums_by("openlines_calls_total", "error_source"),
+                "by_code": calls_by("rpc_response_status_code"),
+                "by_error_source": calls_by("error_source"),
             },
             "connections": {
                 "callers": connections("authenticated"),
@@ -127,6 +133,7 @@ impl Status {
                 "filter": filter.map(|filter| filter.filter),
                 "lost_lines": value("openlines_log_lost_lines_total"),
                 "lost_spans": value("openlines_traces_lost_total"),
+                "lost_transmissions": value("openlines_metrics_lost_total"),
             },
             "portals": {
                 "known": known,

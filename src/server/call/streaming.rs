@@ -19,10 +19,10 @@ use futures_util::stream::FuturesUnordered;
 use http::Response;
 use http::request::Parts;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
-use tracing::{Instrument, Span};
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::Span;
 
-use self::item::Answered;
+use self::item::{Answered, OfStream};
 use self::reader::{Held, Read, Reader};
 use super::CallService;
 use crate::auth::Presented;
@@ -33,6 +33,7 @@ use crate::server::ending::Ending;
 use crate::server::reply::{self, Piece, Reply};
 use crate::server::shares::Place;
 use crate::server::unary::Unary;
+use crate::telemetry::Linked;
 
 /// Answers that wait for the HTTP/2 library to take them. The rest waits among the items in
 /// progress, so that nothing more is read of a client that does not read.
@@ -53,6 +54,8 @@ struct Stream<O> {
     service: CallService<O>,
     head: Parts,
     context: CallContext,
+    /// Its span, if it is traced: the spans of its items are linked to it.
+    traced: Option<Linked>,
     /// Those of the items in progress.
     keys: HashSet<Arc<str>>,
     items: FuturesUnordered<BoxFuture<'static, Answered>>,
@@ -93,13 +96,15 @@ impl<O: Unary> Opened<O> {
             service,
             head,
             context,
+            traced: Linked::of(&span),
             keys: HashSet::new(),
             items: FuturesUnordered::new(),
             answers: VecDeque::new(),
             over: None,
         };
-        // Dropping the response ends it.
-        tokio::spawn(stream.run(reader, pieces, ending).instrument(span));
+        // Dropping the response ends it. Not in its span, which would be around all items, those
+        // that are not traced included.
+        tokio::spawn(stream.run(reader, pieces, ending));
         response
     }
 }
@@ -138,6 +143,8 @@ impl<O: Unary> Stream<O> {
     {
         let draining = self.service.gate.draining.child_token();
         let mut late = pin!(sleep_until(self.context.deadline()));
+        let idle_time = self.service.gate.streams.idle;
+        let mut idle = pin!(sleep(idle_time));
         loop {
             let in_progress = self.items.len() + self.answers.len();
             if in_progress == 0
@@ -158,6 +165,10 @@ impl<O: Unary> Stream<O> {
                     if let Some(answer) = self.answers.pop_front() {
                         room.send(Piece::Message(answer.frame));
                     }
+                    if in_progress == 1 {
+                        // That was the last one.
+                        idle.as_mut().reset(Instant::now() + idle_time);
+                    }
                 }
                 () = draining.cancelled(), if !is_over => {
                     self.over = Some(Err(Error::ShuttingDown));
@@ -176,6 +187,9 @@ impl<O: Unary> Stream<O> {
                     Ok(Read::Broken) => return Err(Cancelled),
                     Err(error) => self.over = Some(Err(error)),
                 },
+                () = &mut idle, if in_progress == 0 => {
+                    self.over = Some(Err(Error::StreamIdle));
+                }
             }
         }
     }
@@ -202,9 +216,12 @@ impl<O: Unary> Stream<O> {
         // The earlier of two deadlines holds.
         let deadline = (begun + timeout).min(self.context.deadline());
         let arrival = self.context.arrival().map(Arrival::of_item);
-        let path = self.head.uri.path();
-        let context = &self.context;
-        let item = service.item(item, caller, (begun, deadline), arrival, (path, context));
+        let stream = OfStream {
+            path: self.head.uri.path(),
+            context: &self.context,
+            traced: self.traced.as_ref(),
+        };
+        let item = service.item(item, caller, (begun, deadline), arrival, stream);
         let held = (held, service.peer.item());
         if violations.is_empty() {
             self.keys.insert(Arc::clone(item.key()));

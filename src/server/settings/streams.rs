@@ -23,6 +23,11 @@ table! {
         /// Longest time that an item of a stream may give. An item with a longer one is refused.
         maximum_timeout: Duration = "server.streams.maximum_timeout_seconds" =>
             seconds(1..=3600), default "600";
+
+        /// Time that a stream may have no item in progress and bring none. Then it is ended with
+        /// `UNAVAILABLE` and `ERROR_REASON_STREAM_IDLE`, because it holds a place of
+        /// `server.maximum_concurrent_calls`. Clients open a new one when they need it.
+        idle: Duration = "server.streams.idle_seconds" => seconds(1..=86_400), default "300";
     }
     rules {
         timeouts_in_order(default_timeout, maximum_timeout);

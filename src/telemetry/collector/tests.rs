@@ -9,6 +9,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -37,7 +38,7 @@ impl TraceService for Refusing {
     }
 }
 
-fn serve(listener: TcpListener, collector: Refusing) {
+fn serve(listener: TcpListener, collector: impl TraceService) {
     let server = tonic::transport::Server::builder()
         .add_service(TraceServiceServer::new(collector))
         .serve_with_incoming(TcpListenerStream::new(listener));
@@ -47,7 +48,8 @@ fn serve(listener: TcpListener, collector: Refusing) {
 fn at(address: SocketAddr) -> Collector {
     let endpoint = format!("http://{address}");
     let settings = collector(&[("TELEMETRY_OTLP_ENDPOINT", &endpoint)]);
-    Collector::of(&settings).unwrap().unwrap()
+    let variables = OtelVariables::default();
+    Collector::of(&settings, &variables).unwrap().unwrap()
 }
 
 async fn send(collector: &Collector) -> bool {
@@ -107,6 +109,65 @@ async fn a_collector_that_goes_is_told_once_and_its_return_too() {
         "{away}"
     );
     assert!(again.contains("INFO") && again.contains("again"), "{again}");
+}
+
+/// A collector that takes nothing but transmissions without content.
+struct Particular;
+
+#[tonic::async_trait]
+impl TraceService for Particular {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        if request.into_inner().resource_spans.is_empty() {
+            return Ok(Response::new(ExportTraceServiceResponse::default()));
+        }
+        Err(Status::invalid_argument("not these"))
+    }
+}
+
+#[tokio::test]
+async fn a_collector_that_is_back_is_noticed_without_anything_to_send() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let collector = at(address);
+    collector.hurry();
+    assert_eq!(collector.problem(), None);
+    assert!(!send(&collector).await);
+    let problem = collector.problem().unwrap();
+    assert!(
+        problem.starts_with("traces: it cannot be reached: "),
+        "{problem}"
+    );
+    collector.look().await;
+    assert!(collector.problem().is_some());
+    serve(TcpListener::bind(address).await.unwrap(), Refusing(0));
+    // The connection is made anew when it is needed.
+    while collector.problem().is_some() {
+        collector.look().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_collector_does_not_want_is_not_forgotten_because_it_takes_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let collector = at(listener.local_addr().unwrap());
+    serve(listener, Particular);
+    let request = ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans::default()],
+    };
+    let sent: Result<ExportTraceServiceResponse, _> = collector.send(Signal::Traces, request).await;
+    sent.unwrap_err();
+    collector.look().await;
+    let problem = collector.problem();
+    assert_eq!(
+        problem.as_deref(),
+        Some("traces: it answers InvalidArgument: not these")
+    );
+    assert!(send(&collector).await);
+    assert_eq!(collector.problem(), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -9,12 +9,14 @@ use http::uri::PathAndQuery;
 use prost::Message;
 use reqwest::redirect::Policy;
 use tonic::client::Grpc;
+use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
 use super::Signal;
 use crate::telemetry::given::Protocol;
+use crate::telemetry::headers::Headers;
 
 /// How long reaching the collector may take: name, TCP and TLS.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -27,6 +29,9 @@ const RESPONSE_BYTES: usize = 64 * 1024;
 
 /// The longest text of the collector that is told, in characters.
 const TEXT: usize = 200;
+
+/// In the place of a text that may repeat a header.
+const UNTOLD: &str = "its text is not told, because it may repeat telemetry.otlp_headers";
 
 /// The way to the collector cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +49,9 @@ pub(crate) enum NotTaken {
     /// It was not reached, or the connection broke.
     #[error("it cannot be reached")]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
+    /// It does not know who sends. What it says of that is not told: it may repeat a header.
+    #[error("it does not accept the headers that it is sent ({0}); check telemetry.otlp_headers")]
+    NotAllowed(String),
     /// It answered with another status than OK.
     #[error("it answers {code:?}: {text}")]
     Refused { code: Code, text: String },
@@ -57,7 +65,13 @@ pub(crate) enum NotTaken {
 
 /// The way to a collector.
 #[derive(Debug)]
-pub(super) enum Wire {
+pub(super) struct Wire {
+    way: Way,
+    headers: Headers,
+}
+
+#[derive(Debug)]
+enum Way {
     Grpc(Channel),
     Http {
         client: reqwest::Client,
@@ -72,11 +86,13 @@ impl Wire {
         protocol: Protocol,
         endpoint: &str,
         authorities: Option<&str>,
+        headers: Headers,
     ) -> Result<Self, CollectorError> {
-        match protocol {
+        let way = match protocol {
             Protocol::Grpc => grpc(endpoint, authorities),
             Protocol::Http => http(endpoint, authorities),
-        }
+        }?;
+        Ok(Self { way, headers })
     }
 
     /// Sends once.
@@ -89,29 +105,49 @@ impl Wire {
         Sent: Message + Default + 'static,
         Answer: Message + Default + 'static,
     {
-        match self {
-            Self::Grpc(channel) => {
+        match &self.way {
+            Way::Grpc(channel) => {
                 let mut client = Grpc::new(channel.clone());
                 let ready = client.ready().await;
                 ready.map_err(|error| NotTaken::Unreachable(error.into()))?;
                 let codec = ProstCodec::<Sent, Answer>::default();
-                let answer = client.unary(Request::new(sent), signal.grpc_path(), codec);
+                let mut request = Request::new(sent);
+                *request.metadata_mut() = MetadataMap::from_headers(self.headers.to_map());
+                let answer = client.unary(request, signal.grpc_path(), codec);
                 answer
                     .await
                     .map(tonic::Response::into_inner)
-                    .map_err(refused)
+                    .map_err(|status| self.refused(status))
             }
-            Self::Http { client, base } => {
+            Way::Http { client, base } => {
                 let address = format!("{base}{}", signal.http_path());
-                let request = client.post(address).header(CONTENT_TYPE, PROTOBUF);
+                let request = client.post(address).headers(self.headers.to_map());
+                let request = request.header(CONTENT_TYPE, PROTOBUF);
                 let answer = request.body(sent.encode_to_vec()).send().await;
                 read(answer.map_err(unreachable)?).await
             }
         }
     }
+
+    /// The library has a status for everything that fails, too.
+    fn refused(&self, status: Status) -> NotTaken {
+        if status.source().is_some() {
+            return NotTaken::Unreachable(status.into());
+        }
+        let code = status.code();
+        if matches!(code, Code::Unauthenticated | Code::PermissionDenied) {
+            return NotTaken::NotAllowed(format!("{code:?}"));
+        }
+        let text = if self.headers.is_empty() {
+            status.message().chars().take(TEXT).collect()
+        } else {
+            UNTOLD.to_owned()
+        };
+        NotTaken::Refused { code, text }
+    }
 }
 
-fn grpc(endpoint: &str, authorities: Option<&str>) -> Result<Wire, CollectorError> {
+fn grpc(endpoint: &str, authorities: Option<&str>) -> Result<Way, CollectorError> {
     let is_tls = endpoint.starts_with("https:");
     let mut endpoint = Endpoint::from_shared(endpoint.to_owned())?.connect_timeout(CONNECT);
     if is_tls {
@@ -121,10 +157,10 @@ fn grpc(endpoint: &str, authorities: Option<&str>) -> Result<Wire, CollectorErro
             None => tls.with_native_roots(),
         })?;
     }
-    Ok(Wire::Grpc(endpoint.connect_lazy()))
+    Ok(Way::Grpc(endpoint.connect_lazy()))
 }
 
-fn http(endpoint: &str, authorities: Option<&str>) -> Result<Wire, CollectorError> {
+fn http(endpoint: &str, authorities: Option<&str>) -> Result<Way, CollectorError> {
     let mut client = reqwest::Client::builder()
         .user_agent(concat!("bitrix24-openlines/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
@@ -135,7 +171,7 @@ fn http(endpoint: &str, authorities: Option<&str>) -> Result<Wire, CollectorErro
         let authorities = reqwest::Certificate::from_pem_bundle(pem.as_bytes());
         client = client.tls_certs_only(authorities.map_err(CollectorError::Http)?);
     }
-    Ok(Wire::Http {
+    Ok(Way::Http {
         client: client.build().map_err(CollectorError::Http)?,
         base: endpoint.trim_end_matches('/').to_owned(),
     })
@@ -145,6 +181,9 @@ async fn read<Answer: Message + Default>(
     mut answer: reqwest::Response,
 ) -> Result<Answer, NotTaken> {
     let status = answer.status();
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        return Err(NotTaken::NotAllowed(format!("HTTP status {status}")));
+    }
     if status != StatusCode::OK {
         return Err(NotTaken::Status(status));
     }
@@ -162,17 +201,6 @@ fn unreachable(error: reqwest::Error) -> NotTaken {
     NotTaken::Unreachable(error.without_url().into())
 }
 
-/// The library has a status for everything that fails, too.
-fn refused(status: Status) -> NotTaken {
-    if status.source().is_some() {
-        return NotTaken::Unreachable(status.into());
-    }
-    NotTaken::Refused {
-        code: status.code(),
-        text: status.message().chars().take(TEXT).collect(),
-    }
-}
-
 impl NotTaken {
     /// Whether it may be taken the next time (OTLP specification, "Failures").
     pub(super) fn is_transient(&self) -> bool {
@@ -188,8 +216,13 @@ impl NotTaken {
                     | Code::DataLoss
             ),
             Self::Status(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
-            Self::NotUnderstood | Self::TooLate => false,
+            Self::NotAllowed(_) | Self::NotUnderstood | Self::TooLate => false,
         }
+    }
+
+    /// Whether it is about the collector or the way to it, and not about what was sent.
+    pub(super) fn is_general(&self) -> bool {
+        matches!(self, Self::NotAllowed(_) | Self::TooLate) || self.is_transient()
     }
 }
 

@@ -5,6 +5,7 @@ use secrecy::SecretString;
 
 use super::Reading;
 use super::fingerprint::fingerprint;
+use super::keys;
 use super::plan;
 use crate::settings::{Fields, Node};
 use crate::tenant::applications::Applications;
@@ -18,15 +19,7 @@ const DISPLAY_NAME: usize = 200;
 
 impl Reading<'_> {
     pub(super) fn tenant(&mut self, item: &Node<'_>) -> Option<StoredTenant> {
-        let known = [
-            "id",
-            "display_name",
-            "portal",
-            "plan",
-            "webhook",
-            "application",
-        ];
-        let fields = item.fields(&known, &mut self.file.errors)?;
+        let fields = item.fields(&keys::ENTRY, &mut self.file.errors)?;
         let id = fields
             .required("id", &mut self.file.errors)
             .and_then(|node| self.id(&node));
@@ -106,7 +99,7 @@ impl Reading<'_> {
     }
 
     fn webhook(&mut self, node: &Node<'_>) -> Option<StoredCredentials> {
-        let fields = node.fields(&["user_id", "secret"], &mut self.file.errors)?;
+        let fields = node.fields(&keys::WEBHOOK, &mut self.file.errors)?;
         let user_id = fields
             .required("user_id", &mut self.file.errors)
             .and_then(|node| node.whole(1, &mut self.file.errors));
@@ -120,16 +113,7 @@ impl Reading<'_> {
     }
 
     fn application(&mut self, node: &Node<'_>) -> Option<(StoredCredentials, Option<MemberId>)> {
-        let known = [
-            "client_id",
-            "client_secret",
-            "authorization_server",
-            "member_id",
-            "access_token",
-            "refresh_token",
-            "application_token",
-        ];
-        let fields = node.fields(&known, &mut self.file.errors)?;
+        let fields = node.fields(&keys::APPLICATION, &mut self.file.errors)?;
         let before = self.file.errors.len();
         let client_id = self.optional(&fields, "client_id", |this, node| {
             let text = node.text(&mut this.file.errors)?;

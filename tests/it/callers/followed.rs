@@ -49,7 +49,7 @@ impl Site {
             "auth: {{callers_file: '{}', follow_seconds: 1}}\n",
             file.display()
         );
-        let admin = free_address().await;
+        let admin = free_address();
         let settings = [("ADMIN_LISTEN", &*admin.to_string())];
         let tenants = tenants(sandbox.address());
         let service = Service::with_auth(key, &auth, &settings, &tenants).await;

@@ -44,7 +44,7 @@ impl Site {
              tokens: [{{issuer: '{ISSUER}', subject: '{SUBJECT}'}}]}}\n",
             key.entry()
         );
-        let admin = free_address().await;
+        let admin = free_address();
         let settings = [("ADMIN_LISTEN", &*admin.to_string())];
         let tenants = tenants(sandbox.address());
         let service = Service::with_auth(key, &auth, &settings, &tenants).await;

@@ -1,24 +1,11 @@
 //! What is around the service: health, schemas, completions, manual pages.
 
-use bitrix24_openlines::testing::auth::NewKey;
-
-use super::{stderr, stdout};
-use crate::support::caller;
-use crate::support::process::{Files, Process, openlines, run};
+use super::{serving, stderr, stdout};
+use crate::support::process::{openlines, run};
 
 #[tokio::test]
 async fn health_takes_address_and_certificates_from_the_environment() {
-    let key = NewKey::generate().unwrap();
-    let files = Files::write(
-        &format!("server: {{listen: '127.0.0.1:0'}}\n{}", caller(&key)),
-        "tenants: []\n",
-    );
-    let service = Process::start(openlines(&[
-        "serve",
-        "--config",
-        files.settings().to_str().unwrap(),
-    ]));
-    let address = service.address().await.to_string();
+    let (files, service, address) = serving().await;
     let mut asked = openlines(&["health"]);
     let asked = asked.env("OPENLINES_ADDRESS", &address).output().unwrap();
     assert_eq!(stdout(&asked), "SERVING\n", "{}", stderr(&asked));

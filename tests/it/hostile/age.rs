@@ -26,7 +26,7 @@ fn call(world: &World, stream: u32) -> Vec<u8> {
 
 #[tokio::test]
 async fn connections_end_at_their_age_and_no_call_is_lost() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[
         ("SERVER_CONNECTIONS_AGE_SECONDS", "1"),
         ("ADMIN_LISTEN", &admin.to_string()),
@@ -70,7 +70,7 @@ async fn a_call_in_progress_ends_after_the_age_of_its_connection() {
 
 #[tokio::test]
 async fn a_peer_that_ignores_the_end_is_cut_when_the_longest_call_could_have_ended() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[
         ("SERVER_CONNECTIONS_AGE_SECONDS", "1"),
         ("SERVER_MAXIMUM_DEADLINE_SECONDS", "1"),
@@ -95,7 +95,7 @@ async fn a_peer_that_ignores_the_end_is_cut_when_the_longest_call_could_have_end
 
 #[tokio::test]
 async fn a_peer_that_is_gone_without_a_word_is_noticed() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[
         ("SERVER_CONNECTIONS_KEEPALIVE_SECONDS", "1"),
         ("SERVER_CONNECTIONS_KEEPALIVE_TIMEOUT_SECONDS", "1"),

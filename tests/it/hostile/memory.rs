@@ -56,7 +56,7 @@ struct Bench {
 
 impl Bench {
     async fn start(transport: Transport) -> Self {
-        let address = free_address().await;
+        let address = free_address();
         let key = NewKey::generate().unwrap();
         let pair = Pair::make();
         let tls = match transport {

@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_peer_that_is_silent_or_slow_before_the_preface_is_closed() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[
         ("SERVER_CONNECTIONS_PREFACE_SECONDS", "1"),
         ("ADMIN_LISTEN", &admin.to_string()),
@@ -80,7 +80,7 @@ async fn peers_that_have_not_begun_and_silent_idle_ones_do_not_hold_the_stop() {
 
 #[tokio::test]
 async fn a_stranger_is_sent_away_in_time_and_a_caller_may_be_idle() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[
         ("SERVER_CONNECTIONS_UNAUTHENTICATED_SECONDS", "1"),
         ("ADMIN_LISTEN", &admin.to_string()),
@@ -106,7 +106,7 @@ async fn a_stranger_is_sent_away_in_time_and_a_caller_may_be_idle() {
 
 #[tokio::test]
 async fn strangers_take_places_from_each_other_only() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[
         ("SERVER_CONNECTIONS_MAXIMUM", "16"),
         ("ADMIN_LISTEN", &admin.to_string()),
@@ -129,7 +129,7 @@ async fn strangers_take_places_from_each_other_only() {
 
 #[tokio::test]
 async fn a_connection_too_many_is_closed_at_once() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[
         ("SERVER_CONNECTIONS_MAXIMUM", "1"),
         ("ADMIN_LISTEN", &admin.to_string()),
@@ -149,7 +149,7 @@ async fn a_connection_too_many_is_closed_at_once() {
 
 #[tokio::test]
 async fn probes_get_through_when_strangers_hold_all_connections_of_the_admin_port() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[("ADMIN_LISTEN", &admin.to_string())]).await;
     answered(&world).await;
     let mut strangers = Vec::new();
@@ -164,7 +164,7 @@ async fn probes_get_through_when_strangers_hold_all_connections_of_the_admin_por
 /// The kernel holds some megabytes of responses for a peer that does not read.
 #[tokio::test]
 async fn a_connection_of_the_admin_port_has_an_age() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[
         ("ADMIN_LISTEN", &admin.to_string()),
         ("ADMIN_CONNECTION_SECONDS", "1"),

@@ -24,7 +24,7 @@ fn check(stream: u32) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_response_that_is_not_read_ends_its_connection() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[
         ("SERVER_CONNECTIONS_UNREAD_SECONDS", "1"),
         ("ADMIN_LISTEN", &admin.to_string()),
@@ -66,7 +66,7 @@ async fn a_peer_that_reads_slowly_but_in_time_keeps_its_connection() {
 
 #[tokio::test]
 async fn unread_responses_take_no_more_memory_than_the_setting_allows() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[
         ("SERVER_CONNECTIONS_MAXIMUM_UNREAD_BYTES", "65536"),
         ("SERVER_CONNECTIONS_UNREAD_SECONDS", "600"),
@@ -97,7 +97,7 @@ async fn unread_responses_take_no_more_memory_than_the_setting_allows() {
 /// It fills the kernel's buffers first.
 #[tokio::test]
 async fn a_peer_that_reads_nothing_at_all_is_closed() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[
         ("SERVER_CONNECTIONS_UNREAD_SECONDS", "1"),
         // Otherwise it would be closed for its calls without a credential.

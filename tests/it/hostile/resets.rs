@@ -73,7 +73,7 @@ async fn a_client_may_cancel_all_of_its_calls_at_once() {
 
 #[tokio::test]
 async fn a_flood_of_resets_ends_its_connection() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[
         ("SERVER_CONNECTIONS_MAXIMUM_STREAMS", "20"),
         ("ADMIN_LISTEN", &admin.to_string()),

@@ -57,7 +57,7 @@ impl Site {
             caller(&key),
             greedy.entry()
         );
-        let admin = free_address().await;
+        let admin = free_address();
         let (places, listen) = (PLACES.to_string(), admin.to_string());
         let always = [
             ("SERVER_MAXIMUM_CONCURRENT_CALLS", &*places),

@@ -120,7 +120,7 @@ async fn a_connection_with_calls_of_known_callers_is_neither_slowed_nor_closed()
 
 #[tokio::test]
 async fn refused_strangers_are_counted_by_reason() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[("ADMIN_LISTEN", &admin.to_string())]).await;
     let client = RawClient::connect(world.service.address).await;
     for value in ["nonsense", "Bearer nonsense"] {

@@ -49,7 +49,7 @@ impl Site {
     pub(super) async fn with_store_url(stores: Stores, url: &str) -> Self {
         let keyring = Key::generate().unwrap();
         let keyring = keyring.expose().expose_secret().to_owned();
-        let admin = free_address().await;
+        let admin = free_address();
         let admin_text = admin.to_string();
         let settings = [
             ("STORE_URL", url),

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bitrix24_openlines::testing::dispatch::ledger::{Key, Known, LedgerError, Recorded};
 use store::Store;
-use store::ledger::{Id, Start};
+use store::ledger::Id;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::support::{DAY, HASTY, LONG, Process, answer, key_of, new_key};
+use crate::support::calls::start;
 use crate::support::stores::{Stores, keyring, on_both_stores};
 
 on_both_stores!(
@@ -96,12 +97,7 @@ fn assert_reused(known: Result<Known, LedgerError>) {
 
 /// The row of a process that has no heartbeats.
 async fn left_by_another(store: &Store, key: &Key) {
-    let start = Start {
-        id: id_of(key),
-        fingerprint: [7; 32],
-        attempt: 1,
-        replaces: None,
-    };
+    let start = start(&id_of(key), 1);
     let written = store.write_ledger(Uuid::new_v4(), DAY, vec![start], &[]);
     assert_eq!(written.await.unwrap().len(), 1);
 }

@@ -9,7 +9,8 @@ use store::ledger::{End, Id, Outcome, Row, Start, State};
 use uuid::Uuid;
 
 use super::support::{DAY, LONG, Process, answer, assert_answered, new_key};
-use crate::support::stores::{Stores, id, keyring, on_both_stores, webhook};
+use crate::support::calls::{end, new_id, start};
+use crate::support::stores::{Stores, keyring, on_both_stores, webhook};
 
 on_both_stores!(
     what_has_expired_counts_as_deleted_and_is_deleted,
@@ -18,30 +19,6 @@ on_both_stores!(
     hundreds_of_rows_are_written_at_once,
     the_ledger_takes_no_number_of_changes_and_no_secret,
 );
-
-fn new_id() -> Id {
-    Id {
-        tenant: id("acme"),
-        request: Uuid::new_v4(),
-    }
-}
-
-fn start(id: &Id, attempt: i64) -> Start {
-    Start {
-        id: id.clone(),
-        fingerprint: [7; 32],
-        attempt,
-        replaces: None,
-    }
-}
-
-fn end(id: &Id, attempt: i64, outcome: Outcome) -> End {
-    End {
-        id: id.clone(),
-        attempt,
-        outcome,
-    }
-}
 
 async fn what_has_expired_counts_as_deleted_and_is_deleted(stores: Stores) {
     let store = stores.open(&keyring()).await;

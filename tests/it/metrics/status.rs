@@ -1,7 +1,7 @@
 //! What operators see at the admin port beside the metrics.
 
 use sandbox::{Fault, FaultKind, Gate, Moment};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{get, world_with_admin_port};
 use crate::support::admin::until_in_progress;
@@ -62,6 +62,12 @@ async fn the_status_has_portals_with_what_they_are_about_and_failures_without_te
     assert_eq!(portal["breaker_open"], false);
     assert_eq!(told["portals"]["known"], 1);
     assert_eq!(told["readiness"]["ready"], true);
+    for lost in ["lost_lines", "lost_spans", "lost_transmissions"] {
+        assert!(told["log"][lost].is_number(), "{lost}: {told}");
+    }
+    // What alerts count is there at 0; people are shown what has been.
+    assert_eq!(told["calls"]["by_code"], json!({"INVALID_ARGUMENT": 1.0}));
+    assert_eq!(told["calls"]["by_error_source"], json!({"caller": 1.0}));
     let failure = &told["last_failures"][0];
     assert_eq!(failure["tenant"], WEBHOOK);
     assert_eq!(failure["reason"], "ERROR_REASON_INVALID_REQUEST");

@@ -6,8 +6,9 @@ use std::time::Duration;
 use store::{Access, OpenError, Store, StoreUrl};
 use uuid::Uuid;
 
-use super::server::{Running, Server, USER, as_owner, free_port, give};
+use super::server::{Running, Server, USER, as_owner, give};
 use super::users::Users;
+use crate::support::admin::free_address;
 use crate::support::stores::keyring;
 use crate::support::{tell, until};
 
@@ -29,7 +30,7 @@ fn is_installed() -> bool {
 
 /// Starts one, and gives the URL of the database through it.
 async fn pooler(server: &Server, mode: &str) -> (Running, String) {
-    let port = free_port();
+    let port = free_address().port();
     let folder = server.folder.path().display();
     let users = server.path("users.txt");
     std::fs::write(&users, format!("\"{USER}\" \"{}\"\n", server.password)).unwrap();

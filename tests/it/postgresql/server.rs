@@ -1,7 +1,6 @@
 //! A PostgreSQL server of one test.
 
 use std::fmt::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -9,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::support::admin::free_address;
 use crate::support::tell;
 
 /// Where Debian has the programs of each version.
@@ -41,7 +41,7 @@ impl Server {
         let server = Self {
             folder: owned_folder(),
             programs,
-            port: free_port(),
+            port: free_address().port(),
             password: Uuid::new_v4().simple().to_string(),
         };
         let password = server.path("password");
@@ -71,7 +71,7 @@ impl Server {
         let standby = Self {
             folder: owned_folder(),
             programs: self.programs.clone(),
-            port: free_port(),
+            port: free_address().port(),
             password: self.password.clone(),
         };
         run(standby.program("pg_basebackup").args([
@@ -106,14 +106,12 @@ impl Server {
 
     pub(super) fn start_again(&self) {
         let log = self.path("log");
-        run(self.pg_ctl().args([
-            "--wait",
-            "--timeout",
-            "60",
-            "--log",
-            log.to_str().unwrap(),
-            "start",
-        ]));
+        let mut start = self.pg_ctl();
+        start.args(["--wait", "--timeout", "60", "--log"]);
+        start.arg(&log).arg("start");
+        let status = start.stdout(Stdio::null()).status().unwrap();
+        let said = || std::fs::read_to_string(&log);
+        assert!(status.success(), "{start:?}: {:?}", said());
     }
 
     pub(super) fn stop(&self, how: Stop) {
@@ -233,11 +231,6 @@ pub(super) fn as_owner(program: &Path) -> Command {
     // Its user may not see where we are.
     command.current_dir("/").stdin(Stdio::null());
     command
-}
-
-pub(super) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 fn is_root() -> bool {

@@ -29,7 +29,7 @@ struct Place {
 
 impl Place {
     async fn on(store_url: &str, settings: &[(&str, &str)]) -> Self {
-        let admin = free_address().await;
+        let admin = free_address();
         let address = admin.to_string();
         let own = [("ADMIN_LISTEN", &*address), ("STORE_URL", store_url)];
         let settings: Vec<(&str, &str)> = own.iter().chain(settings).copied().collect();

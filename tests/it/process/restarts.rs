@@ -64,7 +64,7 @@ impl Fleet {
         let deployment = Deployment::write(stores.url(), &key, &tenants, "");
         let mut addresses = Vec::new();
         for _ in 0..processes {
-            addresses.push(free_address().await);
+            addresses.push(free_address());
         }
         Some(Self {
             sandbox,

@@ -70,7 +70,7 @@ impl Bench {
         let sandbox = Sandbox::start(listener, vec![portal]).unwrap();
         conversations::add(&sandbox, 10);
         let key = NewKey::generate().unwrap();
-        let (address, admin) = (free_address().await, free_address().await);
+        let (address, admin) = (free_address(), free_address());
         let settings = format!(
             "server: {{listen: '{address}', drain_seconds: 600}}\n{}",
             caller(&key)

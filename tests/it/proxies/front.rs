@@ -92,7 +92,7 @@ impl Front {
         write("certificate.pem", &certificate).unwrap();
         write("key.pem", &key).unwrap();
         write("both.pem", &(certificate + &key)).unwrap();
-        let (address, status) = (free_address().await, free_address().await);
+        let (address, status) = (free_address(), free_address());
         let places = Places {
             folder: folder.path().to_str().unwrap(),
             address,

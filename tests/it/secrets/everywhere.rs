@@ -97,7 +97,7 @@ impl Search {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, vec![portal()]).unwrap();
         let key = NewKey::generate().unwrap();
-        let (admin, entrance) = (free_address().await, free_address().await);
+        let (admin, entrance) = (free_address(), free_address());
         let portal = sandbox.address();
         let settings = format!(
             "auth:\n  callers:\n  - {{name: tests, tenants: ['*'], manages_tenants: true, keys: ['{}']}}\n\

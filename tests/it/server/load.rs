@@ -82,7 +82,7 @@ async fn a_call_too_many_is_refused_at_once_and_health_is_still_answered() {
 
 #[tokio::test]
 async fn as_many_calls_as_the_setting_allows_run_at_once() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[
         ("SERVER_MAXIMUM_CONCURRENT_CALLS", "8"),
         ("SERVER_SHARES_MAXIMUM_PERCENT", "100"),
@@ -109,7 +109,7 @@ async fn as_many_calls_as_the_setting_allows_run_at_once() {
 /// in the client.
 #[tokio::test]
 async fn one_connection_may_carry_as_many_calls_as_may_be_in_progress() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[("ADMIN_LISTEN", &admin.to_string())]).await;
     let held = FaultKind::Held(Moment::Before, Gate::closed());
     world.sandbox.inject(Fault::always(held));

@@ -1,6 +1,8 @@
 //! `openlines send` against a service that is killed in the middle, in front of a portal that loses
 //! answers. `OPENLINES_TEST_ITEMS` says with how many messages; docs/bulk.md has the figures.
 
+mod signals;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -46,7 +48,7 @@ impl Place {
         Self {
             deployment: Deployment::write(stores.url(), &key, &tenants, ""),
             sandbox,
-            address: free_address().await.to_string(),
+            address: free_address().to_string(),
             folder: tempfile::tempdir().unwrap(),
             _stores: stores,
         }

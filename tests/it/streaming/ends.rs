@@ -196,3 +196,44 @@ async fn a_stream_without_items_ends_with_its_connection() {
     assert!(is_sent(&stream.answer().await.1));
     stream.next().await.unwrap_err();
 }
+
+/// Ended after a second without items.
+async fn impatient() -> World {
+    World::with_settings(&[("SERVER_STREAMS_IDLE_SECONDS", "1")]).await
+}
+
+const IDLE: &str = "UNAVAILABLE STREAM_IDLE not_executed";
+
+#[tokio::test]
+async fn a_stream_that_brings_nothing_is_ended_also_beside_one_that_does() {
+    let world = impatient().await;
+    let client = world.client().await;
+    let open = || Stream::open_with(client.clone(), |items| world.request(items));
+    let (mut busy, mut silent) = (open().await, open().await);
+    let gate = hold(&world);
+    busy.write(crm("held", crm_message("held"))).await;
+    at_the_portal(&world).await;
+    let ended = silent.next().await.unwrap_err();
+    assert_eq!(told(&ended), IDLE);
+    assert!(ended.details_of().request_info().is_some());
+    // Items in progress keep theirs, however long they take.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    gate.open();
+    assert!(is_sent(&busy.answer().await.1));
+    let ended = busy.next().await.unwrap_err();
+    assert_eq!(told(&ended), IDLE);
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_while_items_come_within_the_time_that_it_may_be_idle() {
+    let world = impatient().await;
+    let mut stream = Stream::open(&world).await;
+    for number in 0..5 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let text = format!("message {number}");
+        stream.write(crm(&text, crm_message(&text))).await;
+        assert!(is_sent(&stream.answer().await.1));
+    }
+    stream.close();
+    stream.rest().await.1.unwrap();
+}

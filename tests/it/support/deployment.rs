@@ -69,7 +69,7 @@ impl Deployment {
 
     /// Starts one more process with more variables in its environment.
     pub(crate) async fn start_in(&self, environment: &[(&str, &str)]) -> Running {
-        let admin = free_address().await;
+        let admin = free_address();
         let mut command = self.command();
         command
             .env("OPENLINES_ADMIN_LISTEN", admin.to_string())

@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use bitrix24_openlines::testing::settings::Environment;
 use sandbox::demo;
 use secrecy::ExposeSecret;
 use store::sealing::Key;
@@ -17,9 +18,13 @@ use super::until;
 /// Tests write files with the modes that the machine gives them.
 pub(crate) const ANY_MODE: &str = "OPENLINES_FILES_DANGEROUS_WORLD_READABLE";
 
-/// The program without any other setting from the environment of the test.
+/// The program without any other setting from the environment of the test. `OPENLINES_TEST_PROGRAM`
+/// names another build of it, for example the one that is shipped.
 pub(crate) fn openlines(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_openlines"));
+    let environment = Environment::of_process();
+    let given = environment.get("OPENLINES_TEST_PROGRAM");
+    let program = given.map_or(env!("CARGO_BIN_EXE_openlines"), |given| given.unwrap());
+    let mut command = Command::new(program);
     command.args(arguments).env_clear().env(ANY_MODE, "true");
     command
 }

@@ -36,7 +36,7 @@ async fn until_trusted(service: &Service, pem: &str) -> Channel {
 
 #[tokio::test]
 async fn a_changed_certificate_is_used_without_a_restart() {
-    let admin = free_address().await;
+    let admin = free_address();
     let files = Pair::expiring(2030);
     let settings = settings_of(&files);
     let mut settings: Vec<_> = settings

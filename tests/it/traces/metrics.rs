@@ -1,13 +1,15 @@
 //! Metrics as a collector receives them.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
 use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -18,14 +20,26 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
-use crate::support::admin::{free_address, metrics};
+use crate::support::admin::{free_address, metrics, sample};
 use crate::support::requests::crm_message;
 use crate::support::{World, until};
 
+const LOST: &str = "openlines_metrics_lost_total";
+
 /// A collector that keeps what it got last.
 #[derive(Clone, Default)]
-struct Collector {
+pub(super) struct Collector {
     latest: Arc<Mutex<Option<ResourceMetrics>>>,
+    refused: Arc<Mutex<Refused>>,
+}
+
+/// What a collector does not take of a transmission.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Refused {
+    #[default]
+    Nothing,
+    Some,
+    All,
 }
 
 #[tonic::async_trait]
@@ -34,14 +48,24 @@ impl MetricsService for Collector {
         &self,
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let rejected_data_points = match *self.refused.lock().unwrap() {
+            Refused::All => return Err(Status::invalid_argument("not today")),
+            Refused::Some => 3,
+            Refused::Nothing => 0,
+        };
         let mut resources = request.into_inner().resource_metrics;
         *self.latest.lock().unwrap() = resources.pop();
-        Ok(Response::new(ExportMetricsServiceResponse::default()))
+        Ok(Response::new(ExportMetricsServiceResponse {
+            partial_success: Some(ExportMetricsPartialSuccess {
+                rejected_data_points,
+                error_message: String::new(),
+            }),
+        }))
     }
 }
 
 impl Collector {
-    async fn start() -> (Self, String) {
+    pub(super) async fn start() -> (Self, String) {
         let collector = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -50,6 +74,15 @@ impl Collector {
             .serve_with_incoming(TcpListenerStream::new(listener));
         tokio::spawn(server);
         (collector, address)
+    }
+
+    pub(super) fn refuse(&self, refused: Refused) {
+        *self.refused.lock().unwrap() = refused;
+    }
+
+    /// What came last is as if it had not come.
+    fn forget(&self) {
+        *self.latest.lock().unwrap() = None;
     }
 
     fn metrics(&self) -> Vec<Metric> {
@@ -90,7 +123,7 @@ fn sum(metrics: &[Metric], name: &str) -> f64 {
 #[tokio::test]
 async fn the_collector_gets_the_metrics_of_the_page() {
     let (collector, address) = Collector::start().await;
-    let admin = free_address().await;
+    let admin = free_address();
     let mut world = World::with_settings(&[
         ("ADMIN_LISTEN", &*admin.to_string()),
         ("TELEMETRY_OTLP_ENDPOINT", &address),
@@ -131,4 +164,59 @@ async fn the_collector_gets_the_metrics_of_the_page() {
         sum(&collector.metrics(), "openlines_calls_total").to_bits(),
         2f64.to_bits()
     );
+}
+
+/// Waits until this replica has lost more transmissions than before, and returns how many.
+async fn more_lost_than(before: u64, admin: SocketAddr) -> u64 {
+    let limit = Instant::now() + Duration::from_secs(60);
+    loop {
+        let lost = sample(admin, LOST).await;
+        if lost > before {
+            return lost;
+        }
+        assert!(Instant::now() < limit, "still {lost} are lost");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn transmissions_of_metrics_that_the_collector_refuses_are_counted() {
+    let (collector, address) = Collector::start().await;
+    let admin = free_address();
+    collector.refuse(Refused::All);
+    let world = World::with_settings(&[
+        ("ADMIN_LISTEN", &*admin.to_string()),
+        ("TELEMETRY_OTLP_ENDPOINT", &address),
+        ("TELEMETRY_OTLP_METRICS", "true"),
+        ("TELEMETRY_OTLP_METRICS_INTERVAL_SECONDS", "1"),
+    ])
+    .await;
+    // It has started when it answers.
+    let request = world.request(crm_message("Hello"));
+    world
+        .client()
+        .await
+        .send_crm_message(request)
+        .await
+        .unwrap();
+    assert!(metrics(admin).await.contains(LOST), "not there at 0");
+    let lost = more_lost_than(0, admin).await;
+    assert!(collector.metrics().is_empty());
+
+    collector.refuse(Refused::Some);
+    until("a part is taken", || !collector.metrics().is_empty()).await;
+    let lost = more_lost_than(lost, admin).await;
+
+    // A collector that takes all has the number, and it stays.
+    collector.refuse(Refused::Nothing);
+    until("the collector has the number", || {
+        sum(&collector.metrics(), LOST) >= f64::from(u32::try_from(lost).unwrap())
+    })
+    .await;
+    collector.forget();
+    until("it gets more", || !collector.metrics().is_empty()).await;
+    let before = sum(&collector.metrics(), LOST).to_bits();
+    collector.forget();
+    until("it gets more", || !collector.metrics().is_empty()).await;
+    assert_eq!(sum(&collector.metrics(), LOST).to_bits(), before);
 }

@@ -25,7 +25,7 @@ async fn calls_over_the_portals_limit_are_retried_until_it_takes_them() {
 
 #[tokio::test]
 async fn calls_go_singly_to_a_portal_that_has_no_batch() {
-    let admin = free_address().await;
+    let admin = free_address();
     let world = World::with_settings(&[("ADMIN_LISTEN", &admin.to_string())]).await;
     let unknown = refusing(SystemError::METHOD_NOT_FOUND);
     world

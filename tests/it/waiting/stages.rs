@@ -32,7 +32,7 @@ fn of_refreshable(message: api::SendCrmMessageRequest) -> api::SendCrmMessageReq
 /// They need more requests than the portal takes at once: the bucket must drain.
 #[tokio::test]
 async fn calls_without_a_key_go_on_while_the_ledger_stalls() {
-    let (stores, admin) = (Stores::sqlite(), free_address().await);
+    let (stores, admin) = (Stores::sqlite(), free_address());
     let admin_text = admin.to_string();
     let settings = [("STORE_URL", stores.url()), ("ADMIN_LISTEN", &admin_text)];
     let world = world_with(&settings, 4, 4.0).await;
@@ -57,7 +57,7 @@ async fn calls_without_a_key_go_on_while_the_ledger_stalls() {
 
 #[tokio::test]
 async fn other_tenants_do_not_wait_for_the_refresh_of_a_token() {
-    let admin = free_address().await;
+    let admin = free_address();
     let settings = [
         ("ADMIN_LISTEN", &*admin.to_string()),
         ("DISPATCH_PARALLEL_REQUESTS_PER_PORTAL", "1"),

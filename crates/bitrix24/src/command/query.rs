@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
@@ -14,6 +15,13 @@ const MAXIMUM_VARIABLES: usize = 500;
 
 /// The deepest nesting. PHP drops a variable of 64 levels (`max_input_nesting_level`).
 const MAXIMUM_DEPTH: usize = 32;
+
+/// All but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// Writes a query, and fails at the first value that a query cannot express exactly.
 pub(super) struct Query {
@@ -31,8 +39,11 @@ const INEXPRESSIBLE: &str = "a query cannot express this";
 impl Query {
     /// `method?query` for a JSON object. `None` if the query would mean something else.
     pub(super) fn of(json: &[u8], method: &str, maximum_bytes: usize) -> Option<String> {
+        let mut text = String::with_capacity(method.len() + 2 * json.len());
+        text.push_str(method);
+        text.push('?');
         let mut query = Self {
-            text: format!("{method}?"),
+            text,
             name: String::new(),
             depth: 0,
             variables: 0,
@@ -54,7 +65,7 @@ impl Query {
         self.variables += 1;
         self.text.push_str(&self.name);
         self.text.push('=');
-        encode(value, &mut self.text);
+        self.text.extend(utf8_percent_encode(value, RESERVED));
         if self.text.len() > self.maximum_bytes {
             return Err(E::custom(INEXPRESSIBLE));
         }
@@ -93,21 +104,6 @@ fn is_plain(key: &str) -> bool {
         && key
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
-}
-
-/// Percent-encodes all but the unreserved characters of RFC 3986.
-fn encode(text: &str, into: &mut String) {
-    let hexadecimal = |digit: u8| {
-        let first = if digit < 10 { b'0' } else { b'A' - 10 };
-        char::from(first + digit)
-    };
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            into.push(char::from(byte));
-        } else {
-            into.extend(['%', hexadecimal(byte >> 4), hexadecimal(byte & 0xF)]);
-        }
-    }
 }
 
 impl<'de> DeserializeSeed<'de> for &mut Query {
@@ -171,9 +167,10 @@ impl<'de> Visitor<'de> for &mut Query {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut is_empty = true;
-        while let Some(key) = map.next_key::<String>()? {
+        // A name with escapes cannot be borrowed, and is not plain either.
+        while let Some(key) = map.next_key::<&str>()? {
             is_empty = false;
-            self.within(&key, |query| map.next_value_seed(query))?;
+            self.within(key, |query| map.next_value_seed(query))?;
         }
         // PHP drops an empty map. At the top it means a call without parameters.
         if is_empty && self.depth > 0 {

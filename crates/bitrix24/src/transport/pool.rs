@@ -69,6 +69,14 @@ impl Pool {
         Ok(portal)
     }
 
+    /// Forgets portals that are not in use, where there are many.
+    pub(super) fn forget_unused(&self, now: Instant) {
+        for portals in self.runtimes().values_mut() {
+            portals.look_at = 0;
+            portals.forget_unused(now);
+        }
+    }
+
     /// The connections of all runtimes.
     pub(super) fn connections(&self) -> Connections {
         self.connector.connections()
@@ -97,6 +105,9 @@ impl Portals {
                 let is_in_use = Arc::strong_count(portal) > 1;
                 is_in_use || portal.is_of_use(now, REMEMBERED)
             });
+            if portals.capacity() > 4 * portals.len() {
+                portals.shrink_to_fit();
+            }
         }
         self.look_at = 2 * (self.secure.len() + self.plain.len());
     }
@@ -120,14 +131,17 @@ mod tests {
         for number in 1..MANY {
             portal(number);
         }
-        let mut runtimes = pool.runtimes();
-        let portals = runtimes.values_mut().next().unwrap();
-        portals.forget_unused(Instant::now());
-        assert_eq!(portals.secure.len(), MANY);
-        portals.look_at = 0;
-        portals.forget_unused(Instant::now() + REMEMBERED);
-        assert_eq!(portals.secure.len(), 1);
-        drop(runtimes);
+        let known = || {
+            let runtimes = pool.runtimes();
+            let portals = runtimes.values().next().unwrap();
+            (portals.secure.len(), portals.secure.capacity())
+        };
+        pool.forget_unused(Instant::now());
+        assert_eq!(known().0, MANY);
+        pool.forget_unused(Instant::now() + REMEMBERED);
+        let (kept, capacity) = known();
+        assert_eq!(kept, 1);
+        assert!(capacity < 16, "{capacity}");
         assert!(Arc::ptr_eq(&portal(0), &in_use));
     }
 }

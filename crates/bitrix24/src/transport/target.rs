@@ -1,4 +1,7 @@
-//! What all requests to a portal or an authorization server have in common, prepared once.
+//! What all requests to a portal or an authorization server have in common, prepared as far as it
+//! costs no memory for each of them.
+
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::header::{
@@ -27,10 +30,18 @@ pub(super) struct Target {
     authority: Authority,
     /// With TLS.
     server_name: Option<ServerName<'static>>,
-    /// Of requests over HTTP/2, and over HTTP/1.1.
-    http2: HeaderMap,
-    http1: HeaderMap,
+    /// The header `host` of HTTP/1.1.
+    host: HeaderValue,
 }
+
+/// The headers of all requests. Each target would take a kilobyte for its own.
+static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
+    HeaderMap::from_iter([
+        (ACCEPT, HeaderValue::from_static("application/json")),
+        (ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
+        (USER_AGENT, HeaderValue::from_static(AGENT)),
+    ])
+});
 
 /// The path of a request. May hold a webhook's secret, so it has no `Debug` form.
 #[derive(Clone)]
@@ -69,15 +80,7 @@ impl Target {
             .is_tls
             .then(|| ServerName::try_from(origin.host().to_owned()).ok())
             .flatten();
-        let mut http2 = HeaderMap::new();
-        http2.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        http2.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        http2.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        let mut http1 = http2.clone();
-        http1.insert(HOST, HeaderValue::try_from(origin.authority)?);
-        if origin.is_tls {
-            http1.insert(CONNECTION, ONE_REQUEST);
-        }
+        let host = HeaderValue::try_from(origin.authority)?;
         Ok(Self {
             is_tls: origin.is_tls,
             scheme: if origin.is_tls {
@@ -87,8 +90,7 @@ impl Target {
             },
             authority,
             server_name,
-            http2,
-            http1,
+            host,
         })
     }
 
@@ -133,7 +135,7 @@ impl Target {
         *request.version_mut() = Version::HTTP_2;
         *request.uri_mut() = self.uri(path.to_uri()?);
         let headers = request.headers_mut();
-        *headers = self.http2.clone();
+        *headers = HEADERS.clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content.media_type));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(content.body.len()));
         Ok(request)
@@ -151,7 +153,11 @@ impl Target {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = Uri::from(path.to_uri()?);
         let headers = request.headers_mut();
-        *headers = self.http1.clone();
+        *headers = HEADERS.clone();
+        headers.insert(HOST, self.host.clone());
+        if self.is_tls {
+            headers.insert(CONNECTION, ONE_REQUEST);
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content.media_type));
         Ok(request)
     }

@@ -239,6 +239,23 @@ impl Requests {
         self.in_flight
     }
 
+    /// Gives back the memory of requests that have ended.
+    pub(super) fn rest(&mut self) {
+        self.all.shrink_to_fit();
+        if self.checks.is_empty() {
+            self.checks = BTreeSet::new();
+        }
+        if self.overdue.is_empty() {
+            self.overdue = BTreeSet::new();
+        }
+    }
+
+    /// For how many requests it has memory.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.all.capacity()
+    }
+
     /// How many of the requests in flight are overdue.
     pub(super) fn overdue(&self) -> usize {
         self.overdue.len()

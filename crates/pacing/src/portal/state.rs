@@ -256,9 +256,7 @@ impl<J> Portal<J> {
     /// Whether nothing useful would be lost by forgetting the portal.
     pub fn is_idle(&mut self, now: Instant) -> bool {
         let is_unused = |sent: Instant| now.saturating_duration_since(sent) > UNUSED;
-        self.queue.is_empty()
-            && self.selections.is_empty()
-            && self.requests.in_flight() == 0
+        self.is_empty()
             && !self.breaker.is_open()
             && self.budget.is_idle(now)
             && self.last_sent.is_none_or(is_unused)

@@ -8,6 +8,7 @@ mod held;
 mod operating;
 mod rejected;
 mod replicas;
+mod rest;
 mod selections;
 mod simulation;
 mod slow;
@@ -92,6 +93,17 @@ fn complete(
 ) {
     portal.completed(request, outcome, 70 * MS, now);
     portal.release(request, Vec::new());
+}
+
+/// A portal whose circuit breaker is open, after five calls.
+fn dead(now: Instant) -> Portal<()> {
+    let mut portal = portal(None, now);
+    submit(&mut portal, 1..=5, now);
+    sent(&mut portal, now);
+    for request in 1..=5 {
+        complete(&mut portal, request, RequestOutcome::Lost, now);
+    }
+    portal
 }
 
 fn rejection(portal: &mut Portal<()>, info: SchedulingInfo, now: Instant) -> Rejection {

@@ -129,6 +129,16 @@ impl Lines {
         heads
     }
 
+    /// Gives back the memory of conversations that have ended.
+    pub(super) fn rest(&mut self) {
+        self.lines.shrink_to_fit();
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.lines.capacity()
+    }
+
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.lines.is_empty()

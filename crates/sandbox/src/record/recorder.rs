@@ -1,5 +1,6 @@
 //! Writes the record while requests are in progress, and tells viewers what is new in it.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use super::{Entry, Record};
@@ -13,7 +14,10 @@ pub(crate) struct Recorder {
 
 #[derive(Debug, Default)]
 struct Written {
-    entries: Vec<Kept>,
+    entries: VecDeque<Kept>,
+    /// The rows of all entries, and most of them that are kept.
+    rows: usize,
+    most: Option<usize>,
     last: u64,
     changes: u64,
     clearings: u64,
@@ -62,6 +66,14 @@ pub(crate) struct News {
 const LOOKED_AT: usize = 2_000;
 
 impl Recorder {
+    /// Keeps no more than so many rows from now on: the newest entries. An entry has a row for
+    /// itself, and one for each command and each delivery.
+    pub(crate) fn keep(&self, most: usize) {
+        let mut written = lock(&self.written);
+        written.most = Some(most);
+        written.trim();
+    }
+
     /// Adds an entry and returns its sequence number, with which it can be amended.
     pub(crate) fn open(&self, mut entry: Entry) -> u64 {
         let mut written = lock(&self.written);
@@ -69,20 +81,26 @@ impl Recorder {
         entry.sequence = written.last;
         written.changes += 1;
         let change = written.changes;
-        written.entries.push(Kept { entry, change });
+        written.rows += entry.rows();
+        written.entries.push_back(Kept { entry, change });
+        written.trim();
         written.last
     }
 
-    /// Changes an entry, unless the record was cleared since.
+    /// Changes an entry, unless it is not kept any more.
     pub(crate) fn amend(&self, sequence: u64, change: impl FnOnce(&mut Entry)) {
         let mut written = lock(&self.written);
         let number = written.changes + 1;
         // The newest entries are the ones that change.
         let mut newest_first = written.entries.iter_mut().rev();
         if let Some(kept) = newest_first.find(|kept| kept.entry.sequence == sequence) {
+            let before = kept.entry.rows();
             change(&mut kept.entry);
             kept.change = number;
+            let now = kept.entry.rows();
+            written.rows = written.rows - before + now;
             written.changes = number;
+            written.trim();
         }
     }
 
@@ -124,7 +142,7 @@ impl Recorder {
             }
         }
         // Those before the oldest entry that was looked at, without those that were cleared.
-        let first = written.entries.first().map(|kept| kept.entry.sequence);
+        let first = written.entries.front().map(|kept| kept.entry.sequence);
         let unseen = first.map_or(oldest, |first| first.max(seen.sequence + 1));
         entries.reverse();
         News {
@@ -138,8 +156,27 @@ impl Recorder {
     /// Forgets every entry. Sequence numbers continue.
     pub(crate) fn clear(&self) {
         let mut written = lock(&self.written);
-        written.entries = Vec::new();
+        written.entries = VecDeque::new();
+        written.rows = 0;
         written.clearings += 1;
+    }
+}
+
+impl Written {
+    /// Drops the oldest entries beyond what is kept.
+    fn trim(&mut self) {
+        let Some(most) = self.most else { return };
+        while self.rows > most
+            && let Some(oldest) = self.entries.pop_front()
+        {
+            self.rows -= oldest.entry.rows();
+        }
+    }
+}
+
+impl Entry {
+    fn rows(&self) -> usize {
+        1 + self.commands.len() + self.deliveries.len()
     }
 }
 
@@ -147,7 +184,7 @@ impl Recorder {
 mod tests {
     use jiff::Timestamp;
 
-    use super::super::AuthKind;
+    use super::super::{AuthKind, Delivery};
     use super::*;
 
     fn entry(portal: &str) -> Entry {
@@ -197,6 +234,37 @@ mod tests {
         assert_eq!(look(), (vec![7], 0, false));
         assert_eq!(sequences(&recorder.news("p", Seen::before(6), 9)), [7]);
         assert!(sequences(&recorder.news("p", Seen::before(7), 9)).is_empty());
+    }
+
+    #[test]
+    fn a_bounded_record_keeps_the_newest_entries_with_all_that_they_have_done() {
+        let recorder = Recorder::default();
+        recorder.keep(10);
+        for _ in 0..8 {
+            recorder.open(entry("p"));
+        }
+        let delivery = Delivery::Crm {
+            entity_type: "LEAD".to_owned(),
+            entity: 1,
+            user_id: 1,
+            chat_id: 1,
+            text: "text".to_owned(),
+            message_id: 1,
+        };
+        recorder.amend(8, |entry| entry.deliveries = vec![delivery; 5]);
+        let kept = recorder.read().entries;
+        let sequences = kept.iter().map(|entry| entry.sequence);
+        assert_eq!(sequences.collect::<Vec<_>>(), [4, 5, 6, 7, 8]);
+        assert_eq!(kept[4].deliveries.len(), 5);
+        // One that is dropped cannot be amended.
+        recorder.amend(1, |entry| entry.executed = true);
+        recorder.clear();
+        for _ in 0..20 {
+            recorder.open(entry("p"));
+        }
+        assert_eq!(recorder.read().entries.len(), 10);
+        let news = recorder.news("p", Seen::default(), 3);
+        assert_eq!((news.entries.len(), news.left_out), (3, 7));
     }
 
     #[test]

@@ -18,7 +18,7 @@ const IS_THERE_POSTGRESQL: &str =
 /// Rows that only a store in use has.
 const USED: &str = "SELECT (SELECT COUNT(*) FROM tenants) + (SELECT COUNT(*) FROM deleted_tenants) \
      + (SELECT COUNT(*) FROM refresh_leases) + (SELECT COUNT(*) FROM ledger) \
-     + (SELECT last_change FROM change_counter)";
+     + (SELECT COUNT(*) FROM weekly_limits) + (SELECT last_change FROM change_counter)";
 
 /// Marks an empty target, or finds the mark of a copy from the same source, which was broken off:
 /// then this is true.

@@ -33,6 +33,8 @@ pub(super) trait Copied:
     const PAGE: usize = 2_000;
     /// One or two of the columns, of text.
     const KEYS: &'static [&'static str];
+    /// Whether SQLite, too, has the rows in the order of their keys. If not, it is made for a copy.
+    const IS_SORTED: bool = true;
     /// The column with the time from which on a row counts as deleted, if there is one.
     const EXPIRY: Option<&'static str> = None;
 

@@ -9,9 +9,13 @@ use sqlx::AssertSqlSafe;
 use super::CopyError;
 use super::rows::{Copied, Key};
 use crate::error::{OpenError, StoreError};
-use crate::pool::{Pool, with_connection, with_transaction};
+use crate::pool::{Lent, Pool, with_connection, with_transaction};
 use crate::url::StoreUrl;
 use crate::{postgresql, sqlite};
+
+/// The keys of a table without an index of them, in their order. It belongs to the connection for
+/// writing, so all of a copy goes through that one.
+const SORTED: &str = "temp.sorted";
 
 /// For how long after its last heartbeat a service may still be running.
 const RUNNING: Duration = Duration::from_secs(60);
@@ -114,9 +118,15 @@ impl Side {
         set.await
     }
 
+    /// Counts the rows that had not expired at this time.
     pub(super) async fn count<T: Copied>(&self, at: i64) -> Result<u64, StoreError> {
-        let statement = format!("SELECT COUNT(*) FROM {} WHERE {}", T::TABLE, T::live("$1"));
-        let counted = with_connection!(&self.pool, reading, connection => {
+        let statement = if self.is_sorted::<T>() {
+            format!("SELECT COUNT(*) FROM {} WHERE {}", T::TABLE, T::live("$1"))
+        } else {
+            self.sort::<T>(Some(at)).await?;
+            format!("SELECT COUNT(*) FROM {SORTED} WHERE $1 IS NOT NULL")
+        };
+        let counted = with_connection!(&self.pool, writing, connection => {
             let query = sqlx::query_scalar(AssertSqlSafe(statement)).bind(at);
             Ok(query.fetch_one(connection).await?)
         });
@@ -124,18 +134,69 @@ impl Side {
         Ok(u64::try_from(counted).unwrap_or_default())
     }
 
+    fn is_sorted<T: Copied>(&self) -> bool {
+        T::IS_SORTED || matches!(self.pool, Pool::Postgresql(_))
+    }
+
+    /// Sorts rows whose database does not have them in the order of their keys: those that had not
+    /// expired at this time, or all. Pages and ranges see what was sorted last. Reading each page
+    /// from all rows would take a time that grows with the square of their number.
+    pub(super) async fn sort<T: Copied>(&self, at: Option<i64>) -> Result<(), StoreError> {
+        let Pool::Sqlite(sqlite) = &self.pool else {
+            return Ok(());
+        };
+        if T::IS_SORTED {
+            return Ok(());
+        }
+        let keys = T::KEYS.join(", ");
+        let live = T::live("$1");
+        let sort = format!(
+            "INSERT INTO {SORTED} SELECT {keys}, id FROM {} WHERE {live} ORDER BY {keys}, id",
+            T::TABLE
+        );
+        let create = format!(
+            "CREATE TABLE {SORTED} ({} TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY ({keys}, id)) WITHOUT ROWID",
+            T::KEYS.join(" TEXT NOT NULL, "),
+        );
+        // Not limited in time: millions of calls take some seconds.
+        let mut lent = Lent::from(sqlite.writing.acquire().await?);
+        let sorted = async {
+            let connection = lent.connection();
+            for statement in [format!("DROP TABLE IF EXISTS {SORTED}"), create] {
+                let query = sqlx::query(AssertSqlSafe(statement));
+                query.execute(&mut *connection).await?;
+            }
+            let query = sqlx::query(AssertSqlSafe(sort)).bind(at.unwrap_or(i64::MIN));
+            query.execute(connection).await?;
+            Ok(())
+        };
+        let sorted = sorted.await;
+        lent.give_back();
+        sorted
+    }
+
+    /// The statement for the rows of a condition in the order of their keys, so many at most.
+    fn select<T: Copied>(&self, condition: &str, most: Option<usize>) -> String {
+        let (columns, table, keys) = (T::columns().join(", "), T::TABLE, T::KEYS.join(", "));
+        let limit = most.map_or(String::new(), |most| format!("LIMIT {most}"));
+        if self.is_sorted::<T>() {
+            format!("SELECT {columns} FROM {table} WHERE {condition} ORDER BY {keys} {limit}")
+        } else {
+            let found = found(condition, &format!("ORDER BY {keys} {limit}"));
+            format!("SELECT {columns} FROM {table} WHERE {found} ORDER BY {keys}")
+        }
+    }
+
     /// The next rows behind a key.
     pub(super) async fn page<T: Copied>(&self, after: &Key, at: i64) -> Result<Vec<T>, StoreError> {
-        let statement = format!(
-            "SELECT {} FROM {} WHERE {} AND {} ORDER BY {} LIMIT {}",
-            T::columns().join(", "),
-            T::TABLE,
-            T::behind("$1", "$2"),
-            T::live("$3"),
-            T::KEYS.join(", "),
-            T::PAGE,
-        );
-        let read = with_connection!(&self.pool, reading, connection => {
+        let live = if self.is_sorted::<T>() {
+            T::live("$3")
+        } else {
+            "$3 IS NOT NULL".to_owned()
+        };
+        let behind = T::behind("$1", "$2");
+        let statement = self.select::<T>(&format!("{behind} AND {live}"), Some(T::PAGE));
+        let read = with_connection!(&self.pool, writing, connection => {
             let query = sqlx::query_as::<_, T>(AssertSqlSafe(statement));
             let query = query.bind(&after.0).bind(&after.1).bind(at);
             Ok(query.fetch_all(connection).await?)
@@ -150,15 +211,8 @@ impl Side {
         after: &Key,
         last: Option<&Key>,
     ) -> Result<Vec<T>, StoreError> {
-        let up_to = last.map_or("TRUE".to_owned(), |_| T::up_to("$3", "$4"));
-        let statement = format!(
-            "SELECT {} FROM {} WHERE {} AND {up_to} ORDER BY {}",
-            T::columns().join(", "),
-            T::TABLE,
-            T::behind("$1", "$2"),
-            T::KEYS.join(", "),
-        );
-        let read = with_connection!(&self.pool, reading, connection => {
+        let statement = self.select::<T>(&between::<T>(last), None);
+        let read = with_connection!(&self.pool, writing, connection => {
             let query = sqlx::query_as::<_, T>(AssertSqlSafe(statement));
             let mut query = query.bind(&after.0).bind(&after.1);
             if let Some(last) = last {
@@ -177,12 +231,11 @@ impl Side {
         has_others: bool,
         rows: Vec<T>,
     ) -> Result<(), StoreError> {
-        let up_to = last.map_or("TRUE".to_owned(), |_| T::up_to("$3", "$4"));
-        let delete = format!(
-            "DELETE FROM {} WHERE {} AND {up_to}",
-            T::TABLE,
-            T::behind("$1", "$2")
-        );
+        let mut between = between::<T>(last);
+        if !self.is_sorted::<T>() {
+            between = found(&between, "");
+        }
+        let delete = format!("DELETE FROM {} WHERE {between}", T::TABLE);
         let insert = T::insert(rows.len(), matches!(self.pool, Pool::Postgresql(_)));
         let written = with_transaction!(&self.pool, transaction => {
             if has_others {
@@ -210,6 +263,7 @@ impl Side {
         at: i64,
         told: &mut impl FnMut(u64),
     ) -> Result<(u64, [u8; 32]), StoreError> {
+        self.sort::<T>(Some(at)).await?;
         let (mut number, mut digest) = (0_u64, Sha256::new());
         let mut after = Key::default();
         loop {
@@ -226,6 +280,18 @@ impl Side {
             }
         }
     }
+}
+
+/// The condition that a row is behind the key in the first two parameters, and not behind another
+/// one in the next two.
+fn between<T: Copied>(last: Option<&Key>) -> String {
+    let up_to = last.map_or("TRUE".to_owned(), |_| T::up_to("$3", "$4"));
+    format!("{} AND {up_to}", T::behind("$1", "$2"))
+}
+
+/// The condition that a row is among the sorted ones of another condition.
+fn found(condition: &str, order: &str) -> String {
+    format!("id IN (SELECT id FROM {SORTED} WHERE {condition} {order})")
 }
 
 const SERVING: &str = "SELECT COALESCE(host, 'an unknown host') FROM replicas, clock \

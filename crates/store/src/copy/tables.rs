@@ -16,7 +16,8 @@ use crate::row::{Row, columns};
 macro_rules! copied {
     (
         $(#[$about:meta])*
-        $Name:ident of $table:literal, $what:literal, by $keys:tt $(, until $expiry:ident)? {
+        $Name:ident of $table:literal, $what:literal, by $keys:tt
+        $(, until $expiry:ident)? $(; $unsorted:ident)? {
             $($column:ident: $kind:ty,)+
         }
     ) => {
@@ -45,6 +46,7 @@ macro_rules! copied {
             const TABLE: &'static str = $table;
             const KEYS: &'static [&'static str] = copied!(@keys $keys);
             $(const EXPIRY: Option<&'static str> = Some(stringify!($expiry));)?
+            $(copied!(@$unsorted);)?
 
             fn columns() -> Vec<&'static str> {
                 vec![$(stringify!($column)),+]
@@ -70,6 +72,7 @@ macro_rules! copied {
             }
         }
     };
+    (@unsorted) => { const IS_SORTED: bool = false; };
     (@keys ($key:ident)) => { &[stringify!($key)] };
     (@keys ($key:ident, $other:ident)) => { &[stringify!($key), stringify!($other)] };
     (@key $row:ident, ($key:ident)) => { ($row.$key.clone(), String::new()) };
@@ -105,7 +108,8 @@ copied! {
 copied! {
     /// A call with an idempotency key. One that was in flight keeps its owner, who is gone, and so
     /// becomes unknown.
-    Call of "ledger", "calls with an idempotency key", by (tenant_id, request_id), until expires_at {
+    Call of "ledger", "calls with an idempotency key", by (tenant_id, request_id), until expires_at;
+    unsorted {
         tenant_id: String,
         request_id: String,
         fingerprint: Vec<u8>,
@@ -114,6 +118,16 @@ copied! {
         owner: String,
         attempt: i64,
         started_at: i64,
+        expires_at: i64,
+    }
+}
+
+copied! {
+    /// What a portal said of its weekly limit: without it the portal would be asked once more.
+    WeeklyLimit of "weekly_limits", "weekly limits", by (subject), until expires_at {
+        subject: String,
+        accepted_at: Option<i64>,
+        refused_at: Option<i64>,
         expires_at: i64,
     }
 }

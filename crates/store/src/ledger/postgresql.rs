@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::{Id, ReadRow, Row, Writes};
 use crate::error::StoreError;
-use crate::pool::{Lent, Postgresql};
+use crate::pool::Postgresql;
 
 const READ: &str = "SELECT asked.number, fingerprint, state, answer, owner, attempt, \
      now_milliseconds - COALESCE((SELECT seen_at FROM replicas \
@@ -44,14 +44,14 @@ const END: &str = "UPDATE ledger SET state = ended.state, answer = ended.answer,
 pub(super) async fn read(postgresql: &Postgresql, ids: &[Id]) -> Result<Vec<ReadRow>, StoreError> {
     let tenants: Vec<&str> = ids.iter().map(|id| id.tenant.as_str()).collect();
     let requests: Vec<String> = ids.iter().map(|id| id.request.to_string()).collect();
-    // The semaphore is never closed.
-    let _turn = postgresql.turns.acquire().await;
-    let mut lent = Lent::new(postgresql.pool.acquire().await?);
+    let mut spare = postgresql.connection().await?;
+    let mut busy = spare.busy();
     let query = sqlx::query_as(READ).bind(tenants).bind(requests);
-    let found = query.fetch_all(lent.connection()).await;
+    let found = query.fetch_all(busy.connection()).await;
     let found: Result<Vec<Numbered>, _> = found.map_err(StoreError::from);
-    lent.give_back_after(&found);
+    busy.end();
     postgresql.pulse.heard(&found);
+    postgresql.spares.keep_after(spare, &found);
     let mut rows: Vec<ReadRow> = ids.iter().map(|_| Ok(None)).collect();
     for (number, fingerprint, state, answer, owner, attempt, silent_for) in found? {
         let columns = (fingerprint, state, answer, owner, attempt, silent_for);
@@ -70,17 +70,18 @@ pub(super) async fn write(
     postgresql: &Postgresql,
     writes: &Writes<'_>,
 ) -> Result<HashSet<i64>, StoreError> {
-    let _turn = postgresql.turns.acquire().await;
-    let mut lent = Lent::new(postgresql.pool.acquire().await?);
+    let mut spare = postgresql.connection().await?;
+    let mut busy = spare.busy();
     let done = async {
-        let connection = lent.connection();
+        let connection = busy.connection();
         let started = start(&mut *connection, writes).await?;
         end(connection, writes).await?;
         Ok(started)
     }
     .await;
-    lent.give_back_after(&done);
+    busy.end();
     postgresql.pulse.heard(&done);
+    postgresql.spares.keep_after(spare, &done);
     done
 }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use store::ledger::{End, Id, Outcome, Start, State};
+use store::ledger::{Id, Outcome, State};
+use store::weekly_limits::{Said, Word};
 use store::{Access, CopiedTable, CopyError, CopyStep, OpenError, Store, StoreCopy, StoreUrl};
 use uuid::Uuid;
 
+use crate::support::calls::{end, start};
 use crate::support::everything;
 use crate::support::stores::{Stores, application, change, id, keyring, on_both_stores, webhook};
 
@@ -15,6 +17,7 @@ on_both_stores!(
     a_copy_that_goes_on_takes_what_the_source_has_by_then,
     a_database_in_use_is_neither_source_nor_target,
     a_copy_that_goes_on_must_be_of_the_same_source,
+    calls_of_many_pages_are_copied_and_those_that_are_there_are_not_written_again,
 );
 
 const DAY: Duration = Duration::from_hours(24);
@@ -48,7 +51,8 @@ fn call(number: u128) -> Id {
     }
 }
 
-/// What a service leaves: tenants, one that is gone, an open refresh, and calls of all kinds.
+/// What a service leaves: tenants, one that is gone, an open refresh, calls of all kinds, and what
+/// a portal said of its weekly limit.
 async fn fill(store: &Store, tenants: usize) {
     store.create(&application("acme")).await.unwrap();
     store.create(&webhook("gone")).await.unwrap();
@@ -72,23 +76,22 @@ async fn fill(store: &Store, tenants: usize) {
         .abandon_refresh_lease(&id("acme"), owner)
         .await
         .unwrap();
-    let starts = (1..=3).map(|number| Start {
-        id: call(number),
-        fingerprint: [7; 32],
-        attempt: i64::try_from(number).unwrap(),
-        replaces: None,
-    });
+    let starts = (1..=3).map(|number| start(&call(number), i64::try_from(number).unwrap()));
     store
         .write_ledger(owner, DAY, starts.collect(), &[])
         .await
         .unwrap();
-    let end = |number, outcome| End {
-        id: call(number),
-        attempt: i64::try_from(number).unwrap(),
-        outcome,
+    let said = |word| Said {
+        recipient: "a recipient".to_owned(),
+        portal: "a portal".to_owned(),
+        word,
+        ago: Duration::ZERO,
     };
-    let answered = end(1, Outcome::Answered(r#"{"result":"Ω"}"#.to_owned()));
-    let unknown = end(2, Outcome::Unknown);
+    let said = [said(Word::Accepted), said(Word::Refused)];
+    store.write_weekly_limits(&said).await.unwrap();
+    let answered = Outcome::Answered(r#"{"result":"Ω"}"#.to_owned());
+    let answered = end(&call(1), 1, answered);
+    let unknown = end(&call(2), 2, Outcome::Unknown);
     let ends = [&answered, &unknown];
     store
         .write_ledger(owner, DAY, Vec::new(), &ends)
@@ -103,6 +106,7 @@ async fn rows(stores: &Stores, table: &str) -> Vec<String> {
             "id, revision, generation, change_number, sealing_key, sealed_values, created_at"
         }
         "deleted_tenants" => "id, revision, generation, change_number, deleted_at",
+        "weekly_limits" => "subject, accepted_at, refused_at, expires_at",
         _ => "tenant_id, owner, generation",
     };
     let columns = columns.replace(", ", ", '|', ");
@@ -147,12 +151,18 @@ async fn a_copy_has_everything_and_its_secrets_as_they_are(stores: Stores) {
             ("deleted tenants", 1),
             ("open refreshes", 1),
             ("calls with an idempotency key", 3),
+            ("weekly limits", 2),
         ];
         assert_eq!(numbers, all);
         assert!(tables.iter().all(|table| table.rows == table.written));
         assert_eq!(seals(&target).await, seals(&stores).await);
         assert_eq!(seals(&target).await.len(), 5);
-        for table in ["tenants", "deleted_tenants", "refresh_leases"] {
+        for table in [
+            "tenants",
+            "deleted_tenants",
+            "refresh_leases",
+            "weekly_limits",
+        ] {
             assert_eq!(
                 rows(&target, table).await,
                 rows(&stores, table).await,
@@ -248,6 +258,69 @@ async fn a_copy_that_goes_on_takes_what_the_source_has_by_then(stores: Stores) {
     assert!(copied.tenant(&id("hook-1")).await.unwrap().is_none());
     let acme = copied.tenant(&id("acme")).await.unwrap().unwrap();
     assert_eq!(acme.display_name, "Once more");
+}
+
+/// More calls than one statement takes, of two tenants, not in the order of their keys.
+async fn calls_of_many_pages_are_copied_and_those_that_are_there_are_not_written_again(
+    stores: Stores,
+) {
+    let keyring = keyring();
+    let store = stores.open(&keyring).await;
+    let owner = Uuid::new_v4();
+    let calls: Vec<Id> = (0..5_000_u128)
+        .map(|number| Id {
+            tenant: id(["acme", "zeta"][usize::from(number % 3 == 0)]),
+            request: Uuid::from_u128(
+                number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
+            ),
+        })
+        .collect();
+    for (some, first) in calls.chunks(500).zip((1..).step_by(500)) {
+        let starts = some.iter().zip(first..);
+        let starts = starts.map(|(id, attempt)| start(id, attempt)).collect();
+        store.write_ledger(owner, DAY, starts, &[]).await.unwrap();
+    }
+    let expired = Id {
+        tenant: id("acme"),
+        request: Uuid::new_v4(),
+    };
+    let starts = vec![start(&expired, 9_000)];
+    store
+        .write_ledger(owner, Duration::ZERO, starts, &[])
+        .await
+        .unwrap();
+    drop(store);
+    for (number, target) in (1_usize..).zip(targets(&stores).await) {
+        let copied = copy(&stores, &target).await.unwrap();
+        assert_eq!((copied[3].rows, copied[3].written), (5_000, 5_000));
+
+        // As if it had been broken off then, and the source had changed since.
+        target
+            .execute("CREATE TABLE store_copy (source TEXT NOT NULL)")
+            .await;
+        let store = stores.open(&keyring).await;
+        let answered = end(
+            &calls[number],
+            i64::try_from(number).unwrap() + 1,
+            Outcome::Answered("7".to_owned()),
+        );
+        store
+            .write_ledger(owner, DAY, Vec::new(), &[&answered])
+            .await
+            .unwrap();
+        drop(store);
+        let again = copy(&stores, &target).await.unwrap();
+        assert_eq!(again[3].rows, 5_000);
+        assert_eq!(
+            again[3].written, 2_000,
+            "the page of the call that has ended"
+        );
+        let store = target.open(&keyring).await;
+        let row = store.ledger_row(&calls[number]).await.unwrap().unwrap();
+        assert_eq!(row.state, State::Answered("7".to_owned()));
+        assert!(store.ledger_row(&calls[4_999]).await.unwrap().is_some());
+        assert!(store.ledger_row(&expired).await.unwrap().is_none());
+    }
 }
 
 async fn a_database_in_use_is_neither_source_nor_target(stores: Stores) {

@@ -2,33 +2,35 @@
 
 mod damage;
 
+use std::path::Path;
 use std::time::Duration;
 
-use store::ledger::{End, Id, Outcome, Start, State};
+use sqlx::ConnectOptions;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
+use store::ledger::{Id, Outcome, Start, State};
 use store::{Access, Store};
 use uuid::Uuid;
 
-use crate::support::stores::{Stores, id, keyring};
+use crate::support::calls::{self, new_id, start};
+use crate::support::stores::{Stores, keyring};
 
 const DAY: Duration = Duration::from_hours(24);
 
 /// Calls of a slice: src/log/statements.rs.
 const SLICE: i64 = 16 * 1024;
 
-fn new_id() -> Id {
-    Id {
-        tenant: id("acme"),
-        request: Uuid::new_v4(),
-    }
-}
-
-fn start(id: &Id, attempt: i64) -> Start {
-    Start {
-        id: id.clone(),
-        fingerprint: [7; 32],
-        attempt,
-        replaces: None,
-    }
+/// Makes the tables of an empty file as this version of them was.
+async fn migrate_to(version: i64, stores: &Stores) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let versions = Migrator::new(folder).await.unwrap();
+    let versions = versions.iter().filter(|known| known.version <= version);
+    let versions = Migrator::with_migrations(versions.cloned().collect());
+    let options: SqliteConnectOptions = stores.url().parse().unwrap();
+    let options = options.create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    let migrated = versions.run_direct(None, &mut connection, false);
+    migrated.await.unwrap();
 }
 
 /// Starts so many new calls.
@@ -48,11 +50,7 @@ async fn state(store: &Store, id: &Id) -> Option<State> {
 }
 
 async fn end(store: &Store, owner: Uuid, id: &Id, attempt: i64, outcome: Outcome) {
-    let end = End {
-        id: id.clone(),
-        attempt,
-        outcome,
-    };
+    let end = calls::end(id, attempt, outcome);
     let ended = store.write_ledger(owner, DAY, Vec::new(), &[&end]).await;
     ended.unwrap();
 }
@@ -177,21 +175,7 @@ async fn tenants_are_stored_while_calls_are_written() {
 async fn the_file_of_an_earlier_version_keeps_its_calls() {
     let stores = Stores::sqlite();
     let keyring = keyring();
-    drop(stores.open(&keyring).await);
-    // As version 6 left it.
-    let table = include_str!("../../migrations/sqlite/0002_ledger.sql");
-    let (table, _) = table.split_once("-- The processes").unwrap();
-    for statement in [
-        "DROP VIEW ledger",
-        "DROP TABLE ledger_starts",
-        "DROP TABLE ledger_ends",
-        "DROP TABLE ledger_slices",
-        "DROP TABLE ledger_keys",
-        "DELETE FROM _sqlx_migrations WHERE version > 6",
-        table,
-    ] {
-        stores.execute(statement).await;
-    }
+    migrate_to(6, &stores).await;
     let owner = Uuid::new_v4();
     let (started, answered, unknown, expired) = (new_id(), new_id(), new_id(), new_id());
     let far = 9_000_000_000_000_i64;

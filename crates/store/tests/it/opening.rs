@@ -193,6 +193,7 @@ async fn both_stores_have_the_same_columns() {
         "deleted_tenants",
         "change_counter",
         "refresh_leases",
+        "weekly_limits",
         "clock",
     ] {
         let columns = format!("SELECT name FROM pragma_table_info('{table}') ORDER BY cid");

@@ -1,6 +1,6 @@
-//! What the tests of this crate share. The service's own tests include `stores.rs` and `proxy.rs`
-//! too.
+//! What the tests of this crate share. The service's own tests include its modules too.
 
+pub(crate) mod calls;
 pub(crate) mod proxy;
 pub(crate) mod stores;
 

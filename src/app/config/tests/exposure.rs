@@ -32,16 +32,19 @@ fn a_keyring_or_a_private_key_that_everybody_may_read_is_refused() {
     let certificate = bench.file("certificate.pem", "");
     let private_key = bench.file("key.pem", "");
     let url = bench.file("url", "sqlite:openlines.db\n");
+    let headers = bench.file("headers", "api-key=x\n");
     let settings = format!(
         "store: {{keyring_file: {}, url_file: {}}}\n\
-         server: {{tls: {{certificate_file: {}, private_key_file: {}}}}}\n",
+         server: {{tls: {{certificate_file: {}, private_key_file: {}}}}}\n\
+         telemetry: {{otlp_endpoint: 'https://collector', otlp_headers_file: {}}}\n",
         keyring.display(),
         url.display(),
         certificate.display(),
-        private_key.display()
+        private_key.display(),
+        headers.display()
     );
     for mode in [0o644, 0o666] {
-        for secret in [&keyring, &private_key, &url] {
+        for secret in [&keyring, &private_key, &url, &headers] {
             set(secret, mode);
         }
         assert_eq!(
@@ -49,7 +52,8 @@ fn a_keyring_or_a_private_key_that_everybody_may_read_is_refused() {
             [
                 "store.keyring_file",
                 "store.url_file",
-                "server.tls.private_key_file"
+                "server.tls.private_key_file",
+                "telemetry.otlp_headers_file"
             ]
         );
         bench.load(&format!("{ALLOWED}{settings}")).unwrap();
@@ -62,7 +66,7 @@ fn a_keyring_or_a_private_key_that_everybody_may_read_is_refused() {
     );
     // As Kubernetes mounts them with `defaultMode: 0440` and an fsGroup.
     for mode in [0o440, 0o600] {
-        for secret in [&keyring, &private_key, &url] {
+        for secret in [&keyring, &private_key, &url, &headers] {
             set(secret, mode);
         }
         bench.load(&settings).unwrap();

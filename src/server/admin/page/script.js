@@ -80,7 +80,8 @@ function show(status) {
     ["Open breakers", number(portals.open_breakers)],
     ["Memory", megabytes(service.memory_bytes)],
     ["Processor time", number(service.cpu_seconds) + " s"],
-    ["Lost lines, lost spans", number(log.lost_lines) + ", " + number(log.lost_spans)],
+    ["Lost log lines", number(log.lost_lines)],
+    ["Lost spans", number(log.lost_spans), number(log.lost_transmissions) + " transmissions of metrics"],
     ["Log filter", log.filter ?? "none"],
   ]);
   fill("dependencies", readiness.dependencies.map((one) => [

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::HeaderMap;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
@@ -24,6 +23,7 @@ use crate::server::ending::Ending;
 use crate::server::peer::OpenItem;
 use crate::server::settings::StreamSettings;
 use crate::server::unary::{self, Unary};
+use crate::telemetry::Linked;
 
 /// The longest key, in characters.
 const KEY_CHARACTERS: usize = 128;
@@ -46,6 +46,15 @@ pub(super) struct Item<O: Unary> {
     span: Span,
     backend: Arc<Backend<O>>,
     terminated: CancellationToken,
+}
+
+/// The stream of an item.
+#[derive(Clone, Copy)]
+pub(super) struct OfStream<'a> {
+    pub(super) path: &'a str,
+    pub(super) context: &'a CallContext,
+    /// Its span, if it is traced.
+    pub(super) traced: Option<&'a Linked>,
 }
 
 /// What an item breaks beside the rules of its call, and how long it may take.
@@ -93,33 +102,32 @@ fn timeout(
 }
 
 impl<O: Unary> CallService<O> {
-    /// An item of the stream with this path and this context.
+    /// An item of this stream.
     pub(super) fn item(
         &self,
         item: unary::Item<O::Call>,
         caller: Caller,
         (begun, deadline): (Instant, Instant),
         arrival: Option<Arrival>,
-        (stream_path, stream): (&str, &CallContext),
+        stream: OfStream<'_>,
     ) -> Item<O> {
         let gate = &self.gate;
-        let queued = Arc::clone(stream.queued());
+        let queued = Arc::clone(stream.context.queued());
         let context = CallContext::new(call_id::new(), deadline, arrival, queued);
         context.note_caller(&caller);
         let path = item.call.as_ref().map(O::path);
-        let path = path.unwrap_or_else(|| stream_path.to_owned());
+        let path = path.unwrap_or_else(|| stream.path.to_owned());
         let operation = gate.operations.of(&path);
         // Not traced because its stream is: that would be one trace of all items.
-        let trace = (gate.sampling).begin(&HeaderMap::new(), || {
-            span(operation.name(), context.call_id())
-        });
+        let span = || span(operation.name(), context.call_id());
+        let trace = gate.sampling.begin_item(stream.traced, span);
         let span = trace.span.clone();
         let ending = Ending::new(&path, operation, &context, &gate.metrics, trace, begun);
         Item {
             key: shortened(&item.key).into(),
             call: item.call,
             caller,
-            ending: ending.of_stream(stream.id()),
+            ending: ending.of_stream(stream.context.id()),
             context,
             span,
             backend: Arc::clone(&self.backend),

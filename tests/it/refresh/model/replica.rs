@@ -128,6 +128,7 @@ impl Replica {
                     operating_key: OperatingKey::Portal,
                     operating_limit: Some(Duration::from_secs(480)),
                     longest_answer: Duration::from_secs(61),
+                    weekly_guard: None,
                 },
                 100,
                 tasks.tracker(),

@@ -81,13 +81,7 @@ fn what_submit_rejects_is_forecast_so() {
 #[test]
 fn behind_an_open_circuit_breaker_a_forecast_is_a_rejection_and_no_probe() {
     let now = Instant::now();
-    let mut portal = portal(None, now);
-    submit(&mut portal, 1..=5, now);
-    sent(&mut portal, now);
-    for request in 1..=5 {
-        portal.completed(request, RequestOutcome::Unreachable, MS, now);
-        portal.release(request, Vec::new());
-    }
+    let mut portal = dead(now);
     assert!(portal.is_breaker_open());
     for _ in 0..3 {
         let forecast = forecast(&mut portal, now).unwrap_err();

@@ -176,12 +176,7 @@ fn prepared_calls_are_rejected_when_the_breaker_opens() {
 #[test]
 fn only_the_probe_is_prepared_while_the_breaker_waits_for_one() {
     let now = Instant::now();
-    let mut portal = portal(None, now);
-    submit(&mut portal, 1..=5, now);
-    sent(&mut portal, now);
-    for request in 1..=5 {
-        complete(&mut portal, request, RequestOutcome::Lost, now);
-    }
+    let mut portal = dead(now);
     let Rejection::BreakerOpen { retry_after } = rejection(&mut portal, call(6, now), now) else {
         panic!("open");
     };
