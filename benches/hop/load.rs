@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::api::openlines::v1 as api;
@@ -20,6 +21,8 @@ pub(crate) struct Load {
     authorization: MetadataValue<Ascii>,
     /// Every caller goes round all of them.
     tenants: Arc<[String]>,
+    /// The calls of earlier rounds: the next one goes on where they ended.
+    made: AtomicUsize,
     /// Whether each call has an idempotency key.
     has_request_ids: bool,
 }
@@ -62,6 +65,7 @@ impl Load {
             clients,
             authorization: format!("Bearer {key}").parse().unwrap(),
             tenants: tenants.into(),
+            made: AtomicUsize::new(0),
             has_request_ids: false,
         }
     }
@@ -82,6 +86,7 @@ impl Load {
         }
         let mut latencies: Vec<Duration> = callers.join_all().await.into_iter().flatten().collect();
         latencies.sort_unstable();
+        self.made.fetch_add(latencies.len(), Ordering::Relaxed);
         Round {
             calls: latencies.len(),
             elapsed: begun.elapsed(),
@@ -97,7 +102,8 @@ impl Load {
             client: self.clients[number % self.clients.len()].clone(),
             authorization: self.authorization.clone(),
             tenants: Arc::clone(&self.tenants),
-            next: number * self.tenants.len() / callers,
+            next: number * self.tenants.len() / callers
+                + self.made.load(Ordering::Relaxed) / callers,
             // Calls of one chat would wait for each other.
             chat: 1341 + i64::try_from(number).unwrap(),
             has_request_ids: self.has_request_ids,

@@ -70,12 +70,12 @@ fn main() {
         match argument.as_str() {
             "--bench" => {}
             "--before" => before = arguments.next(),
-            "bare" => return bare::run(&arguments.next().unwrap()),
+            "bare" => return bare::run(&arguments.next().unwrap(), false),
             _ => mode = Some(argument),
         }
     }
     match mode.as_deref() {
-        Some("stub") => stub::run(),
+        Some("stub") => stub::run(None),
         Some("--ledger") => ledger::measure(before.as_deref()),
         Some("--workers") => workers::measure(),
         Some("--listed") => listed::measure(),

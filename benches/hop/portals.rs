@@ -2,7 +2,7 @@
 //! PostgreSQL replicas share the limit of each portal, here with one replica.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::database;
 use super::load::{Load, Round};
@@ -14,8 +14,10 @@ const FEW: usize = 10;
 const MANY: usize = 100_000;
 const IN_FLIGHT: usize = 64;
 const ROUND: Duration = Duration::from_secs(3);
-/// Longer than a portal is remembered that nobody calls.
-const IDLE: Duration = Duration::from_secs(75);
+/// After so long a portal that nobody calls is at rest, and its memory with the system.
+const UNTIL_REST: Duration = Duration::from_secs(150);
+/// After so long it is forgotten.
+const UNTIL_FORGOTTEN: Duration = Duration::from_secs(13 * 60);
 
 pub(crate) fn measure() {
     pinned::move_to_the_other();
@@ -66,11 +68,14 @@ async fn of(store: &str, store_url: Option<&str>, count: usize, upstream: Socket
             &format!("{} | {rate:.0} | {:.1}", whole.calls, per_call(&whole)),
         );
     }
-    tokio::time::sleep(IDLE).await;
-    // The next call forgets those that nobody calls.
-    let load = Load::of_tenants(service.address, &service.key, vec![id(0)]).await;
-    load.round(1, ROUND / 3).await;
-    tell("idle for 75 s", "| |");
+    let idle_since = Instant::now();
+    tokio::time::sleep(UNTIL_REST).await;
+    tell("at rest, idle for 2.5 minutes", "| |");
+    // Once is enough: what is forgotten does not depend on the store.
+    if count == MANY && store_url.is_none() {
+        tokio::time::sleep(UNTIL_FORGOTTEN.saturating_sub(idle_since.elapsed())).await;
+        tell("forgotten, idle for 13 minutes", "| |");
+    }
 }
 
 /// The address of a portal: each one of loopback's.

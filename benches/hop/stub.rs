@@ -1,28 +1,38 @@
 //! The upstream: answers every request at once with a fixed result, and takes traces without a look
-//! at them. A message with the text [`HELD`] is answered when somebody asks for [`RELEASE`].
+//! at them. A message with the text [`HELD`] is answered when somebody asks for [`RELEASE`]. With a
+//! folder of a certificate it is there a second time, over TLS and HTTP/2.
 
 use std::convert::Infallible;
 use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_stream::wrappers::TcpListenerStream;
 
 /// The text of a message that is held.
 pub(crate) const HELD: &str = "Is held until it is released.";
+
+/// The text of a message that the portal refuses.
+pub(crate) const REFUSED: &str = "Is refused by the portal.";
 
 /// The path that releases it.
 pub(crate) const RELEASE: &str = "/release";
@@ -32,6 +42,13 @@ pub(crate) const MESSAGE_ID: &str = "order-7";
 
 /// The id of a message of `imopenlines.crm.message.add`. In a batch it is the number of commands.
 pub(crate) const PORTAL_MESSAGE_ID: i64 = 19_880_117;
+
+/// How a refusal begins.
+const ERROR: &str = r#"{"error":"#;
+
+/// What the folder of a certificate has.
+pub(crate) const CERTIFICATE: &str = "portal.pem";
+pub(crate) const KEY: &str = "portal-key.pem";
 
 static RELEASED: Notify = Notify::const_new();
 
@@ -51,7 +68,8 @@ impl TraceService for Collector {
     }
 }
 
-pub(crate) fn run() {
+/// Runs it until the process is killed. The folder is one with a certificate.
+pub(crate) fn run(folder: Option<&str>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -60,11 +78,17 @@ pub(crate) fn run() {
         // Each address of loopback is a portal of its own.
         let portal = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let collector = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        println!(
+        let mut addresses = format!(
             "127.0.0.1:{} {}",
             portal.local_addr().unwrap().port(),
             collector.local_addr().unwrap()
         );
+        if let Some(folder) = folder {
+            let secure = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            write!(addresses, " {}", secure.local_addr().unwrap()).unwrap();
+            tokio::spawn(serve_securely(secure, acceptor(Path::new(folder))));
+        }
+        println!("{addresses}");
         tokio::spawn(
             tonic::transport::Server::builder()
                 .add_service(TraceServiceServer::new(Collector))
@@ -81,18 +105,50 @@ pub(crate) fn run() {
     });
 }
 
+fn acceptor(folder: &Path) -> TlsAcceptor {
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(&read(CERTIFICATE)).unwrap()],
+            PrivateKeyDer::from_pem_slice(&read(KEY)).unwrap(),
+        )
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}
+
+async fn serve_securely(listener: TcpListener, tls: TlsAcceptor) {
+    loop {
+        let (connection, _) = listener.accept().await.unwrap();
+        connection.set_nodelay(true).unwrap();
+        let tls = tls.clone();
+        tokio::spawn(async move {
+            let Ok(connection) = tls.accept(connection).await else {
+                return;
+            };
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            let served = server.serve_connection(TokioIo::new(connection), service_fn(answer));
+            // It ends when the client closes it.
+            let _ = served.await;
+        });
+    }
+}
+
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     // A whole request is read, as a portal would.
     let body = request.into_body().collect().await;
     let body = body.map(http_body_util::Collected::to_bytes);
     let body = body.unwrap_or_default();
+    let is = |text: &str| str::from_utf8(&body).is_ok_and(|body| body.contains(text));
     if path == RELEASE {
         RELEASED.notify_one();
-    } else if str::from_utf8(&body).is_ok_and(|body| body.contains(HELD)) {
+    } else if is(HELD) {
         RELEASED.notified().await;
     }
     let answer = match path.rsplit_once('/') {
+        Some((_, "imopenlines.crm.message.add")) if is(REFUSED) => refusal(),
         Some((_, "imconnector.send.messages")) => answer_of(&format!(
             r#"{{"SUCCESS":true,"DATA":{{"RESULT":[{{"user":"31","SUCCESS":true,"message":{{"id":"{MESSAGE_ID}","date":1728626400,"text":"Good afternoon","files":[]}},"chat":{{"id":"chat-31","name":"Order 7"}},"session":{{"ID":"1205","CHAT_ID":"1341"}}}}]}}}}"#
         )),
@@ -100,12 +156,20 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
         Some((_, "batch")) => answer_of(&batch(&body)),
         _ => answer_of(&PORTAL_MESSAGE_ID.to_string()),
     };
+    let has_failed = answer.starts_with(ERROR);
     let mut response = Response::new(Full::new(Bytes::from(answer)));
+    if has_failed {
+        *response.status_mut() = http::StatusCode::BAD_REQUEST;
+    }
     let json = http::HeaderValue::from_static("application/json");
     response
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, json);
     Ok(response)
+}
+
+fn refusal() -> String {
+    format!(r#"{ERROR}"CHAT_NOT_IN_CRM","error_description":"The chat is not bound to CRM"}}"#)
 }
 
 fn answer_of(result: &str) -> String {

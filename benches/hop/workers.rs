@@ -47,7 +47,36 @@ pub(crate) fn measure() {
             }
             uneven(processors, &all).await;
         }
+        both().await;
     });
+}
+
+/// One processor beside two, in alternating rounds: what the second one is worth. Load and upstream
+/// need processors, too, so calls per second do not tell it; processor time per call does.
+async fn both() {
+    let stub = Process::start_self(&["stub"]);
+    let [portal, collector] = stub.addresses()[..] else {
+        panic!("the stub has two addresses");
+    };
+    let one = Measured::start(1, "0", portal, collector).await;
+    let two = Measured::start(2, "0,1", portal, collector).await;
+    let (mut rounds, in_flight) = ([Vec::new(), Vec::new()], super::MOST_IN_FLIGHT);
+    for _ in 0..2 * ROUNDS {
+        for (rounds, measured) in rounds.iter_mut().zip([&one, &two]) {
+            rounds.push(measured.round(&measured.loads[1], in_flight).await);
+        }
+    }
+    let [one, two] = rounds.map(|rounds| {
+        median(&rounds, |r| {
+            r.processor.as_secs_f64() * 1e6 / r.calls as f64
+        })
+    });
+    println!(
+        "\nAt {in_flight} in flight over {} connections a call takes {one:.1} µs of one processor and {two:.1} µs of \
+         two: two make {:.2} times the calls of one.",
+        CONNECTIONS[1],
+        2.0 * one / two
+    );
 }
 
 impl Measured {
@@ -55,7 +84,7 @@ impl Measured {
         let more =
             format!("telemetry: {{otlp_endpoint: 'http://{collector}', sample_percent: 10}}\n");
         let server = format!("workers: {workers}");
-        let files = Files::write_with_server(&server, None, &tenant(portal), &more);
+        let files = Files::write_with_more(&server, "", None, &tenant(portal), &more);
         let service = files
             .start_by(pinned::command_on(list, OURS), free_address())
             .await;

@@ -15,7 +15,7 @@ use tonic::{Code, Request};
 use uuid::Uuid;
 
 use super::process::Process;
-use super::stub::{HELD, MESSAGE_ID, PORTAL_MESSAGE_ID, RELEASE};
+use super::stub::{HELD, MESSAGE_ID, PORTAL_MESSAGE_ID, REFUSED, RELEASE};
 
 /// Every so-manyth call is traced, because its caller says so: by chance it would be now more, now
 /// fewer. Those of batches are not.
@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     Network,
     /// Calls that break two rules.
     Invalid,
+    /// Calls that the portal refuses.
+    Refused,
     /// Calls with a key that nobody has.
     WrongKey,
     /// Calls for a portal that is busy until all of them wait: they travel in one request.
@@ -75,28 +77,31 @@ impl Calls {
     /// Makes so many calls, and returns whether they travelled as they should: all calls of a batch
     /// in one request.
     pub(crate) async fn make(&self, way: Way, count: usize, server: &Process) -> bool {
+        if way.kind != Kind::Batch {
+            self.make_at_once(way, count).await;
+            return true;
+        }
         let mut is_right = true;
-        if way.kind == Kind::Batch {
-            for _ in 0..count / BATCH {
-                is_right &= self.batch(way, server).await;
-            }
-        } else {
-            let left = Arc::new(AtomicUsize::new(count));
-            let mut callers = JoinSet::new();
-            for number in 0..way.in_flight {
-                let (mut caller, left) = (self.caller(way, number), Arc::clone(&left));
-                callers.spawn(async move {
-                    let take = |left: usize| left.checked_sub(1);
-                    while let Ok(left) =
-                        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-                    {
-                        caller.call(left % TRACED == 0, TEXT).await;
-                    }
-                });
-            }
-            callers.join_all().await;
+        for _ in 0..count / BATCH {
+            is_right &= self.batch(way, server).await;
         }
         is_right
+    }
+
+    /// Makes so many calls, however they travel.
+    pub(crate) async fn make_at_once(&self, way: Way, count: usize) {
+        let left = Arc::new(AtomicUsize::new(count));
+        let mut callers = JoinSet::new();
+        for number in 0..way.in_flight {
+            let (mut caller, left) = (self.caller(way, number), Arc::clone(&left));
+            callers.spawn(async move {
+                let take = |left: usize| left.checked_sub(1);
+                while let Ok(left) = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+                    caller.call(left % TRACED == 0, TEXT).await;
+                }
+            });
+        }
+        callers.join_all().await;
     }
 
     /// One call keeps the portal busy until the others of the batch wait.
@@ -169,8 +174,15 @@ impl Caller {
             String::new()
         };
         match self.way.kind {
-            Kind::Crm | Kind::Batch | Kind::Invalid | Kind::WrongKey => {
+            Kind::Crm | Kind::Batch | Kind::Invalid | Kind::Refused | Kind::WrongKey => {
                 let is_valid = self.way.kind != Kind::Invalid;
+                let text = match self.way.kind {
+                    Kind::Invalid => "",
+                    Kind::Refused => REFUSED,
+                    Kind::Crm | Kind::Batch | Kind::WrongKey | Kind::Connector | Kind::Network => {
+                        text
+                    }
+                };
                 let request = self.request(
                     is_traced,
                     api::SendCrmMessageRequest {
@@ -180,7 +192,7 @@ impl Caller {
                         crm_entity_id: 1195,
                         user_id: if is_valid { 27 } else { 0 },
                         portal_chat_id: self.chat,
-                        text: if is_valid { text } else { "" }.to_owned(),
+                        text: text.to_owned(),
                         ..Default::default()
                     },
                 );
@@ -190,6 +202,7 @@ impl Caller {
                     (Kind::Crm, Ok(PORTAL_MESSAGE_ID)) => {}
                     (Kind::Batch, Ok(commands)) => return usize::try_from(commands).unwrap(),
                     (Kind::Invalid, Err(status)) if status.code() == Code::InvalidArgument => {}
+                    (Kind::Refused, Err(status)) if status.code() == Code::FailedPrecondition => {}
                     (Kind::WrongKey, Err(status)) if status.code() == Code::Unauthenticated => {}
                     (kind, answer) => panic!("{kind:?}: {answer:?}"),
                 }

@@ -1,6 +1,6 @@
 //! How many instructions a call costs in user space, counted by callgrind.
 //!
-//! `cargo bench --bench instructions` starts an upstream stub, the real program in three ways and a
+//! `cargo bench --bench instructions` starts an upstream stub, the real program in four ways and a
 //! bare tonic + reqwest hop, each as a process under callgrind, makes an exact number of calls of
 //! each kind, and prints Markdown. Counts hardly depend on the machine or on what else it does. The
 //! kernel's instructions are not in them.
@@ -10,6 +10,8 @@
 //! - `--file FILE` takes another file in its place: to compare two states of the code.
 //! - `--parts` prints where the instructions go.
 //! - `--short` counts some scenes once; `--only TEXT` those with this text in their names.
+//! - `--train PROGRAM` counts nothing: that program serves each scene for seconds. It is one that
+//!   counts by itself: packaging/train.
 
 #![expect(
     clippy::unwrap_used,
@@ -25,6 +27,8 @@
 mod bare;
 mod calls;
 mod counted;
+#[path = "../programs/database.rs"]
+mod database;
 mod expected;
 mod parts;
 #[expect(dead_code, reason = "another benchmark reads its memory")]
@@ -40,6 +44,8 @@ mod stored;
 #[path = "../hop/stub.rs"]
 mod stub;
 mod tenants;
+mod training;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -51,6 +57,7 @@ use expected::Expected;
 use process::Process;
 use scenes::{PROGRAMS, Program, SCENES, Scene};
 use service::{OURS, Service, free_address};
+use upstream::Upstream;
 
 /// How often each scene is counted. The median is taken.
 const REPEATS: usize = 3;
@@ -66,6 +73,7 @@ struct Options {
     is_short: bool,
     only: String,
     file: Option<PathBuf>,
+    train: Option<PathBuf>,
 }
 
 impl Options {
@@ -93,11 +101,12 @@ fn main() -> ExitCode {
         match argument.as_str() {
             "--bench" => {}
             "stub" => {
-                stub::run();
+                stub::run(arguments.next().as_deref());
                 return ExitCode::SUCCESS;
             }
             "bare" => {
-                bare::run(&arguments.next().unwrap());
+                let portal = arguments.next().unwrap();
+                bare::run(&portal, arguments.next().is_some());
                 return ExitCode::SUCCESS;
             }
             "--check" => options.is_check = true,
@@ -105,21 +114,23 @@ fn main() -> ExitCode {
             "--parts" => options.has_parts = true,
             "--short" => options.is_short = true,
             "--only" => options.only = arguments.next().unwrap(),
+            "--train" => options.train = arguments.next().map(PathBuf::from),
             "--file" => options.file = arguments.next().map(PathBuf::from),
             other => panic!("{other}: see the first lines of benches/instructions/main.rs"),
         }
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    if let Some(program) = &options.train {
+        runtime.block_on(training::train(program));
+        return ExitCode::SUCCESS;
+    }
     let counts = runtime.block_on(count(&options));
     report(&options, &counts)
 }
 
 /// Counts all scenes that are wanted, program by program.
 async fn count(options: &Options) -> Vec<Counts> {
-    let stub = Process::start_self(&["stub"]);
-    let [portal, collector] = stub.addresses()[..] else {
-        panic!("the stub has two addresses");
-    };
+    let upstream = Upstream::start();
     let wanted =
         |scene: &Scene| scene.name.contains(&options.only) && (scene.is_short || !options.is_short);
     let expected = Expected::read(&options.file());
@@ -133,8 +144,8 @@ async fn count(options: &Options) -> Vec<Counts> {
         if scenes.is_empty() {
             continue;
         }
-        let running = start(program, &callgrind, portal, collector).await;
-        let calls = Calls::new(running.address(), running.key(), portal).await;
+        let running = start(program, &callgrind, &upstream).await;
+        let calls = Calls::new(running.address(), running.key(), upstream.portal).await;
         let mut counted = callgrind.count(running.process());
         for scene in scenes {
             let make = async |count| calls.make(scene.way, count, running.process()).await;
@@ -201,29 +212,16 @@ impl Running {
     }
 }
 
-async fn start(
-    program: Program,
-    callgrind: &Callgrind,
-    portal: SocketAddr,
-    collector: SocketAddr,
-) -> Running {
-    // Calls are traced if their callers say so.
-    let traces = format!("telemetry: {{otlp_endpoint: 'http://{collector}', sample_percent: 0}}\n");
-    let files = match program {
-        Program::Bare => {
-            let mut command = callgrind.command(&std::env::current_exe().unwrap());
-            command.args(["bare", &portal.to_string()]);
-            return Running::Bare(Process::start_saying(&mut command));
+async fn start(program: Program, callgrind: &Callgrind, upstream: &Upstream) -> Running {
+    if matches!(program, Program::Bare | Program::TypedBare) {
+        let mut command = callgrind.command(&std::env::current_exe().unwrap());
+        command.args(["bare", &upstream.portal.to_string()]);
+        if program == Program::TypedBare {
+            command.arg("typed");
         }
-        Program::Service => tenants::files(portal, "", &traces),
-        Program::Silent => tenants::files(portal, "", "log: {filter: 'off'}\n"),
-        Program::Batching => tenants::files(
-            portal,
-            ", plan: {burst: 10, per_second: 1000}",
-            &format!("{traces}dispatch: {{parallel_requests_per_portal: 1}}\n"),
-        ),
-    };
-    tenants::add_application(files.folder(), portal).await;
+        return Running::Bare(Process::start_saying(&mut command));
+    }
+    let files = upstream.files(program, None).await;
     let command = callgrind.command(Path::new(OURS));
     Running::Service(files.start_by(command, free_address()).await)
 }

@@ -1,6 +1,5 @@
 //! The tenants of the scenes: one with a webhook, and one with an application whose token is valid.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +13,23 @@ use super::stored;
 /// Longer than any run.
 const VALID: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Files with the tenant `hook`, with more of its fields and more settings.
-pub(crate) fn files(portal: SocketAddr, fields: &str, settings: &str) -> Arc<Files> {
+/// Files with the tenant `hook`, with more of its fields, more settings of portals and more others.
+pub(crate) fn files(
+    store_url: Option<&str>,
+    portal: &str,
+    fields: &str,
+    portals: &str,
+    settings: &str,
+) -> Arc<Files> {
     let tenant = format!(
-        "- {{id: hook, portal: 'http://{portal}', webhook: {{user_id: 1, secret: {{inline: xk3b1hkvi0hn3b44}}}}{fields}}}\n"
+        "- {{id: hook, portal: '{portal}', webhook: {{user_id: 1, secret: {{inline: xk3b1hkvi0hn3b44}}}}{fields}}}\n"
     );
-    Files::write(None, &tenant, settings)
+    Files::write_with_more("", portals, store_url, &tenant, settings)
 }
 
 /// Puts the tenant `app` into the store of a service that has not started yet.
-pub(crate) async fn add_application(folder: &Path, portal: SocketAddr) {
-    let store = stored::open(folder, None).await;
+pub(crate) async fn add_application(folder: &Path, store_url: Option<&str>, portal: String) {
+    let store = stored::open(folder, store_url).await;
     let application = StoredApplication {
         generation: 1,
         access_token: Some("an-access-token-of-forty-characters-or-so".into()),
@@ -32,5 +37,5 @@ pub(crate) async fn add_application(folder: &Path, portal: SocketAddr) {
         ..StoredApplication::default()
     };
     let credentials = StoredCredentials::Application(application);
-    stored::add(&store, "app", format!("http://{portal}"), credentials).await;
+    stored::add(&store, "app", portal, credentials).await;
 }

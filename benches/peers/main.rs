@@ -72,8 +72,8 @@ fn main() {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--bench" => {}
-            "bare" => return bare::run(&arguments.next().unwrap()),
-            "stub" => return stub::run(),
+            "bare" => return bare::run(&arguments.next().unwrap(), false),
+            "stub" => return stub::run(None),
             "--check" => is_check = true,
             "--short" => (plan, is_short) = (SHORT, true),
             "--update-docs" => page = Page::written(),

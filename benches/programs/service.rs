@@ -41,12 +41,13 @@ impl Files {
     /// Writes a keyring, these entries of the tenants file, and the settings with `more` of them.
     /// Without the URL of a store it is an SQLite file among the others.
     pub(crate) fn write(store_url: Option<&str>, tenants: &str, more: &str) -> Arc<Self> {
-        Self::write_with_server("", store_url, tenants, more)
+        Self::write_with_more("", "", store_url, tenants, more)
     }
 
-    /// The same with more settings below `server`.
-    pub(crate) fn write_with_server(
+    /// The same with more settings below `server` and `portals`.
+    pub(crate) fn write_with_more(
         server: &str,
+        portals: &str,
         store_url: Option<&str>,
         tenants: &str,
         more: &str,
@@ -62,7 +63,7 @@ impl Files {
              auth: {{callers: [{{name: bench, tenants: ['*'], keys: ['{}']}}]}}\n\
              tenants: {{file: '{}'}}\n\
              store: {{url: '{}', keyring_file: '{}'}}\n\
-             portals: {{dangerous_allow_insecure: true}}\n\
+             portals: {{dangerous_allow_insecure: true, {portals}}}\n\
              {more}",
             files.key.entry(),
             files.path("tenants.yaml").display(),
