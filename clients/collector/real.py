@@ -38,11 +38,13 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 class Collector:
     """Listens for OTLP over gRPC and over HTTP."""
 
-    def __init__(self, program: Path, folder: Path) -> None:
-        self.certificate, key = certificate(folder)
+    def __init__(self, program: Path, folder: Path, key: str | None = None) -> None:
+        """With a key it takes only what has it in the header `api-key`."""
+        self.certificate, private_key = certificate(folder)
         self.ports = {protocol: unused_address().rpartition(":")[2] for protocol in ("grpc", "http")}
-        tls = {"cert_file": str(self.certificate), "key_file": str(key)}
-        protocols = {name: {"endpoint": f"localhost:{port}", "tls": tls} for name, port in self.ports.items()}
+        tls = {"cert_file": str(self.certificate), "key_file": str(private_key)}
+        auth = {"auth": {"authenticator": "key"}} if key else {}
+        protocols = {name: {"endpoint": f"localhost:{port}", "tls": tls} | auth for name, port in self.ports.items()}
         pipeline = {"receivers": ["otlp"], "exporters": ["debug"]}
         settings = folder / "collector.yaml"
         settings.write_text(
@@ -50,7 +52,9 @@ class Collector:
                 {
                     "receivers": {"otlp": {"protocols": protocols}},
                     "exporters": {"debug": {"verbosity": "detailed"}},
+                    "extensions": {"key": {"header": "api-key", "key": key}} if key else {},
                     "service": {
+                        "extensions": ["key"] if key else [],
                         "pipelines": {"traces": pipeline, "metrics": pipeline},
                         "telemetry": {"metrics": {"level": "none"}},
                     },

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -78,6 +79,41 @@ def test_a_call_is_one_trace(
         # Of traces and of metrics.
         assert collector.printed.count(attribute) >= 2, attribute
     assert "Description: Ended calls." in collector.printed
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+@pytest.mark.parametrize("key, is_taken", [("canary,key 1", True), ("canary,key 2", False)])
+def test_a_collector_that_asks_for_a_key_gets_it(
+    program: Path, portal_apart: Sandbox, tmp_path: Path, protocol: str, key: str, is_taken: bool
+) -> None:
+    collector = real.Collector(program, tmp_path, key="canary,key 1")
+    headers = tmp_path / "headers"
+    headers.write_text(f"api-key={quote(key)}\n")
+    headers.chmod(0o600)
+    telemetry = {
+        "otlp_endpoint": f"https://localhost:{collector.ports[protocol]}",
+        "otlp_protocol": protocol,
+        "otlp_ca_file": str(collector.certificate),
+        "otlp_headers_file": str(headers),
+        "otlp_metrics": True,
+        "sample_percent": 100,
+    }
+    try:
+        service = Service(portal_apart, tmp_path, {"telemetry": telemetry})
+        Client(service).call("SendCrmMessage", crm_request(), metadata=service.key.metadata)
+        stop(service)
+        told = [line for line in service.output if "does not take what it is sent" in line]
+        if is_taken:
+            collector.wait_for("Name: openlines_calls_total")
+            collector.wait_for(": Server\n")
+            assert not told, told
+        else:
+            # Of traces and of metrics.
+            assert len(told) == 2 and all("check telemetry.otlp_headers" in line for line in told), service.output
+            assert not spans(collector.printed)
+        assert not [line for line in service.output if "canary" in line]
+    finally:
+        collector.close()
 
 
 def test_a_collector_with_another_certificate_is_told_and_costs_no_call(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from . import sandbox
+from .ports import free_port
 from .process import START_SECONDS, Process, run
 from .sandbox import Sandbox
 
@@ -51,10 +51,8 @@ class Key:
 
 
 def unused_address() -> str:
-    """An unused address."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{unused.getsockname()[1]}"
+    """For somebody who names it in settings."""
+    return f"127.0.0.1:{free_port()}"
 
 
 ISSUER = "https://issuer.example"

@@ -286,6 +286,10 @@ func run() error {
 	}
 	defer connection.Close()
 	client := openlinesv1.NewOpenLinesServiceClient(connection)
+	if slices.Contains(os.Args[1:], "repeat") {
+		repeat(client)
+		return nil
+	}
 	row("case", "status", "reason", "safe to repeat", "detail")
 	request := crmMessage()
 	first, err := call(client.SendCrmMessage, request, deadline)
@@ -324,6 +328,24 @@ func run() error {
 	refused("deadline", client.SendCrmMessage, silent, 5*time.Second)
 	cancellation(client)
 	return stream(client)
+}
+
+// repeat sends a message every 20 ms until its input ends, and prints the status of each: to watch while replicas come and go.
+func repeat(client openlinesv1.OpenLinesServiceClient) {
+	ended := make(chan struct{})
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		close(ended)
+	}()
+	for {
+		_, err := call(client.SendCrmMessage, crmMessage(), deadline)
+		fmt.Println(code.Code(status.Code(err)))
+		select {
+		case <-ended:
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func main() {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -210,7 +212,23 @@ def stream(client: service.OpenLinesServiceStub) -> None:
             success(case, f"replayed={'yes' if result.crm_message.replayed else 'no'}")
 
 
+def repeat(client: service.OpenLinesServiceStub) -> None:
+    """Sends a message every 20 ms until the input ends, and prints the status of each: to watch while replicas come and go."""
+    ended = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    while not ended.wait(0.02):
+        try:
+            client.SendCrmMessage(crm_message(), timeout=DEADLINE_SECONDS)
+            row("OK")
+        except grpc.RpcError as error:
+            row(error.code().name)
+
+
 def main() -> None:
+    if "repeat" in sys.argv:
+        with connect() as channel:
+            repeat(service.OpenLinesServiceStub(channel))
+        return
     row("case", "status", "reason", "safe to repeat", "detail")
     with connect() as channel:
         client = service.OpenLinesServiceStub(channel)

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { credentials, Metadata, status, type CallOptions, type ClientUnaryCall, type ServiceError } from "@grpc/grpc-js";
 import type { Any } from "./gen/google/protobuf/any.js";
 import {
@@ -240,6 +241,25 @@ async function stream() {
     if (result?.$case === "error") failure(name, result.value.code, result.value.details);
     if (result?.$case === "crmMessage") success(name, replayed(result.value));
   }
+}
+
+// Sends a message every 20 ms until the input ends, and prints the status of each: to watch while replicas come and go.
+async function repeat() {
+  let ended = false;
+  process.stdin.resume().once("end", () => (ended = true));
+  while (!ended) {
+    await call(client.sendCrmMessage, crmMessage()).then(
+      () => row("OK"),
+      (error: ServiceError) => row(status[error.code] ?? String(error.code)),
+    );
+    await pause(20);
+  }
+  client.close();
+}
+
+if (process.argv.includes("repeat")) {
+  await repeat();
+  process.exit();
 }
 
 row("case", "status", "reason", "safe to repeat", "detail");

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use openlines::{
@@ -13,11 +14,13 @@ use openlines::{
     streaming_send_messages_request, streaming_send_messages_response,
 };
 use sender::{Client, Sender};
-use table::{failure, refused, success};
-use tokio::time::timeout;
-use tonic::{Request, Status};
+use table::{failure, name, refused, success};
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
+mod replicas;
 mod sender;
 mod table;
 
@@ -26,6 +29,10 @@ mod openlines {
 }
 
 const DEADLINE: Duration = Duration::from_secs(10);
+
+fn variable(name: &str) -> Result<String, String> {
+    env::var(name).map_err(|error| format!("{name}: {error}"))
+}
 
 /// The idempotency key: a new one for each call, the same one for its retries.
 fn new_request_id() -> String {
@@ -94,7 +101,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let call = async |mut client: Client, request| client.send_network_message(request).await;
         sender.send(message, within, call).await
     };
-    let tenant = env::var("OPENLINES_TENANT")?;
+    let tenant = variable("OPENLINES_TENANT")?;
+    if env::args().any(|argument| argument == "repeat") {
+        // Every 20 ms until the input ends: to watch while replicas come and go.
+        let input = spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink()));
+        while !input.is_finished() {
+            let answer = crm(crm_message(&tenant), DEADLINE).await;
+            let code = answer.map_or_else(|status| status.code(), |_| Code::Ok);
+            println!("{}", name(code));
+            sleep(Duration::from_millis(20)).await;
+        }
+        return Ok(());
+    }
     let (away, silent) = (format!("{tenant}-away"), format!("{tenant}-silent"));
 
     println!("case | status | reason | safe to repeat | detail");
@@ -143,7 +161,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ended.unwrap_or_else(|_| Err(Status::cancelled("dropped"))),
     )?;
 
-    stream(sender.client.clone(), &tenant).await
+    stream(sender.client().await, &tenant).await
 }
 
 /// The call is OK, and each of its messages has a result of its own.

@@ -1,26 +1,21 @@
-//! The channel and the retry policy.
+//! The retry policy.
 
-use std::collections::HashSet;
 use std::error::Error;
-use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
-use std::{env, fs};
 
-use tokio::net::lookup_host;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::channel::Change;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 
 use crate::openlines::open_lines_service_client::OpenLinesServiceClient;
+use crate::replicas::Replicas;
+use crate::variable;
 
 pub type Client = OpenLinesServiceClient<InterceptedService<Channel, ApiKey>>;
-
-const LOOKUP_INTERVAL: Duration = Duration::from_secs(10);
 
 // The retry policy. tonic has no service config.
 const MAXIMUM_ATTEMPTS: u32 = 3;
@@ -43,68 +38,34 @@ impl Interceptor for ApiKey {
     }
 }
 
-/// One channel for the whole program: it holds the connections, one to each replica.
-///
-/// tonic asks for the addresses of a name once. This asks again and again, and tells the channel
-/// which replicas of a headless Service have come and which have gone.
-fn connect() -> Result<Channel, Box<dyn Error>> {
-    let address = env::var("OPENLINES_ADDRESS")?;
-    let (host, _) = address
-        .rsplit_once(':')
-        .ok_or("OPENLINES_ADDRESS has no port")?;
-    let tls = ClientTlsConfig::new()
-        .ca_certificate(Certificate::from_pem(fs::read(env::var(
-            "OPENLINES_CA_FILE",
-        )?)?))
-        // Replicas are called by their addresses, and certificates have the name.
-        .domain_name(host);
-    let (channel, replicas) = Channel::balance_channel(16);
-    tokio::spawn(async move {
-        let mut known = HashSet::new();
-        loop {
-            let found = match lookup_host(&address).await {
-                // Of one family: an address that nobody listens on would get its share of calls.
-                Ok(found) => found.filter(SocketAddr::is_ipv4).collect(),
-                Err(_) => known.clone(),
-            };
-            for gone in known.difference(&found) {
-                let _ = replicas.send(Change::Remove(*gone)).await;
-            }
-            for new in found.difference(&known) {
-                let endpoint = Endpoint::from_shared(format!("https://{new}"))
-                    .and_then(|endpoint| endpoint.tls_config(tls.clone()))
-                    .expect("an address is a valid URI")
-                    .connect_timeout(Duration::from_secs(5));
-                let _ = replicas.send(Change::Insert(*new, endpoint)).await;
-            }
-            known = found;
-            sleep(LOOKUP_INTERVAL).await;
-        }
-    });
-    Ok(channel)
-}
-
 /// The client with the retry policy.
 pub struct Sender {
-    pub client: Client,
+    replicas: Replicas,
+    key: ApiKey,
     tokens: Mutex<f64>,
 }
 
 impl Sender {
     /// A sender with the address and the key that the environment has.
     pub fn from_environment() -> Result<Self, Box<dyn Error>> {
-        let key = format!("Bearer {}", env::var("OPENLINES_API_KEY")?).parse()?;
+        let key = format!("Bearer {}", variable("OPENLINES_API_KEY")?).parse()?;
         Ok(Self {
-            client: OpenLinesServiceClient::with_interceptor(connect()?, ApiKey(key)),
+            replicas: Replicas::from_environment()?,
+            key: ApiKey(key),
             tokens: Mutex::new(MAXIMUM_TOKENS),
         })
     }
 
+    /// A client of one replica: take a new one for each call.
+    pub async fn client(&self) -> Client {
+        OpenLinesServiceClient::with_interceptor(self.replicas.next().await, self.key.clone())
+    }
+
     /// Makes a call, and makes it again if that is safe and of use, until the deadline.
     ///
-    /// UNAVAILABLE from the service means that nothing was executed. UNAVAILABLE from tonic means
-    /// that the connection broke, and CANCELLED that it was closed; the outcome is unknown then. A
-    /// retry is safe only because every call has a `request_id`.
+    /// UNAVAILABLE from the service means that nothing was executed. If the connection breaks or is
+    /// closed, tonic says UNAVAILABLE, UNKNOWN or CANCELLED, and the outcome is unknown. A retry is
+    /// safe only because every call has a `request_id`.
     pub async fn send<Q: Clone, A>(
         &self,
         message: Q,
@@ -114,11 +75,15 @@ impl Sender {
         let deadline = Instant::now() + within;
         let mut attempt = 1;
         loop {
-            let mut request = Request::new(message.clone());
-            request.set_timeout(deadline - Instant::now());
-            // The service answers before the deadline. Without a connection tonic would wait on.
-            let answer = timeout_at(deadline, call(self.client.clone(), request)).await;
-            let status = match answer {
+            let answer = timeout_at(deadline, async {
+                // Of the next replica: this one may be gone.
+                let client = self.client().await;
+                let mut request = Request::new(message.clone());
+                request.set_timeout(deadline - Instant::now());
+                call(client, request).await
+            });
+            // The service answers before the deadline. Without a connection this would wait on.
+            let status = match answer.await {
                 Ok(Ok(response)) => {
                     self.may_retry(None);
                     return Ok(response.into_inner());
@@ -139,8 +104,12 @@ impl Sender {
 
     /// Counts the end of an attempt, and says whether a retry is in order after it.
     fn may_retry(&self, failed: Option<&Status>) -> bool {
-        let retryable = failed
-            .is_some_and(|status| matches!(status.code(), Code::Unavailable | Code::Cancelled));
+        let retryable = failed.is_some_and(|status| match status.code() {
+            Code::Unavailable => true,
+            // Only what tonic has made of an error has a source.
+            Code::Unknown | Code::Cancelled => status.source().is_some(),
+            _ => false,
+        });
         let mut tokens = self.tokens.lock().expect("nothing panics with the lock");
         *tokens = if retryable {
             *tokens - 1.0

@@ -92,7 +92,7 @@ pub fn failure(case: &str, status: &pb::Status) -> Result<(), DecodeError> {
 }
 
 /// `FailedPrecondition` as gRPC spells it, `FAILED_PRECONDITION`.
-fn name(code: Code) -> String {
+pub fn name(code: Code) -> String {
     let mut name = String::new();
     for letter in format!("{code:?}").chars() {
         if letter.is_uppercase() && !name.is_empty() {

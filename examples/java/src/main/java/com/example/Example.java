@@ -27,9 +27,12 @@ import io.grpc.stub.ClientResponseObserver;
 import io.grpc.stub.MetadataUtils;
 import java.io.File;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -55,7 +58,7 @@ import openlines.v1.StreamingSendMessagesResponse;
 
 /** Calls the service in every way that matters, and prints a line for each: examples/README.md has the table. */
 public final class Example {
-  private static final String TENANT = System.getenv("OPENLINES_TENANT");
+  private static final String TENANT = variable("OPENLINES_TENANT");
   private static final long DEADLINE_SECONDS = 10;
 
   // UNAVAILABLE from the service means that nothing was executed. UNAVAILABLE from the library means that the connection
@@ -83,7 +86,12 @@ public final class Example {
   public static void main(String[] arguments) throws Exception {
     ManagedChannel channel = connect();
     try {
-      new Example(channel).run();
+      var example = new Example(channel);
+      if (List.of(arguments).contains("repeat")) {
+        example.repeat();
+      } else {
+        example.run();
+      }
     } finally {
       channel.shutdownNow();
     }
@@ -101,18 +109,22 @@ public final class Example {
   private static ManagedChannel connect() throws IOException {
     var tls =
         TlsChannelCredentials.newBuilder()
-            .trustManager(new File(System.getenv("OPENLINES_CA_FILE")))
+            .trustManager(new File(variable("OPENLINES_CA_FILE")))
             .build();
     var headers = new Metadata();
     headers.put(
         Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER),
-        "Bearer " + System.getenv("OPENLINES_API_KEY"));
+        "Bearer " + variable("OPENLINES_API_KEY"));
     @SuppressWarnings("unchecked")
     Map<String, ?> config = new Gson().fromJson(SERVICE_CONFIG, Map.class);
-    return Grpc.newChannelBuilder("dns:///" + System.getenv("OPENLINES_ADDRESS"), tls)
+    return Grpc.newChannelBuilder("dns:///" + variable("OPENLINES_ADDRESS"), tls)
         .defaultServiceConfig(config)
         .intercept(MetadataUtils.newAttachHeadersInterceptor(headers))
         .build();
+  }
+
+  private static String variable(String name) {
+    return Objects.requireNonNull(System.getenv(name), name + " is not set");
   }
 
   /** A stub whose next call has the usual deadline: it counts from here, not from the call. */
@@ -266,6 +278,28 @@ public final class Example {
     refused("deadline", () -> blocking.withDeadlineAfter(2, SECONDS).sendCrmMessage(silent));
     cancellation();
     stream();
+  }
+
+  /** Sends a message every 20 ms until its input ends, and prints the status of each: to watch while replicas come and go. */
+  private void repeat() throws Exception {
+    var input = CompletableFuture.runAsync(Example::readInput);
+    while (!input.isDone()) {
+      try {
+        client().sendCrmMessage(crmMessage(TENANT).build());
+        System.out.println("OK");
+      } catch (StatusRuntimeException error) {
+        System.out.println(error.getStatus().getCode());
+      }
+      Thread.sleep(20);
+    }
+  }
+
+  private static void readInput() {
+    try {
+      System.in.transferTo(OutputStream.nullOutputStream());
+    } catch (IOException broken) {
+      throw new UncheckedIOException(broken);
+    }
   }
 
   /** The call is OK, and each of its messages has a result of its own. */
