@@ -6,6 +6,7 @@
 {{- define "openlines.databaseFolder" -}}/run/secrets/openlines-database{{- end }}
 {{- define "openlines.clientCaFolder" -}}/etc/openlines-client-ca{{- end }}
 {{- define "openlines.portalsCaFolder" -}}/etc/openlines-portals-ca{{- end }}
+{{- define "openlines.collectorHeadersFolder" -}}/run/secrets/openlines-collector-headers{{- end }}
 {{- define "openlines.dataFolder" -}}/var/lib/openlines{{- end }}
 
 {{/* Ports of the container. */}}
@@ -116,13 +117,16 @@ app.kubernetes.io/component: server
 {{- else }}0{{ end }}
 {{- end }}
 
-{{/* Bytes of memory that the settings allow, by the table in README.md: the process, calls in progress, their requests, tenants. */}}
+{{/* Bytes of a portal in use with its tenant. README.md has the figure too; .ci/chart compares them. */}}
+{{- define "openlines.bytesPerPortal" -}}8192{{- end }}
+
+{{/* Bytes of memory that the settings allow, by the table in README.md: the process, calls in progress, their requests, portals. */}}
 {{- define "openlines.neededBytes" -}}
 {{- $settings := .Values.settings | default dict }}
 {{- $calls := dig "server" "maximum_concurrent_calls" 20000 $settings | int64 }}
 {{- $requests := dig "server" "maximum_bytes_in_progress" 268435456 $settings | int64 }}
 {{- $tenants := dig "tenants" "maximum_cached" 100000 $settings | int64 }}
-{{- add 52428800 (mul $calls 14336) (mulf $requests 2.5 | int64) (mul $tenants 1024) }}
+{{- add 52428800 (mul $calls 14336) (mulf $requests 2.5 | int64) (mul $tenants (include "openlines.bytesPerPortal" . | int64)) }}
 {{- end }}
 
 {{/* An address of a database whose user and password are percent-encoded. */}}
@@ -185,6 +189,9 @@ app.kubernetes.io/component: server
 {{- end }}
 {{- if .Values.portalsCa.configMap }}
 {{- $_ := set $own "portals" (dict "ca_file" (printf "%s/ca.crt" (include "openlines.portalsCaFolder" .))) }}
+{{- end }}
+{{- if .Values.collectorHeaders.existingSecret }}
+{{- $_ := set $own "telemetry" (dict "otlp_headers_file" (printf "%s/headers" (include "openlines.collectorHeadersFolder" .))) }}
 {{- end }}
 {{- toYaml (mergeOverwrite (deepCopy (.Values.settings | default dict)) $own) }}
 {{- end }}

@@ -45,7 +45,7 @@ except metadata. List of the root, the host (empty: unknown) and of what the val
 {{- $explicit | default (get (index . 1) (regexFind "^[a-z+]+" $address)) }}
 {{- end }}
 
-{{/* Addresses of collectors: of the settings, and those of the environment that OpenTelemetry names, as JSON. */}}
+{{/* Addresses of collectors, as JSON. */}}
 {{- define "openlines.collectors" -}}
 {{- $addresses := list }}
 {{- range $name, $value := (.Values.settings | default dict).telemetry | default dict }}
@@ -53,10 +53,33 @@ except metadata. List of the root, the host (empty: unknown) and of what the val
 {{- $addresses = append $addresses $value }}
 {{- end }}
 {{- end }}
-{{- range .Values.extraEnv }}
-{{- if and (regexMatch "^OTEL_EXPORTER_OTLP_([A-Z]+_)?ENDPOINT$" .name) .value }}
-{{- $addresses = append $addresses .value }}
-{{- end }}
-{{- end }}
 {{- $addresses | uniq | toJson }}
+{{- end }}
+
+{{/* Where the database is, as JSON. */}}
+{{- define "openlines.databasePeers" -}}
+{{- $url := .Values.store.postgresql.url }}
+{{- include "openlines.peers" (list . (ternary (include "openlines.host" $url) "a.name.elsewhere" (ne $url "")) .Values.networkPolicy.postgresql.to) }}
+{{- end }}
+
+{{/* What the policy opens to any address because the values do not tell where it is → the value that does, as JSON. */}}
+{{- define "openlines.openedAnywhere" -}}
+{{- $policy := .Values.networkPolicy }}
+{{- $opened := dict }}
+{{- if $policy.enabled }}
+{{- if and (include "openlines.isPostgresql" .) (contains "0.0.0.0/0" (include "openlines.databasePeers" .)) (not $policy.postgresql.to) }}
+{{- $_ := set $opened "the database" "networkPolicy.postgresql.to" }}
+{{- end }}
+{{- with dig "portals" "proxy" "" (.Values.settings | default dict) }}
+{{- if and (contains "0.0.0.0/0" (include "openlines.peers" (list $ (include "openlines.host" .) list))) (not $policy.proxyTo) }}
+{{- $_ := set $opened "the proxy" "networkPolicy.proxyTo" }}
+{{- end }}
+{{- end }}
+{{- range include "openlines.collectors" . | fromJsonArray }}
+{{- if and (contains "0.0.0.0/0" (include "openlines.peers" (list $ (include "openlines.host" .) list))) (not $policy.collectorTo) }}
+{{- $_ := set $opened "the collector" "networkPolicy.collectorTo" }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $opened | toJson }}
 {{- end }}

@@ -101,6 +101,9 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- if hasPrefix "OPENLINES_" .name }}
 {{- fail (printf "extraEnv[%d].name: variables OPENLINES_… win over the settings file, past all checks of this chart; use `settings`" $index) }}
 {{- end }}
+{{- if regexMatch "^OTEL_EXPORTER_OTLP_([A-Z]+_)?ENDPOINT$" .name }}
+{{- fail (printf "extraEnv[%d].name: the service ignores this variable; give the collector's address in settings.telemetry.otlp_endpoint" $index) }}
+{{- end }}
 {{- if and $.Values.store.postgresql.userKey (has .name (list "PGUSER" "PGPASSWORD")) }}
 {{- fail (printf "extraEnv[%d].name: is set by store.postgresql.userKey and passwordKey" $index) }}
 {{- end }}
@@ -117,7 +120,7 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- end }}
 {{- $names = append $names .name }}
 {{- end }}
-{{- $volumes := list "config" "keyring" "database" "data" "secrets" "tls" "client-ca" "portals-ca" }}
+{{- $volumes := list "config" "keyring" "database" "data" "secrets" "tls" "client-ca" "portals-ca" "collector-headers" }}
 {{- range $index, $volume := .Values.extraVolumes }}
 {{- if or (not .name) (has .name $volumes) }}
 {{- fail (printf "extraVolumes[%d].name: give one that no other volume of the pod has" $index) }}
@@ -175,6 +178,17 @@ any value may be a secret in the wrong place. (For the same reason values.schema
 {{- end }}
 
 {{- define "openlines.validate.monitoring" -}}
+{{- if .Values.collectorHeaders.existingSecret }}
+{{- $telemetry := dig "telemetry" (dict) (.Values.settings | default dict) }}
+{{- $collector := $telemetry.otlp_endpoint | default "" }}
+{{- if not $collector }}
+{{- fail "collectorHeaders.existingSecret: needs settings.telemetry.otlp_endpoint, the collector that they are for" }}
+{{- end }}
+{{- $own := regexMatch "(?i)^http://(localhost|127\\.[0-9.]+|\\[::1\\])([:/]|$)" $collector }}
+{{- if not (or (hasPrefix "https:" $collector) $own $telemetry.dangerous_plaintext_headers) }}
+{{- fail "collectorHeaders.existingSecret: would be sent without TLS, and everybody on the way can read it; give settings.telemetry.otlp_endpoint with https://, or set settings.telemetry.dangerous_plaintext_headers if a mesh encrypts" }}
+{{- end }}
+{{- end }}
 {{- if and .Values.podMonitor.enabled .Values.serviceMonitor.enabled }}
 {{- fail "podMonitor, serviceMonitor: enable one of the two; with both every series is there twice" }}
 {{- end }}

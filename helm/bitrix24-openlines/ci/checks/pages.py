@@ -32,6 +32,8 @@ SET_BY_THE_CHART = {
     "store.keyring": "the chart sets it; see `store.keyring`",
     "applications": "the chart sets it; see `applications`",
     "installation.listen": "the chart sets it; see `installation`",
+    "telemetry.otlp_headers": "the chart sets it; see `collectorHeaders`",
+    "telemetry.otlp_headers_file": "the chart sets it; see `collectorHeaders`",
 }
 
 # Descriptions that end so need none for the keys below.

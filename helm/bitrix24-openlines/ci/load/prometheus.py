@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import socket
 import subprocess
 import urllib.parse
 import urllib.request
@@ -11,7 +10,12 @@ from pathlib import Path
 
 import yaml
 
-from stage import until
+from stage import free_address, until
+
+
+# What the Prometheus operator names the pods of the release with; one of the alerts watches exactly these.
+RELEASE, NAMESPACE = "chat-gateway", "chat"
+JOB = f"{NAMESPACE}/{RELEASE}-bitrix24-openlines"
 
 
 class Prometheus:
@@ -24,13 +28,11 @@ class Prometheus:
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(folder / "rules.yaml")],
             "scrape_configs": [
-                {"job_name": "openlines", "static_configs": [{"targets": [target], "labels": {"namespace": "chat"}}]}
+                {"job_name": JOB, "static_configs": [{"targets": [target], "labels": {"namespace": NAMESPACE}}]}
             ],
         }
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{free.getsockname()[1]}"
+        address = free_address()
         self.url = f"http://{address}/api/v1"
         self.log = (folder / "prometheus.log").open("w")
         self.process = subprocess.Popen(
@@ -74,7 +76,7 @@ class Prometheus:
 
 def rules_of(chart: Path, values: Path) -> list[dict]:
     """The groups of the rendered PrometheusRule, with seconds for minutes, and without waiting: promtool tests their times."""
-    command = ["helm", "template", "chat-gateway", str(chart), "--values", str(values), "--show-only", "templates/prometheusrule.yaml"]
+    command = ["helm", "template", RELEASE, str(chart), "--namespace", NAMESPACE, "--values", str(values), "--show-only", "templates/prometheusrule.yaml"]
     rendered = yaml.safe_load(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     groups = rendered["spec"]["groups"]
     for rule in (rule for group in groups for rule in group["rules"]):

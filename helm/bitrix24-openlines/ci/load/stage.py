@@ -1,15 +1,22 @@
-"""A service with everything that its metrics tell of: four sandbox portals, callers, a log that is read or not, no collector."""
+"""A service with everything that its metrics tell of: five sandbox portals, callers, a log that is read or not, no collector."""
 
 import json
 import os
 import re
 import subprocess
+import sys
 import threading
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
 import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "clients"))
+
+from harness.ports import free_port  # noqa: E402
 
 CHATS = range(1000, 1040)
 APPLICATION, SECRET = "local.0123456789abcd.01234567", "sandboxclientsecret02"
@@ -57,9 +64,9 @@ class Portal:
         """How often the authorization server has granted tokens, whether or not anybody knows yet."""
         return sum(entry["method"] == "oauth.token" and entry["executed"] for entry in self._entries())
 
-    def recorded(self) -> int:
-        """How many requests have come."""
-        return len(self._entries())
+    def met(self, fault: str) -> int:
+        """How many requests have met this fault."""
+        return sum(entry["fault"] == fault for entry in self._entries())
 
     def _entries(self) -> list[dict]:
         with urllib.request.urlopen(f"{self.url}/sandbox/record", timeout=10) as answer:
@@ -80,6 +87,7 @@ class Service:
         self.reads_log = threading.Event()
         self.reads_log.set()
         self.key, entry = key(binary)
+        self.admin, self.installation = free_address(), free_address()
         for name in ["keyring", "tls.key"]:
             (folder / name).touch(mode=0o600)
         (folder / "keyring").write_bytes(subprocess.run([binary, "keys", "new-sealing-key"], check=True, capture_output=True).stdout)
@@ -91,18 +99,20 @@ class Service:
         )  # fmt: skip
         self.write_tenants(unlisted=False)
         settings = {
-            "server": {"listen": "127.0.0.1:0", "drain_seconds": 8, "shares": {"maximum_percent": 100},
+            "server": {"listen": "127.0.0.1:0", "drain_seconds": 6, "shares": {"maximum_percent": 100},
                        "tls": {"certificate_file": str(folder / "tls.crt"), "private_key_file": str(folder / "tls.key")}},
-            "admin": {"listen": "127.0.0.1:0"},
+            "admin": {"listen": self.admin},
+            "installation": {"listen": self.installation, "questions_per_minute": 6000, "questions_per_minute_and_address": 6000},
+            "applications": [{"name": "chat", "client_id": APPLICATION, "client_secret": {"inline": SECRET}}],
             "auth": {"callers": [{"name": "load", "tenants": ["*"], "keys": [entry]}]},
             "authorization": {"timeout_seconds": 2},
             "store": {"url": store or f"sqlite:{folder}/openlines.db", "keyring_file": str(folder / "keyring")},
             "tenants": {"file": str(folder / "tenants.yaml")},
             "portals": {"dangerous_allow_insecure": True},
-            "dispatch": {"maximum_waiting_calls": 80, "maximum_waiting_calls_per_portal": 80, "maximum_batch": 5, "longest_answer_seconds": 5},
+            "dispatch": {"maximum_waiting_calls": 80, "maximum_waiting_calls_per_portal": 80, "maximum_batch": 5, "longest_answer_seconds": 9},
             "log": {"buffer_bytes": 65536, "filter": "info"},
             # The discard port: nobody listens.
-            "telemetry": {"otlp_endpoint": "http://127.0.0.1:9", "sample_percent": 100},
+            "telemetry": {"otlp_endpoint": "http://127.0.0.1:9", "sample_percent": 100, "otlp_metrics": True, "otlp_metrics_interval_seconds": 1},
         }  # fmt: skip
         (folder / "settings.yaml").touch(mode=0o600)
         (folder / "settings.yaml").write_text(yaml.safe_dump(settings))
@@ -116,7 +126,6 @@ class Service:
         threading.Thread(target=self._read, daemon=True).start()
         if not self.started.wait(60) or self.address is None:
             raise RuntimeError(f"serve does not start:\n{(folder / 'log').read_text()}")
-        self.admin = self._admin_address()
 
     def _read(self) -> None:
         with (self.folder / "log").open("wb") as log:
@@ -129,15 +138,23 @@ class Service:
                 self.reads_log.wait()
         self.started.set()
 
-    def _admin_address(self) -> str:
-        """Of the two ports on which it listens the one that speaks HTTP."""
-        listening = Path(f"/proc/{self.process.pid}/net/tcp").read_text().splitlines()[1:]
-        own = {os.readlink(link) for link in Path(f"/proc/{self.process.pid}/fd").iterdir() if link.is_symlink()}
-        for columns in map(str.split, listening):
-            address = f"127.0.0.1:{int(columns[1].split(':')[1], 16)}"
-            if columns[3] == "0A" and f"socket:[{columns[9]}]" in own and address != self.address:
-                return address
-        raise RuntimeError("no admin port")
+    def flood_installations(self) -> None:
+        """Forged events, from one address: more than may wait there, so that some are lost."""
+        for number in range(600):
+            authorization = {
+                "member_id": f"{number:032x}", "server_endpoint": f"{self.portals['storm'].url}/rest/",
+                "client_endpoint": f"{self.portals['fast'].url}/rest/", "access_token": "forged", "refresh_token": "forged",
+                "application_token": "forged",
+            }  # fmt: skip
+            form = {"event": "ONAPPINSTALL", "ts": int(time.time())} | {f"auth[{name}]": text for name, text in authorization.items()}
+            request = urllib.request.Request(
+                f"http://{self.installation}/bitrix24/events/chat", data=urllib.parse.urlencode(form).encode()
+            )
+            try:
+                urllib.request.urlopen(request, timeout=10).close()
+            except urllib.error.HTTPError as busy:
+                busy.close()
+                return
 
     def write_tenants(self, unlisted: bool) -> None:
         """The tenants file; `unlisted` leaves one out that was in it."""
@@ -179,6 +196,11 @@ def key(binary: Path) -> tuple[str, str]:
     entry = re.search(r"^ +(\w+:[0-9a-f]{64})$", printed, re.MULTILINE)
     assert secret and entry, "keys new prints another form"
     return secret[1], entry[1]
+
+
+def free_address() -> str:
+    """On loopback, for somebody who names it in settings."""
+    return f"127.0.0.1:{free_port()}"
 
 
 def until(condition, seconds: float, what: str) -> None:

@@ -24,7 +24,7 @@ class Traffic:
         self.headers = (("authorization", f"Bearer {service.key}"),)
         self.told: Counter[str] = Counter()
         # Calls in a second; the scenario changes them.
-        self.rates = {"fast": 15.0, "connector": 4.0, "key": 3.0, "slow": 1.5, "dead": 8.0, "storm": 8.0, "stranger": 0.5, "bulk": 0.0}
+        self.rates = {"fast": 15.0, "connector": 4.0, "key": 3.0, "slow": 1.5, "dead": 8.0, "storm": 8.0, "stranger": 0.5, "last": 0.5, "bulk": 0.0}
         self.number = 0
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -58,7 +58,7 @@ class Traffic:
             request = messages.crm("slow", chat, bulk=True)
         elif kind == "stranger":
             headers = ()
-        elif kind in ("slow", "dead"):
+        elif kind in ("slow", "dead", "last"):
             request = messages.crm(kind, chat)
         # Bulk may wait for long, so it fills the queue.
         seconds = 50.0 if kind == "bulk" else seconds
