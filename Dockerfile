@@ -3,6 +3,10 @@
 FROM rust:1.95.0-slim-bookworm AS builder
 WORKDIR /build
 
+# How the program of a release is built, with the list of its crates inside: see packaging/build, which has the version of its tool.
+COPY packaging/build packaging/wrapped-cargo packaging/openlines.profdata.gz packaging/
+RUN packaging/build --tools
+
 # The dependencies, in a layer that lasts until a Cargo.toml or Cargo.lock changes: empty crates stand in for ours.
 COPY Cargo.toml Cargo.lock ./
 COPY crates/bitrix24/Cargo.toml crates/bitrix24/
@@ -12,7 +16,7 @@ COPY crates/store/Cargo.toml crates/store/
 RUN for package in . crates/*; do mkdir "$package/src" && touch "$package/src/lib.rs" || exit 1; done \
     && echo 'fn main() {}' > build.rs \
     && cp build.rs src/main.rs \
-    && cargo build --locked --profile dist --bin openlines \
+    && SOURCE_DATE_EPOCH=0 OPENLINES_REVISION=unknown packaging/build \
     && rm -r src build.rs crates
 
 COPY build.rs ./
@@ -21,10 +25,11 @@ COPY crates crates
 COPY proto proto
 COPY src src
 # Files keep their times from the checkout, which may be older than the empty crates'. Git is not here, so the commit comes
-# from outside.
+# from outside, and its time.
 ARG REVISION=unknown
+ARG SOURCE_DATE_EPOCH=0
 RUN touch build.rs src/lib.rs src/main.rs crates/*/src/lib.rs \
-    && OPENLINES_REVISION="$REVISION" cargo build --locked --profile dist --bin openlines
+    && SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" OPENLINES_REVISION="$REVISION" packaging/build
 
 
 # What the image holds, without a base image: see packaging/image/rootfs.

@@ -7,11 +7,14 @@ packaging/compose after ./prepare; COMPOSE.JSON is compose.yaml as compose-go wr
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "clients"))
+
+from harness.ports import free_port  # noqa: E402
 
 USER = 65532
 rootfs, folder = Path(sys.argv[1]), Path(sys.argv[2])
@@ -25,12 +28,6 @@ def place(source: Path, target: str) -> None:
     shutil.copyfile(source, to)
     os.chown(to, USER, USER)
     to.chmod(0o400)
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 def run(service: dict, environment: dict[str, str], *words: str) -> subprocess.Popen:
