@@ -8,6 +8,7 @@ COPY packaging/build packaging/wrapped-cargo packaging/openlines.profdata.gz pac
 RUN packaging/build --tools
 
 # The dependencies, in a layer that lasts until a Cargo.toml or Cargo.lock changes: empty crates stand in for ours.
+COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 COPY crates/bitrix24/Cargo.toml crates/bitrix24/
 COPY crates/pacing/Cargo.toml crates/pacing/

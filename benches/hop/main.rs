@@ -23,6 +23,9 @@
 )]
 
 mod bare;
+#[path = "../programs/certificate.rs"]
+#[expect(dead_code, reason = "another benchmark makes one")]
+mod certificate;
 #[path = "../programs/database.rs"]
 mod database;
 mod ledger;

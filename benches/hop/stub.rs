@@ -5,7 +5,6 @@
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -19,14 +18,13 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_stream::wrappers::TcpListenerStream;
+
+use super::certificate;
 
 /// The text of a message that is held.
 pub(crate) const HELD: &str = "Is held until it is released.";
@@ -45,10 +43,6 @@ pub(crate) const PORTAL_MESSAGE_ID: i64 = 19_880_117;
 
 /// How a refusal begins.
 const ERROR: &str = r#"{"error":"#;
-
-/// What the folder of a certificate has.
-pub(crate) const CERTIFICATE: &str = "portal.pem";
-pub(crate) const KEY: &str = "portal-key.pem";
 
 static RELEASED: Notify = Notify::const_new();
 
@@ -86,7 +80,10 @@ pub(crate) fn run(folder: Option<&str>) {
         if let Some(folder) = folder {
             let secure = TcpListener::bind("127.0.0.1:0").await.unwrap();
             write!(addresses, " {}", secure.local_addr().unwrap()).unwrap();
-            tokio::spawn(serve_securely(secure, acceptor(Path::new(folder))));
+            tokio::spawn(serve_securely(
+                secure,
+                certificate::acceptor(Path::new(folder), "h2"),
+            ));
         }
         println!("{addresses}");
         tokio::spawn(
@@ -103,19 +100,6 @@ pub(crate) fn run(folder: Option<&str>) {
             );
         }
     });
-}
-
-fn acceptor(folder: &Path) -> TlsAcceptor {
-    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CertificateDer::from_pem_slice(&read(CERTIFICATE)).unwrap()],
-            PrivateKeyDer::from_pem_slice(&read(KEY)).unwrap(),
-        )
-        .unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    TlsAcceptor::from(Arc::new(config))
 }
 
 async fn serve_securely(listener: TcpListener, tls: TlsAcceptor) {

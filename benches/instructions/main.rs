@@ -9,6 +9,7 @@
 //!   `--update` writes that file.
 //! - `--file FILE` takes another file in its place: to compare two states of the code.
 //! - `--parts` prints where the instructions go.
+//! - `--program PROGRAM` counts another program than that of this build, and no bare hop.
 //! - `--short` counts some scenes once; `--only TEXT` those with this text in their names.
 //! - `--train PROGRAM` counts nothing: that program serves each scene for seconds. It is one that
 //!   counts by itself: packaging/train.
@@ -26,6 +27,8 @@
 #[path = "../hop/bare.rs"]
 mod bare;
 mod calls;
+#[path = "../programs/certificate.rs"]
+mod certificate;
 mod counted;
 #[path = "../programs/database.rs"]
 mod database;
@@ -74,6 +77,7 @@ struct Options {
     only: String,
     file: Option<PathBuf>,
     train: Option<PathBuf>,
+    program: Option<PathBuf>,
 }
 
 impl Options {
@@ -84,6 +88,17 @@ impl Options {
             "/benches/instructions/expected.txt"
         );
         self.file.clone().unwrap_or_else(|| ours.into())
+    }
+
+    /// The service. The bare hop is in this program, so it is always of this build.
+    fn service(&self) -> &Path {
+        self.program.as_deref().unwrap_or(Path::new(OURS))
+    }
+
+    fn wants(&self, scene: &Scene) -> bool {
+        scene.name.contains(&self.only)
+            && (scene.is_short || !self.is_short)
+            && (self.program.is_none() || !scene.program.is_bare())
     }
 }
 
@@ -114,6 +129,7 @@ fn main() -> ExitCode {
             "--parts" => options.has_parts = true,
             "--short" => options.is_short = true,
             "--only" => options.only = arguments.next().unwrap(),
+            "--program" => options.program = arguments.next().map(PathBuf::from),
             "--train" => options.train = arguments.next().map(PathBuf::from),
             "--file" => options.file = arguments.next().map(PathBuf::from),
             other => panic!("{other}: see the first lines of benches/instructions/main.rs"),
@@ -131,20 +147,18 @@ fn main() -> ExitCode {
 /// Counts all scenes that are wanted, program by program.
 async fn count(options: &Options) -> Vec<Counts> {
     let upstream = Upstream::start();
-    let wanted =
-        |scene: &Scene| scene.name.contains(&options.only) && (scene.is_short || !options.is_short);
     let expected = Expected::read(&options.file());
     let callgrind = Callgrind::new();
     let mut counts = Vec::new();
     for program in PROGRAMS {
         let scenes = SCENES.iter();
         let scenes: Vec<&Scene> = scenes
-            .filter(|scene| scene.program == program && wanted(scene))
+            .filter(|scene| scene.program == program && options.wants(scene))
             .collect();
         if scenes.is_empty() {
             continue;
         }
-        let running = start(program, &callgrind, &upstream).await;
+        let running = start(program, options.service(), &callgrind, &upstream).await;
         let calls = Calls::new(running.address(), running.key(), upstream.portal).await;
         let mut counted = callgrind.count(running.process());
         for scene in scenes {
@@ -212,8 +226,13 @@ impl Running {
     }
 }
 
-async fn start(program: Program, callgrind: &Callgrind, upstream: &Upstream) -> Running {
-    if matches!(program, Program::Bare | Program::TypedBare) {
+async fn start(
+    program: Program,
+    service: &Path,
+    callgrind: &Callgrind,
+    upstream: &Upstream,
+) -> Running {
+    if program.is_bare() {
         let mut command = callgrind.command(&std::env::current_exe().unwrap());
         command.args(["bare", &upstream.portal.to_string()]);
         if program == Program::TypedBare {
@@ -222,7 +241,7 @@ async fn start(program: Program, callgrind: &Callgrind, upstream: &Upstream) -> 
         return Running::Bare(Process::start_saying(&mut command));
     }
     let files = upstream.files(program, None).await;
-    let command = callgrind.command(Path::new(OURS));
+    let command = callgrind.command(service);
     Running::Service(files.start_by(command, free_address()).await)
 }
 

@@ -22,6 +22,12 @@ pub(crate) enum Program {
     TypedBare,
 }
 
+impl Program {
+    pub(crate) fn is_bare(self) -> bool {
+        matches!(self, Self::Bare | Self::TypedBare)
+    }
+}
+
 pub(crate) struct Scene {
     pub(crate) name: &'static str,
     pub(crate) program: Program,

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::process::Process;
 use super::scenes::Program;
 use super::service::Files;
-use super::{stub, tenants};
+use super::{certificate, tenants};
 
 /// Portal and collector of the programs.
 pub(crate) struct Upstream {
@@ -25,11 +25,7 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let certificate = folder.path().join(stub::CERTIFICATE);
-        std::fs::write(&certificate, made.cert.pem()).unwrap();
-        let key = made.signing_key.serialize_pem();
-        std::fs::write(folder.path().join(stub::KEY), key).unwrap();
+        let certificate = certificate::make(folder.path());
         let process = Process::start_self(&["stub", folder.path().to_str().unwrap()]);
         let [portal, collector, secure] = process.addresses()[..] else {
             panic!("the stub has three addresses");

@@ -19,6 +19,9 @@
 
 #[path = "../hop/bare.rs"]
 mod bare;
+#[path = "../programs/certificate.rs"]
+#[expect(dead_code, reason = "another benchmark makes one")]
+mod certificate;
 mod figures;
 mod gateway;
 mod gateways;

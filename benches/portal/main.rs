@@ -21,6 +21,8 @@ mod at_the_limit;
 mod burst;
 mod call;
 mod callers;
+#[path = "../programs/certificate.rs"]
+mod certificate;
 mod connection;
 mod connections;
 mod conversations;

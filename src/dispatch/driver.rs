@@ -48,9 +48,9 @@ struct State {
 /// How the stages of requests are started.
 #[derive(Clone, Copy)]
 pub(super) struct Stages {
-    /// Prepares calls that need more than [`Prepared::at_once`], and gives them to
-    /// [`PortalDriver::prepared`].
-    pub(super) prepare: fn(Arc<PortalDriver>, Selection<Box<Job>>),
+    /// Prepares calls that need more than [`Prepared::at_once`], gives them to
+    /// [`PortalDriver::prepared`], and sends what that returns.
+    pub(super) prepare: fn(Arc<PortalDriver>, Selection<Box<Job>>) -> Sending,
     /// Sends a request when it is polled. Gets how full the portal's bucket is, if it has a rate
     /// limit.
     pub(super) send: SendStage,
@@ -58,7 +58,7 @@ pub(super) struct Stages {
 
 type SendStage = fn(Arc<PortalDriver>, Permit<Box<Job>>, Option<f64>) -> Sending;
 
-/// A request that is being sent. It must be polled to its end, whatever its callers do.
+/// A request that is being prepared or sent. It must be polled to its end, whatever its callers do.
 pub(super) type Sending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl PortalDriver {
@@ -178,14 +178,17 @@ impl PortalDriver {
         self.act(actions, None);
     }
 
-    /// Takes calls back that are prepared now.
-    pub(super) fn prepared(self: &Arc<Self>, prepared: Prepared) {
+    /// Takes calls back that are prepared now. If it was one, and it goes alone, whoever prepared
+    /// it sends it.
+    pub(super) fn prepared(self: &Arc<Self>, prepared: Prepared) -> Option<Sending> {
+        let selection = prepared.into_selection();
+        let only = selection.only();
         let actions = {
             let mut state = self.lock();
-            state.portal.prepared(prepared.into_selection());
+            state.portal.prepared(selection);
             state.decide(now())
         };
-        self.act(actions, None);
+        self.act(actions, only)
     }
 
     /// A call leaves the queue.

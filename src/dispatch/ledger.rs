@@ -18,6 +18,7 @@ mod claim;
 mod cleaning;
 mod error;
 mod fingerprint;
+mod held;
 mod known;
 mod lanes;
 mod late_starts;
@@ -126,9 +127,9 @@ impl Ledger {
         let running = Arc::new(Running::default());
         let problems = Arc::<Problems>::default();
         let (lanes, received) = Lanes::of(&store, metrics.clone());
-        for writes in received {
+        for received in received {
             let (store, problems) = (store.clone(), Arc::clone(&problems));
-            let writer = Writer::new(store, replica.id(), lifetime, writes, problems);
+            let writer = Writer::new(store, replica.id(), lifetime, received, problems);
             let writing = writer.run(Arc::clone(&running), tasks.stopped());
             tasks.spawn_lasting("writer of the ledger", replica.outlive(writing));
         }

@@ -30,9 +30,8 @@ use pacing::{Permit, Selection};
 /// How the driver starts stages.
 pub(super) const STAGES: Stages = Stages { prepare, send };
 
-fn prepare(driver: Arc<PortalDriver>, selection: Selection<Box<Job>>) {
-    let tasks = driver.context.tasks.clone();
-    tasks.spawn(preparation::run(driver, selection));
+fn prepare(driver: Arc<PortalDriver>, selection: Selection<Box<Job>>) -> Sending {
+    Box::pin(preparation::run(driver, selection))
 }
 
 fn send(driver: Arc<PortalDriver>, permit: Permit<Box<Job>>, bucket_fill: Option<f64>) -> Sending {

@@ -14,16 +14,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 
+use crate::certificate;
 use crate::process::Process;
 
 /// How long a byte takes to the portal, and back, if it is far.
@@ -32,24 +30,20 @@ const DELAY: Duration = Duration::from_millis(10);
 /// What Bitrix24 answers, as its documentation prints it.
 const ANSWER: &str = r#"{"result":19880117,"time":{"start":1728626400.123,"finish":1728626400.234,"duration":0.111,"processing":0.045,"date_start":"2024-10-11T10:00:00+02:00","date_finish":"2024-10-11T10:00:00+02:00","operating_reset_at":1762349466,"operating":0}}"#;
 
-const CERTIFICATE: &str = "certificate.pem";
-const KEY: &str = "key.pem";
-
 /// A running portal.
 pub(crate) struct SecurePortal {
     pub(crate) near: SocketAddr,
     pub(crate) far: SocketAddr,
     counter: SocketAddr,
-    folder: TempDir,
+    certificate: PathBuf,
+    _folder: TempDir,
     _process: Process,
 }
 
 impl SecurePortal {
     pub(crate) fn start(has_http2: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        std::fs::write(folder.path().join(CERTIFICATE), made.cert.pem()).unwrap();
-        std::fs::write(folder.path().join(KEY), made.signing_key.serialize_pem()).unwrap();
+        let certificate = certificate::make(folder.path());
         let protocol = if has_http2 { "h2" } else { "http/1.1" };
         let files = folder.path().to_str().unwrap();
         let process = Process::start_self(&["connections-portal", protocol, files]);
@@ -58,13 +52,15 @@ impl SecurePortal {
             near: addresses[0],
             far: addresses[1],
             counter: addresses[2],
-            folder,
+            certificate,
+            _folder: folder,
             _process: process,
         }
     }
 
-    pub(crate) fn certificate(&self) -> PathBuf {
-        self.folder.path().join(CERTIFICATE)
+    /// What a client is to trust.
+    pub(crate) fn certificate(&self) -> &Path {
+        &self.certificate
     }
 
     /// How many connections it has accepted.
@@ -78,16 +74,7 @@ impl SecurePortal {
 
 /// Runs the portal until the process is killed.
 pub(crate) fn run(protocol: &str, folder: &str) {
-    let read = |name: &str| std::fs::read(Path::new(folder).join(name)).unwrap();
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CertificateDer::from_pem_slice(&read(CERTIFICATE)).unwrap()],
-            PrivateKeyDer::from_pem_slice(&read(KEY)).unwrap(),
-        )
-        .unwrap();
-    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-    let tls = TlsAcceptor::from(Arc::new(config));
+    let tls = certificate::acceptor(Path::new(folder), protocol);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let [near, far, counter] = [bind().await, bind().await, bind().await];

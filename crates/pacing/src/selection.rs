@@ -1,6 +1,6 @@
 //! Calls that form the next request, before they have a permit.
 
-use crate::{Conversations, SchedulingInfo, TenantKey, Waiting};
+use crate::{CallNumber, Conversations, SchedulingInfo, TenantKey, Waiting};
 
 /// One or more calls of a tenant that go in one request as soon as they are prepared. Only
 /// [`Portal::next`](crate::Portal::next) makes it; it must be given back to
@@ -39,6 +39,14 @@ impl<J> Selection<J> {
     /// Whether the starts of its calls are to be recorded: of all, or of none.
     pub fn is_recorded(&self) -> bool {
         self.is_recorded
+    }
+
+    /// The number of its call, if it has only one.
+    pub fn only(&self) -> Option<CallNumber> {
+        match &*self.calls {
+            [only] => Some(only.info.number),
+            _ => None,
+        }
     }
 
     /// The payloads of its calls, in their order of execution.

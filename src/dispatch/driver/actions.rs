@@ -71,7 +71,8 @@ impl State {
 }
 
 impl PortalDriver {
-    /// Does it. Returns the request that has this call alone, which its caller sends itself.
+    /// Does it. Returns the request that has this call alone, which its caller prepares and sends
+    /// itself.
     pub(super) fn act(
         self: &Arc<Self>,
         actions: Actions,
@@ -102,7 +103,13 @@ impl PortalDriver {
             }
         }
         for selection in unprepared {
-            (self.stages.prepare)(Arc::clone(self), selection);
+            let is_own = own.is_some() && selection.only() == own;
+            let preparing = (self.stages.prepare)(Arc::clone(self), selection);
+            if is_own {
+                own_sending = Some(preparing);
+            } else {
+                self.context.tasks.spawn(preparing);
+            }
         }
         for (calls, why) in rejected {
             for call in calls {

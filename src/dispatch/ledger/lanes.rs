@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::backlog::{Backlog, Counted};
 use super::error::Unavailable;
+use super::held::{Ended, Held};
 use super::running::KeyGuard;
 use crate::metrics::Metrics;
 use store::Store;
@@ -24,11 +25,7 @@ pub(super) enum Write {
         reply: oneshot::Sender<Started>,
     },
     /// Outcomes of calls.
-    End {
-        endings: Vec<Ending>,
-        /// Notified when the write is done or has failed.
-        done: Option<oneshot::Sender<()>>,
-    },
+    End(Ended),
 }
 
 /// The outcome of a call.
@@ -69,39 +66,50 @@ impl Ending {
 
 /// The ways to the writers. Cheap to clone.
 ///
-/// In an SQLite file one transaction holds both. PostgreSQL executes them side by side: what was
-/// sent does not wait for what is about to be.
+/// In an SQLite file one transaction holds both, and outcomes wait a moment for one. PostgreSQL
+/// executes them side by side: what was sent does not wait for what is about to be.
 #[derive(Clone, Debug)]
 pub(super) struct Lanes {
     starts: mpsc::UnboundedSender<Write>,
-    ends: mpsc::UnboundedSender<Write>,
+    ends: Ends,
     pub(super) backlog: Arc<Backlog>,
+}
+
+/// The way of outcomes.
+#[derive(Clone, Debug)]
+enum Ends {
+    Held(Arc<Held>),
+    Lane(mpsc::UnboundedSender<Write>),
+}
+
+/// What a writer receives.
+pub(super) struct Received {
+    pub(super) writes: mpsc::UnboundedReceiver<Write>,
+    /// Outcomes that it takes along.
+    pub(super) held: Option<Arc<Held>>,
 }
 
 impl Lanes {
     /// And what their writers receive.
-    pub(super) fn of(
-        store: &Store,
-        metrics: Metrics,
-    ) -> (Self, Vec<mpsc::UnboundedReceiver<Write>>) {
+    pub(super) fn of(store: &Store, metrics: Metrics) -> (Self, Vec<Received>) {
         let backlog = Arc::new(Backlog::new(metrics));
-        let (starts, received) = mpsc::unbounded_channel();
-        if !store.is_shared() {
-            let ends = starts.clone();
-            let lanes = Self {
-                starts,
-                ends,
-                backlog,
-            };
-            return (lanes, vec![received]);
-        }
-        let (ends, received_ends) = mpsc::unbounded_channel();
+        let (starts, writes) = mpsc::unbounded_channel();
+        let mut received = vec![Received { writes, held: None }];
+        let ends = if store.is_shared() {
+            let (ends, writes) = mpsc::unbounded_channel();
+            received.push(Received { writes, held: None });
+            Ends::Lane(ends)
+        } else {
+            let held = Arc::<Held>::default();
+            received[0].held = Some(Arc::clone(&held));
+            Ends::Held(held)
+        };
         let lanes = Self {
             starts,
             ends,
             backlog,
         };
-        (lanes, vec![received, received_ends])
+        (lanes, received)
     }
 
     pub(super) fn start(&self, starts: Vec<Start>) -> Result<Reply, Unavailable> {
@@ -118,10 +126,8 @@ impl Lanes {
     /// Of a call whose row may still be on its way.
     pub(super) fn end_behind_starts(&self, ending: Ending) {
         let endings = vec![ending];
-        let _ = self.starts.send(Write::End {
-            endings,
-            done: None,
-        });
+        let done = None;
+        let _ = self.starts.send(Write::End(Ended { endings, done }));
     }
 
     /// The receiver learns when the first write is done or has failed.
@@ -131,7 +137,12 @@ impl Lanes {
             return written;
         }
         let done = Some(done);
-        if self.ends.send(Write::End { endings, done }).is_err() {
+        let ended = Ended { endings, done };
+        let is_taken = match &self.ends {
+            Ends::Held(held) => held.add(ended).is_ok(),
+            Ends::Lane(ends) => ends.send(Write::End(ended)).is_ok(),
+        };
+        if !is_taken {
             tracing::warn!("outcome of a call was not written, because the service stops");
         }
         written

@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::error::Unavailable;
-use super::lanes::{BYTES, Ending, Started, Write};
+use super::held::{Ended, Held};
+use super::lanes::{BYTES, Ending, Received, Started, Write};
 use super::late_starts::{Late, LateStarts};
 use super::problem::{Kinds, Problems};
 use super::running::Running;
@@ -26,6 +27,7 @@ pub(super) struct Writer {
     owner: Uuid,
     lifetime: Duration,
     writes: mpsc::UnboundedReceiver<Write>,
+    held: Option<Arc<Held>>,
     unwritten: Unwritten,
     late: LateStarts,
     problems: Arc<Problems>,
@@ -48,7 +50,7 @@ impl Writer {
         store: Store,
         owner: Uuid,
         lifetime: Duration,
-        writes: mpsc::UnboundedReceiver<Write>,
+        Received { writes, held }: Received,
         problems: Arc<Problems>,
     ) -> Self {
         Self {
@@ -56,6 +58,7 @@ impl Writer {
             owner,
             lifetime,
             writes,
+            held,
             unwritten: Unwritten::new(),
             late: LateStarts::default(),
             problems,
@@ -73,7 +76,8 @@ impl Writer {
             tokio::select! {
                 biased;
                 Some(write) = self.writes.recv() => {
-                    self.write(write).await;
+                    let batch = self.batch(Some(write));
+                    self.write(batch).await;
                     // Under constant load the next write is always there first.
                     if self.unwritten.is_due() || self.late.is_due() {
                         self.write_again(&running).await;
@@ -81,27 +85,44 @@ impl Writer {
                 }
                 () = self.unwritten.due() => self.write_again(&running).await,
                 () = self.late.due() => self.write_again(&running).await,
+                () = due(self.held.as_deref()) => {
+                    let batch = self.batch(None);
+                    self.write(batch).await;
+                }
                 () = &mut finished => break,
             }
         }
         // The last outcomes without a guard.
+        if let Some(held) = &self.held {
+            held.close();
+        }
+        let batch = self.batch(None);
+        self.write(batch).await;
         self.write_unwritten().await;
     }
 
-    /// The next transaction: this write, and those that have come since the one before.
-    fn batch(&mut self, write: Write) -> Batch {
+    /// The next transaction: this write, those that have come since the one before, and outcomes
+    /// that have waited for it.
+    fn batch(&mut self, write: Option<Write>) -> Batch {
         let mut batch = Batch::default();
-        batch.add(write);
+        if let Some(write) = write {
+            batch.add(write);
+        }
         while batch.starts.len() + batch.endings.len() < ROWS && batch.bytes < BYTES {
             match self.writes.try_recv() {
                 Ok(write) => batch.add(write),
                 Err(_) => break,
             }
         }
+        if let Some(held) = &self.held {
+            for ended in held.take(ROWS, BYTES) {
+                batch.add(Write::End(ended));
+            }
+        }
         batch
     }
 
-    async fn write(&mut self, first: Write) {
+    async fn write(&mut self, batch: Batch) {
         let Batch {
             kinds,
             starts,
@@ -109,7 +130,10 @@ impl Writer {
             endings,
             done,
             ..
-        } = self.batch(first);
+        } = batch;
+        if starts.is_empty() && endings.is_empty() {
+            return;
+        }
         // A file executes nothing that nobody waits for.
         let perhaps_late = if self.store.is_shared() {
             starts.clone()
@@ -192,13 +216,20 @@ impl Batch {
                 self.starts.extend(starts);
                 self.replies.push(reply);
             }
-            Write::End { endings, done } => {
+            Write::End(Ended { endings, done }) => {
                 self.kinds.ends = true;
                 self.bytes += endings.iter().map(Ending::bytes).sum::<usize>();
                 self.endings.extend(endings);
                 self.done.extend(done);
             }
         }
+    }
+}
+
+async fn due(held: Option<&Held>) {
+    match held {
+        Some(held) => held.due().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -259,6 +290,7 @@ mod tests {
             owner,
             lifetime: DAY,
             writes,
+            held: None,
             unwritten,
             late: LateStarts::default(),
             problems: Arc::default(),
@@ -268,7 +300,7 @@ mod tests {
             let endings = (0..ROWS).map(|_| ending(Uuid::new_v4(), 2)).collect();
             let (done, written) = oneshot::channel();
             let done = Some(done);
-            sender.send(Write::End { endings, done }).unwrap();
+            sender.send(Write::End(Ended { endings, done })).unwrap();
             written
         };
         let mut queued: VecDeque<_> = (0..3).map(|_| write()).collect();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::dispatch::driver::PortalDriver;
+use crate::dispatch::driver::{PortalDriver, Sending};
 use crate::dispatch::job::Job;
 use crate::dispatch::ledger::Started;
 use crate::dispatch::not_admitted::{LedgerFailure, NotAdmitted};
@@ -12,8 +12,8 @@ use crate::dispatch::prepared::Prepared;
 use crate::tenant::Opened;
 use pacing::{CallNumber, Rejection, Selection, Waiting};
 
-/// Prepares the calls and gives them back to the driver, which has them sent. Each caller keeps its
-/// own deadline meanwhile; calls without one are taken out.
+/// Prepares the calls and gives them back to the driver, which has them sent; one that goes alone is
+/// sent here. Each caller keeps its own deadline meanwhile; calls without one are taken out.
 pub(super) async fn run(driver: Arc<PortalDriver>, selection: Selection<Box<Job>>) {
     let mut preparation = Preparation {
         driver,
@@ -23,7 +23,9 @@ pub(super) async fn run(driver: Arc<PortalDriver>, selection: Selection<Box<Job>
     preparation.record().await;
     let opened = preparation.open().await;
     preparation.take_out_late();
-    preparation.end(opened.as_ref());
+    if let Some(sending) = preparation.end(opened.as_ref()) {
+        sending.await;
+    }
 }
 
 /// Calls that are being prepared. However that ends, the portal gets its selection back.
@@ -103,14 +105,11 @@ impl Preparation {
         }
     }
 
-    fn end(mut self, opened: Option<&Opened>) {
+    fn end(mut self, opened: Option<&Opened>) -> Option<Sending> {
         // Without a token the selection stays, and goes back without calls.
-        let Some(opened) = opened else {
-            return;
-        };
-        if let Some(selection) = self.selection.take() {
-            self.driver.prepared(Prepared::with(selection, opened));
-        }
+        let opened = opened?;
+        let selection = self.selection.take()?;
+        self.driver.prepared(Prepared::with(selection, opened))
     }
 }
 
@@ -122,7 +121,7 @@ impl Drop for Preparation {
             for call in crashed {
                 drop(self.driver.dequeued(call));
             }
-            self.driver.prepared(nothing);
+            drop(self.driver.prepared(nothing));
         }
     }
 }

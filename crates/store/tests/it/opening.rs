@@ -240,3 +240,17 @@ async fn no_error_of_opening_shows_the_password() {
         assert!(matches!(refused, OpenError::Store(_)), "{told}");
     }
 }
+
+#[test]
+fn sqlite_is_compiled_as_this_project_wants_it() {
+    let connection = rusqlite::Connection::open_in_memory().unwrap();
+    let option = "SELECT sqlite_compileoption_used(?)";
+    let has = |name: &str| -> bool {
+        let used = connection.query_row(option, [name], |row| row.get(0));
+        used.unwrap()
+    };
+    // `.cargo/config.toml`. Whether a commit is flushed without the file's times is no option that
+    // can be asked for; it is set in the same line.
+    assert!(has("DEFAULT_MEMSTATUS=0"));
+    assert!(!has("ENABLE_MEMORY_MANAGEMENT"));
+}

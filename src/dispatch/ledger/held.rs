@@ -1,0 +1,116 @@
+//! Outcomes of a file's ledger that wait for the next start. Nobody waits for them, and most often
+//! a start comes soon: then both are one transaction.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::lanes::{BYTES, Ending};
+
+/// How long an outcome waits. If the process is killed meanwhile, a repeat is told that it is
+/// unknown.
+const WAIT: Duration = Duration::from_millis(5);
+
+/// So many calls do not wait.
+const MANY: usize = 128;
+
+/// Outcomes of calls that ended together.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) endings: Vec<Ending>,
+    /// Notified when they are written, or could not be.
+    pub(super) done: Option<oneshot::Sender<()>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    outcomes: Mutex<Outcomes>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Outcomes {
+    ended: VecDeque<Ended>,
+    calls: usize,
+    /// Of their answers.
+    bytes: usize,
+    /// When they are written, with or without a start.
+    due: Option<Instant>,
+    is_closed: bool,
+}
+
+impl Held {
+    /// Gives them back if nothing is written any more.
+    pub(super) fn add(&self, ended: Ended) -> Result<(), Ended> {
+        let mut outcomes = self.lock();
+        if outcomes.is_closed {
+            return Err(ended);
+        }
+        outcomes.calls += ended.endings.len();
+        outcomes.bytes += ended.bytes();
+        outcomes.ended.push_back(ended);
+        let is_full = outcomes.calls >= MANY || outcomes.bytes >= BYTES;
+        if outcomes.due.is_some() && !is_full {
+            return Ok(());
+        }
+        let wait = if is_full { Duration::ZERO } else { WAIT };
+        outcomes.due = Some(Instant::now() + wait);
+        drop(outcomes);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Takes the oldest, until they are so many calls or bytes.
+    pub(super) fn take(&self, calls: usize, bytes: usize) -> Vec<Ended> {
+        let mut outcomes = self.lock();
+        let (mut taken, mut taken_calls, mut taken_bytes) = (Vec::new(), 0, 0);
+        while taken_calls < calls
+            && taken_bytes < bytes
+            && let Some(ended) = outcomes.ended.pop_front()
+        {
+            taken_calls += ended.endings.len();
+            taken_bytes += ended.bytes();
+            taken.push(ended);
+        }
+        outcomes.calls -= taken_calls;
+        outcomes.bytes -= taken_bytes;
+        if outcomes.ended.is_empty() {
+            outcomes.due = None;
+        }
+        taken
+    }
+
+    /// Waits until some have waited long enough.
+    pub(super) async fn due(&self) {
+        loop {
+            let changed = self.changed.notified();
+            let due = self.lock().due;
+            match due {
+                Some(due) if due <= Instant::now() => return,
+                Some(due) => tokio::select! {
+                    () = tokio::time::sleep_until(due) => {}
+                    () = changed => {}
+                },
+                None => changed.await,
+            }
+        }
+    }
+
+    /// None is taken from now on.
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Outcomes> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ended {
+    fn bytes(&self) -> usize {
+        self.endings.iter().map(Ending::bytes).sum()
+    }
+}
