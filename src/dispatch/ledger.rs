@@ -16,6 +16,7 @@
 mod backlog;
 mod claim;
 mod cleaning;
+mod ending;
 mod error;
 mod fingerprint;
 mod held;
@@ -38,10 +39,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use self::claim::Claim;
+use self::ending::Ending;
 pub use self::error::{LedgerError, Unavailable};
 pub use self::fingerprint::Fingerprint;
 pub use self::known::Known;
-use self::lanes::{Ending, Lanes};
+use self::lanes::Lanes;
 use self::problem::Problems;
 use self::reader::Read;
 pub use self::recorded::Recorded;

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::lanes::{Ending, Lanes};
+use super::ending::Ending;
+use super::lanes::Lanes;
 use super::recorded::{Recorded, Settled};
 use super::running::KeyGuard;
 use store::ledger::{End, Outcome, Start};

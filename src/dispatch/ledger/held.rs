@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::lanes::{BYTES, Ending};
+use super::ending::{BYTES, Ended};
 
 /// How long an outcome waits. If the process is killed meanwhile, a repeat is told that it is
 /// unknown.
@@ -16,14 +16,6 @@ const WAIT: Duration = Duration::from_millis(5);
 
 /// So many calls do not wait.
 const MANY: usize = 128;
-
-/// Outcomes of calls that ended together.
-#[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) endings: Vec<Ending>,
-    /// Notified when they are written, or could not be.
-    pub(super) done: Option<oneshot::Sender<()>>,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Held {
@@ -106,11 +98,5 @@ impl Held {
 
     fn lock(&self) -> MutexGuard<'_, Outcomes> {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Ended {
-    fn bytes(&self) -> usize {
-        self.endings.iter().map(Ending::bytes).sum()
     }
 }

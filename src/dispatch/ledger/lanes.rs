@@ -5,17 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::backlog::{Backlog, Counted};
+use super::backlog::Backlog;
+use super::ending::{Ended, Ending};
 use super::error::Unavailable;
-use super::held::{Ended, Held};
-use super::running::KeyGuard;
+use super::held::Held;
 use crate::metrics::Metrics;
 use store::Store;
-use store::ledger::{End, Outcome, Start};
-
-/// With this size of answers no further outcome joins a transaction: a statement is built in
-/// memory, and must be done in time.
-pub(super) const BYTES: usize = 1024 * 1024;
+use store::ledger::Start;
 
 #[derive(Debug)]
 pub(super) enum Write {
@@ -26,42 +22,6 @@ pub(super) enum Write {
     },
     /// Outcomes of calls.
     End(Ended),
-}
-
-/// The outcome of a call.
-#[derive(Debug)]
-pub(super) struct Ending {
-    /// Guards the key until this is written.
-    _guard: Option<KeyGuard>,
-    counted: Counted,
-    pub(super) end: End,
-}
-
-impl Ending {
-    pub(super) fn of(end: End, backlog: &Arc<Backlog>) -> Self {
-        let counted = backlog.count(&end);
-        Self {
-            _guard: None,
-            counted,
-            end,
-        }
-    }
-
-    pub(super) fn guarding(guard: KeyGuard, end: End, backlog: &Arc<Backlog>) -> Self {
-        Self {
-            _guard: Some(guard),
-            ..Self::of(end, backlog)
-        }
-    }
-
-    /// Of its answer.
-    pub(super) fn bytes(&self) -> usize {
-        self.counted.bytes()
-    }
-
-    pub(super) fn is_not_executed(&self) -> bool {
-        self.end.outcome == Outcome::NotExecuted
-    }
 }
 
 /// The ways to the writers. Cheap to clone.

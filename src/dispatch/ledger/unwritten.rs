@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::lanes::{BYTES, Ending};
+use super::ending::{BYTES, Ending};
 use super::unsent::REMEMBERED;
 use store::StoreError;
 

@@ -7,9 +7,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::ending::{BYTES, Ended, Ending};
 use super::error::Unavailable;
-use super::held::{Ended, Held};
-use super::lanes::{BYTES, Ending, Received, Started, Write};
+use super::held::Held;
+use super::lanes::{Received, Started, Write};
 use super::late_starts::{Late, LateStarts};
 use super::problem::{Kinds, Problems};
 use super::running::Running;

@@ -12,8 +12,8 @@ use crate::dispatch::prepared::Prepared;
 use crate::tenant::Opened;
 use pacing::{CallNumber, Rejection, Selection, Waiting};
 
-/// Prepares the calls and gives them back to the driver, which has them sent; one that goes alone is
-/// sent here. Each caller keeps its own deadline meanwhile; calls without one are taken out.
+/// Prepares the calls and gives them back to the driver, which has them sent; one that goes alone
+/// is sent here. Each caller keeps its own deadline meanwhile; calls without one are taken out.
 pub(super) async fn run(driver: Arc<PortalDriver>, selection: Selection<Box<Job>>) {
     let mut preparation = Preparation {
         driver,
