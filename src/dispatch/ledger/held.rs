@@ -100,3 +100,90 @@ impl Held {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bitrix24::TenantId;
+    use store::ledger::{End, Id, Outcome};
+    use uuid::Uuid;
+
+    use super::super::backlog::Backlog;
+    use super::super::ending::Ending;
+    use super::*;
+    use crate::metrics::Metrics;
+
+    fn ended(outcome: Outcome) -> Ended {
+        let id = Id {
+            tenant: TenantId::parse("acme").unwrap(),
+            request: Uuid::new_v4(),
+        };
+        let end = End {
+            id,
+            attempt: 1,
+            outcome,
+        };
+        let backlog = Arc::new(Backlog::new(Metrics::new().unwrap()));
+        Ended {
+            endings: vec![Ending::of(end, &backlog)],
+            done: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outcome_that_no_start_takes_along_waits_a_moment() {
+        let held = Held::default();
+        held.add(ended(Outcome::Unknown)).unwrap();
+        let begun = Instant::now();
+        tokio::time::sleep(WAIT / 2).await;
+        held.add(ended(Outcome::Unknown)).unwrap();
+        held.due().await;
+        assert!(begun.elapsed() >= WAIT && begun.elapsed() < WAIT * 2);
+        assert_eq!(held.take(9, BYTES).len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_a_start_has_taken_them_along_none_is_due() {
+        let held = Held::default();
+        held.add(ended(Outcome::Unknown)).unwrap();
+        assert_eq!(held.take(9, BYTES).len(), 1);
+        let due = tokio::time::timeout(WAIT * 9, held.due());
+        assert!(due.await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_outcomes_or_a_large_one_do_not_wait() {
+        let large = Outcome::Answered("a".repeat(BYTES));
+        for (outcome, count) in [(Outcome::Unknown, MANY), (large, 1)] {
+            let held = Held::default();
+            for _ in 0..count {
+                held.add(ended(outcome.clone())).unwrap();
+            }
+            let begun = Instant::now();
+            held.due().await;
+            assert_eq!(begun.elapsed(), Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_for_a_transaction_stays_for_the_next() {
+        let held = Held::default();
+        for _ in 0..3 {
+            held.add(ended(Outcome::Unknown)).unwrap();
+        }
+        assert_eq!(held.take(2, BYTES).len(), 2);
+        assert_eq!(held.take(2, BYTES).len(), 1);
+        let large = Outcome::Answered("a".repeat(BYTES));
+        held.add(ended(large)).unwrap();
+        held.add(ended(Outcome::Unknown)).unwrap();
+        assert_eq!(held.take(9, BYTES).len(), 1);
+    }
+
+    #[test]
+    fn when_nothing_is_written_any_more_they_are_given_back() {
+        let held = Held::default();
+        held.close();
+        held.add(ended(Outcome::Unknown)).unwrap_err();
+    }
+}
