@@ -54,15 +54,15 @@ impl Lanes {
     pub(super) fn of(store: &Store, metrics: Metrics) -> (Self, Vec<Received>) {
         let backlog = Arc::new(Backlog::new(metrics));
         let (starts, writes) = mpsc::unbounded_channel();
-        let mut received = vec![Received { writes, held: None }];
-        let ends = if store.is_shared() {
-            let (ends, writes) = mpsc::unbounded_channel();
-            received.push(Received { writes, held: None });
-            Ends::Lane(ends)
+        let (ends, received) = if store.is_shared() {
+            let (ends, written) = mpsc::unbounded_channel();
+            let received = [writes, written].map(|writes| Received { writes, held: None });
+            (Ends::Lane(ends), received.into())
         } else {
             let held = Arc::<Held>::default();
-            received[0].held = Some(Arc::clone(&held));
-            Ends::Held(held)
+            let ends = Ends::Held(Arc::clone(&held));
+            let held = Some(held);
+            (ends, vec![Received { writes, held }])
         };
         let lanes = Self {
             starts,
