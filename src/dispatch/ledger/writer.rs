@@ -97,8 +97,13 @@ impl Writer {
         if let Some(held) = &self.held {
             held.close();
         }
-        let batch = self.batch(None);
-        self.write(batch).await;
+        loop {
+            let batch = self.batch(None);
+            if batch.is_empty() {
+                break;
+            }
+            self.write(batch).await;
+        }
         self.write_unwritten().await;
     }
 
@@ -132,9 +137,6 @@ impl Writer {
             done,
             ..
         } = batch;
-        if starts.is_empty() && endings.is_empty() {
-            return;
-        }
         // A file executes nothing that nobody waits for.
         let perhaps_late = if self.store.is_shared() {
             starts.clone()
@@ -210,6 +212,10 @@ impl Writer {
 }
 
 impl Batch {
+    fn is_empty(&self) -> bool {
+        self.starts.is_empty() && self.endings.is_empty()
+    }
+
     fn add(&mut self, write: Write) {
         match write {
             Write::Start { starts, reply } => {
