@@ -179,18 +179,24 @@ async fn more_lost_than(before: u64, admin: SocketAddr) -> u64 {
     }
 }
 
-#[tokio::test]
-async fn transmissions_of_metrics_that_the_collector_refuses_are_counted() {
-    let (collector, address) = Collector::start().await;
+/// A service that sends its metrics each second, and its admin port.
+pub(super) async fn sending_metrics_to(collector: &str) -> (World, SocketAddr) {
     let admin = free_address();
-    collector.refuse(Refused::All);
     let world = World::with_settings(&[
         ("ADMIN_LISTEN", &*admin.to_string()),
-        ("TELEMETRY_OTLP_ENDPOINT", &address),
+        ("TELEMETRY_OTLP_ENDPOINT", collector),
         ("TELEMETRY_OTLP_METRICS", "true"),
         ("TELEMETRY_OTLP_METRICS_INTERVAL_SECONDS", "1"),
     ])
     .await;
+    (world, admin)
+}
+
+#[tokio::test]
+async fn transmissions_of_metrics_that_the_collector_refuses_are_counted() {
+    let (collector, address) = Collector::start().await;
+    collector.refuse(Refused::All);
+    let (world, admin) = sending_metrics_to(&address).await;
     // It has started when it answers.
     let request = world.request(crm_message("Hello"));
     world

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 
-use super::metrics::{Collector as OfMetrics, Refused};
+use super::metrics::{Collector as OfMetrics, Refused, sending_metrics_to};
 use super::{Collector, Traced};
 use crate::support::admin::{free_address, ready, until_sample};
 use crate::support::requests::crm_message;
@@ -64,14 +64,7 @@ async fn a_collector_of_traces_that_is_away_is_told_until_it_is_back() {
 async fn a_collector_that_does_not_take_metrics_is_told_until_it_does() {
     let (collector, address) = OfMetrics::start().await;
     collector.refuse(Refused::All);
-    let admin = free_address();
-    let world = World::with_settings(&[
-        ("ADMIN_LISTEN", &*admin.to_string()),
-        ("TELEMETRY_OTLP_ENDPOINT", &address),
-        ("TELEMETRY_OTLP_METRICS", "true"),
-        ("TELEMETRY_OTLP_METRICS_INTERVAL_SECONDS", "1"),
-    ])
-    .await;
+    let (world, admin) = sending_metrics_to(&address).await;
     // It has started when it answers.
     world.send(crm_message("first")).await.unwrap();
     let line = until_ready_says(admin, "collector: fails").await;
