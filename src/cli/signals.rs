@@ -6,10 +6,15 @@
 
 use std::io;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal, raise};
 
 use crate::stop::Stop;
+
+/// Signals that follow one within this time are that one again. Supervisors send it to a process
+/// and to its group, as `timeout` does, and wrappers pass on what the terminal has sent already.
+const SAME_REQUEST: Duration = Duration::from_millis(500);
 
 /// Both signals, blocked: none is lost, and none does anything until one of the methods is called.
 #[derive(Debug)]
@@ -32,19 +37,29 @@ impl StopSignals {
         // Not in the runtime, which may be busy or not there yet.
         let watching = thread::Builder::new().name("signals".to_owned());
         watching.spawn(move || {
+            let mut last = None;
             for _ in 0..2 {
-                // It fails for an invalid set only.
-                if self.0.wait().is_ok() {
-                    requested.request();
-                }
+                self.wait(&mut last);
+                requested.request();
             }
-            if let Ok(signal) = self.0.wait()
-                && self.0.thread_unblock().is_ok()
-            {
+            let signal = self.wait(&mut last);
+            if self.0.thread_unblock().is_ok() {
                 let _ = raise(signal);
             }
         })?;
         Ok(stop)
+    }
+
+    /// The next signal that is a request of its own. `last` is when the one before it was taken.
+    fn wait(&self, last: &mut Option<Instant>) -> Signal {
+        loop {
+            // It fails for an invalid set only.
+            let Ok(signal) = self.0.wait() else { continue };
+            if last.is_none_or(|last| last.elapsed() >= SAME_REQUEST) {
+                *last = Some(Instant::now());
+                return signal;
+            }
+        }
     }
 
     /// Each signal ends the process, as usual; one that has arrived does at once.

@@ -5,10 +5,13 @@ use std::net::TcpListener;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use bitrix24_openlines::api::openlines::v1::SendCrmMessageResponse;
 use bitrix24_openlines::api::openlines::v1::open_lines_service_client::OpenLinesServiceClient;
 use bitrix24_openlines::testing::auth::NewKey;
-use sandbox::{Fault, FaultKind, Moment, Portal, Sandbox};
+use sandbox::{Fault, FaultKind, Gate, Moment, Portal, Sandbox};
+use tokio::task::JoinHandle;
 use tonic::transport::Endpoint;
+use tonic::{Response, Status};
 
 use crate::support::process::{Files, Process, openlines};
 use crate::support::requests::crm_message;
@@ -19,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Far longer than the half second that an end at once may take: the machine may be busy.
 const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// Longer than signals count as one.
+const ANOTHER_REQUEST: Duration = Duration::from_millis(700);
 
 fn serve(files: &Files) -> Command {
     openlines(&["serve", "--config", files.settings().to_str().unwrap()])
@@ -112,40 +118,86 @@ async fn a_stop_during_a_long_start_does_not_make_the_next_one_the_second() {
     assert_eq!(end_in(PATIENCE, process).await.0.code(), Some(0));
 }
 
+/// A service with a call in progress: the portal has delivered its message and not answered yet.
+struct Called {
+    process: Process,
+    sandbox: Sandbox,
+    call: JoinHandle<Result<Response<SendCrmMessageResponse>, Status>>,
+    _files: Files,
+}
+
+impl Called {
+    async fn start(times: &str, fault: FaultKind) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
+        let key = NewKey::generate().unwrap();
+        let settings = format!(
+            "server: {{listen: '127.0.0.1:0', {times}}}\n{}",
+            caller(&key)
+        );
+        let files = Files::write(&settings, &tenants(sandbox.address()));
+        let process = Process::start(serve(&files));
+        let address = format!("http://{}", process.address().await);
+        let endpoint = Endpoint::from_shared(address).unwrap();
+        let mut client = OpenLinesServiceClient::new(endpoint.connect().await.unwrap());
+        sandbox.inject(Fault::once(fault));
+        let request = with_key(crm_message("delivered"), key.expose());
+        let call = tokio::spawn(async move { client.send_crm_message(request).await });
+        until("the portal has executed the call", || {
+            sandbox.record().times_delivered("delivered") == 1
+        })
+        .await;
+        Self {
+            process,
+            sandbox,
+            call,
+            _files: files,
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_second_signal_ends_the_process_at_once_and_no_call_is_told_an_untruth() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let sandbox = Sandbox::start(listener, vec![Portal::demo()]).unwrap();
-    let key = NewKey::generate().unwrap();
-    let settings = format!(
-        "server: {{listen: '127.0.0.1:0', shutdown_delay_seconds: 300, drain_seconds: 600}}\n{}",
-        caller(&key)
-    );
-    let files = Files::write(&settings, &tenants(sandbox.address()));
-    let process = Process::start(serve(&files));
-    let endpoint = Endpoint::from_shared(format!("http://{}", process.address().await)).unwrap();
-    let mut client = OpenLinesServiceClient::new(endpoint.connect().await.unwrap());
-    sandbox.inject(Fault::always(FaultKind::Silence(Moment::After)));
-    let request = with_key(crm_message("delivered"), key.expose());
-    let call = tokio::spawn(async move { client.send_crm_message(request).await });
-    until("the portal has executed the call", || {
-        sandbox.record().times_delivered("delivered") == 1
-    })
-    .await;
+    let times = "shutdown_delay_seconds: 300, drain_seconds: 600";
+    let called = Called::start(times, FaultKind::Silence(Moment::After)).await;
+    let process = called.process;
     process.terminate();
     until("the first signal is noticed", || {
         process.output().contains("NOT_SERVING")
     })
     .await;
+    tokio::time::sleep(ANOTHER_REQUEST).await;
     process.terminate();
     let (status, log) = end_in(AT_ONCE, process).await;
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(log.contains("stopped at once by a second signal"), "{log}");
-    let told = call.await.unwrap().unwrap_err();
+    let told = called.call.await.unwrap().unwrap_err();
     assert_eq!(
         crate::server::told(&told),
         "UNKNOWN OUTCOME_UNKNOWN unknown"
     );
+    assert_eq!(called.sandbox.record().times_delivered("delivered"), 1);
+}
+
+#[tokio::test]
+async fn a_signal_that_comes_twice_is_one() {
+    let gate = Gate::closed();
+    let held = FaultKind::Held(Moment::After, gate.clone());
+    let called = Called::start("drain_seconds: 600", held).await;
+    let process = called.process;
+    // The kernel makes one of two that are the same and wait, but not of these.
+    process.signal("-TERM");
+    process.signal("-INT");
+    until("the first signal is noticed", || {
+        process.output().contains("NOT_SERVING")
+    })
+    .await;
+    tokio::time::sleep(ANOTHER_REQUEST).await;
+    gate.open();
+    let (status, log) = end_in(PATIENCE, process).await;
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(called.call.await.unwrap().is_ok());
+    assert_eq!(called.sandbox.record().times_delivered("delivered"), 1);
 }
 
 #[tokio::test]

@@ -72,7 +72,8 @@ async fn a_second_signal_ends_the_command_at_once_and_the_next_run_goes_on() {
     })
     .await;
     signal(&command);
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Longer than signals count as one.
+    tokio::time::sleep(Duration::from_millis(700)).await;
     signal(&command);
     let output = command.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
