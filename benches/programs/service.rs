@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use bitrix24_openlines::testing::auth::NewKey;
@@ -13,6 +12,11 @@ use store::sealing::Key as SealingKey;
 use tempfile::TempDir;
 
 use super::process::Process;
+
+#[path = "../../tests/it/support/free_address.rs"]
+mod free_address;
+
+pub(crate) use free_address::free_address;
 
 /// The program of this build.
 pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_openlines");
@@ -121,25 +125,6 @@ impl Files {
             address,
             key: self.key.expose().to_owned(),
             _files: Arc::clone(self),
-        }
-    }
-}
-
-/// Below the ports that the kernel gives to whoever asks for any, so that no connection can take
-/// one before a program listens there.
-const FIRST_PORT: u16 = 12_000;
-const PORTS: u16 = 20_000;
-
-/// An address on loopback whose port is free. No two calls give the same.
-pub(crate) fn free_address() -> SocketAddr {
-    static GIVEN: AtomicU16 = AtomicU16::new(0);
-    // Another measurement may be under way: it begins elsewhere.
-    let begin = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap();
-    loop {
-        let number = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % PORTS;
-        let address = SocketAddr::from(([127, 0, 0, 1], FIRST_PORT + number));
-        if std::net::TcpListener::bind(address).is_ok() {
-            return address;
         }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod deployment;
 mod fate;
 pub(crate) mod forward_proxy;
 pub(crate) mod frames;
+mod free_address;
 #[expect(dead_code, reason = "tests of the client use the rest")]
 pub(crate) mod http2_portal;
 pub(crate) mod key_server;

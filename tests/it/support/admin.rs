@@ -1,26 +1,9 @@
 //! The admin port of a service, as Prometheus sees it.
 
-use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Below the ports that the kernel gives to whoever asks for any, so that no other socket of the
-/// tests can take them.
-const FIRST_PORT: u16 = 12_000;
-
-/// A free address on loopback that settings can name. No two tests get the same.
-pub(crate) fn free_address() -> SocketAddr {
-    static GIVEN: AtomicU16 = AtomicU16::new(0);
-    // Another run of the tests may be under way: it begins elsewhere.
-    let begin = u16::try_from(std::process::id() % 20_000).unwrap();
-    loop {
-        let number = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % 20_000;
-        let address = SocketAddr::from(([127, 0, 0, 1], FIRST_PORT + number));
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
-}
+pub(crate) use super::free_address::free_address;
 
 /// The page of metrics.
 pub(crate) async fn metrics(admin: SocketAddr) -> String {
