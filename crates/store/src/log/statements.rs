@@ -10,6 +10,13 @@ use crate::record::{End, Id, Outcome, Start};
 /// slices, and the pause longer in which the keys of one are sorted: 16,384 take some 10 ms.
 pub(super) const SLICE: i64 = 16 * 1024;
 
+pub(super) const START: &str = "INSERT INTO ledger_starts \
+     (id, request, tenant, fingerprint, owner, attempt, started_at, expires_at) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+
+pub(super) const END: &str =
+    "INSERT OR REPLACE INTO ledger_ends (id, outcome, answer) VALUES (?, ?, ?)";
+
 const FOUND: &str = "SELECT s.id, s.owner, s.attempt, s.expires_at, COALESCE(e.outcome, 0)";
 
 /// The statements that are prepared once for a connection.
@@ -50,13 +57,8 @@ impl<'connection> Log<'connection> {
         let mut log = Self {
             begin: connection.prepare("BEGIN IMMEDIATE")?,
             commit: connection.prepare("COMMIT")?,
-            start: connection.prepare(
-                "INSERT INTO ledger_starts (id, request, tenant, fingerprint, owner, attempt, started_at, expires_at) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            )?,
-            end: connection.prepare(
-                "INSERT OR REPLACE INTO ledger_ends (id, outcome, answer) VALUES (?, ?, ?)",
-            )?,
+            start: connection.prepare(START)?,
+            end: connection.prepare(END)?,
             find_row: connection.prepare(&format!(
                 "{FOUND} FROM ledger_starts AS s LEFT JOIN ledger_ends AS e ON e.id = s.id \
                  WHERE s.id = ?3 AND s.request = ?1 AND s.tenant = ?2"

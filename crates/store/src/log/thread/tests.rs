@@ -6,6 +6,7 @@ use rusqlite::ffi;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::super::statements::{END, START};
 use super::*;
 use crate::log::{Found, Ledger};
 use crate::open::{Access, Store};
@@ -81,6 +82,24 @@ async fn starts_are_flushed_to_the_disk_and_ends_alone_are_not() {
         let (order, _done) = order(starts, ends);
         worker.write(&mut log, &[order]).unwrap();
         assert_eq!(level(), expected);
+    }
+}
+
+#[tokio::test]
+async fn no_row_of_a_call_takes_a_table_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let keyring = Keyring::from(Key::generate().unwrap());
+    let url = StoreUrl::Sqlite(path.clone());
+    drop(Store::open(&url, keyring, Access::Service).await.unwrap());
+    let connection = connect(&path).unwrap();
+    for statement in [START, END] {
+        let mut program = connection.prepare(&format!("EXPLAIN {statement}")).unwrap();
+        let parameters = vec![rusqlite::types::Null; program.parameter_count()];
+        let steps = program.query_map(rusqlite::params_from_iter(parameters), |row| row.get(1));
+        let steps: Vec<String> = steps.unwrap().map(Result::unwrap).collect();
+        assert!(steps.contains(&"Insert".to_owned()), "{steps:?}");
+        assert!(!steps.contains(&"OpenEphemeral".to_owned()), "{steps:?}");
     }
 }
 
