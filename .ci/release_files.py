@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks the files of target/release-VERSION/ after `.ci/release BINARY`: which there are, what is in them, their checksums.
+"""Checks the files of target/release-VERSION/ after `.ci/release BINARY STATIC`: which there are, what is in them, their checksums.
 
-    .ci/release_files.py BINARY
+    .ci/release_files.py BINARY STATIC
 
 docs/release.md has the table of what a release is; a file that is missing in one of the two is a mistake.
 """
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VERSION = re.search(r'^version = "(\S+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
 folder = ROOT / f"target/release-{VERSION}"
 binary = Path(sys.argv[1])
-name = f"openlines-{VERSION}-x86_64-linux-gnu"
+programs = {f"openlines-{VERSION}-x86_64-linux-{kind}": Path(path) for kind, path in zip(("gnu", "musl"), sys.argv[1:], strict=True)}
 
 
 def output(*command) -> str:
@@ -57,26 +57,34 @@ assert sums.keys() == there - {f"openlines-{VERSION}.sha256"}, sorted(sums)
 for file, digest in sums.items():
     assert hashlib.sha256((folder / file).read_bytes()).hexdigest() == digest, f"{file} has another checksum"
 
-# The program with what is installed beside it.
-with tempfile.TemporaryDirectory() as place:
-    program = files_of(f"{name}.tar.gz", epoch)
-    assert all(file.startswith(f"{name}/") for file in program), sorted(program)
-    program = {file.removeprefix(f"{name}/"): content for file, content in program.items()}
+
+
+def program_of(name: str, built: Path) -> bytes:
+    """The program of an archive, which is the one that was built, with what is installed beside it."""
+    files = files_of(f"{name}.tar.gz", epoch)
+    assert all(file.startswith(f"{name}/") for file in files), sorted(files)
+    files = {file.removeprefix(f"{name}/"): content for file, content in files.items()}
     wanted = {"openlines", "LICENSE", "CHANGELOG.md", "man/man1/openlines.1", "man/man1/openlines-serve.1"}
     wanted |= {f"completions/openlines.{shell}" for shell in ("bash", "zsh", "fish")}
     wanted |= {f"schemas/{file}.schema.json" for file in ("settings", "callers", "tenants")}
     wanted |= {f"systemd/{path.name}" for path in (ROOT / "packaging/systemd").iterdir()}
-    pages = {file for file in program if re.fullmatch(r"man/man1/openlines(-\w+)*\.1", file)}
-    assert program.keys() - pages == wanted - pages and wanted <= program.keys(), sorted(program.keys() ^ wanted)
-    assert all(program.values()), "a file is empty"
-    for file in program:
+    pages = {file for file in files if re.fullmatch(r"man/man1/openlines(-\w+)*\.1", file)}
+    assert files.keys() - pages == wanted - pages and wanted <= files.keys(), sorted(files.keys() ^ wanted)
+    assert all(files.values()), "a file is empty"
+    for file in files:
         if file.endswith(".json"):
-            json.loads(program[file])
-    unpacked = Path(place) / "openlines"
-    unpacked.write_bytes(program["openlines"])
-    unpacked.chmod(0o755)
-    assert output(unpacked, "--version") == output(binary, "--version")
-    assert build_id(unpacked) == build_id(folder / f"{name}.debug"), "the symbols are those of another program"
+            json.loads(files[file])
+    with tempfile.TemporaryDirectory() as place:
+        unpacked = Path(place) / "openlines"
+        unpacked.write_bytes(files["openlines"])
+        unpacked.chmod(0o755)
+        assert output(unpacked, "--version") == output(built, "--version")
+        assert build_id(unpacked) == build_id(built), f"{name} has another program"
+        assert build_id(unpacked) == build_id(folder / f"{name}.debug"), "the symbols are those of another program"
+    return files["openlines"]
+
+
+shipped, _static = (program_of(name, built) for name, built in programs.items())
 
 # The image has this program, its version and its commit, and the digests that it names.
 image = files_of(f"bitrix24-openlines-{VERSION}-oci.tar.gz", epoch)
@@ -100,7 +108,7 @@ layers = {}
 for layer in manifest["layers"]:
     with tarfile.open(fileobj=io.BytesIO(blob(layer))) as tar:
         layers |= {member.name.removeprefix("./").lstrip("/"): tar.extractfile(member).read() for member in tar.getmembers() if member.isfile()}
-assert layers["usr/local/bin/openlines"] == program["openlines"], "the image has another program"
+assert layers["usr/local/bin/openlines"] == shipped, "the image has another program"
 
 # The API and the chart.
 assert (folder / f"openlines-{VERSION}.binpb").read_bytes() == subprocess.run([binary, "api"], capture_output=True, check=True).stdout
