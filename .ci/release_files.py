@@ -58,7 +58,6 @@ for file, digest in sums.items():
     assert hashlib.sha256((folder / file).read_bytes()).hexdigest() == digest, f"{file} has another checksum"
 
 
-
 def program_of(name: str, built: Path) -> bytes:
     """The program of an archive, which is the one that was built, with what is installed beside it."""
     files = files_of(f"{name}.tar.gz", epoch)

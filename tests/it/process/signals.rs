@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::Endpoint;
 use tonic::{Response, Status};
 
-use crate::support::process::{Files, Process, openlines};
+use crate::support::process::{ANOTHER_REQUEST, Files, Process, openlines};
 use crate::support::requests::crm_message;
 use crate::support::{caller, tenants, until, with_key};
 
@@ -22,9 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Far longer than the half second that an end at once may take: the machine may be busy.
 const AT_ONCE: Duration = Duration::from_secs(5);
-
-/// Longer than signals count as one.
-const ANOTHER_REQUEST: Duration = Duration::from_millis(700);
 
 fn serve(files: &Files) -> Command {
     openlines(&["serve", "--config", files.settings().to_str().unwrap()])
@@ -156,17 +153,22 @@ impl Called {
     }
 }
 
+/// The first signal is noticed, and so long ago that the next one is not that one again.
+async fn until_a_signal_is_another_request(process: &Process) {
+    until("the first signal is noticed", || {
+        process.output().contains("NOT_SERVING")
+    })
+    .await;
+    tokio::time::sleep(ANOTHER_REQUEST).await;
+}
+
 #[tokio::test]
 async fn the_second_signal_ends_the_process_at_once_and_no_call_is_told_an_untruth() {
     let times = "shutdown_delay_seconds: 300, drain_seconds: 600";
     let called = Called::start(times, FaultKind::Silence(Moment::After)).await;
     let process = called.process;
     process.terminate();
-    until("the first signal is noticed", || {
-        process.output().contains("NOT_SERVING")
-    })
-    .await;
-    tokio::time::sleep(ANOTHER_REQUEST).await;
+    until_a_signal_is_another_request(&process).await;
     process.terminate();
     let (status, log) = end_in(AT_ONCE, process).await;
     assert_eq!(status.code(), Some(1), "{log}");
@@ -188,11 +190,7 @@ async fn a_signal_that_comes_twice_is_one() {
     // The kernel makes one of two that are the same and wait, but not of these.
     process.signal("-TERM");
     process.signal("-INT");
-    until("the first signal is noticed", || {
-        process.output().contains("NOT_SERVING")
-    })
-    .await;
-    tokio::time::sleep(ANOTHER_REQUEST).await;
+    until_a_signal_is_another_request(&process).await;
     gate.open();
     let (status, log) = end_in(PATIENCE, process).await;
     assert_eq!(status.code(), Some(0), "{log}");

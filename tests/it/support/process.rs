@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bitrix24_openlines::testing::settings::Environment;
 use sandbox::demo;
@@ -14,6 +15,9 @@ use store::sealing::Key;
 use tempfile::TempDir;
 
 use super::until;
+
+/// Longer than signals count as one.
+pub(crate) const ANOTHER_REQUEST: Duration = Duration::from_millis(700);
 
 /// Tests write files with the modes that the machine gives them.
 pub(crate) const ANY_MODE: &str = "OPENLINES_FILES_DANGEROUS_WORLD_READABLE";

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sandbox::{Fault, FaultKind, Gate, Moment};
 
 use super::{Place, line, lines};
-use crate::support::process::openlines;
+use crate::support::process::{ANOTHER_REQUEST, openlines};
 use crate::support::until;
 
 fn signal(command: &Child) {
@@ -72,8 +72,7 @@ async fn a_second_signal_ends_the_command_at_once_and_the_next_run_goes_on() {
     })
     .await;
     signal(&command);
-    // Longer than signals count as one.
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    tokio::time::sleep(ANOTHER_REQUEST).await;
     signal(&command);
     let output = command.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::pin::pin;
 use std::task::{Context, Wake, Waker};
 
@@ -51,13 +52,16 @@ fn end(id: &Id) -> End {
     }
 }
 
+/// A file with the tables, which nobody has open.
+async fn migrated(folder: &tempfile::TempDir) -> PathBuf {
+    drop(open(folder, &Key::generate().unwrap()).await);
+    folder.path().join("store.db")
+}
+
 #[tokio::test]
 async fn starts_are_flushed_to_the_disk_and_ends_alone_are_not() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    let keyring = Keyring::from(Key::generate().unwrap());
-    let url = StoreUrl::Sqlite(path.clone());
-    drop(Store::open(&url, keyring, Access::Service).await.unwrap());
+    let path = migrated(&folder).await;
     let file = Arc::new(OpenedFile::of(&path).unwrap());
     let (_orders, received) = std::sync::mpsc::channel();
     let index = Arc::<Index>::default();
@@ -88,10 +92,7 @@ async fn starts_are_flushed_to_the_disk_and_ends_alone_are_not() {
 #[tokio::test]
 async fn no_row_of_a_call_takes_a_table_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    let keyring = Keyring::from(Key::generate().unwrap());
-    let url = StoreUrl::Sqlite(path.clone());
-    drop(Store::open(&url, keyring, Access::Service).await.unwrap());
+    let path = migrated(&folder).await;
     let connection = connect(&path).unwrap();
     for statement in [START, END] {
         let mut program = connection.prepare(&format!("EXPLAIN {statement}")).unwrap();
